@@ -1,0 +1,46 @@
+# `make results/table4.csv` and `make test`: the environment if need be, then the job.
+
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+export PATH := $(abspath $(BIN)):$(PATH)
+
+.PHONY: all environment test test-all check demo lock format
+all: $(READY)
+	snakemake
+
+# Tables and figures are Snakemake's; make only hands the name on.
+results/%: $(READY) FORCE
+	snakemake $@
+FORCE:
+
+environment: $(READY)
+$(READY): envs/requirements.lock pyproject.toml envs/setup.sh
+	PYTHON="$(PYTHON)" sh envs/setup.sh $(VENV)
+	touch $@
+
+test: $(READY)
+	pytest -m "not slow"
+
+test-all: $(READY)
+	pytest
+
+check: $(READY)
+	ruff check .
+	ruff format --check .
+	snakefmt --check Snakefile workflow
+	mypy src
+
+demo: $(READY)
+	sh workflow/demo.sh
+
+format: $(READY)
+	ruff check --fix .
+	ruff format .
+	snakefmt Snakefile workflow
+
+# Resolve envs/requirements.in anew; the lock carries hashes and no addresses.
+lock:
+	uv pip compile envs/requirements.in --generate-hashes --no-emit-index-url --no-header \
+	    --python-version 3.11 --python-platform x86_64-manylinux_2_28 -o envs/requirements.lock

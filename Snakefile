@@ -1,0 +1,29 @@
+"""One workflow from shapes to tables. `snakemake results/table4.csv` makes one table, `snakemake` makes tables 1-4."""
+
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+
+configfile: "config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/shapes.smk"
+include: "workflow/rules/views.smk"
+include: "workflow/rules/datasets.smk"
+include: "workflow/rules/pretraining.smk"
+include: "workflow/rules/classifiers.smk"
+include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/reports.smk"
+
+
+rule tables:
+    default_target: True
+    input:
+        [f"results/{name}.csv" for name in TABLES],
+
+
+rule figures:
+    input:
+        [f"results/{name}.png" for name in FIGURES],

@@ -1,0 +1,196 @@
+"""AutoAttack 'standard' over an ascending grid of budgets: APGD-CE, APGD-T, FAB-T, Square, on survivors only.
+
+Every adversarial image that counts has been verified in fp32: inside the ball and the box, and misclassified.
+One verified at a small epsilon also counts for all larger ones (`nested`).
+For speed, convert the model with ``model.to(memory_format=torch.channels_last)`` before calling.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from robust3d.attacks.backends import Backend, OwnBackend
+from robust3d.attacks.checks import Flags, inspect_model, judge_square, targets_for
+from robust3d.attacks.norms import TOLERANCE, pull_inside, radius
+from robust3d.attacks.oracle import OfficialBackend
+from robust3d.attacks.outcomes import Cost, Outcomes
+from robust3d.attacks.params import AttackName, AutoAttackParams
+from robust3d.attacks.victim import Victim, frozen
+
+Progress = Callable[[str, float, int, int], None]  # attack, epsilon (inf: all), images done, images to do
+
+
+def evaluate(
+    model: nn.Module | Callable[[Tensor], Tensor],
+    images: Tensor,
+    labels: Tensor,
+    params: AutoAttackParams,
+    image_ids: Sequence[int] | None = None,
+    progress: Progress | None = None,
+) -> Outcomes:
+    """Attack a model at every epsilon of `params` (Croce and Hein 2020; Geon3D section 4 "Evaluation").
+
+    Args:
+        model: logits (N,K) from pixels in [0,1], normalisation inside, in eval mode. K from 2 on.
+        images: (N,C,H,W) fp32 in [0,1], of any height and width, on the model's device.
+        labels: (N,) int64.
+        params: norm, budgets, attacks, backend.
+        image_ids: N whole numbers that the random draws are keyed by, so that neither the batch size nor the
+            other images matter; None: 0 … N-1.
+        progress: called after every batch.
+
+    Returns:
+        Per-image outcomes, flags and costs.
+
+    Raises:
+        ValueError: If images are not fp32 in [0,1], shapes disagree, or the model is in training mode.
+    """
+    ids = list(range(len(images))) if image_ids is None else [int(i) for i in image_ids]
+    _check_input(images, labels, ids)
+    with frozen(model):
+        cascade = _Cascade(Victim(model), images.detach(), labels, ids, params, progress)
+        for name in params.attacks:
+            cascade.sweep(name)
+        return cascade.outcomes()
+
+
+def _check_input(images: Tensor, labels: Tensor, ids: Sequence[int]) -> None:
+    if images.ndim != 4 or len(images) == 0 or not len(images) == len(labels) == len(ids):
+        raise ValueError(
+            f"need (N,C,H,W) images, got {tuple(images.shape)}, {len(labels)} labels, {len(ids)} ids"
+        )
+    if images.dtype != torch.float32 or not bool(((images >= 0) & (images <= 1)).all()):
+        raise ValueError("images must be float32 in [0,1]; divide uint8 images by 255")
+
+
+class _Cascade:
+    """The images' state while attacks run over them."""
+
+    def __init__(
+        self,
+        victim: Victim,
+        images: Tensor,
+        labels: Tensor,
+        ids: Sequence[int],
+        params: AutoAttackParams,
+        progress: Progress | None,
+    ) -> None:
+        self.victim, self.images, self.labels, self.ids = victim, images, labels, ids
+        self.params, self.progress = params, progress
+        self.cost: dict[str, Cost] = {}
+        self.epsilons = torch.tensor(params.epsilons, dtype=torch.float64, device=images.device)
+        with self._counted("clean"):
+            first = slice(0, params.batch_size)
+            self.flags: Flags = inspect_model(victim, images[first], labels[first])
+            with torch.no_grad():
+                self.logits = torch.cat([victim(batch) for batch in images.split(params.batch_size)])
+        targets, self.flags.notices[:] = targets_for(self.logits.shape[1], params)
+        kind: type[OwnBackend] | type[OfficialBackend] = (
+            OwnBackend if params.backend == "own" else OfficialBackend
+        )
+        self.backend: Backend = kind(victim, params, targets)
+        self.correct = self.logits.argmax(1) == labels
+        shape = len(images), len(params.epsilons)
+        self.robust = self.correct[:, None].repeat(1, shape[1])
+        self.radius = torch.full(shape, torch.nan, dtype=torch.float64, device=images.device)
+        self.radius[~self.correct] = 0
+        self.broken_by = np.full(shape, "", dtype=object)
+        self.broken_by[~self.correct.cpu().numpy()] = "clean"
+
+    @contextmanager
+    def _counted(self, name: str) -> Iterator[None]:
+        started, forwards, backwards = time.perf_counter(), self.victim.forwards, self.victim.backwards
+        yield
+        cost = self.cost.setdefault(name, Cost())
+        cost.forwards += self.victim.forwards - forwards
+        cost.backwards += self.victim.backwards - backwards
+        cost.seconds += time.perf_counter() - started
+
+    def sweep(self, name: AttackName) -> None:
+        """Run one attack at all epsilons, ascending, on what is still robust there; book what it breaks."""
+        with self._counted(name):
+            if name in self.backend.any_epsilon:
+                self._attack_column(name, math.inf, self.robust.any(1), slice(None))
+                return
+            for column, epsilon in enumerate(self.params.epsilons):
+                columns = slice(column, None) if self.params.nested else slice(column, column + 1)
+                self._attack_column(name, epsilon, self.robust[:, column], columns)
+
+    def _attack_column(self, name: AttackName, epsilon: float, wanted: Tensor, columns: slice) -> None:
+        for rows, distance in self._attacked(name, epsilon, wanted):
+            covered = torch.zeros_like(self.robust[rows])
+            covered[:, columns] = distance[:, None] <= self.epsilons[columns] * (1 + TOLERANCE)
+            covered &= self.robust[rows]
+            self.robust[rows] &= ~covered
+            self.radius[rows] = torch.where(covered, distance[:, None], self.radius[rows])
+            for image, column in covered.nonzero().tolist():
+                self.broken_by[int(rows[image]), column] = name
+
+    def _attacked(self, name: AttackName, epsilon: float, wanted: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Attack the images `wanted` (N,) in batches; yield rows that seem to fall and their radii (n,)."""
+        todo = wanted.nonzero().squeeze(1)
+        # FAB may stop at an image's smallest open budget: nothing nearer would change an outcome.
+        smallest = torch.where(self.robust, self.epsilons, torch.inf).amin(1).float()
+        done = 0
+        for rows in todo.split(self.params.batch_size) if len(todo) else ():
+            ids = [self.ids[i] for i in rows.tolist()]
+            result = self.backend.attack(
+                name, self.images[rows], self.labels[rows], self.logits[rows], ids, epsilon, smallest[rows]
+            )
+            if result.zero_gradients:
+                seen = self.flags.zero_gradients.get(name, 0)
+                self.flags.zero_gradients[name] = seen + result.zero_gradients
+            rows_fooled = rows[result.fooled]
+            if len(rows_fooled):
+                yield rows_fooled, self._verify(rows_fooled, result.adversarial[result.fooled], epsilon)
+            done += len(rows)
+            if self.progress:
+                self.progress(name, epsilon, done, len(todo))
+
+    def _verify(self, rows: Tensor, candidates: Tensor, epsilon: float) -> Tensor:
+        """Radius (n,) float64 of candidates for images `rows`; inf where one does not count at `epsilon`."""
+        clean = self.images[rows]
+        if epsilon < math.inf:
+            candidates = pull_inside(candidates, clean, epsilon, self.params.norm)
+        with torch.no_grad():
+            wrong = self.victim(candidates).argmax(1) != self.labels[rows]
+        distance = radius(candidates, clean, self.params.norm)
+        in_box = ((candidates >= 0) & (candidates <= 1)).flatten(1).all(1)
+        return torch.where(wrong & in_box & (distance <= epsilon * (1 + TOLERANCE)), distance, torch.inf)
+
+    def _sanity(self) -> tuple[float, Tensor]:
+        """A radius from which mid-grey is in reach, and who is still robust there (N,) against APGD."""
+        reach = 0.5 if self.params.norm == "Linf" else 0.5 * math.sqrt(self.images[0].numel())
+        epsilon = self.params.sanity_epsilon or max(reach, self.params.epsilons[-1])
+        robust = self.robust.all(1)
+        names: tuple[AttackName, ...] = ("apgd-ce", "apgd-t")
+        with self._counted("sanity"):
+            for name in names:
+                for rows, distance in self._attacked(name, epsilon, robust.clone()):
+                    robust[rows] &= distance == torch.inf
+        return epsilon, robust
+
+    def outcomes(self) -> Outcomes:
+        """Everything found, on the CPU."""
+        epsilon, sanity_robust = self._sanity()
+        if len(self.params.attacks) > 1:
+            judge_square(self.flags, self.broken_by == "square")
+        return Outcomes(
+            norm=self.params.norm,
+            epsilons=self.params.epsilons,
+            image_ids=np.asarray(self.ids, dtype=np.int64),
+            labels=self.labels.cpu().numpy(),
+            predictions=self.logits.argmax(1).cpu().numpy(),
+            robust=self.robust.cpu().numpy(),
+            broken_by=self.broken_by,
+            radius=self.radius.cpu().numpy(),
+            sanity_epsilon=epsilon,
+            sanity_robust=sanity_robust.cpu().numpy(),
+            flags=self.flags,
+            cost=self.cost,
+        )

@@ -1,0 +1,104 @@
+"""Warning signs that robust accuracies may mislead: AutoAttack's own checks (its flags_doc) as data."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from robust3d.attacks.params import AttackName, AutoAttackParams
+
+SQUARE_GAIN = 0.002  # share of images that Square may break beyond the white-box attacks without suspicion
+_DIFFERENTIATORS = {
+    torch.autograd.grad.__code__,
+    torch.autograd.backward.__code__,
+    torch.Tensor.backward.__code__,
+}
+
+
+@dataclass
+class Flags:
+    """What travels with the numbers of an evaluation.
+
+    Attributes:
+        randomised: repeated predictions of the first batch differ.
+        probabilities: the outputs look like probabilities, not logits.
+        gradient_in_forward: the forward pass differentiates: the defence adapts to its input.
+        zero_gradients: per APGD attack, starts (image, epsilon, target) whose input gradient was all zero.
+        square_gain: largest share of all images, over epsilons, that only Square broke.
+        square_suspicious: that share is above 0.2 percentage points, so the white-box attacks were too weak.
+        notices: sentences on what was adapted, e.g. to the number of classes.
+    """
+
+    randomised: bool = False
+    probabilities: bool = False
+    gradient_in_forward: bool = False
+    zero_gradients: dict[str, int] = field(default_factory=dict)
+    square_gain: float = 0.0
+    square_suspicious: bool = False
+    notices: list[str] = field(default_factory=list)
+
+
+def inspect_model(model: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor) -> Flags:
+    """Flags that need no attack, from one batch of images (N,C,H,W)."""
+    with torch.no_grad():
+        outputs = torch.stack([model(images) for _ in range(5)])
+    right = (outputs.argmax(2) == labels).sum(1)
+    directions = outputs / (outputs.norm(dim=2, keepdim=True) + 1e-10)
+    spread = max(float((a - b).norm(dim=1).max()) for a in directions for b in directions)
+    first = outputs[0]
+    with _watch_differentiation() as seen, torch.enable_grad():
+        model(images)
+    return Flags(
+        randomised=bool((right != right[0]).any()) or spread > 1e-4,
+        probabilities=bool(
+            first.max() < 1 + 1e-5 and first.min() > -1e-5 and ((first.sum(1) - 1).abs() < 1e-5).all()
+        ),
+        gradient_in_forward=bool(seen),
+    )
+
+
+@contextmanager
+def _watch_differentiation() -> Iterator[list[str]]:
+    seen: list[str] = []
+
+    def watch(frame: FrameType, event: str, argument: Any) -> None:
+        if event == "call" and frame.f_code in _DIFFERENTIATORS:
+            seen.append(frame.f_code.co_name)
+
+    before = sys.getprofile()
+    sys.setprofile(watch)
+    try:
+        yield seen
+    finally:
+        sys.setprofile(before)
+
+
+def targets_for(classes: int, params: AutoAttackParams) -> tuple[int, list[str]]:
+    """Number of target classes that `classes` allow, and notices where the standard attack had to be adapted.
+
+    Raises:
+        ValueError: If there is only one class.
+    """
+    if classes < 2:
+        raise ValueError(f"a classifier needs at least 2 outputs, this model has {classes}")
+    wanted: set[AttackName] = {"apgd-t", "fab-t"}
+    notices = []
+    targets = min(params.target_classes, classes - 1)
+    if wanted & set(params.attacks) and targets < params.target_classes:
+        notices.append(f"{classes} classes allow {targets} target classes instead of {params.target_classes}")
+    if "apgd-t" in params.attacks and classes < 4:
+        what = "was left out" if params.backend == "pyautoattack" else "maximised the plain margin"
+        notices.append(f"the targeted DLR loss needs 4 classes, this model has {classes}: apgd-t {what}")
+    return targets, notices
+
+
+def judge_square(flags: Flags, broken_by_square: np.ndarray) -> None:
+    """Set the two flags on Square from (N,E) bool: this image at this epsilon fell to nothing but Square."""
+    flags.square_gain = float(broken_by_square.mean(0).max())
+    flags.square_suspicious = flags.square_gain > SQUARE_GAIN

@@ -1,0 +1,62 @@
+"""The official AutoAttack code (`pyautoattack`) as a backend of the same cascade, for comparison."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from robust3d.attacks.apgd import Result
+from robust3d.attacks.params import AttackName, AutoAttackParams
+from robust3d.attacks.victim import Victim
+from robust3d.errors import UserError
+
+
+class OfficialBackend:
+    """Runs one official attack at one epsilon per call; its budget-free FAB is run for every epsilon too."""
+
+    any_epsilon: frozenset[str] = frozenset()
+
+    def __init__(self, victim: Victim, params: AutoAttackParams, targets: int) -> None:
+        try:
+            import pyautoattack
+        except ImportError as error:
+            raise UserError(
+                "attacks: backend 'pyautoattack' needs the package pyautoattack, which is not installed; "
+                "install it or set the backend to 'own'"
+            ) from error
+        self.package = pyautoattack
+        self.victim = victim
+        self.params = params
+        self.targets = targets
+
+    def attack(
+        self,
+        name: AttackName,
+        images: Tensor,
+        labels: Tensor,
+        logits: Tensor,
+        image_ids: Sequence[int],
+        epsilon: float,
+        stop_radius: Tensor,
+    ) -> Result:
+        """See `Backend.attack`. The official draws depend on the place in the batch, not on `image_ids`."""
+        if name == "apgd-t" and logits.shape[1] < 4:
+            return Result(images.clone(), torch.zeros_like(labels, dtype=torch.bool))
+        official = self.package.AutoAttack(
+            self.victim,
+            norm=self.params.norm,
+            eps=epsilon,
+            seed=self.params.seed,
+            version="custom",
+            attacks=[name],
+            device=images.device,
+        )
+        for part in (official.apgd, official.apgd_targeted, official.fab):
+            part.n_restarts = 1
+            part.n_iter = self.params.iterations
+        official.apgd_targeted.n_target_classes = official.fab.n_target_classes = self.targets
+        official.square.n_queries = self.params.square_queries
+        adversarial, predictions = official.run_standard_evaluation(
+            images.contiguous(), labels, batch_size=len(images)
+        )
+        return Result(adversarial.detach(), predictions != labels)

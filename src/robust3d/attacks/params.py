@@ -1,0 +1,54 @@
+"""Parameters of the attacks: PGD for training (Geon3D section 4), AutoAttack over budgets for evaluation."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from robust3d.params import Params
+
+Norm = Literal["Linf", "L2"]
+AttackName = Literal["apgd-ce", "apgd-t", "fab-t", "square"]
+STANDARD_ATTACKS: tuple[AttackName, ...] = ("apgd-ce", "apgd-t", "fab-t", "square")
+
+
+class PgdParams(Params):
+    """Projected gradient ascent on the cross-entropy as MadryLab's `robustness` does it while training."""
+
+    norm: Norm = "Linf"  # ball the perturbation lives in
+    epsilon: float = Field(0.05, gt=0)  # radius, pixels in [0, 1]; Geon3D section 4: Linf 0.05, L2 1.0
+    step_size: float = Field(0.01, gt=0)  # length of one step, same unit; Geon3D section 4: 0.01 and 0.2
+    steps: int = Field(7, ge=1)  # gradient steps; Geon3D section 4
+    best_step: bool = True  # keep the iterate of largest loss, clean image included; Geon3D section 4
+    random_start: bool = (
+        False  # start inside (Linf) or on (L2) the ball; the paper leaves the library's False
+    )
+
+
+class AutoAttackParams(Params):
+    """AutoAttack 'standard' (Croce and Hein 2020) over an ascending grid of budgets."""
+
+    norm: Norm = "Linf"  # ball the perturbation lives in
+    epsilons: tuple[float, ...] = Field(
+        (8 / 255,), min_length=1
+    )  # radii, ascending, above 0, pixels in [0, 1]
+    attacks: tuple[AttackName, ...] = Field(
+        STANDARD_ATTACKS, min_length=1
+    )  # in this order, on survivors only
+    iterations: int = Field(100, ge=1)  # of APGD and FAB; the standard's 100
+    square_queries: int = Field(5000, ge=1)  # of Square; the standard's 5000
+    target_classes: int = Field(9, ge=1)  # of APGD-T and FAB-T; lowered to classes - 1 where needed
+    batch_size: int = Field(250, ge=1)  # images per forward pass; changes speed and memory only
+    seed: int = Field(0, ge=0)  # of all random draws, each keyed also by attack, target and image
+    nested: bool = True  # an adversarial image verified at one epsilon counts for every larger one
+    sanity_epsilon: float | None = Field(None, gt=0)  # accuracy here must be about 0; None: reaches mid-grey
+    backend: Literal["own", "pyautoattack"] = "own"  # pyautoattack: the official package, once per epsilon
+
+    @model_validator(mode="after")
+    def _check_grid(self) -> Self:
+        if self.epsilons[0] <= 0 or any(a >= b for a, b in zip(self.epsilons, self.epsilons[1:])):
+            raise ValueError(f"epsilons must be above 0 and strictly ascending, got {self.epsilons}")
+        if len(set(self.attacks)) != len(self.attacks):
+            raise ValueError(f"attacks must differ from each other, got {self.attacks}")
+        if self.sanity_epsilon is not None and self.sanity_epsilon < self.epsilons[-1]:
+            raise ValueError("sanity_epsilon must be at least the largest of epsilons")
+        return self

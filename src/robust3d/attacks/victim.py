@@ -1,0 +1,67 @@
+"""The attacked model: frozen, in IEEE fp32, counting the images that pass forward and backward."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+
+class Victim:
+    """A logits model f(x in [0,1]) -> (N,K), seen by the attacks.
+
+    Attributes:
+        forwards: images evaluated so far.
+        backwards: images differentiated so far.
+    """
+
+    def __init__(self, model: nn.Module | Callable[[Tensor], Tensor]) -> None:
+        self.model = model
+        self.forwards = 0
+        self.backwards = 0
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Logits (N,K) of images (N,C,H,W), differentiable where gradients are enabled."""
+        self.forwards += len(images)
+        logits = self.model(images)
+        if logits.requires_grad:
+            logits.register_hook(self._count_backward)
+        return logits
+
+    def _count_backward(self, gradient: Tensor) -> None:
+        self.backwards += len(gradient)
+
+    def differentiate(
+        self, images: Tensor, objective: Callable[[Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits (N,K), objective (N,) of the logits, and its gradient (N,C,H,W), all detached."""
+        x = images.detach().requires_grad_()
+        with torch.enable_grad():
+            logits = self(x)
+            values = objective(logits)
+            (gradient,) = torch.autograd.grad(values.sum(), [x])
+        return logits.detach(), values.detach(), gradient
+
+
+@contextmanager
+def frozen(model: nn.Module | Callable[[Tensor], Tensor]) -> Iterator[None]:
+    """Freeze the parameters and force IEEE fp32 (torch convolves in TF32 by default), then restore both.
+
+    Raises:
+        ValueError: If a part of the model is in training mode: dropout and batch statistics void the result.
+    """
+    modules = list(model.modules()) if isinstance(model, nn.Module) else []
+    if any(module.training for module in modules):
+        raise ValueError("the model is in training mode; call model.eval() before attacking it")
+    trainable = [p for module in modules[:1] for p in module.parameters() if p.requires_grad]
+    tf32 = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    try:
+        for parameter in trainable:
+            parameter.requires_grad_(False)
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+        with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+            yield
+    finally:
+        for parameter in trainable:
+            parameter.requires_grad_(True)
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = tf32

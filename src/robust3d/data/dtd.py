@@ -1,0 +1,92 @@
+"""Read textures from a folder of the real Describable Textures Dataset (Cimpoi et al., 2014)."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+from robust3d.data.params import TextureParams
+from robust3d.data.textures import Textures, assemble
+from robust3d.errors import UserError
+from robust3d.seeds import numpy_generator
+
+_WHERE = (
+    "get the Describable Textures Dataset (dtd-r1.0.1.tar.gz, free for research) from "
+    "https://www.robots.ox.ac.uk/~vgg/data/dtd/ and unpack it, or use source: procedural"
+)
+
+
+def read_dtd(params: TextureParams, seed: int) -> Textures:
+    """Read `params.classes` of the real DTD, scaled and cut to squares.
+
+    The folder's first official division (labels/train1.txt and val1.txt against test1.txt) separates training
+    from test images when it is there; a random one does otherwise.
+
+    Args:
+        params: `path` is the folder that holds images/<class>/*.jpg, or the folder `dtd` in it does.
+        seed: draws which of the images are taken.
+
+    Returns:
+        The same arrangement as the procedural textures.
+
+    Raises:
+        UserError: the folder or a class is not there, it has too few images, or one cannot be read.
+    """
+    root = Path(params.path or "")
+    if not (root / "images").is_dir():
+        root = root / "dtd"
+    if not (root / "images").is_dir():
+        raise UserError(f"textures.path: no folder images/ in {params.path}; {_WHERE}")
+    official = _official_division(root / "labels")
+    files = [
+        file for name in params.classes for file in _choose(root / "images" / name, official, params, seed)
+    ]
+    return assemble(np.stack([_read(file, params.resolution_px) for file in files]), params)
+
+
+def _official_division(labels: Path) -> dict[str, str] | None:
+    """Split of each "<class>/<file>" in the first of DTD's ten divisions; None without the lists."""
+    if not (labels / "test1.txt").is_file():
+        return None
+    parts = {"train1": "train", "val1": "train", "test1": "test"}
+    lists = [
+        (labels / f"{name}.txt", split) for name, split in parts.items() if (labels / f"{name}.txt").is_file()
+    ]
+    return {
+        line.strip(): split for file, split in lists for line in file.read_text().splitlines() if line.strip()
+    }
+
+
+def _choose(folder: Path, official: dict[str, str] | None, params: TextureParams, seed: int) -> list[Path]:
+    """`images_per_class` files of one class, those for training first."""
+    if not folder.is_dir():
+        raise UserError(f"textures.classes: no folder {folder}; {_WHERE}")
+    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in (".jpg", ".jpeg"))
+    files = [files[i] for i in numpy_generator(seed, "dtd", folder.name).permutation(len(files))]
+    test = params.test_images()
+    train = params.images_per_class - test
+    if official is None:
+        pools = {"train": files[test:], "test": files[:test]}
+    else:
+        split = [official.get(f"{folder.name}/{file.name}") for file in files]
+        pools = {
+            part: [f for f, s in zip(files, split, strict=True) if s == part] for part in ("train", "test")
+        }
+    for part, wanted in (("train", train), ("test", test)):
+        if len(pools[part]) < wanted:
+            raise UserError(
+                f"textures.images_per_class: {params.images_per_class} asks for {wanted} {part} images, but "
+                f"{folder} has {len(pools[part])}; ask for fewer or change textures.test_fraction"
+            )
+    return pools["train"][:train] + pools["test"][:test]
+
+
+def _read(file: Path, resolution_px: int) -> npt.NDArray[np.uint8]:
+    """The centre square of an image, scaled to (S, S, 3)."""
+    try:
+        with Image.open(file) as image:
+            rgb = image.convert("RGB")
+    except (OSError, SyntaxError) as error:  # Pillow raises SyntaxError for some broken headers
+        raise UserError(f"{file}: not a readable image ({error}); unpack the data set again") from error
+    return np.asarray(ImageOps.fit(rgb, (resolution_px, resolution_px), Image.Resampling.LANCZOS))

@@ -1,0 +1,78 @@
+"""The manifest of a family's views: the small, deterministic file that later steps depend on instead of the shards."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from robust3d.data.shards import Frames, read_shards
+from robust3d.errors import UserError
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One file of frames: a block of instances of one class."""
+
+    path: str  # from the project's root
+    class_name: str
+    instances: tuple[str, ...]
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Views:
+    """All views of a family.
+
+    Attributes:
+        classes: names in label order.
+        views: of each instance.
+        extent: side of the origin-centred cube that holds every object, world units.
+        splits: instance ids of "train", "val" and "test", the same for every class.
+    """
+
+    family: str
+    classes: tuple[str, ...]
+    views: int
+    resolution_px: int
+    extent: float
+    splits: dict[str, tuple[str, ...]]
+    shards: tuple[Shard, ...]
+
+    def write(self, path: Path) -> None:
+        """Write as JSON, the same bytes for the same content."""
+        path.write_text(json.dumps(asdict(self), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> "Views":
+        """Read what `write` wrote."""
+        content = json.loads(path.read_text(encoding="utf-8"))
+        content["classes"] = tuple(content["classes"])
+        content["splits"] = {name: tuple(ids) for name, ids in content["splits"].items()}
+        content["shards"] = tuple(
+            Shard(**{**shard, "instances": tuple(shard["instances"])}) for shard in content["shards"]
+        )
+        return cls(**content)
+
+    def frames(self, splits: Sequence[str]) -> Frames:
+        """All frames of some splits.
+
+        Raises:
+            UserError: a shard is missing or is not the one of the manifest.
+        """
+        wanted = {instance for split in splits for instance in self.splits[split]}
+        return self.load([shard for shard in self.shards if wanted.intersection(shard.instances)], wanted)
+
+    def load(self, shards: Sequence[Shard], instances: set[str]) -> Frames:
+        """The frames of some instances in some shards.
+
+        Raises:
+            UserError: a shard is missing or is not the one of the manifest.
+        """
+        for shard in shards:
+            path = Path(shard.path)
+            if not path.is_file():
+                raise UserError(f"{path}: this shard of family {self.family!r} is missing; ask snakemake for it again")
+            if path.stat().st_size != shard.bytes:
+                raise UserError(f"{path}: not the file of the manifest any more; delete it, it will be rendered again")
+        return read_shards([Path(shard.path) for shard in shards], instances)

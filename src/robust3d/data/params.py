@@ -1,0 +1,161 @@
+"""Parameters of splits, textures, backgrounds and classification sets; light enough for a dry run."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveInt, field_validator, model_validator
+
+from robust3d.errors import UserError
+from robust3d.params import Params as Base
+
+PAPER_TEXTURES = (
+    "zigzagged",
+    "banded",
+    "wrinkled",
+    "striped",
+    "grid",
+    "polka-dotted",
+    "chequered",
+    "blotchy",
+    "lacelike",
+    "crystalline",
+)
+"""Texture of class 0, 1, …, 9 in the paper's correlated data set (appendix D, "Background textures")."""
+
+SPLITS = ("train", "val", "test")
+
+SplitName = Literal["train", "val", "test"]
+BackgroundKind = Literal["black", "white", "textured", "correlated", "shifted"]
+Names = Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+def _distinct(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    if names is not None and len(set(names)) != len(names):
+        raise ValueError(f"each name may stand here once, got {', '.join(names)}")
+    return names
+
+
+class SplitParams(Base):
+    """How instance ids are divided; the same ids for every class (paper §3 "Rendering and data splits")."""
+
+    ratio: tuple[PositiveInt, PositiveInt, PositiveInt] = (8, 1, 1)  # train : val : test (paper §3)
+    mode: Literal["random", "orbit"] = "random"  # paper: random; "orbit" keeps near-duplicates in one part
+
+
+class TextureParams(Base):
+    """The texture images that backgrounds are cut from (paper §5.1: ten categories of DTD)."""
+
+    source: Literal["procedural", "dtd"] = "procedural"  # embedded stand-in, or the real data set from disk
+    path: str | None = None  # folder of the real DTD (holds images/); only for source: dtd
+    classes: Names = PAPER_TEXTURES  # texture classes, DTD's names (paper appendix D)
+    images_per_class: Annotated[int, Field(ge=2)] = 40  # train and test together; DTD has 120
+    resolution_px: Annotated[int, Field(ge=8)] = 96  # side of a stored texture; backgrounds are crops of it
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = (
+        0.25  # of images_per_class, shown in test images only
+    )
+
+    _classes = field_validator("classes")(_distinct)
+
+    @model_validator(mode="after")
+    def _path_goes_with_dtd(self) -> "TextureParams":
+        if (self.source == "dtd") != (self.path is not None):
+            raise ValueError("path names the folder of the real DTD: give it with source: dtd and only then")
+        return self
+
+    def test_images(self) -> int:
+        """Number of test images per class: the rounded fraction, with at least one image on either side."""
+        return min(max(round(self.images_per_class * self.test_fraction), 1), self.images_per_class - 1)
+
+
+class BackgroundParams(Base):
+    """What stands behind the object (paper §5: black, random texture, correlated with the class, shifted)."""
+
+    kind: BackgroundKind = "black"
+    mapping: Names | None = None  # texture of class 0, 1, …; null: the paper's map (appendix D)
+
+    @property
+    def needs_textures(self) -> bool:
+        """Whether texture images stand behind the object, rather than a plain grey."""
+        return self.kind not in ("black", "white")
+
+    def texture_of_class(self, classes: int) -> tuple[str, ...]:
+        """Names of the textures behind class 0, 1, … for the kinds `correlated` and `shifted`.
+
+        Shifted moves the texture of class i to class i + 1 modulo the number of classes, which is the
+        second map printed in the paper's appendix D.
+
+        Args:
+            classes: number of classes K of the set.
+
+        Returns:
+            K texture names.
+
+        Raises:
+            UserError: the map does not cover the K classes, or shifting it leaves a class its texture.
+        """
+        names = PAPER_TEXTURES[:classes] if self.mapping is None else self.mapping
+        if len(names) != classes:
+            source = "the paper's map" if self.mapping is None else "the map"
+            raise UserError(
+                f"background.mapping: {source} names {len(names)} textures for {classes} classes; "
+                "list one texture name per class, in label order"
+            )
+        if self.kind != "shifted":
+            return names
+        shifted = names[-1:] + names[:-1]
+        kept = [i for i in range(classes) if shifted[i] == names[i]]
+        if kept:
+            raise UserError(
+                f"background.mapping: shifted, class {kept[0]} keeps its texture {names[kept[0]]!r}; "
+                "give neighbouring classes (the last and the first too) different textures"
+            )
+        return shifted
+
+
+class SetParams(Base):
+    """A fixed-size classification set drawn inside the splits (paper §5: 10,000/1,000/1,000 images)."""
+
+    images: tuple[PositiveInt, PositiveInt, PositiveInt] = (10_000, 1_000, 1_000)  # train, val, test
+    background: BackgroundParams = BackgroundParams()  # what the set is shown on
+    label_order: Names | None = (
+        None  # class names by label, not stated in the paper; null: the family's order
+    )
+
+    _label_order = field_validator("label_order")(_distinct)
+
+    def counts(self, split: SplitName, classes: int, available: int) -> tuple[int, ...]:
+        """Images of class 0, 1, … in one split, equal or, where the number does not divide, within one.
+
+        Args:
+            split: which of the three numbers in `images`.
+            classes: number of classes K.
+            available: images of one class that exist in the split, instances times views.
+
+        Raises:
+            UserError: fewer images than classes, or more than exist.
+        """
+        position = SPLITS.index(split)
+        key, wanted = f"set.images[{position}] ({split})", self.images[position]
+        if wanted < classes:
+            raise UserError(
+                f"{key}: {wanted} images leave some of {classes} classes empty; ask for {classes} or more"
+            )
+        if wanted > classes * available:
+            raise UserError(
+                f"{key}: {wanted} images asked, but the split holds {classes * available} "
+                f"({available} of each of {classes} classes); ask for at most {classes * available}, "
+                "or render more instances or views"
+            )
+        return tuple(wanted // classes + (label < wanted % classes) for label in range(classes))
+
+    def labels(self, family: tuple[str, ...]) -> tuple[str, ...]:
+        """Class names in label order: `label_order`, which may leave classes out, else those of the family.
+
+        Raises:
+            UserError: a name that the family does not have.
+        """
+        unknown = [name for name in self.label_order or () if name not in family]
+        if unknown:
+            raise UserError(
+                f"set.label_order: no class {unknown[0]!r} in this family; it has {', '.join(family)}"
+            )
+        return self.label_order or family

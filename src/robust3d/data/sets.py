@@ -1,0 +1,134 @@
+"""Fixed-size classification sets drawn inside the splits: which frames, and the images they give.
+
+The frames are drawn without regard to the background, so sets that differ in it show the same objects
+in the same views; the table records which texture stands behind each.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from robust3d.data.backgrounds import Backgrounds, image_seed
+from robust3d.data.params import BackgroundParams, SetParams, SplitName
+from robust3d.data.textures import Textures
+from robust3d.seeds import numpy_generator
+
+if TYPE_CHECKING:
+    import torch
+
+    from robust3d.data.shards import Frames
+
+COLUMNS = (
+    "split",
+    "class_index",
+    "class_name",
+    "instance",
+    "view",
+    "texture",
+    "texture_image",
+    "background_seed",
+)
+
+
+def draw_set(
+    splits: Mapping[str, Sequence[str]],
+    classes: Sequence[str],
+    views: int,
+    params: SetParams,
+    textures: Textures | None,
+    seed: int,
+) -> pd.DataFrame:
+    """Draw a set: per split and class, (instance, view) pairs without replacement (paper §5).
+
+    Classes alternate, so the first n rows of a split are themselves a class-balanced set; a larger set of the
+    same seed begins, class by class, with the images of a smaller one.
+
+    Args:
+        splits: instance ids of "train", "val" and "test", from `split_instances`.
+        classes: class names in label order (`SetParams.labels`).
+        views: views of each instance.
+        params: number of images and background.
+        textures: needed for textured backgrounds.
+        seed: the study's seed.
+
+    Returns:
+        One row per image with `COLUMNS`: split, class_index, class_name, instance, view, texture (name of the
+        class, "" on a plain background), texture_image (index into `textures`, or -1) and background_seed.
+
+    Raises:
+        UserError: a split has fewer images than asked, or is asked for fewer than one per class.
+    """
+    backgrounds = Backgrounds(params.background, textures, len(classes))
+    rows = []
+    for split in get_args(SplitName):
+        instances = sorted(splits[split])
+        counts = params.counts(split, len(classes), len(instances) * views)
+        for label, (name, count) in enumerate(zip(classes, counts, strict=True)):
+            drawn = numpy_generator(seed, "set", split, name).permutation(len(instances) * views)[:count]
+            for rank, pair in enumerate(drawn):
+                instance, view = instances[pair // views], int(pair % views)
+                key = image_seed(seed, name, instance, view)
+                image = backgrounds.texture(label, split, key)
+                texture = textures.names[textures.class_index[image]] if textures and image >= 0 else ""
+                rows.append((rank, split, label, name, instance, view, texture, image, key))
+    table = pd.DataFrame(rows, columns=["rank", *COLUMNS])
+    order = {split: position for position, split in enumerate(get_args(SplitName))}
+    table["position"] = table["split"].map(order)
+    table = table.sort_values(["position", "rank", "class_index"], kind="stable")
+    return table[list(COLUMNS)].reset_index(drop=True)
+
+
+def save_set(table: pd.DataFrame, path: Path) -> None:
+    """Write a set as Parquet whose bytes depend on the content only."""
+    content = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
+    pq.write_table(content, path)
+
+
+def read_set(path: Path) -> pd.DataFrame:
+    """Read what `save_set` wrote."""
+    return pq.read_table(path).to_pandas()
+
+
+def load_set(
+    rows: pd.DataFrame,
+    frames: "Frames",
+    textures: Textures | None,
+    background: BackgroundParams,
+    classes: Sequence[str],
+) -> tuple["torch.Tensor", "torch.Tensor"]:
+    """The images of rows of a set, their objects in front of `background`.
+
+    The background may be another than the one the set was drawn with: for the shifted test (paper §5.2) the
+    same rows are loaded with the kind `shifted`.
+
+    Args:
+        rows: rows of a table by `draw_set`, commonly those of one split.
+        frames: rendered frames that contain all rows.
+        textures: needed for textured backgrounds.
+        background: what stands behind the objects.
+        classes: all class names in label order, also those without a row here.
+
+    Returns:
+        Images (N, 3, H, W) uint8 and labels (N,) int64, in the order of the rows.
+    """
+    import torch
+
+    backgrounds = Backgrounds(background, textures, len(classes))
+    keys = zip(frames.class_name.tolist(), frames.instance.tolist(), frames.view.tolist(), strict=True)
+    where = {key: position for position, key in enumerate(keys)}
+    images = np.empty((len(rows), *frames.rgba.shape[1:3], 3), np.uint8)
+    columns = ["split", "class_index", "class_name", "instance", "view", "background_seed"]
+    for i, row in enumerate(zip(*(rows[column].tolist() for column in columns), strict=True)):
+        split, label, name, instance, view, key = row
+        if classes[label] != name:
+            raise ValueError(f"label {label} is {name} in the set but {classes[label]} in `classes`")
+        if (name, instance, view) not in where:
+            raise ValueError(f"no frame of {name} {instance}, view {view}")
+        images[i] = backgrounds.behind(frames.rgba[where[name, instance, view]], label, split, key)
+    labels = torch.tensor(rows["class_index"].to_numpy(np.int64))
+    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), labels

@@ -1,0 +1,224 @@
+"""Shards of rendered frames: one class, a block of instances, one HDF5 file, the same bytes for the same frames.
+
+A frame is cropped to its object and packed without loss: sRGB colour and alpha, the exact mask as bits, depth as
+float32 whose bytes are regrouped by significance, which makes them compress.
+"""
+
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Protocol
+
+import h5py
+import numpy as np
+
+from robust3d.errors import UserError
+
+_FORMAT = "robust3d-views-1"
+_LEVEL = 6  # of zlib
+
+
+class FrameLike(Protocol):
+    """What is stored of a frame; `robust3d.rendering.frame.Frame` is one."""
+
+    instance: str
+    view: int
+    rgba: np.ndarray
+    mask: np.ndarray
+    depth: np.ndarray
+    world_to_camera: np.ndarray
+    intrinsics: np.ndarray
+
+
+@dataclass(frozen=True)
+class Frames:
+    """N frames of one family.
+
+    Attributes:
+        rgba: (N, H, W, 4) uint8, sRGB, straight alpha.
+        mask: (N, H, W) bool.
+        depth: (N, H, W) float32 camera z, inf at the background.
+        world_to_camera: (N, 4, 4) float64.
+        intrinsics: (N, 3, 3) float64, px.
+        class_name: (N,) str.
+        instance: (N,) str.
+        view: (N,) int64.
+        extent: side of the origin-centred cube that holds every object, world units.
+    """
+
+    rgba: np.ndarray
+    mask: np.ndarray
+    depth: np.ndarray
+    world_to_camera: np.ndarray
+    intrinsics: np.ndarray
+    class_name: np.ndarray
+    instance: np.ndarray
+    view: np.ndarray
+    extent: float
+
+
+def write_shard(
+    path: Path, frames: Iterable[FrameLike], *, class_name: str, resolution_px: int, extent: float
+) -> dict[str, Any]:
+    """Write a shard frame by frame, so that memory holds the packed bytes only.
+
+    Args:
+        path: of the new file.
+        frames: of one class.
+        class_name: that class.
+        resolution_px: side of every frame.
+        extent: of the family.
+
+    Returns:
+        The manifest's entry: class, instances, views, frames, sha256, bytes.
+
+    Raises:
+        ValueError: no frames, or one of another size.
+    """
+    packed, boxes, cameras, optics, names, views = [], [], [], [], [], []
+    for frame in frames:
+        if frame.mask.shape != (resolution_px, resolution_px):
+            raise ValueError(f"a frame of {frame.mask.shape} pixels in a shard of {resolution_px}")
+        box, streams = _pack(frame)
+        boxes.append(box)
+        packed.append(streams)
+        cameras.append(frame.world_to_camera)
+        optics.append(frame.intrinsics)
+        names.append(frame.instance)
+        views.append(frame.view)
+    if not packed:
+        raise ValueError("a shard without frames")
+    instances = sorted(set(names))
+    blob = b"".join(stream for streams in packed for stream in streams)
+    with h5py.File(path, "w", libver="latest", track_order=False) as file:
+        file.attrs.update(format=_FORMAT, class_name=class_name, resolution_px=resolution_px, extent=extent)
+        file["instances"] = np.array(instances, dtype="S")
+        file["frame_instance"] = np.array([instances.index(name) for name in names], np.int32)
+        file["frame_view"] = np.array(views, np.int32)
+        file["world_to_camera"] = np.stack(cameras).astype(np.float64)
+        file["intrinsics"] = np.stack(optics).astype(np.float64)
+        file["box"] = np.array(boxes, np.int32)
+        file["stream_bytes"] = np.array([[len(s) for s in streams] for streams in packed], np.int64)
+        file["streams"] = np.frombuffer(blob, np.uint8)
+    content = path.read_bytes()
+    return {
+        "class": class_name,
+        "instances": instances,
+        "views": sorted(set(views)),
+        "frames": len(packed),
+        "sha256": sha256(content).hexdigest(),
+        "bytes": len(content),
+    }
+
+
+def read_shards(paths: Sequence[Path], instances: set[str] | None = None) -> Frames:
+    """Read the frames of some shards of one family.
+
+    Args:
+        paths: of the shards, all of one resolution.
+        instances: which ones to read; None: all.
+
+    Raises:
+        UserError: a file is missing, damaged, foreign, or does not go with the others.
+        ValueError: nothing is left to read.
+    """
+    kept = [_Kept(Path(path), instances) for path in paths]
+    total = sum(len(part.frames) for part in kept)
+    if total == 0:
+        raise ValueError("no frames to read")
+    side, extent = kept[0].resolution_px, kept[0].extent
+    frames = Frames(
+        rgba=np.zeros((total, side, side, 4), np.uint8),
+        mask=np.zeros((total, side, side), bool),
+        depth=np.full((total, side, side), np.inf, np.float32),
+        world_to_camera=np.concatenate([part.world_to_camera for part in kept]),
+        intrinsics=np.concatenate([part.intrinsics for part in kept]),
+        class_name=np.concatenate([np.full(len(part.frames), part.class_name) for part in kept]),
+        instance=np.concatenate([part.instance for part in kept]),
+        view=np.concatenate([part.view for part in kept]).astype(np.int64),
+        extent=extent,
+    )
+    at = 0
+    for part in kept:
+        if (part.resolution_px, part.extent) != (side, extent):
+            raise UserError(f"{part.path}: {part.resolution_px} px, extent {part.extent}; others {side} px, {extent}")
+        for place, (box, streams) in enumerate(part.packed(), at):
+            _unpack(frames, place, box, streams, part.path)
+        at += len(part.frames)
+    return frames
+
+
+class _Kept:
+    """The wanted frames of one shard, still packed."""
+
+    def __init__(self, path: Path, instances: set[str] | None) -> None:
+        self.path = path
+        try:
+            with h5py.File(path, "r") as file:
+                if file.attrs.get("format") != _FORMAT:
+                    raise UserError(f"{path}: an HDF5 file, but not a shard of views ({_FORMAT})")
+                self.class_name = str(file.attrs["class_name"])
+                self.resolution_px = int(file.attrs["resolution_px"])
+                self.extent = float(file.attrs["extent"])
+                names = np.char.decode(file["instances"][:], "utf-8")[file["frame_instance"][:]]
+                wanted = np.isin(names, sorted(instances)) if instances is not None else np.ones(len(names), bool)
+                self.frames = np.flatnonzero(wanted)
+                self.instance = names[self.frames]
+                self.view = file["frame_view"][:][self.frames]
+                self.world_to_camera = file["world_to_camera"][:][self.frames]
+                self.intrinsics = file["intrinsics"][:][self.frames]
+                self._boxes, self._bytes = file["box"][:], file["stream_bytes"][:]
+                self._streams = file["streams"][:]
+        except FileNotFoundError:
+            raise UserError(f"{path}: no such shard") from None
+        except (OSError, KeyError, IndexError, ValueError, RuntimeError) as error:
+            if isinstance(error, UserError):
+                raise
+            raise UserError(f"{path}: damaged, or not a shard of views: {error}; delete it to render it again") from None
+
+    def packed(self) -> Iterator[tuple[np.ndarray, list[bytes]]]:
+        ends = self._bytes.ravel().cumsum().reshape(self._bytes.shape)
+        for frame in self.frames:
+            yield (
+                self._boxes[frame],
+                [
+                    self._streams[end - size : end].tobytes()
+                    for end, size in zip(ends[frame], self._bytes[frame], strict=True)
+                ],
+            )
+
+
+def _pack(frame: FrameLike) -> tuple[tuple[int, int, int, int], list[bytes]]:
+    """Box (top, left, bottom, right) of the object and the packed colour, mask and depth inside it."""
+    seen = frame.mask | (frame.rgba[..., 3] > 0)
+    rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
+    if not len(rows):
+        return (0, 0, 0, 0), [b"", b"", b""]
+    top, left, bottom, right = int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
+    inside = slice(top, bottom), slice(left, right)
+    mask = frame.mask[inside]
+    # Planes of colour, differences along the rows: neighbours are alike. Depth at the mask only, bytes by rank.
+    colour = np.diff(frame.rgba[inside].transpose(2, 0, 1), axis=2, prepend=np.uint8(0))
+    depth = frame.depth[inside][mask].astype("<f4").view(np.uint8).reshape(-1, 4).T
+    streams = [colour.tobytes(), np.packbits(mask).tobytes(), depth.tobytes()]
+    return (top, left, bottom, right), [zlib.compress(stream, _LEVEL) for stream in streams]
+
+
+def _unpack(frames: Frames, place: int, box: np.ndarray, streams: list[bytes], path: Path) -> None:
+    top, left, bottom, right = (int(side) for side in box)
+    height, width = bottom - top, right - left
+    if height == 0:
+        return
+    try:
+        colour, mask_bits, depth = (np.frombuffer(zlib.decompress(stream), np.uint8) for stream in streams)
+        inside = slice(top, bottom), slice(left, right)
+        planes = colour.reshape(4, height, width).cumsum(axis=2, dtype=np.uint8)
+        mask = np.unpackbits(mask_bits, count=height * width).astype(bool).reshape(height, width)
+        values = np.ascontiguousarray(depth.reshape(4, -1).T).view("<f4")[:, 0]
+        frames.rgba[place][inside] = planes.transpose(1, 2, 0)
+        frames.mask[place][inside] = mask
+        frames.depth[place][inside][mask] = values
+    except (zlib.error, ValueError) as error:
+        raise UserError(f"{path}: frame {place} is damaged: {error}; delete the file to render it again") from None

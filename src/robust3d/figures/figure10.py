@@ -1,0 +1,34 @@
+"""Figure 10: held-out reconstructions of every pre-training of Table 4's experiment, beside the truth."""
+
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image, ImageDraw, ImageFont
+
+if TYPE_CHECKING:
+    from robust3d.provenance.runner import Context
+    from robust3d.study.plan import Plan
+
+_TITLE_PX = 22
+
+
+def sources(plan: "Plan") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """The reconstructions of the first training seed."""
+    name = plan.study.report.table4
+    experiment, seed = plan.study.experiments[name], plan.study.training_seeds[0]
+    keys = [key for _, key in plan.columns(name) if key]
+    told = {"study": plan.study.study, "labels": [plan.study.pretraining[key].label for key in keys]}
+    pictures = tuple((plan.pretrain(key, experiment, seed), "reconstructions") for key in keys)
+    return told, {"reconstructions": pictures}, {}
+
+
+def write(job: "Context") -> None:
+    """The methods' pictures below each other."""
+    pictures = [Image.open(path).convert("RGB") for path in job.inputs["reconstructions"]]
+    height = sum(picture.height + _TITLE_PX for picture in pictures)
+    canvas = Image.new("RGB", (max(picture.width for picture in pictures), height), "white")
+    draw, top = ImageDraw.Draw(canvas), 0
+    for label, picture in zip(job.params["labels"], pictures, strict=True):
+        draw.text((6, top + 3), label, "black", ImageFont.load_default(16))
+        canvas.paste(picture, (0, top + _TITLE_PX))
+        top += picture.height + _TITLE_PX
+    canvas.save(job.outputs["picture"], "PNG")

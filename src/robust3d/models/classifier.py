@@ -1,0 +1,47 @@
+"""The ResNet-18 classifier that is trained, attacked and probed: raw images in, logits out."""
+
+from pathlib import Path
+
+from torch import Tensor, nn
+from torchvision.models import resnet18
+
+from robust3d.errors import UserError
+from robust3d.models.encoder import Normalisation, Normalise, seeded_initialisation
+from robust3d.models.files import load_state
+
+
+class Classifier(nn.Module):
+    """Images in [0, 1] to logits; the normalisation is inside, so an attack's ε is in raw pixels.
+
+    `network` is torchvision's ResNet-18 and carries all of the state.
+
+    Args:
+        num_classes: columns of the logits.
+        normalisation: "imagenet" (paper section 4) or "half".
+        seed: of the random weights, head and trunk.
+    """
+
+    def __init__(self, num_classes: int, normalisation: Normalisation = "imagenet", seed: int = 0) -> None:
+        super().__init__()
+        self.num_classes, self.normalisation = num_classes, normalisation
+        self.normalise = Normalise(normalisation)
+        with seeded_initialisation(seed, "classifier"):
+            self.network = resnet18(num_classes=num_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) in [0, 1] to logits (B, num_classes)."""
+        return self.network(self.normalise(images))
+
+
+def load_classifier(path: Path, num_classes: int, normalisation: Normalisation) -> Classifier:
+    """A trained classifier from a torchvision ResNet-18 state dict.
+
+    Raises:
+        UserError: unreadable, or not the weights of a ResNet-18 with so many classes.
+    """
+    classifier = Classifier(num_classes, normalisation)
+    try:
+        classifier.network.load_state_dict(load_state(path))
+    except RuntimeError as error:
+        raise UserError(f"{path}: not a torchvision ResNet-18 with {num_classes} classes: {error}") from None
+    return classifier

@@ -1,0 +1,48 @@
+"""The 2D autoencoder as a pre-training: its parameters and how its task is made.
+
+Defaults are those of lightning-bolts' `AE` with torchvision's ResNet-18 stem.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from robust3d.params import Params as Base
+from robust3d.training.params import LoopParams
+
+if TYPE_CHECKING:
+    import torch
+
+    from robust3d.data.multiview import Multiview
+    from robust3d.training.loop import Pretraining
+
+
+class Params(Base):
+    """The autoencoder's architecture and schedule."""
+
+    init: Literal["random", "imagenet"] = "random"  # reference: random; the paper does not say
+    weights: Path | None = Field(None, strict=False)  # file of the ImageNet weights
+    normalisation: Literal["imagenet", "half"] = "imagenet"  # of the encoder's input
+    target: Literal["normalised", "unit"] = (
+        "normalised"  # what is decoded: reference: normalised; unit: [0, 1]
+    )
+    latent_dim: int = Field(256, gt=0)  # reference: 256
+    batch: int = Field(256, gt=1)  # images per step (reference: 256)
+    validation_images: int = Field(1024, gt=0)  # at most so many held-out images, evenly spaced
+    loop: LoopParams = LoopParams(
+        steps=6_250,  # as many images as pixelNeRF's 400,000 steps of 4; the paper says as many epochs
+        learning_rate=1e-4,  # reference: Adam 1e-4, no schedule
+        validate_every=250,
+    )
+
+
+def task(
+    params: Params, train: "Multiview", held_out: "Multiview", seed: int, device: "torch.device | str"
+) -> "Pretraining":
+    """The autoencoder task with a ResNet-18 encoder on `device`."""
+    from robust3d.models.encoder import ResNet18Encoder
+    from robust3d.training.autoencoder import AutoencoderPretraining
+
+    encoder = ResNet18Encoder(params.init, params.weights, params.normalisation, seed)
+    return AutoencoderPretraining(params, encoder, train, held_out, seed, device)

@@ -1,0 +1,93 @@
+"""Differentiable Volumetric Rendering as a pre-training: its parameters and how its task is made.
+
+Defaults are the reference implementation's (`configs/default.yaml`, batch 32 as in Geon3D appendix D).
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from robust3d.params import Params as Base
+from robust3d.training.params import LoopParams
+
+if TYPE_CHECKING:
+    import torch
+
+    from robust3d.data.multiview import Multiview
+    from robust3d.training.loop import Pretraining
+
+
+class LossWeights(Base):
+    """Weights of the losses, each a sum over pixels divided by the batch size; 0 leaves a loss out."""
+
+    rgb: float = Field(1.0, ge=0)  # L1 over three channels (reference: 1)
+    normal: float = Field(0.05, ge=0)  # smoothness of normals (reference: 0.05)
+    freespace: float = Field(1.0, ge=0)  # reference: 1
+    occupancy: float = Field(1.0, ge=0)  # reference: 1
+    depth: float = Field(0.0, ge=0)  # L1 of camera z; reference: 0, and 1 or 10 with 2.5D supervision
+
+
+class Params(Base):
+    """DVR's architecture, rendering, losses and schedule."""
+
+    init: Literal["random", "imagenet"] = "imagenet"  # reference: always ImageNet; the papers do not say
+    weights: Path | None = Field(None, strict=False)  # file of the ImageNet weights
+    normalisation: Literal["imagenet", "half"] = "imagenet"  # of the encoder's input (reference: imagenet)
+    hidden: int = Field(512, gt=0)  # decoder width; reference: 512 in default.yaml, 128 in ours_rgb.yaml
+    # Decoder start: "geometric" is a sphere; "default" (reference) needs ImageNet features to ever hit.
+    initialisation: Literal["geometric", "default"] = "default"
+    initial_radius: float = Field(0.3, gt=0, lt=0.5)  # of that sphere; objects fill a cube of side 1
+    batch: int = Field(32, gt=1)  # objects per step, one input and one target view each (reference: 64)
+    pixels: int = Field(1024, gt=0)  # random pixels per target view (reference: 1024)
+    march_steps: tuple[Annotated[int, Field(gt=1)], ...] = (16, 32, 64, 128)  # samples per ray …
+    # … changing at these steps (both as in the reference)
+    march_schedule: tuple[Annotated[int, Field(gt=0)], ...] = (50_000, 100_000, 250_000)
+    secant_steps: int = Field(8, ge=0)  # refinements of a crossing (reference: 8)
+    padding: float = Field(0.1, ge=0)  # what rays are sampled in, wider than the unit cube (reference: 0.1)
+    # Pixels of the freespace and normal losses: the reference code's, or the paper's equations'.
+    loss_mode: Literal["code", "paper"] = "code"
+    # Where the ray of a missed pixel is told to be occupied: anywhere in the unit cube (default.yaml), or at the
+    # visual hull of the object's silhouettes (ours_rgb.yaml). A depth loss puts it at the true depth.
+    occupancy_point: Literal["random", "visual_hull"] = "random"
+    losses: LossWeights = LossWeights()
+    normal_step: float = Field(1e-3, gt=0)  # finite difference and neighbourhood of normals (reference: 1e-3)
+    chunk_points: int = Field(65_536, gt=0)  # points per decoder call when marching; 4096 is best on a CPU
+    validation_march_steps: int = Field(128, gt=1)  # reference: 128
+    validation_images: int = Field(32, gt=0)  # held-out (input, target) pairs rendered at each validation
+    loop: LoopParams = LoopParams(
+        steps=400_000,  # the reference has no end; appendix D: 1.5 days on a V100
+        learning_rate=1e-4,  # reference: Adam 1e-4 …
+        decay_steps=(
+            250_000,
+            333_000,
+        ),  # … halved at epochs 750 and 1000: these steps for Geon3D-10 at batch 32
+        decay_factor=0.5,
+        validate_every=2000,  # reference: 2000
+    )
+
+    @model_validator(mode="after")
+    def _schedule_fits(self) -> "Params":
+        if list(self.march_schedule) != sorted(set(self.march_schedule)):
+            raise ValueError(f"march_schedule must rise, not {self.march_schedule}")
+        if len(self.march_steps) != len(self.march_schedule) + 1:
+            raise ValueError(
+                f"march_steps has {len(self.march_steps)} entries for {len(self.march_schedule)} entries of "
+                "march_schedule; it needs exactly one more"
+            )
+        return self
+
+    def march_steps_at(self, step: int) -> int:
+        """Samples per ray at a training step."""
+        return self.march_steps[sum(step >= border for border in self.march_schedule)]
+
+
+def task(
+    params: Params, train: "Multiview", held_out: "Multiview", seed: int, device: "torch.device | str"
+) -> "Pretraining":
+    """The DVR task with a ResNet-18 encoder on `device`."""
+    from robust3d.models.encoder import ResNet18Encoder
+    from robust3d.training.dvr import DVRPretraining
+
+    encoder = ResNet18Encoder(params.init, params.weights, params.normalisation, seed)
+    return DVRPretraining(params, encoder, train, held_out, seed, device)

@@ -1,0 +1,79 @@
+"""pixelNeRF as a pre-training: its parameters and how its task is made.
+
+Defaults are the reference implementation's for NMR renders (`conf/default_mv.conf`, `conf/exp/sn64.conf`),
+with Geon3D's ResNet-18 for its ResNet-34.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from robust3d.params import Params as Base
+from robust3d.training.params import LoopParams
+
+if TYPE_CHECKING:
+    import torch
+
+    from robust3d.data.multiview import Multiview
+    from robust3d.training.loop import Pretraining
+
+Channel = Annotated[float, Field(ge=0, le=1)]
+
+
+class Params(Base):
+    """pixelNeRF's architecture, sampling and schedule."""
+
+    init: Literal["random", "imagenet"] = "imagenet"  # reference: ImageNet; the papers do not say
+    weights: Path | None = Field(None, strict=False)  # file of the ImageNet weights
+    normalisation: Literal["imagenet", "half"] = "half"  # of the encoder's input (reference: (x - .5) / .5)
+    num_layers: int = Field(
+        4, ge=1, le=5
+    )  # feature maps used; 4 (reference) trains conv1 to layer3, 5 also layer4
+    use_first_pool: bool = False  # max-pool before layer1; reference: False at 64 px, True above
+    width: int = Field(512, gt=0)  # of the MLPs (reference: 512)
+    blocks: int = Field(5, ge=3)  # residual blocks (reference: 5), the first three see the image
+    activation: Literal["relu", "softplus"] = "relu"  # of the density; reference: relu, which can die
+    coarse_samples: int = Field(64, gt=1)  # stratified, per ray (reference: 64)
+    importance_samples: int = Field(16, ge=0)  # drawn by the coarse weights (reference: 16)
+    depth_samples: int = Field(16, ge=0)  # around the coarse depth (reference: 16); both 0: no fine pass
+    near_far: Literal["fixed", "aabb"] = (
+        "fixed"  # of a ray: the two below, or where it is inside the unit cube
+    )
+    near: float = Field(1.2, ge=0)  # distance from the camera, unit-cube units (reference: 1.2 for NMR)
+    far: float = Field(4.0, gt=0)  # reference: 4.0 for NMR
+    background: tuple[Channel, Channel, Channel] | None = (
+        1.0,
+        1.0,
+        1.0,
+    )  # behind the field (reference: white);
+    # None: the median colour of the training targets outside their masks
+    batch: int = Field(4, gt=1)  # objects per step, one source view each (reference: 4)
+    rays: int = Field(128, gt=0)  # per object, from any of its views (reference: 128)
+    bbox_steps: int = Field(
+        100_000, ge=0
+    )  # until this step rays come from the masks' boxes (reference: 100,000)
+    validation_views: int = Field(2, gt=0)  # novel views per held-out object (the reference renders all)
+    validation_objects: int = Field(32, gt=0)  # at most so many held-out objects, evenly spaced
+    loop: LoopParams = LoopParams(
+        steps=400_000,  # the reference has no end; literature quotes 400,000
+        learning_rate=1e-4,  # reference: Adam 1e-4, no decay
+        validate_every=10_000,
+    )
+
+    @model_validator(mode="after")
+    def _near_before_far(self) -> "Params":
+        if self.near >= self.far:
+            raise ValueError(f"near ({self.near}) must be less than far ({self.far})")
+        return self
+
+
+def task(
+    params: Params, train: "Multiview", held_out: "Multiview", seed: int, device: "torch.device | str"
+) -> "Pretraining":
+    """The pixelNeRF task with a ResNet-18 encoder on `device`."""
+    from robust3d.models.encoder import ResNet18Encoder
+    from robust3d.training.pixelnerf import PixelNerfPretraining
+
+    encoder = ResNet18Encoder(params.init, params.weights, params.normalisation, seed)
+    return PixelNerfPretraining(params, encoder, train, held_out, seed, device)

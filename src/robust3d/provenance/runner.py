@@ -1,0 +1,224 @@
+"""Runs one stage as a job: checks that code and packages are those of the spec, publishes whole outputs, writes the record.
+
+The record is a JSON sidecar with everything a reviewer needs to trace or repeat the job; nothing depends on it.
+"""
+
+import contextlib
+import fcntl
+import importlib.metadata
+import json
+import os
+import platform
+import resource
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from robust3d.errors import UserError
+from robust3d.provenance.files import partial, publish, sha256, write_json
+from robust3d.study import registry
+from robust3d.study.closure import closure, closure_digest, file_digest, is_neutral, module_file
+
+PROGRESS = Path("results/.progress")
+Paths = dict[str, list[Path]]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a stage gets: its parameters and where to read and write.
+
+    Attributes:
+        params: resolved parameters, as plain JSON values.
+        inputs: named lists of files.
+        outputs: where to write each named output; the runner publishes them when the stage has returned.
+        progress: a folder that outlives a killed run of this very job, for checkpoints.
+        threads: cores granted; a result must not depend on it.
+    """
+
+    params: dict[str, Any]
+    inputs: Paths
+    outputs: dict[str, Path]
+    progress: Path
+    threads: int
+
+    def input(self, name: str) -> Path:
+        """The one file of an input that is always there."""
+        (path,) = self.inputs[name]
+        return path
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write a named output as JSON for people: indented, keys sorted."""
+        text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False)
+        self.outputs[name].write_text(text + "\n", encoding="utf-8")
+
+    def optional(self, name: str) -> Path | None:
+        """The file of an input that may be absent."""
+        paths = self.inputs.get(name, [])
+        return paths[0] if paths else None
+
+
+def run(spec_text: str, job: str, inputs: Paths, outputs: dict[str, Path], threads: int, command: list[str]) -> None:
+    """Run one job to its published outputs and record.
+
+    Raises:
+        UserError: the code or a package on disk is not that of the spec, or the stage refused its input.
+    """
+    spec = json.loads(spec_text)
+    roots = tuple(spec["modules"])
+    _check_code(spec, roots)
+    _check_packages(spec["packages"])
+    progress = PROGRESS / job
+    for path in outputs.values():
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with _only_owner(progress):
+        if _already_done(spec, inputs, outputs):
+            return  # a run whose head process was killed has finished meanwhile
+        record_path = outputs["record"]
+        data = {name: path for name, path in outputs.items() if name != "record"}
+        temporary = {name: partial(path) for name, path in data.items()}
+        started = time.time()
+        input_files = {name: [_describe(p) for p in paths] for name, paths in inputs.items()}
+        try:
+            _limit_threads()
+            context = Context(spec["params"], inputs, temporary, progress, threads)
+            registry.load("stage", spec["stage"]).run(context)
+            _check_imports(roots)
+            for name, path in data.items():
+                publish(temporary[name], path)
+        finally:
+            for path in temporary.values():
+                path.unlink(missing_ok=True)
+        output_files = {name: _describe(path) for name, path in data.items()}
+        record = _record(spec, roots, job, command, input_files, output_files, started, threads)
+        write_json(record_path, record)
+        shutil.rmtree(progress, ignore_errors=True)
+
+
+def _check_code(spec: dict[str, Any], roots: tuple[str, ...]) -> None:
+    if closure_digest(roots) != spec["code"]:
+        raise UserError(
+            f"{spec['stage']}: the code has changed since this job was planned, so it would not make what its name "
+            "says; start snakemake again to plan anew"
+        )
+
+
+def _check_packages(packages: dict[str, str]) -> None:
+    for name, wanted in packages.items():
+        try:
+            found = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found = "nothing"
+        if found.partition("+")[0] != wanted:
+            raise UserError(
+                f"envs/requirements.lock asks for {name} {wanted}, installed is {found}; "
+                "run `make environment`, or lock what you want to use"
+            )
+
+
+def _check_imports(roots: tuple[str, ...]) -> None:
+    """A module outside the closure could shape the result without being part of the digest."""
+    allowed = set(closure(roots))
+    loaded = {name for name in sys.modules if name == "robust3d" or name.startswith("robust3d.")}
+    strangers = sorted(name for name in loaded if not is_neutral(name) and name not in allowed)
+    if strangers:
+        raise UserError(f"imported outside the job's code closure: {', '.join(strangers)}; import them by name")
+
+
+def _limit_threads() -> None:
+    """One computing thread a job: sums come out the same on every machine with any number of cores."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
+        os.environ[name] = "1"
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+
+@contextlib.contextmanager
+def _only_owner(progress: Path) -> Iterator[None]:
+    """Wait until no other process works on this job; the kernel frees the lock of a dead one."""
+    progress.mkdir(parents=True, exist_ok=True)
+    with (progress / "owner").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            print(f"waiting for process {file.read().strip()}, which is making the same files", file=sys.stderr)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        progress.mkdir(parents=True, exist_ok=True)  # the former owner may have cleaned up
+        file.truncate(0)
+        file.write(f"{os.getpid()} on {platform.node()}")
+        file.flush()
+        yield
+
+
+def _already_done(spec: dict[str, Any], inputs: Paths, outputs: dict[str, Path]) -> bool:
+    try:
+        record = json.loads(outputs["record"].read_text())
+        return (
+            record["spec"] == spec
+            and all(sha256(Path(f["path"])) == f["sha256"] for f in record["outputs"].values())
+            and all(
+                [sha256(p) for p in paths] == [f["sha256"] for f in record["inputs"][name]]
+                for name, paths in inputs.items()
+            )
+        )
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _describe(path: Path) -> dict[str, Any]:
+    return {"path": str(path), "bytes": path.stat().st_size, "sha256": sha256(path)}
+
+
+def _record(
+    spec: dict[str, Any],
+    roots: tuple[str, ...],
+    job: str,
+    command: list[str],
+    inputs: dict[str, Any],
+    outputs: dict[str, Any],
+    started: float,
+    threads: int,
+) -> dict[str, Any]:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {
+        "schema": 1,
+        "job": job,
+        "spec": spec,
+        "command": command,
+        "code": {name: {"file": _relative(name), "meaning": file_digest(module_file(name))} for name in closure(roots)},
+        "inputs": inputs,
+        "outputs": outputs,
+        "environment": {
+            "python": platform.python_version(),
+            "lock": sha256(Path("envs/requirements.lock")),
+            "packages": {name: importlib.metadata.version(name) for name in spec["packages"]},
+        },
+        "host": {"name": platform.node(), "system": platform.platform(), "threads": threads, "gpu": _gpu()},
+        "slurm": {k: v for k, v in os.environ.items() if k in ("SLURM_JOB_ID", "SLURM_JOB_NODELIST")},
+        "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
+        "seconds": round(time.time() - started, 2),
+        "cpu_seconds": round(usage.ru_utime + usage.ru_stime + children.ru_utime + children.ru_stime, 2),
+        "peak_memory_mb": round(max(usage.ru_maxrss, children.ru_maxrss) / 1024, 1),
+    }
+
+
+def _relative(module: str) -> str:
+    return str(module_file(module).relative_to(module_file("robust3d").parent.parent))
+
+
+def _gpu() -> str | None:
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available():
+        return None
+    return str(torch.cuda.get_device_name())
+
+
+def exit_on_sigterm() -> None:
+    """Turn SIGTERM into SystemExit so that temporary files are removed; long stages replace this by a saved stop."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

@@ -1,0 +1,70 @@
+"""The process that renders: reads instances from its parent's pipe and sends back their frames, one message a view.
+
+It is started as ``python -m robust3d.rendering.worker FD FOLDER`` and ends when the other side of the pipe is closed.
+"""
+
+import resource
+import shutil
+import sys
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+
+from robust3d.rendering.params import RenderParams
+from robust3d.seeds import seed_of
+from robust3d.shapes.mesh import Mesh
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a worker is told once."""
+
+    params: RenderParams
+    intrinsics: np.ndarray
+    seed: int
+    class_name: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """One instance to render from all its views."""
+
+    instance: str
+    mesh: Mesh
+    poses: np.ndarray  # (V, 4, 4) world_to_camera
+
+
+def frame_seed(seed: int, class_name: str, instance: str, view: int) -> int:
+    """Seed of one frame's noise: it depends on what is shown, never on when or where it is rendered."""
+    return seed_of(seed, "frame", class_name, instance, view)
+
+
+def resident_mib() -> int:
+    """Memory of this process, in MiB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() >> 20
+
+
+def serve(connection: Connection, folder: Path) -> None:
+    """Render what is asked for until the parent closes the connection; raw frames pass through `folder`."""
+    from robust3d.rendering.scene import Scene
+
+    setup: Setup = connection.recv()
+    scene = Scene(setup.params, setup.intrinsics, folder)
+    while True:
+        request: Request = connection.recv()
+        scene.show(request.mesh)
+        for view, pose in enumerate(request.poses):
+            seed = frame_seed(setup.seed, setup.class_name, request.instance, view)
+            connection.send(scene.render(request.instance, view, pose, seed))
+        connection.send(resident_mib())
+
+
+if __name__ == "__main__":
+    scratch = Path(sys.argv[2])
+    try:
+        serve(Connection(int(sys.argv[1])), scratch)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        shutil.rmtree(scratch, ignore_errors=True)  # the parent needs no more, or is dead

@@ -1,0 +1,59 @@
+"""Meshes on disk: one .npz a class in which equal arrays (the faces of all stretched geons, say) stand once."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from robust3d.shapes.mesh import Mesh
+
+_FIELDS = ("vertices", "faces", "colours")
+
+
+def save_meshes(meshes: Mapping[str, Mesh], path: Path, manifest: Path) -> None:
+    """Write the meshes of a class and a manifest of them; the same meshes give the same bytes.
+
+    Args:
+        meshes: by instance id; finite, not empty.
+        path: of the .npz.
+        manifest: JSON, by instance: digests of the arrays, box, number of faces.
+
+    Raises:
+        ValueError: a mesh is empty or has a coordinate that is not a number.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    entries = {}
+    for instance, mesh in meshes.items():
+        if not len(mesh.faces) or not np.isfinite(mesh.vertices).all():
+            raise ValueError(f"{instance}: an empty mesh or one with coordinates that are not numbers")
+        names = {}
+        for field in _FIELDS:
+            array = np.ascontiguousarray(getattr(mesh, field))
+            content = f"{array.dtype.str}{array.shape}".encode() + array.tobytes()
+            names[field] = hashlib.sha256(content).hexdigest()
+            arrays[names[field]] = array
+        entries[instance] = {
+            **names,
+            "smooth_angle_deg": mesh.smooth_angle_deg,
+            "box": [mesh.vertices.min(0).tolist(), mesh.vertices.max(0).tolist()],
+            "triangles": len(mesh.faces),
+        }
+    text = json.dumps(entries, indent=1, sort_keys=True) + "\n"
+    with path.open("wb") as file:
+        index = np.frombuffer(text.encode(), np.uint8)
+        np.savez_compressed(file, index=index, **{name: arrays[name] for name in sorted(arrays)})
+    manifest.write_text(text, encoding="utf-8")
+
+
+def load_meshes(path: Path, instances: list[str]) -> dict[str, Mesh]:
+    """The meshes of some instances."""
+    with np.load(path, allow_pickle=False) as file:
+        entries = json.loads(file["index"].tobytes())
+        meshes = {}
+        for instance in instances:
+            entry = entries[instance]
+            vertices, faces, colours = (file[entry[field]] for field in _FIELDS)
+            meshes[instance] = Mesh(vertices, faces, colours, entry["smooth_angle_deg"])
+    return meshes

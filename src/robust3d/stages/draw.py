@@ -1,0 +1,13 @@
+"""Draws one figure; the figure's own module says how."""
+
+from typing import TYPE_CHECKING
+
+from robust3d.study import registry
+
+if TYPE_CHECKING:
+    from robust3d.provenance.runner import Context
+
+
+def run(job: "Context") -> None:
+    """Write `picture`."""
+    registry.load("figure", job.params["figure"]).write(job)

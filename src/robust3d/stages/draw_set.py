@@ -1,0 +1,23 @@
+"""Draws a classification set inside the splits: which view of which instance stands before which background."""
+
+from typing import TYPE_CHECKING
+
+from robust3d.data.manifest import Views
+from robust3d.data.params import SetParams
+from robust3d.data.sets import draw_set, save_set
+from robust3d.data.textures import Textures
+from robust3d.study.parsing import parse
+
+if TYPE_CHECKING:
+    from robust3d.provenance.runner import Context
+
+
+def run(job: "Context") -> None:
+    """Write the `table`."""
+    views = Views.read(job.input("views"))
+    params = parse(SetParams, job.params["set"])
+    textures_file = job.optional("textures")
+    textures = Textures.load(textures_file) if textures_file else None
+    classes = params.labels(views.classes)
+    table = draw_set(views.splits, classes, views.views, params, textures, job.params["seed"])
+    save_set(table, job.outputs["table"])

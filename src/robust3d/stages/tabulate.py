@@ -1,0 +1,13 @@
+"""Writes one table and the lineage of its cells; the table's own module says how."""
+
+from typing import TYPE_CHECKING
+
+from robust3d.study import registry
+
+if TYPE_CHECKING:
+    from robust3d.provenance.runner import Context
+
+
+def run(job: "Context") -> None:
+    """Write `table` and `cells`."""
+    registry.load("table", job.params["table"]).write(job)

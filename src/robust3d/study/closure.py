@@ -1,0 +1,81 @@
+"""The digest of the code that can shape a job's result.
+
+A job's closure is every module of ours that its stage and its plug-ins import, directly or not, with the
+`__init__` of each parent. Modules that only carry work from one place to another (`NEUTRAL`) stay outside; a
+test keeps numerics out of them. The digest is taken over syntax trees without docstrings, comments and
+annotations, so that an edit in prose makes nothing stale.
+"""
+
+import ast
+import functools
+import hashlib
+from pathlib import Path
+
+import grimp
+
+import robust3d
+
+NEUTRAL = ("robust3d.cli", "robust3d.study", "robust3d.provenance", "robust3d.progress", "robust3d.errors")
+SOURCE = Path(robust3d.__file__).parent
+_SKIPPED_FIELDS = {"annotation", "returns", "type_comment", "type_params", "kind", "type_ignores"}
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def is_neutral(module: str) -> bool:
+    """Whether a module only carries work and can hold no numerics."""
+    return module == "robust3d" or any(module == n or module.startswith(n + ".") for n in NEUTRAL)
+
+
+def module_file(module: str) -> Path:
+    """The source file of one of our modules."""
+    path = SOURCE.joinpath(*module.split(".")[1:])
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+@functools.cache
+def _graph() -> grimp.ImportGraph:
+    return grimp.build_graph("robust3d", cache_dir=None, exclude_type_checking_imports=True)
+
+
+@functools.cache
+def closure(roots: tuple[str, ...]) -> tuple[str, ...]:
+    """All modules that `roots` import, with themselves and their parent packages, neutral ones left out."""
+    graph = _graph()
+    reached: set[str] = set()
+    pending = list(roots)
+    while pending:
+        module = pending.pop()
+        if module in reached or is_neutral(module):
+            continue
+        reached.add(module)
+        pending.append(module.rpartition(".")[0])
+        pending.extend(graph.find_modules_directly_imported_by(module))
+    return tuple(sorted(reached))
+
+
+def _canonical(node: ast.AST) -> str:
+    """A syntax tree as text: the same on every Python version that parses it to the same meaning."""
+    parts = []
+    for name, value in ast.iter_fields(node):
+        if name in _SKIPPED_FIELDS or value is None or value == []:
+            continue
+        items = value if isinstance(value, list) else [value]
+        if name == "body" and isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+            items = items[1:]
+        texts = [_canonical(item) if isinstance(item, ast.AST) else repr(item) for item in items]
+        parts.append(f"{name}=[{','.join(texts)}]")
+    return f"{type(node).__name__}({';'.join(parts)})"
+
+
+@functools.cache
+def file_digest(path: Path) -> str:
+    """sha256 of what a Python file means, blind to prose and layout."""
+    tree = ast.parse(path.read_bytes(), filename=str(path))
+    return hashlib.sha256(_canonical(tree).encode()).hexdigest()
+
+
+@functools.cache
+def closure_digest(roots: tuple[str, ...]) -> str:
+    """sha256 over the closure's modules and what each of them means."""
+    lines = "".join(f"{module} {file_digest(module_file(module))}\n" for module in closure(roots))
+    return hashlib.sha256(lines.encode()).hexdigest()

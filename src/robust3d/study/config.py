@@ -1,0 +1,212 @@
+"""The study's configuration as a typed model: `config.yaml` with overlays laid over it, checked before anything runs."""
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BeforeValidator, Field, model_validator
+
+from robust3d.attacks.params import AutoAttackParams
+from robust3d.cameras import CameraParams
+from robust3d.data.params import BackgroundParams, SetParams, SplitParams, TextureParams
+from robust3d.errors import UserError
+from robust3d.params import Params
+from robust3d.rendering.params import RenderParams
+from robust3d.study import registry
+from robust3d.study.parsing import parse
+from robust3d.training.params import ClassifierParams
+
+
+def parse_epsilon(value: Any) -> Any:
+    """`8/255` as written in papers, or a plain number."""
+    if isinstance(value, str):
+        try:
+            return float(Fraction(value))
+        except (ValueError, ZeroDivisionError):
+            raise ValueError("write a number such as 1.0 or a fraction such as 8/255") from None
+    return value
+
+
+Epsilon = Annotated[float, BeforeValidator(parse_epsilon), Field(ge=0)]
+
+
+class Family(Params):
+    """Objects of one kind, rendered once."""
+
+    kind: str  # the module in robust3d.shapes that makes them
+    shapes: dict[str, Any]  # that module's parameters
+    cameras: CameraParams
+    render: RenderParams
+    shard_instances: int = Field(ge=1)  # instances of one class in one file; changes no pixel
+    split: SplitParams = SplitParams()
+
+    @model_validator(mode="after")
+    def _check_shapes(self) -> "Family":
+        self.shape_params()
+        return self
+
+    def shape_params(self) -> Params:
+        """The shape module's own, checked parameters."""
+        return parse(registry.load("family", self.kind).Params, self.shapes)
+
+
+class ImageSet(SetParams):
+    """A classification set: so many images of a family, drawn inside its splits."""
+
+    family: str  # key of `families`
+
+
+class Pretraining(Params):
+    """One way to initialise the classifier's trunk; a column of the tables."""
+
+    label: str  # as printed: `AE` makes the column `AE+AT`
+    method: str  # the module in robust3d.pretraining
+    params: dict[str, Any] = {}
+    experiments: tuple[str, ...] | None = None  # where it takes part; all of them if left out
+
+    @model_validator(mode="after")
+    def _check_method(self) -> "Pretraining":
+        self.method_params()
+        return self
+
+    def method_params(self) -> Params:
+        """The method's own, checked parameters."""
+        return parse(registry.load("pretraining", self.method).Params, self.params)
+
+
+class Attack(Params):
+    """AutoAttack over a grid of budgets."""
+
+    epsilons: tuple[Epsilon, ...] = Field(min_length=1)  # ascending, above zero; 8/255 may be written so
+    settings: dict[str, Any] = {}  # further keys of robust3d.attacks.params.AutoAttackParams
+
+    def params(self, norm: str) -> AutoAttackParams:
+        """The attack's parameters for one norm."""
+        return parse(AutoAttackParams, {"norm": norm, "epsilons": list(self.epsilons), **self.settings})
+
+
+class Experiment(Params):
+    """One train-and-test comparison: a data set, the pre-trainings to compare, and how they are judged."""
+
+    set: str  # key of `sets`: training, validation and test images
+    pretrain_input: BackgroundParams  # what the encoder sees during pre-training
+    pretrain_target: BackgroundParams  # what is reconstructed
+    classifiers: tuple[str, ...]  # keys of `classifiers`: adversarially trained ones, from scratch and from each encoder
+    controls: tuple[str, ...] = ()  # keys of `classifiers` trained from scratch only, such as standard training
+    attack: tuple[str, ...] = ()  # keys of `attacks` (norms) against the classifiers of that norm
+    shifted: str | None = None  # key of `sets` that breaks a correlation of `set`; tested without attack
+
+
+class Report(Params):
+    """What tables and figures show."""
+
+    table3: str  # key of `experiments`
+    table4: str
+    table4_rows: dict[Literal["Linf", "L2"], Epsilon]  # the budget of each row; it becomes part of the label
+    gallery: str  # family of figures 2 and 8: all forty geons
+    figure3: tuple[str, ...] = Field(min_length=1)  # keys of `sets`, a row of examples each
+
+
+class Study(Params):
+    """The whole configuration."""
+
+    study: str  # a name for this scale; stands in every cell
+    seed: int = Field(ge=0)  # of everything that is drawn: shapes, cameras, splits, backgrounds, attacks
+    training_seeds: tuple[int, ...] = Field(min_length=1)  # one model each; cells hold their mean
+    textures: TextureParams
+    families: dict[str, Family]
+    sets: dict[str, ImageSet]
+    pretraining: dict[str, Pretraining]
+    classifiers: dict[str, ClassifierParams]
+    attacks: dict[Literal["Linf", "L2"], Attack]
+    experiments: dict[str, Experiment]
+    report: Report
+
+    @model_validator(mode="after")
+    def _check_references(self) -> "Study":
+        for name, image_set in self.sets.items():
+            _known(f"sets.{name}.family", image_set.family, self.families)
+        for name, experiment in self.experiments.items():
+            at = f"experiments.{name}"
+            _known(f"{at}.set", experiment.set, self.sets)
+            for key in experiment.classifiers + experiment.controls:
+                _known(f"{at}.classifiers", key, self.classifiers)
+            for norm in experiment.attack:
+                _known(f"{at}.attack", norm, self.attacks)
+            if experiment.shifted is not None:
+                _known(f"{at}.shifted", experiment.shifted, self.sets)
+        for name, entry in self.pretraining.items():
+            for key in entry.experiments or ():
+                _known(f"pretraining.{name}.experiments", key, self.experiments)
+        for table in ("table3", "table4"):
+            _known(f"report.{table}", getattr(self.report, table), self.experiments)
+        _known("report.gallery", self.report.gallery, self.families)
+        for name in self.report.figure3:
+            _known("report.figure3", name, self.sets)
+        for norm, epsilon in self.report.table4_rows.items():
+            if norm not in self.attacks or epsilon not in self.attacks[norm].epsilons:
+                raise ValueError(
+                    f"report.table4_rows.{norm}: {epsilon:g} is not among attacks.{norm}.epsilons; add it there"
+                )
+        for norm, attack in self.attacks.items():
+            attack.params(norm)
+        return self
+
+
+def _known(key: str, value: str, allowed: Mapping[str, Any]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{key}: {value!r} is not defined; allowed: {', '.join(sorted(allowed)) or 'nothing yet'}")
+
+
+def merge(base: dict[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `overlay` laid over it: mappings are merged key by key, everything else is replaced."""
+    merged = dict(base)
+    for key, value in overlay.items():
+        if isinstance(value, Mapping) and isinstance(merged.get(key), dict):
+            merged[key] = merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """One configuration file.
+
+    Raises:
+        UserError: missing, unreadable, or not a mapping.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such configuration file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not readable as YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: a configuration is a mapping of keys to values")
+    return values
+
+
+def load_study(values: Mapping[str, Any]) -> Study:
+    """The checked study.
+
+    Raises:
+        UserError: naming every key that is wrong and what is allowed.
+    """
+    try:
+        return parse(Study, values)
+    except ValueError as error:
+        raise UserError(f"the configuration is wrong:\n{_indent(str(error))}") from None
+
+
+def read_study(paths: Sequence[Path]) -> Study:
+    """The study of `config.yaml` and overlays, later ones over earlier ones."""
+    values: dict[str, Any] = {}
+    for path in paths:
+        values = merge(values, read_yaml(path))
+    return load_study(values)
+
+
+def _indent(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())

@@ -1,0 +1,33 @@
+"""Checks plain values against a parameter class and says in a person's words what is wrong."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+
+def parse(model: type[Any], values: Mapping[str, Any]) -> Any:
+    """`values` checked against `model`.
+
+    YAML has no tuples, so the check runs in JSON mode, in which a list is one.
+
+    Raises:
+        ValueError: with one line for each mistake: the key's path, what is wrong, what is allowed.
+    """
+    try:
+        return model.model_validate_json(json.dumps(values))
+    except ValidationError as error:
+        raise ValueError("\n".join(_explain(item) for item in error.errors())) from None
+
+
+def _explain(item: Any) -> str:
+    path = ".".join(str(part) for part in item["loc"])
+    message = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "extra_forbidden":
+        return f"{path}: unknown key"
+    if item["type"] == "missing":
+        return f"{path}: missing"
+    nested = [f"{path}.{line}" if path and not line.startswith("  ") else line for line in message.splitlines()]
+    shown = "" if isinstance(item["input"], (dict, list)) else f" (found {item['input']!r})"
+    return "\n".join(nested) + shown if item["type"] == "value_error" else f"{path}: {message}{shown}"

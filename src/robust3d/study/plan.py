@@ -1,0 +1,310 @@
+"""From a study to its jobs: what each one is told (its spec), what it is made from, and where its outputs live.
+
+A job's folder is ``results/<stage>/<readable name>-<digest>``: the digest covers the job's spec and the digests
+of the jobs it is made from. So a name is an identity: an edited parameter is a missing file, a reverted one is
+there again. Only tables and figures have stable names (`Plan.targets`).
+"""
+
+import functools
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from robust3d.attacks.params import Norm
+from robust3d.errors import UserError
+from robust3d.params import Params
+from robust3d.seeds import seed_of
+from robust3d.study import registry
+from robust3d.study.closure import closure_digest
+from robust3d.study.config import Experiment, Study
+from robust3d.study.stages import STAGES, locked_versions
+
+RESULTS = "results"
+Inputs = dict[str, tuple[tuple["Job", str], ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One unit of work.
+
+    Attributes:
+        stage: the rule and the module in `robust3d.stages`.
+        label: readable part of the folder's name.
+        params: what the stage is told, resolved; nothing else reaches it.
+        inputs: named lists of (job, output name), passed on the command line.
+        bulk: the same for big files which a manifest among the inputs names; passed to Snakemake only.
+        plugins: (kind, name) of modules that the stage loads by name.
+    """
+
+    stage: str
+    label: str
+    params: dict[str, Any]
+    inputs: Inputs = field(default_factory=dict)
+    bulk: Inputs = field(default_factory=dict)
+    plugins: tuple[tuple[str, str], ...] = ()
+
+    @functools.cached_property
+    def spec(self) -> str:
+        """Canonical JSON: parameters, code digest and package versions."""
+        roots = (registry.module_name("stage", self.stage), *(registry.module_name(*p) for p in self.plugins))
+        content = {
+            "stage": self.stage,
+            "params": self.params,
+            "modules": roots,
+            "code": closure_digest(roots),
+            "packages": locked_versions(STAGES[self.stage].packages),
+        }
+        return canonical_json(content)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """Twelve hex digits over the spec and the digests of the inputs' jobs."""
+        made_from = {
+            name: [f"{job.digest}/{output}" for job, output in files] for name, files in sorted(self.inputs.items())
+        }
+        return hashlib.sha256(f"{self.spec}\n{canonical_json(made_from)}".encode()).hexdigest()[:12]
+
+    @property
+    def id(self) -> str:
+        """The folder's name."""
+        return f"{self.label}-{self.digest}"
+
+    def output(self, name: str) -> str:
+        """Path of a named output."""
+        pattern = STAGES[self.stage].outputs[name]
+        return pattern.format(results=RESULTS, stage=self.stage, job=self.id, label=self.label)
+
+    def input_paths(self) -> dict[str, list[str]]:
+        """Paths of the inputs passed on the command line."""
+        return {name: [job.output(output) for job, output in files] for name, files in self.inputs.items()}
+
+    def bulk_paths(self) -> list[str]:
+        """Paths of the big files."""
+        return [job.output(output) for files in self.bulk.values() for job, output in files]
+
+
+def canonical_json(value: Any) -> str:
+    """One line of JSON, keys sorted: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Params):
+        return value.model_dump(mode="json")
+    raise TypeError(f"{type(value).__name__} has no place in a spec")
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+class Plan:
+    """Every job of a study, each made once."""
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        self.jobs: dict[tuple[str, str], Job] = {}
+
+    def _add(self, job: Job) -> Job:
+        """The job itself, or the equal one that was planned before."""
+        return self.jobs.setdefault((job.stage, job.id), job)
+
+    # --- shapes and views -------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def _families(self) -> dict[str, tuple[Any, Any]]:
+        return {
+            name: (registry.load("family", family.kind), family.shape_params())
+            for name, family in self.study.families.items()
+        }
+
+    def classes(self, family: str) -> tuple[str, ...]:
+        """Class names in label order."""
+        return self._families[family][1].classes
+
+    @functools.cache  # noqa: B019  (a plan lives as long as the process)
+    def instances(self, family: str) -> tuple[str, ...]:
+        """Instance ids, the same for every class."""
+        module, params = self._families[family]
+        return tuple(module.instance_ids(params, self.study.seed))
+
+    @functools.cache  # noqa: B019
+    def build_shapes(self, family: str, class_name: str) -> Job:
+        """The meshes of one class."""
+        module, params = self._families[family]
+        return self._add(
+            Job(
+                "build_shapes",
+                _slug(f"{family}-{class_name}"),
+                {
+                    "kind": self.study.families[family].kind,
+                    "shapes": module.only(params, class_name),
+                    "class_name": class_name,
+                    "seed": self.study.seed,
+                },
+                plugins=(("family", self.study.families[family].kind),),
+            )
+        )
+
+    @functools.cache  # noqa: B019
+    def shards(self, family: str) -> tuple[Job, ...]:
+        """The render jobs of a family: for each class, blocks of instances by the hash of their id."""
+        config = self.study.families[family]
+        module, params = self._families[family]
+        instances = self.instances(family)
+        n_blocks = -(-len(instances) // config.shard_instances)
+        blocks: dict[int, list[str]] = {}
+        for instance in instances:
+            blocks.setdefault(seed_of("block", instance) % n_blocks, []).append(instance)
+        jobs = []
+        for class_name in self.classes(family):
+            shapes = self.build_shapes(family, class_name)
+            for block, members in sorted(blocks.items()):
+                told = {
+                    "class_name": class_name,
+                    "instances": members,
+                    "cameras": config.cameras,
+                    "render": config.render,
+                    "extent": module.extent(params),
+                    "seed": self.study.seed,
+                }
+                label = _slug(f"{family}-{class_name}-{block:03d}")
+                inputs: Inputs = {"shapes": ((shapes, "shapes"),)}
+                jobs.append(self._add(Job("render_shard", label, told, inputs)))
+        return tuple(jobs)
+
+    @functools.cache  # noqa: B019
+    def index_views(self, family: str) -> Job:
+        """The family's manifest: its shards, classes and splits."""
+        config = self.study.families[family]
+        module, params = self._families[family]
+        groups = {i: module.orbit(params, i) for i in self.instances(family)} if config.split.mode == "orbit" else {}
+        told = {
+            "family": family,
+            "classes": self.classes(family),
+            "extent": module.extent(params),
+            "views": config.cameras.views,
+            "resolution_px": config.render.resolution_px,
+            "split": config.split,
+            "groups": groups,
+            "seed": self.study.seed,
+        }
+        inputs: Inputs = {"shards": tuple((job, "manifest") for job in self.shards(family))}
+        return self._add(Job("index_views", _slug(family), told, inputs))
+
+    # --- data sets --------------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def textures(self) -> Job:
+        """The background textures."""
+        told = {"textures": self.study.textures, "seed": self.study.seed}
+        return self._add(Job("make_textures", self.study.textures.source, told))
+
+    def views(self, family: str, *backgrounds: Any) -> tuple[Inputs, Inputs]:
+        """What a job needs to see a family on some backgrounds: (inputs, bulk files)."""
+        needs_textures = any(background.needs_textures for background in backgrounds)
+        inputs: Inputs = {
+            "views": ((self.index_views(family), "manifest"),),
+            "textures": ((self.textures, "textures"),) if needs_textures else (),
+        }
+        return inputs, {"shards": tuple((job, "views") for job in self.shards(family))}
+
+    @functools.cache  # noqa: B019
+    def draw_set(self, name: str) -> Job:
+        """The table of one classification set: which view stands before which background."""
+        image_set = self.study.sets[name]
+        inputs, _ = self.views(image_set.family, image_set.background)
+        told = {"set": self.set_params(name), "seed": self.study.seed}
+        return self._add(Job("draw_set", _slug(name), told, inputs))
+
+    def set_params(self, name: str) -> dict[str, Any]:
+        """What a job is told of a set: all but the family, whose manifest it reads."""
+        return self.study.sets[name].model_dump(mode="json", exclude={"family"})
+
+    def set_inputs(self, name: str) -> tuple[Inputs, Inputs]:
+        """What a job needs to load a classification set: (inputs, bulk files)."""
+        image_set = self.study.sets[name]
+        inputs, bulk = self.views(image_set.family, image_set.background)
+        return {"set": ((self.draw_set(name), "table"),), **inputs}, bulk
+
+    # --- models -----------------------------------------------------------------------------------------------
+
+    def pretrain(self, key: str, experiment: Experiment, seed: int) -> Job:
+        """A pre-training on the experiment's family and backgrounds."""
+        entry = self.study.pretraining[key]
+        family = self.study.sets[experiment.set].family
+        inputs, bulk = self.views(family, experiment.pretrain_input, experiment.pretrain_target)
+        told = {
+            "method": entry.method,
+            "params": entry.method_params(),
+            "classes": self.study.sets[experiment.set].labels(self.classes(family)),
+            "input_background": experiment.pretrain_input,
+            "target_background": experiment.pretrain_target,
+            "seed": seed,
+            "data_seed": self.study.seed,
+        }
+        label = _slug(f"{key}-{family}-s{seed}")
+        return self._add(Job("pretrain", label, told, inputs, bulk, (("pretraining", entry.method),)))
+
+    def extract_encoder(self, key: str, experiment: Experiment, seed: int) -> Job:
+        """The encoder of a pre-training, alone."""
+        source = self.pretrain(key, experiment, seed)
+        inputs: Inputs = {"model": ((source, "model"),), "model_info": ((source, "info"),)}
+        return self._add(Job("extract_encoder", source.label, {}, inputs))
+
+    def train_classifier(self, key: str, experiment: Experiment, pretraining: str | None, seed: int) -> Job:
+        """A classifier from scratch or from an encoder."""
+        inputs, bulk = self.set_inputs(experiment.set)
+        encoder = self.extract_encoder(pretraining, experiment, seed) if pretraining else None
+        inputs["encoder"] = ((encoder, "encoder"),) if encoder else ()
+        inputs["encoder_info"] = ((encoder, "info"),) if encoder else ()
+        told = {
+            "classifier": self.study.classifiers[key].model_copy(update={"seed": seed}),
+            "set": self.set_params(experiment.set),
+        }
+        label = _slug(f"{experiment.set}-{key}-{pretraining or 'scratch'}-s{seed}")
+        return self._add(Job("train_classifier", label, told, inputs, bulk))
+
+    # --- tests ------------------------------------------------------------------------------------------------
+
+    def attack_classifier(self, classifier: Job, experiment: Experiment, norm: Norm) -> Job:
+        """AutoAttack of one norm against a classifier."""
+        inputs, bulk = self.set_inputs(experiment.set)
+        inputs["classifier"] = ((classifier, "classifier"),)
+        inputs["classifier_info"] = ((classifier, "info"),)
+        told = {
+            "attack": self.study.attacks[norm].params(norm).model_copy(update={"seed": self.study.seed}),
+            "set": self.set_params(experiment.set),
+        }
+        label = _slug(f"{classifier.label}-{norm}")
+        return self._add(Job("attack_classifier", label, told, inputs, bulk))
+
+    def test_shift(self, classifier: Job, experiment: Experiment) -> Job:
+        """A classifier on its own test set and on the one that breaks the correlation, without attack."""
+        if experiment.shifted is None:
+            raise UserError("report.table3: its experiment has no `shifted` set")
+        inputs, bulk = self.set_inputs(experiment.set)
+        shifted, _ = self.set_inputs(experiment.shifted)
+        inputs |= {"shifted": shifted["set"], "classifier": ((classifier, "classifier"),)}
+        inputs["classifier_info"] = ((classifier, "info"),)
+        told = {"set": self.set_params(experiment.set), "shifted": self.set_params(experiment.shifted)}
+        return self._add(Job("test_shift", classifier.label, told, inputs, bulk))
+
+    # --- what a user asks for ---------------------------------------------------------------------------------
+
+    @functools.cache  # noqa: B019
+    def target(self, name: str) -> Job:
+        """A table or a figure; its module says what it is made from."""
+        kind, stage = ("table", "tabulate") if name.startswith("table") else ("figure", "draw")
+        told, inputs, bulk = registry.load(kind, name).sources(self)
+        return self._add(Job(stage, name, {kind: name, **told}, inputs, bulk, ((kind, name),)))
+
+    def columns(self, experiment: str) -> Iterator[tuple[str, str | None]]:
+        """(label, pre-training) of an experiment's columns: from scratch first."""
+        yield "AT", None
+        for key, entry in self.study.pretraining.items():
+            if entry.experiments is None or experiment in entry.experiments:
+                yield f"{entry.label}+AT", key

@@ -1,0 +1,71 @@
+"""What each stage writes and which packages shape its result."""
+
+import functools
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from robust3d.errors import UserError
+
+_FOLDER = "{results}/{stage}/{job}/"
+_ARRAYS = ("numpy",)
+_VIEWS = ("numpy", "h5py", "pandas", "pyarrow")
+_LEARNING = ("numpy", "torch", "torchvision", "lightning", "h5py", "pandas")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Outputs by name (data first, the record is added by the runner) and result-shaping packages."""
+
+    outputs: dict[str, str]
+    packages: tuple[str, ...]
+
+
+def _addressed(packages: tuple[str, ...], **files: str) -> Stage:
+    return Stage({name: _FOLDER + file for name, file in (files | {"record": "record.json"}).items()}, packages)
+
+
+def _stable(packages: tuple[str, ...], **files: str) -> Stage:
+    patterns = {name: "{results}/{label}" + suffix for name, suffix in files.items()}
+    return Stage(patterns | {"record": "{results}/{label}.record.json"}, packages)
+
+
+STAGES: dict[str, Stage] = {
+    "build_shapes": _addressed(_ARRAYS, shapes="shapes.npz", manifest="manifest.json"),
+    "render_shard": _addressed(("numpy", "bpy", "h5py"), views="views.h5", manifest="manifest.json"),
+    "index_views": _addressed(_ARRAYS, manifest="manifest.json"),
+    "make_textures": _addressed(("numpy", "pillow"), textures="textures.npz"),
+    "draw_set": _addressed(_VIEWS, table="set.parquet"),
+    "pretrain": _addressed(
+        _LEARNING,
+        model="model.safetensors",
+        info="model.json",
+        metrics="metrics.json",
+        reconstructions="reconstructions.png",
+    ),
+    "extract_encoder": _addressed(("torch",), encoder="encoder.safetensors", info="encoder.json"),
+    "train_classifier": _addressed(
+        _LEARNING, classifier="classifier.safetensors", info="classifier.json", metrics="metrics.json"
+    ),
+    "attack_classifier": _addressed(
+        (*_LEARNING, "pyautoattack"), metrics="metrics.json", outcomes="outcomes.parquet"
+    ),
+    "test_shift": _addressed(_LEARNING, metrics="metrics.json", outcomes="outcomes.parquet"),
+    "tabulate": _stable(("numpy", "pandas", "scipy"), table=".csv", cells=".cells.json"),
+    "draw": _stable(("numpy", "pillow"), picture=".png"),
+}
+
+
+@functools.cache
+def _lock() -> dict[str, str]:
+    path = Path("envs/requirements.lock")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(f"{path}: not found; run from the root of the project") from None
+    return dict(re.findall(r"^([A-Za-z0-9_.-]+)==(\S+)", text, flags=re.MULTILINE))
+
+
+def locked_versions(packages: tuple[str, ...]) -> dict[str, str]:
+    """Versions from the lock, not from what is installed: the same on a head node and on a GPU node."""
+    return {name: _lock()[name] for name in packages}

@@ -1,0 +1,122 @@
+"""Adversarial training by PGD (Madry et al. 2018, Geon3D section 4), with standard training as control."""
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from robust3d.attacks.pgd import pgd
+from robust3d.models.classifier import Classifier
+from robust3d.seeds import torch_generator
+from robust3d.training.loop import Task
+from robust3d.training.metrics import accuracy
+from robust3d.training.params import ClassifierParams
+
+VALIDATION_BATCH = 250
+COLLAPSED_SHARE = 0.99  # of the validation images that get one and the same class
+
+
+class AdversarialTraining(Task):
+    """Trains on adversarial images only: the attack runs in eval mode, the step that follows in train mode.
+
+    So the attack sees the running statistics of the batch norms, and these see adversarial images only.
+    With the "standard" objective the images go in as they are.
+
+    Args:
+        classifier: trained in place.
+        images: uint8 (N, 3, H, W) training images, on the classifier's device.
+        labels: int64 (N,).
+        validation_images: uint8 (M, 3, H, W).
+        validation_labels: int64 (M,).
+        params: objective, attack, batch size and seed.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        images: Tensor,
+        labels: Tensor,
+        validation_images: Tensor,
+        validation_labels: Tensor,
+        params: ClassifierParams,
+    ) -> None:
+        self.module = classifier.to(memory_format=torch.channels_last)  # the faster layout for convolutions
+        self.images, self.labels = images, labels
+        self.validation_images, self.validation_labels = validation_images, validation_labels
+        self.params = params
+        self.images_per_step = params.batch_size
+        self._order = lru_cache(maxsize=2)(self._shuffle)
+
+    def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """Cross-entropy of one batch of adversarial (or clean) images."""
+        index = self.batch(step)
+        images, labels = to_unit(self.images[index]), self.labels[index]
+        if self.params.augmentation == "flip":
+            flipped = torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device) < 0.5
+            images = torch.where(flipped, images.flip(3), images)
+        if self.params.objective == "pgd":
+            images = self.attack(images, labels, generator)
+        logits = self.module(images)
+        loss = functional.cross_entropy(logits, labels)
+        return loss, {"accuracy": (logits.detach().argmax(1) == labels).double().mean()}
+
+    def attack(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """The training attack on [0, 1] images, crafted in eval mode; leaves the module in its mode."""
+        training = self.module.training
+        self.module.eval()
+        adversarial, _ = pgd(self.module, images, labels, self.params.attack, generator)
+        self.module.train(training)
+        return adversarial
+
+    def batch(self, step: int) -> Tensor:
+        """Indices of a step's images: the epochs' shuffles laid end to end and cut into full batches."""
+        size, count = self.params.batch_size, len(self.images)
+        places = range(step * size, (step + 1) * size)
+        index = torch.stack([self._order(place // count)[place % count] for place in places])
+        return index.to(self.images.device)
+
+    def _shuffle(self, epoch: int) -> Tensor:
+        return torch.randperm(len(self.images), generator=torch_generator(self.params.seed, "order", epoch))
+
+    def validate(self) -> dict[str, float]:
+        """Accuracy on clean and on attacked images; chance is what the best constant answer gets."""
+        clean, attacked = [], []
+        batches = zip(
+            self.validation_images.split(VALIDATION_BATCH), self.validation_labels.split(VALIDATION_BATCH)
+        )
+        for number, (raw, labels) in enumerate(batches):
+            images = to_unit(raw)
+            generator = torch_generator(self.params.seed, "validation", number, device=images.device)
+            clean.append(self.module(images))
+            attacked.append(self.module(self.attack(images, labels, generator)))
+        labels, logits = self.validation_labels, torch.cat(clean)
+        return {
+            "accuracy": accuracy(logits, labels),
+            "pgd_accuracy": accuracy(torch.cat(attacked), labels),
+            "chance": _largest_share(labels),
+            "largest_answer": _largest_share(logits.argmax(1)),
+            "loss": float(functional.cross_entropy(logits, labels)),
+        }
+
+    def collapse(self, validation: dict[str, float]) -> str | None:
+        """Says so if (nearly) every validation image gets the same class."""
+        if validation["largest_answer"] < COLLAPSED_SHARE or validation["chance"] >= COLLAPSED_SHARE:
+            return None
+        return (
+            f"the classifier gives one class to {validation['largest_answer']:.0%} of the validation images "
+            f"(accuracy {validation['accuracy']:.3f}, chance {validation['chance']:.3f})"
+        )
+
+    def score(self, validation: dict[str, float]) -> float:
+        """Accuracy under what the objective trains for: attacked images, or clean ones."""
+        return validation["pgd_accuracy" if self.params.objective == "pgd" else "accuracy"]
+
+
+def to_unit(images: Tensor) -> Tensor:
+    """uint8 images to float32 in [0, 1]."""
+    return images.float() / 255
+
+
+def _largest_share(classes: Tensor) -> float:
+    return float(classes.bincount().max() / len(classes))

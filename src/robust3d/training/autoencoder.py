@@ -1,0 +1,180 @@
+"""AE and VAE as pre-training tasks: random views in, the same views out, judged by the training mean image.
+
+A reconstruction has its view's target background, so an input background that differs makes it denoising.
+"""
+
+from functools import cached_property
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from robust3d.data.multiview import Multiview
+from robust3d.errors import UserError
+from robust3d.models.autoencoder import UPSCALE, Autoencoder, VariationalAutoencoder, kl_divergence
+from robust3d.models.encoder import ResNet18Encoder
+from robust3d.pretraining import ae, vae
+from robust3d.seeds import torch_generator
+from robust3d.training.loop import Pretraining
+
+CHUNK = 256  # images at once in validation; memory only
+COLLAPSED_SPREAD = 0.02  # reconstructions that vary less than this share of the truth are one image
+COLLAPSED_KL = 0.01  # mean divergence per latent below which the posterior is the prior
+
+
+class AutoencoderPretraining(Pretraining):
+    """Trains encoder and decoder to reconstruct random views of random objects.
+
+    Args:
+        params: of the method.
+        encoder: its encoder.
+        train: views trained on.
+        held_out: views of other instances, for validation and reconstructions.
+        seed: of the weights of everything but the encoder, and of the validation's views.
+        device: where all of it goes.
+
+    Raises:
+        UserError: images whose side is no multiple of 32 px.
+    """
+
+    module: Autoencoder | VariationalAutoencoder
+
+    def __init__(
+        self,
+        params: ae.Params,
+        encoder: ResNet18Encoder,
+        train: Multiview,
+        held_out: Multiview,
+        seed: int,
+        device: torch.device | str,
+    ) -> None:
+        height, width = train.inputs.shape[-2:]
+        if height != width or height % UPSCALE:
+            raise UserError(
+                f"The autoencoders reconstruct square images whose side is a multiple of {UPSCALE} px. "
+                f"These are {width} x {height} px. Set the rendering's resolution_px to 32, 64, 96, 128, ..."
+            )
+        self.params, self.encoder, self.seed = params, encoder, seed
+        self.device = torch.device(device)
+        self.module = self.build().to(device)
+        self.images_per_step = params.batch
+        self.train, self.held_out = train.to(device), held_out.to(device)
+
+    def build(self) -> Autoencoder | VariationalAutoencoder:
+        """The model around the encoder."""
+        return Autoencoder(self.encoder, self.params.latent_dim, self.seed)
+
+    def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """Mean squared error over a batch of views drawn with replacement."""
+        inputs, targets = self.draw(generator)
+        mse = F.mse_loss(self.module(inputs).float(), targets)
+        return mse, {"mse": mse.detach()}
+
+    def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Input images in [0, 1] and what the decoder must give, each (batch, 3, H, W)."""
+        inputs, targets = self.train.inputs.flatten(0, 1), self.train.targets.flatten(0, 1)
+        shape = (self.params.batch,)
+        chosen = torch.randint(len(inputs), shape, generator=generator, device=generator.device).to(
+            self.device
+        )
+        truth = targets[chosen] / 255
+        return inputs[chosen] / 255, self.encoder.normalise(
+            truth
+        ) if self.params.target == "normalised" else truth
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """Deterministic reconstructions in image units, not clamped; (B, 3, H, W) uint8 to float."""
+        decoded = torch.cat([self.module(chunk / 255).float() for chunk in images.split(CHUNK)])
+        normalise = self.encoder.normalise
+        return decoded * normalise.std + normalise.mean if self.params.target == "normalised" else decoded
+
+    def validation_views(self) -> tuple[Tensor, Tensor]:
+        """Inputs and targets, uint8 (N, 3, H, W), of random held-out views, the same at every call."""
+        inputs, targets = self.held_out.inputs.flatten(0, 1), self.held_out.targets.flatten(0, 1)
+        generator = torch_generator(self.seed, "autoencoder", "validation")
+        chosen = torch.randperm(len(inputs), generator=generator)[: self.params.validation_images].to(
+            self.device
+        )
+        return inputs[chosen], targets[chosen]
+
+    def validate(self) -> dict[str, float]:
+        """Held-out mean squared error in [0, 1] units, the training mean image's beside it, and `spread`.
+
+        `spread` is the standard deviation of the reconstructions over the images divided by the truth's: 0
+        where every input gives the same picture.
+        """
+        inputs, targets = self.validation_views()
+        ours, truth = self.reconstruct(inputs), targets / 255
+        return {
+            "mse": float(F.mse_loss(ours, truth)),
+            "mse_baseline": float(F.mse_loss(self._mean_image.expand_as(truth), truth)),
+            "spread": _deviation(ours) / max(_deviation(truth), 1e-12),
+        }
+
+    def collapse(self, validation: dict[str, float]) -> str | None:
+        """Collapsed when every held-out image has nearly the same reconstruction."""
+        if validation["spread"] < COLLAPSED_SPREAD:
+            share = f"{validation['spread']:.2g}"
+            return (
+                f"reconstructions have collapsed to one image: they vary {share} times as much as the truth"
+            )
+        return None
+
+    def score(self, validation: dict[str, float]) -> float:
+        """Minus the held-out mean squared error."""
+        return -validation["mse"]
+
+    @torch.no_grad()
+    def reconstructions(self, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """Truth and ours for n of the validation's views, each uint8 (n, H, W, 3)."""
+        was_training = self.module.training
+        self.module.eval()
+        inputs, targets = (views[:n] for views in self.validation_views())
+        ours = self.reconstruct(inputs).clamp(0, 1).mul(255).round().to(torch.uint8)
+        self.module.train(was_training)
+        return targets.movedim(1, -1).cpu().numpy(), ours.movedim(1, -1).cpu().numpy()
+
+    @cached_property
+    def _mean_image(self) -> Tensor:
+        """(3, H, W) mean of the training targets, in [0, 1]."""
+        targets = self.train.targets.flatten(0, 1)
+        total = torch.stack([chunk.double().sum(0) for chunk in targets.split(CHUNK)]).sum(0)
+        return (total / len(targets) / 255).float()
+
+
+class VariationalPretraining(AutoencoderPretraining):
+    """The same with a posterior over latents: one sample of it in training, its mean in evaluation."""
+
+    params: vae.Params
+    module: VariationalAutoencoder
+
+    def build(self) -> VariationalAutoencoder:
+        """The model around the encoder."""
+        return VariationalAutoencoder(self.encoder, self.params.latent_dim, self.seed)
+
+    def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """Mean squared error from one posterior sample per image, plus the weighted mean divergence."""
+        inputs, targets = self.draw(generator)
+        decoded, kl = self.module.sample(inputs, generator)
+        mse = F.mse_loss(decoded.float(), targets)
+        return mse + self.params.kl_coefficient * kl, {"mse": mse.detach(), "kl": kl.detach()}
+
+    def validate(self) -> dict[str, float]:
+        """The autoencoder's metrics, and `kl`: the mean divergence per latent on the held-out views."""
+        inputs, _ = self.validation_views()
+        posteriors = [self.module.posterior(chunk / 255) for chunk in inputs.split(CHUNK)]
+        kl = torch.cat([kl_divergence(mean, log_variance) for mean, log_variance in posteriors])
+        return super().validate() | {"kl": float(kl.mean())}
+
+    def collapse(self, validation: dict[str, float]) -> str | None:
+        """Collapsed also when the posterior is the prior for every image."""
+        if validation["kl"] < COLLAPSED_KL:
+            kl = f"{validation['kl']:.2g}"
+            return f"the posterior has collapsed to the prior: mean divergence {kl} per latent"
+        return super().collapse(validation)
+
+
+def _deviation(images: Tensor) -> float:
+    """Root of the variance over images, averaged over pixels and channels."""
+    return float(images.var(0, unbiased=False).mean().sqrt())

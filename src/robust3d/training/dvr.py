@@ -1,0 +1,379 @@
+"""DVR as a pre-training task: random pixels of random views, losses on their pixel sets, reconstructions.
+
+Deviations from the reference implementation, on purpose: rays that miss the padded cube are skipped (nothing
+is there), a ray that starts inside the object has no surface point and so no colour or normal loss, pixels
+are looked up by index at their centres.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from robust3d.data.multiview import Multiview
+from robust3d.models.dvr import DVR, Decoder
+from robust3d.models.encoder import ResNet18Encoder, seeded_initialisation
+from robust3d.models.implicit import (
+    Field,
+    Hits,
+    at,
+    cube_interval,
+    first_hit,
+    implicit_depth,
+    normals,
+    pixel_rays,
+)
+from robust3d.models.visual_hull import hull_depth
+from robust3d.pretraining.dvr import Params
+from robust3d.seeds import torch_generator
+from robust3d.training.loop import Pretraining
+from robust3d.training.metrics import best_constant_mask, mask_iou
+
+BASELINE_IMAGES = 1024  # training images, evenly spaced, that the constant baselines are sought over
+
+
+class PixelSets(NamedTuple):
+    """Which pixels (R,) bool each loss is summed over."""
+
+    surface: Tensor  # colour and depth: a true and a predicted surface
+    normal: Tensor
+    freespace: Tensor
+    occupancy: Tensor
+
+
+def pixel_sets(mask: Tensor, hits: Hits, mode: str) -> PixelSets:
+    """Pixel sets of the losses.
+
+    The equations (Geon3D appendix C, mode "paper") put the free-space loss on false hits and smooth the
+    normals of correct hits. The reference code (mode "code") takes all pixels outside the mask and all hits.
+
+    Args:
+        mask: (R,) bool, the object's true mask.
+        hits: of the same R rays.
+        mode: "code" or "paper".
+    """
+    predicted = hits.crossing | hits.inside
+    surface = hits.crossing & mask
+    if mode == "code":
+        return PixelSets(surface, hits.crossing, ~mask, mask & ~predicted)
+    return PixelSets(surface, surface, predicted & ~mask, mask & ~predicted)
+
+
+@dataclass(frozen=True)
+class RayBatch:
+    """R rays inside the padded cube, with what their target views show."""
+
+    owner: Tensor  # (R,) row of the batch that the ray's object is
+    origins: Tensor  # (R, 3)
+    directions: Tensor  # (R, 3)
+    near: Tensor  # (R,) padded cube
+    far: Tensor  # (R,)
+    colour: Tensor  # (R, 3) in [0, 1]
+    mask: Tensor  # (R,) bool
+    depth: Tensor  # (R,) camera z, inf outside the mask
+
+
+def take_rays(views: Multiview, objects: Tensor, view: Tensor, pixels: Tensor, half_size: float) -> RayBatch:
+    """Gather pixels (B, P) of one view (B,) of each object (B,) and drop rays that miss the cube."""
+    origins, directions = pixel_rays(
+        views.world_to_camera[objects, view], views.intrinsics[objects, view], pixels, views.masks.shape[-1]
+    )
+    rows, columns = objects[:, None], view[:, None]
+    colour = views.targets.flatten(3).movedim(2, 3)[rows, columns, pixels].flatten(0, 1) / 255
+    mask = views.masks.flatten(2)[rows, columns, pixels].flatten()
+    depth = views.depth.flatten(2)[rows, columns, pixels].flatten()
+    origins, directions = origins.flatten(0, 1), directions.flatten(0, 1)
+    near, far, meets = cube_interval(origins, directions, half_size)
+    owner = torch.arange(len(objects), device=pixels.device).repeat_interleave(pixels.shape[1])
+    everything = (owner, origins, directions, near, far, colour, mask, depth)
+    return RayBatch(*(table[meets] for table in everything))
+
+
+def dvr_losses(
+    decoder: Decoder,
+    condition: Tensor,
+    rays: RayBatch,
+    anchor: Tensor,
+    params: Params,
+    step: int,
+    generator: torch.Generator,
+) -> tuple[dict[str, Tensor], Hits]:
+    """The losses as sums over their pixel sets, without weights and not yet divided by the batch size.
+
+    Args:
+        decoder: occupancy and colour.
+        condition: (B, blocks, width) of the batch's objects.
+        rays: their pixels.
+        anchor: (R,) depth that the occupancy loss tests where it acts; inf for a random one.
+        params: what the losses depend on.
+        step: chooses the number of march steps.
+        generator: of the random points.
+    """
+    field = decoder.field(condition, rays.owner)
+    hits = first_hit(
+        field,
+        rays.origins,
+        rays.directions,
+        rays.near,
+        rays.far,
+        march_steps=params.march_steps_at(step),
+        secant_steps=params.secant_steps,
+        chunk_points=params.chunk_points,
+    )
+    sets = pixel_sets(rays.mask, hits, params.loss_mode)
+    losses = _surface_losses(decoder, condition, field, rays, hits.depth, sets.surface.nonzero()[:, 0])
+    losses |= _occupancy_losses(field, rays, hits, sets, anchor, generator)
+    if params.losses.normal:
+        losses["normal"] = _normal_loss(field, rays, hits, sets.normal, params.normal_step, generator)
+    return losses, hits
+
+
+def _surface_losses(
+    decoder: Decoder, condition: Tensor, field: Field, rays: RayBatch, depth: Tensor, chosen: Tensor
+) -> dict[str, Tensor]:
+    """L1 of colour and depth at predicted surface points; they move the surface by the implicit gradient."""
+    origins, directions = rays.origins[chosen], rays.directions[chosen]
+    depth = implicit_depth(field, origins, directions, chosen, depth[chosen])
+    points = at(origins, directions, depth)
+    output = decoder(points[:, None], condition.index_select(0, rays.owner[chosen]))[:, 0]
+    return {
+        "rgb": (output[:, 1:].sigmoid() - rays.colour[chosen]).abs().sum(),
+        "depth": (depth - rays.depth[chosen]).abs().sum(),
+    }
+
+
+def _occupancy_losses(
+    field: Field, rays: RayBatch, hits: Hits, sets: PixelSets, anchor: Tensor, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Binary cross-entropy of free and of occupied space at one point per pixel, evaluated where masked only.
+
+    Free space is tested at the false surface, else anywhere on the ray in the padded cube. Occupied space is
+    tested at `anchor`, else anywhere on the ray in the unit cube.
+    """
+    random = _uniform(len(rays.near), generator, rays.near)
+    free_depth = torch.where(hits.depth.isfinite(), hits.depth, rays.near + random * (rays.far - rays.near))
+    near, far, meets = cube_interval(rays.origins, rays.directions, 0.5)
+    near, far = torch.where(meets, near, rays.near), torch.where(meets, far, rays.far)
+    occupied_depth = torch.where(anchor.isfinite(), anchor, near + random * (far - near))
+    free, occupied = sets.freespace.nonzero()[:, 0], sets.occupancy.nonzero()[:, 0]
+    chosen = torch.cat((free, occupied))
+    depth = torch.cat((free_depth[free], occupied_depth[occupied]))
+    points = at(rays.origins[chosen], rays.directions[chosen], depth)
+    logits = field(points[:, None], chosen)[:, 0]
+    return {
+        "freespace": softplus(logits[: len(free)]).sum(),
+        "occupancy": softplus(-logits[len(free) :]).sum(),
+    }
+
+
+def _normal_loss(
+    field: Field, rays: RayBatch, hits: Hits, where: Tensor, step: float, generator: torch.Generator
+) -> Tensor:
+    """Distance between the normal of a surface point and that of a random neighbour, per pixel."""
+    chosen = where.nonzero()[:, 0]
+    points = at(rays.origins[chosen], rays.directions[chosen], hits.depth[chosen])
+    neighbours = points + (_uniform((len(chosen), 3), generator, points) - 0.5) * step
+    pair = normals(field, torch.stack((points, neighbours), 1), chosen, step)
+    squared = (pair[:, 0] - pair[:, 1]).square().sum(-1)
+    return torch.where(squared > 0, squared, 1).sqrt().mul(squared > 0).sum()  # a norm with gradient 0 at 0
+
+
+def _uniform(shape: int | tuple[int, ...], generator: torch.Generator, like: Tensor) -> Tensor:
+    return torch.rand(shape, generator=generator, device=generator.device, dtype=like.dtype).to(like.device)
+
+
+class DVRPretraining(Pretraining):
+    """Trains encoder and decoder on pairs of views of an object.
+
+    Args:
+        params: of the method.
+        encoder: images (B, 3, H, W) in [0, 1] to (B, encoder.feature_dim).
+        train: views trained on.
+        held_out: views of other instances, for validation and reconstructions.
+        seed: of the weights of everything but the encoder, and of the validation's views.
+        device: where all of it goes.
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        encoder: ResNet18Encoder,
+        train: Multiview,
+        held_out: Multiview,
+        seed: int,
+        device: torch.device | str,
+    ) -> None:
+        with seeded_initialisation(seed, "dvr"):
+            decoder = Decoder(params.hidden)
+            if params.initialisation == "geometric":
+                decoder.start_as_sphere(params.initial_radius)
+            self.module: DVR = DVR(encoder, encoder.feature_dim, decoder).to(device)
+        self.encoder = encoder
+        self.params, self.device = params, torch.device(device)
+        self.images_per_step = params.batch
+        self.train, self.held_out = train.to(device), held_out.to(device)
+        self.seed = seed
+        self.half_size = (1 + params.padding) / 2
+
+    def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """Weighted losses of `batch` objects, each seen in one view and compared in another, drawn alone."""
+        objects, view_count = self.train.masks.shape[:2]
+        draws = (objects, view_count, view_count)
+        chosen, view_in, view_out = (self._integers(n, (self.params.batch,), generator) for n in draws)
+        shape = (self.params.batch, self.params.pixels)
+        pixels = self._integers(self.train.masks[0, 0].numel(), shape, generator)
+        condition = self.module.condition(self.train.inputs[chosen, view_in] / 255)
+        rays = take_rays(self.train, chosen, view_out, pixels, self.half_size)
+        losses, hits = dvr_losses(
+            self.module.decoder, condition, rays, self._anchor(rays, chosen), self.params, step, generator
+        )
+        losses = {name: value / self.params.batch for name, value in losses.items()}
+        weights = self.params.losses.model_dump()
+        total = torch.stack([weights[name] * value for name, value in losses.items() if weights[name]]).sum()
+        metrics = {name: value.detach() for name, value in losses.items()}
+        hit = (hits.crossing | hits.inside).sum() / pixels.numel()
+        return total, metrics | {"hit_fraction": hit}
+
+    def validate(self) -> dict[str, float]:
+        """Mask IoU, and depth error and PSNR where predicted and true mask hold.
+
+        Baselines: the best constant mask; median depth and mean colour of the training objects' pixels.
+        """
+        objects, view_in, view_out = self._pairs(self.params.validation_images)
+        colour, hit, depth = self._render(objects, view_in, view_out)
+        truth = self.held_out.targets[objects, view_out].flatten(2).mT / 255
+        mask = self.held_out.masks[objects, view_out].flatten(1)
+        true_depth = self.held_out.depth[objects, view_out].flatten(1)
+        both = hit & mask
+        constant_mask, constant_colour, constant_depth = self._constants
+        return {
+            "mask_iou": mask_iou(hit, mask),
+            "mask_iou_baseline": mask_iou(constant_mask.flatten().expand_as(mask), mask),
+            "depth_mae": _mean((depth - true_depth).abs()[both]),
+            "depth_mae_baseline": _mean((constant_depth - true_depth).abs()[both]),
+            "psnr": _psnr(colour[both], truth[both]),
+            "psnr_baseline": _psnr(constant_colour.expand_as(truth)[both], truth[both]),
+            "hit_fraction": float(hit.double().mean()),
+        }
+
+    def collapse(self, validation: dict[str, float]) -> str | None:
+        """Collapsed when no ray or every ray of the held-out views hits."""
+        if validation["hit_fraction"] in (0.0, 1.0):
+            what = (
+                "no ray meets a surface" if validation["hit_fraction"] == 0 else "every ray meets a surface"
+            )
+            return f"DVR has collapsed: {what} in the held-out views"
+        return None
+
+    def score(self, validation: dict[str, float]) -> float:
+        """The reference selects by the mask when colour supervises."""
+        return validation["mask_iou"]
+
+    @torch.no_grad()
+    def reconstructions(self, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """Truth and predicted colour of n held-out targets over white, each uint8 (n, H, W, 3)."""
+        was_training = self.module.training
+        self.module.eval()
+        objects, view_in, view_out = self._pairs(n)
+        ours = self._render(objects, view_in, view_out)[0].mul(255).round().to(torch.uint8)
+        self.module.train(was_training)
+        targets = self.held_out.targets[objects, view_out].movedim(1, -1)
+        mask = self.held_out.masks[objects, view_out][..., None]
+        truth = torch.where(mask, targets, torch.full_like(targets, 255))
+        return truth.cpu().numpy(), ours.unflatten(1, truth.shape[1:3]).cpu().numpy()
+
+    def _anchor(self, rays: RayBatch, objects: Tensor) -> Tensor:
+        """Depths (R,) known or held to be occupied, as far as the supervision tells; inf elsewhere."""
+        if self.params.losses.depth:
+            return rays.depth
+        anchor = torch.full_like(rays.depth, torch.inf)
+        if self.params.occupancy_point == "visual_hull":
+            chosen = rays.mask.nonzero()[:, 0]
+            anchor[chosen] = hull_depth(
+                rays.origins[chosen],
+                rays.directions[chosen],
+                rays.near[chosen],
+                rays.far[chosen],
+                objects[rays.owner[chosen]],
+                self.train.masks,
+                self.train.world_to_camera,
+                self.train.intrinsics,
+            )
+        return anchor
+
+    def _render(self, objects: Tensor, view_in: Tensor, view_out: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Held-out views: colour over white (N, H*W, 3), hit (N, H*W), depth (N, H*W)."""
+        pixels = torch.arange(self.held_out.masks[0, 0].numel(), device=self.device)
+        colours, hits, depths = [], [], []
+        for one in zip(objects.split(1), view_in.split(1), view_out.split(1), strict=True):
+            condition = self.module.condition(self.held_out.inputs[one[0], one[1]] / 255)
+            colour, hit, depth = self._render_one(condition, one[0], one[2], pixels)
+            colours.append(colour)
+            hits.append(hit)
+            depths.append(depth)
+        return torch.stack(colours), torch.stack(hits), torch.stack(depths)
+
+    def _render_one(
+        self, condition: Tensor, objects: Tensor, view: Tensor, pixels: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        cameras = self.held_out.world_to_camera[objects, view], self.held_out.intrinsics[objects, view]
+        origins, directions = (
+            table[0] for table in pixel_rays(*cameras, pixels[None], self.held_out.masks.shape[-1])
+        )
+        near, far, meets = cube_interval(origins, directions, self.half_size)
+        origins, directions, inside = origins[meets], directions[meets], meets.nonzero()[:, 0]
+        decoder = self.module.decoder
+        found = first_hit(
+            decoder.field(condition, torch.zeros_like(inside)),
+            origins,
+            directions,
+            near[meets],
+            far[meets],
+            march_steps=self.params.validation_march_steps,
+            secant_steps=self.params.secant_steps,
+            chunk_points=self.params.chunk_points,
+        )
+        depth = torch.full_like(near, torch.inf).index_copy(0, inside, found.depth)
+        hit = depth.isfinite()
+        colour = torch.ones_like(pixels[:, None].expand(-1, 3), dtype=depth.dtype)
+        surface = at(origins, directions, found.depth)[found.depth.isfinite()]
+        colour[hit] = decoder(surface[None], condition)[0, :, 1:].sigmoid()
+        return colour, hit, depth
+
+    def _pairs(self, n: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Object, input view and target view of n held-out images, the same at every call."""
+        count, views = self.held_out.masks.shape[:2]
+        generator = torch_generator(self.seed, "dvr", "validation")
+        order = torch.randperm(count, generator=generator)
+        objects = order.repeat(math.ceil(n / count))[:n]
+        views_in, views_out = (torch.randint(views, (n,), generator=generator) for _ in range(2))
+        return objects.to(self.device), views_in.to(self.device), views_out.to(self.device)
+
+    @cached_property
+    def _constants(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Best guess without an input: best constant mask (H, W), mean colour (3,), median depth."""
+        stride = math.ceil(self.train.masks[:, :, 0, 0].numel() / BASELINE_IMAGES)
+        masks = self.train.masks.flatten(0, 1)[::stride]
+        colours = self.train.targets.flatten(0, 1)[::stride].movedim(1, -1)[masks]
+        depth = self.train.depth.flatten(0, 1)[::stride][masks].median()
+        return best_constant_mask(masks), colours.float().mean(0) / 255, depth
+
+    def _integers(self, below: int, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+        return torch.randint(below, shape, generator=generator, device=generator.device).to(self.device)
+
+
+def _mean(values: Tensor) -> float:
+    """Mean, or 0 where there is nothing to average (no image has both masks: the IoU says so)."""
+    return float(values.double().mean()) if values.numel() else 0.0
+
+
+def _psnr(pred: Tensor, truth: Tensor) -> float:
+    """Peak signal-to-noise ratio in dB over all given pixels; 0 where there are none."""
+    if not len(pred):
+        return 0.0
+    return float(-10 * (pred.double() - truth.double()).square().mean().log10())

@@ -1,0 +1,76 @@
+"""Parameters of the training loop and of the classifier's training; imports no torch."""
+
+from typing import Literal
+
+from pydantic import Field, PositiveInt, model_validator
+
+from robust3d.attacks.params import PgdParams
+from robust3d.params import Params
+
+
+class LoopParams(Params):
+    """How long, how fast and how exactly one task is optimised."""
+
+    steps: int = Field(gt=0)  # optimiser steps
+    learning_rate: float = Field(1e-4, gt=0)  # DVR and pixelNeRF: 1e-4
+    optimiser: Literal["adam", "sgd"] = "adam"  # torch's defaults besides the keys below
+    momentum: float = Field(0.9, ge=0, lt=1)  # of sgd
+    weight_decay: float = Field(0.0, ge=0)  # on every parameter, batch norm and biases included
+    decay_steps: tuple[PositiveInt, ...] = ()  # steps at which the learning rate is multiplied
+    decay_factor: float = Field(0.1, gt=0, le=1)  # … by this
+    validate_every: int = Field(1000, gt=0)  # steps; the last step is always validated
+    selection: Literal["last", "best"] = "last"  # which validated step's weights are handed on
+    checkpoint_minutes: float = Field(10.0, ge=0)  # between checkpoints; 0: after every step
+    precision: Literal["fp32", "bf16"] = "fp32"  # bf16: autocast, weights in fp32; a CPU does fp32
+
+
+class ClassifierParams(Params):
+    """Standard or adversarial training of the classifier (Geon3D section 4, else Madry's library)."""
+
+    objective: Literal["standard", "pgd"] = "pgd"  # standard: the control without attack
+    attack: PgdParams = Field(default=PgdParams())  # of training, and of both objectives' validation
+    normalisation: Literal["imagenet", "half", "source"] = "imagenet"  # source: the encoder's; paper's: this
+    normalisation_change: Literal["ignore", "fold"] = "ignore"  # encoder's differs: fold it into conv1; open
+    batchnorm: Literal["keep", "reset", "recalibrate"] = "keep"  # statistics at transfer; open in the paper
+    augmentation: Literal["none", "flip"] = "none"  # flip: half of the images, left-right; open in the paper
+    epochs: int = Field(60, gt=0)  # paper: 60
+    batch_size: int = Field(50, gt=1)  # paper: 50 for L2, 100 for Linf
+    learning_rate: float = Field(0.1, gt=0)  # Madry's library: 0.1
+    momentum: float = Field(0.9, ge=0, lt=1)  # Madry's library: 0.9
+    weight_decay: float = Field(1e-4, ge=0)  # Madry's library: 1e-4 ImageNet-like, 5e-4 CIFAR-like
+    decay_epochs: tuple[PositiveInt, ...] = (50,)  # Madry's library: every 50
+    decay_factor: float = Field(0.1, gt=0, le=1)  # Madry's library: 0.1
+    validate_epochs: int = Field(5, gt=0)  # Madry's library: every 5 and the last
+    selection: Literal["last", "best"] = "last"  # best: by validation accuracy, attacked if objective is pgd
+    checkpoint_minutes: float = Field(10.0, ge=0)  # between checkpoints
+    precision: Literal["fp32", "bf16"] = "fp32"  # as in LoopParams
+    seed: int = Field(0, ge=0)  # head, order of the images, random starts
+
+    @model_validator(mode="after")
+    def _decays_happen(self) -> "ClassifierParams":
+        if list(self.decay_epochs) != sorted(set(self.decay_epochs)):
+            raise ValueError(f"decay_epochs must rise, not {self.decay_epochs}")
+        return self
+
+    def loop(self, images: int) -> LoopParams:
+        """The loop's parameters in steps, for a training set of `images`.
+
+        Every batch is full: an epoch that the batch size does not divide ends inside a batch.
+        """
+
+        def steps(epochs: int) -> int:
+            return max(1, round(epochs * images / self.batch_size))
+
+        return LoopParams(
+            steps=steps(self.epochs),
+            learning_rate=self.learning_rate,
+            optimiser="sgd",
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            decay_steps=tuple(steps(epoch) for epoch in self.decay_epochs),
+            decay_factor=self.decay_factor,
+            validate_every=steps(self.validate_epochs),
+            selection=self.selection,
+            checkpoint_minutes=self.checkpoint_minutes,
+            precision=self.precision,
+        )

@@ -1,0 +1,245 @@
+"""pixelNeRF as a pre-training task: rays of random views, conditioned on one source view per object.
+
+Unlike in the reference code, rays pass through pixel centres, gathered by index from images in memory.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from robust3d.data.multiview import Multiview
+from robust3d.errors import UserError
+from robust3d.models.encoder import ResNet18Encoder
+from robust3d.models.implicit import pixel_rays
+from robust3d.models.pixelnerf import PixelNerf, Scene
+from robust3d.models.volume_rendering import uniform
+from robust3d.pretraining.pixelnerf import Params
+from robust3d.seeds import torch_generator
+from robust3d.training.loop import Pretraining
+from robust3d.training.metrics import best_constant_mask, mask_iou, psnr
+
+CHUNK_SAMPLES = 65_536  # points at once in validation; memory only
+BASELINE_MASKS = 1024  # training masks, evenly spaced, that the best constant mask is sought over
+
+
+class Novel(NamedTuple):
+    """Rendered held-out views beside the truth."""
+
+    colour: Tensor  # (N, H, W, 3) in [0, 1]
+    opacity: Tensor  # (N, H, W)
+    truth: Tensor  # (N, H, W, 3) uint8
+    mask: Tensor  # (N, H, W) bool
+
+
+def bounding_boxes(masks: Tensor) -> Tensor:
+    """Half-open (top, left, bottom, right) of masks (..., H, W), (..., 4); the image if a mask is empty."""
+
+    def span(present: Tensor) -> tuple[Tensor, Tensor]:
+        size = present.shape[-1]
+        first = present.int().argmax(-1)
+        after = size - present.flip(-1).int().argmax(-1)
+        return first, after
+
+    (top, bottom), (left, right) = span(masks.any(-1)), span(masks.any(-2))
+    return torch.stack([top, left, bottom, right], dim=-1)
+
+
+def median_background(views: Multiview) -> tuple[float, float, float]:
+    """The median colour, in [0, 1], of the targets outside the masks of up to 1,024 views."""
+    masks, targets = views.masks.flatten(0, 1), views.targets.flatten(0, 1)
+    step = -(-len(masks) // BASELINE_MASKS)
+    outside = targets[::step].movedim(1, -1)[~masks[::step]]
+    red, green, blue = (outside.float().median(0).values / 255).tolist()
+    return red, green, blue
+
+
+class PixelNerfPretraining(Pretraining):
+    """Trains encoder and radiance field on rays of all views of a few objects per step.
+
+    Args:
+        params: of the method.
+        encoder: its encoder.
+        train: views trained on; the same number of views of every object, at least two.
+        held_out: views of other instances, for validation and reconstructions.
+        seed: of the weights of everything but the encoder, and of the validation's views.
+        device: where all of it goes.
+
+    Raises:
+        UserError: objects have a single view, so there is no novel one.
+    """
+
+    module: PixelNerf
+
+    def __init__(
+        self,
+        params: Params,
+        encoder: ResNet18Encoder,
+        train: Multiview,
+        held_out: Multiview,
+        seed: int,
+        device: torch.device | str,
+    ) -> None:
+        if held_out.masks.shape[1] < 2:
+            raise UserError(
+                "pixelNeRF is validated on novel views and the objects have one. Render two or more."
+            )
+        self.params, self.encoder, self.seed = params, encoder, seed
+        self.device = torch.device(device)
+        self.train, self.held_out = train.to(device), held_out.to(device)
+        self.images_per_step = params.batch
+        self.module = PixelNerf(
+            encoder,
+            num_layers=params.num_layers,
+            use_first_pool=params.use_first_pool,
+            width=params.width,
+            blocks=params.blocks,
+            activation=params.activation,
+            coarse_samples=params.coarse_samples,
+            importance_samples=params.importance_samples,
+            depth_samples=params.depth_samples,
+            near_far=(params.near, params.far) if params.near_far == "fixed" else None,
+            background=params.background or median_background(train),
+            seed=seed,
+        ).to(device)
+        self.boxes = bounding_boxes(self.train.masks)
+
+    def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """Mean squared errors of coarse and fine colours over `batch` objects with `rays` rays each."""
+        objects, views = self.train.masks.shape[:2]
+        batch, rays = self.params.batch, self.params.rays
+        chosen = self._integers(objects, (batch,), generator)
+        source = self._integers(views, (batch,), generator)
+        scene = self._scene(self.train, chosen, source)
+        target = self._integers(views, (batch, rays), generator).flatten()
+        index = torch.arange(batch, device=self.device).repeat_interleave(rays)
+        owner = chosen[index]
+        rows, columns = self._pixels(owner, target, step, generator)
+        truth = self.train.targets[owner, target, :, rows, columns] / 255
+        origins, directions = self._rays(self.train, owner, target, rows, columns)
+        rendering = self.module.render(scene, index, origins, directions, generator)
+        coarse, fine = F.mse_loss(rendering.coarse, truth), F.mse_loss(rendering.fine, truth)
+        # without a fine pass both colours are the coarse one's, and the loss has one term
+        total = coarse if self.module.fine is None else coarse + fine
+        opacity = rendering.opacity.detach().mean()
+        return total, {"mse_coarse": coarse.detach(), "mse_fine": fine.detach(), "opacity": opacity}
+
+    def validate(self) -> dict[str, float]:
+        """PSNR, opacity IoU and mean opacity on novel views of held-out objects.
+
+        Baselines: an image of background only; the best constant mask of the training objects; the true
+        foreground fraction beside the opacity.
+        """
+        novel = self._novel_views(*self._pairs(self.params.validation_objects, self.params.validation_views))
+        truth = novel.truth / 255
+        masks = self.train.masks.flatten(0, 1)
+        constant = best_constant_mask(masks[:: -(-len(masks) // BASELINE_MASKS)])
+        return {
+            "psnr": psnr(novel.colour, truth),
+            "psnr_baseline": psnr(self.module.background.expand_as(truth), truth),
+            "opacity_iou": mask_iou(novel.opacity > 0.5, novel.mask),
+            "opacity_iou_baseline": mask_iou(constant.expand_as(novel.mask), novel.mask),
+            "opacity": float(novel.opacity.double().mean()),
+            "opacity_baseline": float(novel.mask.double().mean()),
+        }
+
+    def collapse(self, validation: dict[str, float]) -> str | None:
+        """Collapsed when the held-out views are empty or filled."""
+        if 0.01 <= validation["opacity"] <= 0.99:
+            return None
+        what = "empty" if validation["opacity"] < 0.5 else "filled"
+        return f"the field has collapsed: held-out views are {what}, mean opacity {validation['opacity']:.2g}"
+
+    def score(self, validation: dict[str, float]) -> float:
+        """Held-out PSNR."""
+        return validation["psnr"]
+
+    @torch.no_grad()
+    def reconstructions(self, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """Truth and ours for one novel view each of n held-out objects, uint8 (n, H, W, 3)."""
+        was_training = self.module.training
+        self.module.eval()
+        novel = self._novel_views(*self._pairs(n, 1))
+        self.module.train(was_training)
+        return novel.truth.cpu().numpy(), novel.colour.mul(255).round().to(torch.uint8).cpu().numpy()
+
+    def _pixels(
+        self, objects: Tensor, views: Tensor, step: int, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """A random row and column (N,) in each view, inside the mask's box until `bbox_steps`."""
+        draw = uniform((2, len(objects)), generator, self.module.background)
+        if step < self.params.bbox_steps:
+            top, left, bottom, right = self.boxes[objects, views].unbind(1)
+        else:
+            top = left = torch.zeros_like(objects)
+            bottom, right = (torch.full_like(objects, size) for size in self.train.masks.shape[2:])
+        row = top + (draw[0] * (bottom - top)).long()
+        column = left + (draw[1] * (right - left)).long()
+        return torch.minimum(row, bottom - 1), torch.minimum(
+            column, right - 1
+        )  # float32 may round up to the border
+
+    def _scene(self, views: Multiview, objects: Tensor, source: Tensor) -> Scene:
+        """Encode one view (B,) of each object (B,)."""
+        images = views.inputs[objects, source] / 255
+        return self.module.encode(
+            images, views.world_to_camera[objects, source], views.intrinsics[objects, source]
+        )
+
+    @staticmethod
+    def _rays(
+        views: Multiview, objects: Tensor, view: Tensor, rows: Tensor, columns: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Origins and unit directions (N, 3) through pixel centres."""
+        width = views.masks.shape[-1]
+        pixels = (rows * width + columns)[:, None]
+        origins, directions = pixel_rays(
+            views.world_to_camera[objects, view], views.intrinsics[objects, view], pixels, width
+        )
+        return origins.squeeze(1), F.normalize(directions.squeeze(1), dim=1)
+
+    def _pairs(self, objects: int, targets: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Up to `objects` held-out objects (B,), source view (B,) and other views (B, T); always the same."""
+        count, views = self.held_out.masks.shape[:2]
+        generator = torch_generator(self.seed, "pixelnerf", "validation")
+        order = torch.randperm(count, generator=generator)[:objects]
+        ranking = torch.rand((count, views), generator=generator)[: len(order)].argsort(1)
+        ranking = ranking.to(self.device)
+        return order.to(self.device), ranking[:, 0], ranking[:, 1 : 1 + targets]
+
+    def _novel_views(self, objects: Tensor, source: Tensor, targets: Tensor) -> Novel:
+        """Render views (B, T) of held-out objects (B,) from their source views (B,), one object at a time."""
+        height, width = self.held_out.masks.shape[2:]
+        colours, opacities = [], []
+        for number in range(len(objects)):
+            scene = self._scene(self.held_out, objects[number : number + 1], source[number : number + 1])
+            for view in targets[number]:
+                colour, opacity = self._render_view(scene, objects[number], view)
+                colours.append(colour.view(height, width, 3))
+                opacities.append(opacity.view(height, width))
+        owner = objects.repeat_interleave(targets.shape[1])
+        truth = self.held_out.targets[owner, targets.flatten()].movedim(1, -1)
+        return Novel(
+            torch.stack(colours), torch.stack(opacities), truth, self.held_out.masks[owner, targets.flatten()]
+        )
+
+    def _render_view(self, scene: Scene, owner: Tensor, view: Tensor) -> tuple[Tensor, Tensor]:
+        """Colour (H * W, 3) and opacity (H * W,) of one held-out view."""
+        height, width = self.held_out.masks.shape[2:]
+        pixels = torch.arange(height * width, device=self.device)
+        per_ray = self.params.coarse_samples + self.params.importance_samples + self.params.depth_samples
+        colours, opacities = [], []
+        for chunk in pixels.split(max(1, CHUNK_SAMPLES // per_ray)):
+            rows, columns = chunk // width, chunk % width
+            origins, directions = self._rays(
+                self.held_out, owner.expand_as(chunk), view.expand_as(chunk), rows, columns
+            )
+            rendering = self.module.render(scene, torch.zeros_like(chunk), origins, directions)
+            colours.append(rendering.fine)
+            opacities.append(rendering.opacity)
+        return torch.cat(colours), torch.cat(opacities)
+
+    def _integers(self, below: int, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+        return torch.randint(below, shape, generator=generator, device=generator.device).to(self.device)

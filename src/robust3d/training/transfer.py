@@ -1,0 +1,128 @@
+"""From a pre-trained encoder to a classifier's start: trained flags, normalisation, batch norms."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from robust3d.models.classifier import Classifier
+from robust3d.models.encoder import STATISTICS, Normalisation, load_trunk
+from robust3d.training.adversarial import to_unit
+
+BatchnormAtTransfer = Literal["keep", "reset", "recalibrate"]
+RECALIBRATION_BATCHES = 100  # at most
+
+
+def extract_encoder(
+    before: Mapping[str, Tensor], after: Mapping[str, Tensor], **facts: Any
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The trunk to hand on and what is known about it.
+
+    Args:
+        before: trunk state dict at initialisation (cloned before training).
+        after: trunk state dict after training.
+        facts: what else goes into the description: method, init, normalisation, images_seen, steps, …
+
+    Returns:
+        The state dict on the CPU, without `fc`, and `facts` with ``trained`` (tensor name -> whether its
+        bytes differ from the initial ones), ``trained_tensors`` and ``tensors`` (counts).
+
+    Raises:
+        ValueError: the two do not hold the same tensors.
+    """
+    if before.keys() != after.keys():
+        raise ValueError(f"different tensors: {sorted(before.keys() ^ after.keys())}")
+    state = {
+        key: value.detach().cpu().contiguous().clone()
+        for key, value in after.items()
+        if not key.startswith("fc.")
+    }
+    trained = {key: _bytes(before[key]) != _bytes(value) for key, value in state.items()}
+    counts = {"trained_tensors": sum(trained.values()), "tensors": len(trained)}
+    return state, {**facts, **counts, "trained": trained}
+
+
+def initialise_classifier(
+    classifier: Classifier,
+    trunk: Mapping[str, Tensor],
+    source_normalisation: Normalisation,
+    normalisation_change: Literal["ignore", "fold"] = "ignore",
+    batchnorm: BatchnormAtTransfer = "keep",
+    recalibration: Tensor | None = None,
+    batch_size: int = 50,
+) -> None:
+    """Start a classifier from an encoder's trunk; only the head `fc` keeps its fresh weights.
+
+    Args:
+        classifier: changed in place.
+        trunk: every tensor of torchvision's ResNet-18 but `fc`.
+        source_normalisation: under which the trunk was trained.
+        normalisation_change: "fold" a change of normalisation into conv1, or "ignore" it.
+        batchnorm: "keep" the running statistics, "reset" them to mean 0, variance 1, or "recalibrate" them.
+        recalibration: uint8 (M, 3, H, W) clean training images, for "recalibrate".
+        batch_size: of the recalibration.
+
+    Raises:
+        UserError: `trunk` lacks tensors or has foreign ones.
+    """
+    if normalisation_change == "fold":
+        trunk = fold_normalisation(trunk, source_normalisation, classifier.normalisation)
+    load_trunk(classifier.network, trunk, "the encoder")
+    if batchnorm == "reset":
+        for layer in _batchnorms(classifier):
+            layer.reset_running_stats()
+    elif batchnorm == "recalibrate":
+        if recalibration is None:
+            raise ValueError("recalibrating the batch norms needs images")
+        recalibrate(classifier, recalibration, batch_size)
+
+
+def recalibrate(classifier: nn.Module, images: Tensor, batch_size: int) -> None:
+    """Set the batch norms' running statistics to the plain mean over up to 100 full clean batches.
+
+    Args:
+        classifier: changed in place, left in eval mode.
+        images: uint8 (M, 3, H, W).
+        batch_size: images per batch.
+    """
+    layers = _batchnorms(classifier)
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None  # cumulative average
+    classifier.train()
+    with torch.no_grad():
+        for batch in images.split(batch_size)[:RECALIBRATION_BATCHES]:
+            if len(batch) == min(batch_size, len(images)):
+                classifier(to_unit(batch))
+    classifier.eval()
+    for layer, momentum in zip(layers, momenta):
+        layer.momentum = momentum
+
+
+def fold_normalisation(
+    trunk: Mapping[str, Tensor], source: Normalisation, target: Normalisation
+) -> dict[str, Tensor]:
+    """The trunk that does under the `target` normalisation what `trunk` does under the `source` one.
+
+    The affine change goes into conv1's weights, its constant into bn1's running mean. Exact except where
+    conv1 reaches into its zero padding at the image border: the two paddings are different colours.
+    """
+    (mean, std), (target_mean, target_std) = (torch.tensor(STATISTICS[name]) for name in (source, target))
+    weight = trunk["conv1.weight"]
+    scale = (target_std / std).view(1, 3, 1, 1)
+    shift = ((target_mean - mean) / std).view(1, 3, 1, 1)
+    return {
+        **trunk,
+        "conv1.weight": weight * scale,
+        "bn1.running_mean": trunk["bn1.running_mean"] - (weight * shift).sum((1, 2, 3)),
+    }
+
+
+def _batchnorms(module: nn.Module) -> list[nn.BatchNorm2d]:
+    return [layer for layer in module.modules() if isinstance(layer, nn.BatchNorm2d)]
+
+
+def _bytes(tensor: Tensor) -> bytes:
+    return tensor.detach().cpu().contiguous().numpy().tobytes()

@@ -1,0 +1,104 @@
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from robust3d.study import closure
+from robust3d.study.stages import STAGES
+
+STAGE_MODULES = [f"robust3d.stages.{stage}" for stage in STAGES]
+
+
+def meaning(tmp_path: Path, text: str) -> str:
+    path = tmp_path / f"{abs(hash(text))}.py"
+    path.write_text(text)
+    return closure.file_digest(path)
+
+
+CODE = '''"""Module."""
+import math
+
+def area(r: float) -> float:
+    """Of a disc."""
+    return math.pi * r * r  # formula
+'''
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        CODE.replace("Of a disc.", "Something else."),
+        CODE.replace("  # formula", ""),
+        CODE.replace("r: float) -> float", "r: int) -> int"),
+        CODE.replace('    """Of a disc."""\n', ""),
+        CODE.replace("math.pi * r * r", "(math.pi * r\n            * r)"),
+    ],
+)
+def test_prose_layout_and_annotations_do_not_count(tmp_path, same):
+    assert same != CODE
+    assert meaning(tmp_path, same) == meaning(tmp_path, CODE)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        CODE.replace("r * r", "r * 2"),
+        CODE.replace("import math", "import cmath as math"),
+        CODE.replace("def area", "def volume"),
+        CODE.replace("return", "yield"),
+        CODE + "\nX = 1\n",
+        CODE.replace("math.pi * r * r", "math.pi * r - r"),
+    ],
+)
+def test_real_edits_count(tmp_path, other):
+    assert meaning(tmp_path, other) != meaning(tmp_path, CODE)
+
+
+def test_a_closure_holds_what_a_stage_imports_and_nothing_neutral():
+    modules = closure.closure(("robust3d.stages.train_classifier",))
+    assert {"robust3d.attacks.pgd", "robust3d.training.loop", "robust3d.seeds", "robust3d.training"} <= set(modules)
+    assert not any(closure.is_neutral(module) for module in modules)
+    assert "robust3d.rendering.scene" not in modules and "robust3d.attacks.autoattack" not in modules
+
+
+@pytest.mark.parametrize("module", STAGE_MODULES)
+def test_only_rendering_needs_blender_and_nothing_needs_snakemake(module):
+    sources = "".join(closure.module_file(name).read_text() for name in closure.closure((module,)))
+    assert ("import bpy" in sources) == (module == "robust3d.stages.render_shard")
+    assert "snakemake" not in sources
+
+
+def test_planning_loads_no_heavy_package():
+    code = (
+        "import sys, pathlib;"
+        "from robust3d.study.config import read_study; from robust3d.study.plan import Plan;"
+        "plan = Plan(read_study([pathlib.Path('config.yaml')]));"
+        "[plan.target(f'table{i}') for i in (1, 2, 3, 4)];"
+        "print([m for m in ('torch', 'bpy', 'trimesh', 'lightning', 'matplotlib') if m in sys.modules])"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"
+
+
+@pytest.mark.skipif(shutil.which("python3.12") is None, reason="no Python 3.12 on this machine")
+def test_digests_are_the_same_on_python_3_12():
+    code = (
+        "import importlib.util, pathlib, sys\n"
+        "source = pathlib.Path('src/robust3d/study/closure.py').read_text()\n"
+        "source = source.replace('import grimp', 'grimp = None')"
+        ".replace('import robust3d\\n', '').replace('robust3d.__file__', repr('src/robust3d/__init__.py'))"
+        ".replace('-> grimp.ImportGraph', '')\n"
+        "scope = {'__name__': 'closure'}\n"
+        "exec(compile(source, 'closure.py', 'exec'), scope)\n"
+        "for path in sorted(pathlib.Path('src/robust3d').rglob('*.py')):\n"
+        "    print(path, scope['file_digest'](path))\n"
+    )
+    told = subprocess.run(["python3.12", "-c", code], capture_output=True, text=True)
+    if told.returncode and "pyenv" in told.stderr:
+        pytest.skip("python3.12 is a shim without an interpreter behind it")
+    assert told.returncode == 0, told.stderr
+    theirs = dict(line.split() for line in told.stdout.splitlines())
+    ours = {str(path): closure.file_digest(path) for path in sorted(Path("src/robust3d").rglob("*.py"))}
+    assert theirs == ours

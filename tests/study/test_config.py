@@ -1,0 +1,80 @@
+from pathlib import Path
+
+import pytest
+
+from robust3d.errors import UserError
+from robust3d.study.config import load_study, merge, read_study, read_yaml
+
+BASE = read_yaml(Path("config.yaml"))
+
+
+def changed(path: str, value) -> dict:
+    overlay = value
+    for key in reversed(path.split("/")):
+        overlay = {key: overlay}
+    return merge(BASE, overlay)
+
+
+def test_all_scales_are_sound():
+    for overlay in sorted(Path("workflow/scales").glob("*.yaml")):
+        read_study([Path("config.yaml"), overlay])
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "told"),
+    [
+        ("familys", {}, "familys: unknown key"),
+        ("families/geons/render/sampels", 3, "families.geons.render.sampels: unknown key"),
+        ("families/geons/render/samples", "many", "families.geons.render.samples"),
+        ("families/geons/render/samples", 0, "families.geons.render.samples"),
+        ("families/geons/shard_instances", 0, "families.geons.shard_instances"),
+        ("families/geons/kind", "blobs", "there is no family called 'blobs'"),
+        ("families/geons/shapes/classes", ["cone", "teapot"], "teapot"),
+        ("families/geons/shapes/scalings", [0.5, -1.0], "scaling"),
+        ("families/geons/split/ratio", [8, 0, 1], "families.geons.split.ratio"),
+        ("sets/categories/family", "geonz", "sets.categories.family: 'geonz' is not defined; allowed"),
+        ("sets/categories/images", [100, 10], "sets.categories.images"),
+        ("sets/categories/background/kind", "pink", "sets.categories.background.kind"),
+        ("pretraining/ae/method", "autoencoder", "there is no pretraining called 'autoencoder'"),
+        ("pretraining/ae/params/latent", 3, "latent: unknown key"),
+        ("pretraining/ae/experiments", ["nowhere"], "pretraining.ae.experiments"),
+        ("classifiers/linf/attack/epsilon", -0.1, "classifiers.linf.attack.epsilon"),
+        ("classifiers/linf/epochs", 2.5, "classifiers.linf.epochs"),
+        ("attacks/Linf/epsilons", [-0.1], "attacks.Linf.epsilons.0"),
+        ("attacks/Linf/epsilons", ["8/0"], "fraction"),
+        ("attacks/Linf/epsilons", ["16/255", "8/255"], "ascending"),
+        ("report/table4_rows", {"Linf": "9/255"}, "report.table4_rows.Linf"),
+        ("report/table4", "nothing", "report.table4"),
+        ("training_seeds", [], "training_seeds"),
+        ("seed", -1, "seed"),
+        ("seed", True, "seed"),
+    ],
+)
+def test_a_mistake_is_refused_with_its_path(path, value, told):
+    with pytest.raises(UserError) as error:
+        load_study(changed(path, value))
+    assert told in str(error.value)
+
+
+def test_all_mistakes_are_told_at_once():
+    values = merge(changed("seed", -1), {"families": {"geons": {"shard_instances": 0}}})
+    with pytest.raises(UserError) as error:
+        load_study(values)
+    assert "seed" in str(error.value) and "shard_instances" in str(error.value)
+
+
+def test_fractions_are_budgets():
+    study = load_study(changed("attacks/Linf/epsilons", ["4/255", "8/255"]))
+    assert study.attacks["Linf"].epsilons == (4 / 255, 8 / 255)
+
+
+def test_an_unreadable_file_is_named(tmp_path):
+    with pytest.raises(UserError, match="no such configuration file"):
+        read_yaml(tmp_path / "none.yaml")
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("a: [1, 2")
+    with pytest.raises(UserError, match="bad.yaml"):
+        read_yaml(bad)
+    bad.write_text("just words")
+    with pytest.raises(UserError, match="mapping"):
+        read_yaml(bad)

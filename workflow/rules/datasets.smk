@@ -1,0 +1,39 @@
+# Data sets: textures, backgrounds, classification sets.
+
+
+# Background textures, procedural or read from DTD.
+rule make_textures:
+    input:
+        unpack(inputs("make_textures")),
+    output:
+        **outputs("make_textures"),
+    params:
+        spec=spec("make_textures"),
+        files=files("make_textures"),
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    message:
+        "make textures: {wildcards.job}"
+    shell:
+        run("make_textures")
+
+
+# Which views, on which backgrounds, form a classification set.
+rule draw_set:
+    input:
+        unpack(inputs("draw_set")),
+    output:
+        **outputs("draw_set"),
+    params:
+        spec=spec("draw_set"),
+        files=files("draw_set"),
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    message:
+        "draw set: {wildcards.job}"
+    shell:
+        run("draw_set")

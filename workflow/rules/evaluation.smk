@@ -1,0 +1,43 @@
+# Evaluation.
+
+
+# AutoAttack over a grid of budgets; one outcome an image and budget.
+rule attack_classifier:
+    input:
+        unpack(inputs("attack_classifier")),
+        shards=ancient(bulk("attack_classifier")),
+    output:
+        **outputs("attack_classifier"),
+    params:
+        spec=spec("attack_classifier"),
+        files=files("attack_classifier"),
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=1440,
+        gpu=1,
+    message:
+        "attack classifier: {wildcards.job}"
+    shell:
+        run("attack_classifier")
+
+
+# Accuracy when the background no longer goes with the class.
+rule test_shift:
+    input:
+        unpack(inputs("test_shift")),
+        shards=ancient(bulk("test_shift")),
+    output:
+        **outputs("test_shift"),
+    params:
+        spec=spec("test_shift"),
+        files=files("test_shift"),
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+        gpu=1,
+    message:
+        "test shift: {wildcards.job}"
+    shell:
+        run("test_shift")

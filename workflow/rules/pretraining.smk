@@ -1,0 +1,43 @@
+# Pre-training and encoder extraction.
+
+
+# A reconstruction pre-training: DVR, pixelNeRF, AE, VAE or any module in robust3d.pretraining.
+rule pretrain:
+    input:
+        unpack(inputs("pretrain")),
+        shards=ancient(bulk("pretrain")),
+    output:
+        **outputs("pretrain"),
+    params:
+        spec=spec("pretrain"),
+        files=files("pretrain"),
+    threads: 1
+    priority: 10
+    resources:
+        mem_mb=8000,
+        runtime=2880,
+        gpu=1,
+    message:
+        "pretrain: {wildcards.job}"
+    shell:
+        run("pretrain")
+
+
+# The ResNet-18 encoder of a pre-training, with what was trained in it.
+rule extract_encoder:
+    input:
+        unpack(inputs("extract_encoder")),
+    output:
+        **outputs("extract_encoder"),
+    params:
+        spec=spec("extract_encoder"),
+        files=files("extract_encoder"),
+    threads: 1
+    priority: 10
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    message:
+        "extract encoder: {wildcards.job}"
+    shell:
+        run("extract_encoder")

@@ -1,0 +1,39 @@
+# Views: Blender renders and their manifest.
+
+
+# Blender renders a block of instances of one class from all its views.
+rule render_shard:
+    input:
+        unpack(inputs("render_shard")),
+    output:
+        **outputs("render_shard"),
+    params:
+        spec=spec("render_shard"),
+        files=files("render_shard"),
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    message:
+        "render shard: {wildcards.job}"
+    shell:
+        run("render_shard")
+
+
+# The manifest of a family: shards, classes, splits.
+rule index_views:
+    input:
+        unpack(inputs("index_views")),
+    output:
+        **outputs("index_views"),
+    params:
+        spec=spec("index_views"),
+        files=files("index_views"),
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    message:
+        "index views: {wildcards.job}"
+    shell:
+        run("index_views")
