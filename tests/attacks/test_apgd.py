@@ -125,7 +125,9 @@ def test_counts_zero_gradients(untrained):
 def test_reviews_follow_any_course_of_the_loss_as_officially(untrained, offset):
     """Losses prescribed as random walks, all negative or all positive, reach every threshold and quirk."""
     toy = untrained(10, n=64)
-    walk = torch.randn(101, 64, generator=torch.Generator().manual_seed(2)).add(0.7).cumsum(0) + offset
+    # Mostly small rises and few deep falls: many increases, often without a new best loss.
+    falls = torch.rand(101, 64, generator=torch.Generator().manual_seed(2)) < 0.22
+    walk = torch.where(falls, -4.0, 1.0).cumsum(0) + offset
     targets = (toy.labels + 1) % 10
 
     def prescribed():

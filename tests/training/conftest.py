@@ -1,4 +1,4 @@
-"""Toy solids with closed-form images: the common ground of the reconstruction pre-trainings' learning tests."""
+"""Toy solids with closed-form images: common ground of the reconstruction pre-trainings' learning tests."""
 
 from types import SimpleNamespace
 
@@ -64,7 +64,7 @@ def _slabs(half, origins, directions, axes):
 
 
 def draw(objects, views, size_px, seed):
-    """`objects` spheres, boxes and cylinders of random size and albedo in `views` random views, Lambert on white."""
+    """Spheres, boxes and cylinders of random size and albedo in random views, Lambert shaded on white."""
     rng = np.random.default_rng(seed)
     intrinsics = np.array([[FOCAL / 2, 0, 0.5], [0, FOCAL / 2, 0.5], [0, 0, 1 / size_px]]) * size_px
     column, row = np.meshgrid(np.arange(size_px) + 0.5, np.arange(size_px) + 0.5)

@@ -65,6 +65,7 @@ class Rendering(NamedTuple):
     fine: Tensor  # (N, 3); the coarse pass's where there is no fine one
     opacity: Tensor  # (N,)
     depth: Tensor  # (N,)
+    meets: Tensor  # (N,) bool, whether the ray has an interval to render at all
 
 
 def positional_encoding(points: Tensor) -> Tensor:
@@ -244,7 +245,8 @@ class PixelNerf(nn.Module):
             generator: of the sample positions; None for deterministic ones.
         """
         near, far = self.interval(origins, directions)
-        hit = (far > near).nonzero().squeeze(1)
+        meets = far > near
+        hit = meets.nonzero().squeeze(1)
         rays = scene.in_source_camera(index[hit], origins[hit], directions[hit])
         near, far = near[hit], far[hit]
         depths = stratified(near, far, self.coarse_samples, generator)
@@ -261,6 +263,7 @@ class PixelNerf(nn.Module):
             sky.index_copy(0, hit, last.colour),
             nothing.index_copy(0, hit, last.opacity),
             nothing.index_copy(0, hit, last.depth),
+            meets,
         )
 
     def _pass(

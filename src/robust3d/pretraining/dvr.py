@@ -47,8 +47,8 @@ class Params(Base):
     padding: float = Field(0.1, ge=0)  # what rays are sampled in, wider than the unit cube (reference: 0.1)
     # Pixels of the freespace and normal losses: the reference code's, or the paper's equations'.
     loss_mode: Literal["code", "paper"] = "code"
-    # Where the ray of a missed pixel is told to be occupied: anywhere in the unit cube (default.yaml), or at the
-    # visual hull of the object's silhouettes (ours_rgb.yaml). A depth loss puts it at the true depth.
+    # Where the ray of a missed pixel is told to be occupied: anywhere in the unit cube (default.yaml), or at
+    # the visual hull of the object's silhouettes (ours_rgb.yaml). A depth loss puts it at the true depth.
     occupancy_point: Literal["random", "visual_hull"] = "random"
     losses: LossWeights = LossWeights()
     normal_step: float = Field(1e-3, gt=0)  # finite difference and neighbourhood of normals (reference: 1e-3)
@@ -57,11 +57,8 @@ class Params(Base):
     validation_images: int = Field(32, gt=0)  # held-out (input, target) pairs rendered at each validation
     loop: LoopParams = LoopParams(
         steps=400_000,  # the reference has no end; appendix D: 1.5 days on a V100
-        learning_rate=1e-4,  # reference: Adam 1e-4 …
-        decay_steps=(
-            250_000,
-            333_000,
-        ),  # … halved at epochs 750 and 1000: these steps for Geon3D-10 at batch 32
+        learning_rate=1e-4,  # reference: Adam 1e-4, halved at epochs 750 and 1000 …
+        decay_steps=(250_000, 333_000),  # … which are these steps on Geon3D-10 at batch 32
         decay_factor=0.5,
         validate_every=2000,  # reference: 2000
     )

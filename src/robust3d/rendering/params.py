@@ -8,10 +8,11 @@ Vector = tuple[float, float, float]
 
 
 class Sun(Base):
-    """A lamp at infinity, fixed in the world."""
+    """A light at infinity, fixed in the world."""
 
-    direction: Vector  # towards the lamp
-    strength: float = Field(gt=0)  # irradiance of a surface that faces it; 3.14 makes white appear as 1
+    direction: Vector  # towards the light
+    strength: float = Field(gt=0)  # how bright a white surface looks that faces it; 1 is white on the image
+    shadow: bool = False  # a lamp that casts shadows; without, the shader adds the light, free of noise
 
     @field_validator("direction")
     @classmethod
@@ -26,11 +27,11 @@ class RenderParams(Base):
 
     resolution_px: int = Field(224, ge=8)  # side of the square image (Geon3D: 224)
     samples: int = Field(16, ge=1)  # paths a pixel; mask and depth are exact with any
-    bounces: int = Field(1, ge=0)  # of light between surfaces
-    suns: tuple[Sun, ...] = (  # from all around, each of its own strength, so that no two sides look alike
-        Sun(direction=(0.6, 1.0, 0.8), strength=1.9),
-        Sun(direction=(-1.0, 0.3, 0.6), strength=0.9),
-        Sun(direction=(0.4, -0.2, -1.0), strength=1.3),
-        Sun(direction=(-0.3, -1.0, 0.2), strength=0.5),
+    bounces: int = Field(0, ge=0)  # of light between surfaces; needs many samples
+    suns: tuple[Sun, ...] = (  # from all around, so that any two sides of a box differ and white never clips
+        Sun(direction=(0.45, 0.75, 0.48), strength=0.62, shadow=True),
+        Sun(direction=(0.0, 0.8, 0.6), strength=0.3),
+        Sun(direction=(-0.5, 0.0, -0.85), strength=0.28),
+        Sun(direction=(0.5, -0.85, 0.1), strength=0.08),
     )
-    ambient: float = Field(0.28, ge=0)  # radiance of the sky, the same from everywhere
+    ambient: float = Field(0.05, ge=0)  # how bright a white surface looks that no light reaches

@@ -38,8 +38,8 @@ class Scene:
         bpy.ops.wm.read_factory_settings(use_empty=True)
         self.scene = bpy.context.scene
         self._engine()
-        self._world()
-        self.material = _material()
+        self._lamps()
+        self.material = _material(params)
         camera = bpy.data.cameras.new("camera")
         camera.sensor_width, camera.clip_start, camera.clip_end = _SENSOR_MM, 0.01, 100.0
         camera.lens = intrinsics[0, 0] / params.resolution_px * _SENSOR_MM
@@ -71,16 +71,16 @@ class Scene:
         layer = scene.view_layers[0]
         layer.use_pass_z = layer.use_pass_object_index = True
 
-    def _world(self) -> None:
+    def _lamps(self) -> None:
         world = bpy.data.worlds.new("world")
         world.use_nodes = True
-        sky = world.node_tree.nodes["Background"]
-        sky.inputs["Color"].default_value = (1.0, 1.0, 1.0, 1.0)
-        sky.inputs["Strength"].default_value = self.params.ambient
+        world.node_tree.nodes["Background"].inputs["Strength"].default_value = 0.0
         self.scene.world = world
         for number, sun in enumerate(self.params.suns):
+            if not sun.shadow:
+                continue
             light = bpy.data.lights.new(f"sun {number}", "SUN")
-            light.energy, light.angle = sun.strength, 0.0
+            light.energy, light.angle = math.pi * sun.strength, 0.0
             lamp = bpy.data.objects.new(light.name, light)
             lamp.rotation_mode = "QUATERNION"
             lamp.rotation_quaternion = Vector(sun.direction).to_track_quat("Z", "Y")
@@ -151,17 +151,43 @@ def to_straight_srgb(premultiplied: np.ndarray) -> np.ndarray:
     return np.rint(np.concatenate([srgb, alpha], axis=-1) * 255).astype(np.uint8)
 
 
-def _material() -> bpy.types.Material:
-    """Matt paint in the colour that the mesh carries."""
+def _material(params: RenderParams) -> bpy.types.Material:
+    """Matt paint in the colour that the mesh carries; lights without shadow are part of the paint.
+
+    Cycles would pick one of many lamps at random for each sample, which is noise at a few samples a pixel.
+    """
     material = bpy.data.materials.new("paint")
     material.use_nodes = True
+    material.cycles.emission_sampling = "NONE"  # the paint lights nothing else
     nodes, links = material.node_tree.nodes, material.node_tree.links
     nodes.clear()
-    colour = nodes.new("ShaderNodeAttribute")
+    colour, normal = nodes.new("ShaderNodeAttribute"), nodes.new("ShaderNodeNewGeometry")
     colour.attribute_name = "colour"
-    diffuse, output = nodes.new("ShaderNodeBsdfDiffuse"), nodes.new("ShaderNodeOutputMaterial")
+    brightness = nodes.new("ShaderNodeValue")
+    brightness.outputs[0].default_value = params.ambient
+    total = brightness.outputs[0]
+    for sun in params.suns:
+        if not sun.shadow:
+            cosine, clamped = nodes.new("ShaderNodeVectorMath"), nodes.new("ShaderNodeMath")
+            cosine.operation, clamped.operation = "DOT_PRODUCT", "MAXIMUM"
+            cosine.inputs[1].default_value = Vector(sun.direction).normalized()
+            links.new(normal.outputs["Normal"], cosine.inputs[0])
+            links.new(cosine.outputs["Value"], clamped.inputs[0])
+            clamped.inputs[1].default_value = 0.0
+            added = nodes.new("ShaderNodeMath")
+            added.operation = "MULTIPLY_ADD"
+            added.inputs[1].default_value = sun.strength
+            links.new(clamped.outputs[0], added.inputs[0])
+            links.new(total, added.inputs[2])
+            total = added.outputs[0]
+    glow, diffuse = nodes.new("ShaderNodeEmission"), nodes.new("ShaderNodeBsdfDiffuse")
+    links.new(colour.outputs["Color"], glow.inputs["Color"])
+    links.new(total, glow.inputs["Strength"])
     links.new(colour.outputs["Color"], diffuse.inputs["Color"])
-    links.new(diffuse.outputs["BSDF"], output.inputs["Surface"])
+    both, output = nodes.new("ShaderNodeAddShader"), nodes.new("ShaderNodeOutputMaterial")
+    links.new(glow.outputs[0], both.inputs[0])
+    links.new(diffuse.outputs[0], both.inputs[1])
+    links.new(both.outputs[0], output.inputs["Surface"])
     return material
 
 

@@ -109,3 +109,8 @@ def extent(params: Params) -> float:
 def orbit(params: Params, instance: str) -> str:
     """Key of the near-duplicate group of an instance: itself, for instances are drawn independently."""
     return instance
+
+
+def only(params: Params, class_name: str) -> Params:
+    """The parameters that one class's meshes depend on."""
+    return params.model_copy(update={"classes": (class_name,)})

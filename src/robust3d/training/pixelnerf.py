@@ -30,6 +30,7 @@ class Novel(NamedTuple):
 
     colour: Tensor  # (N, H, W, 3) in [0, 1]
     opacity: Tensor  # (N, H, W)
+    meets: Tensor  # (N, H, W) bool, where the field was rendered
     truth: Tensor  # (N, H, W, 3) uint8
     mask: Tensor  # (N, H, W) bool
 
@@ -129,8 +130,8 @@ class PixelNerfPretraining(Pretraining):
     def validate(self) -> dict[str, float]:
         """PSNR, opacity IoU and mean opacity on novel views of held-out objects.
 
-        Baselines: an image of background only; the best constant mask of the training objects; the true
-        foreground fraction beside the opacity.
+        Baselines: an image of background only; the best constant mask of the training objects; beside the opacity
+        of the rays that meet the field's domain, the fraction of them that meet the object.
         """
         novel = self._novel_views(*self._pairs(self.params.validation_objects, self.params.validation_views))
         truth = novel.truth / 255
@@ -141,8 +142,8 @@ class PixelNerfPretraining(Pretraining):
             "psnr_baseline": psnr(self.module.background.expand_as(truth), truth),
             "opacity_iou": mask_iou(novel.opacity > 0.5, novel.mask),
             "opacity_iou_baseline": mask_iou(constant.expand_as(novel.mask), novel.mask),
-            "opacity": float(novel.opacity.double().mean()),
-            "opacity_baseline": float(novel.mask.double().mean()),
+            "opacity": float(novel.opacity[novel.meets].double().mean()),
+            "opacity_baseline": float(novel.mask[novel.meets].double().mean()),
         }
 
     def collapse(self, validation: dict[str, float]) -> str | None:
@@ -211,35 +212,37 @@ class PixelNerfPretraining(Pretraining):
 
     def _novel_views(self, objects: Tensor, source: Tensor, targets: Tensor) -> Novel:
         """Render views (B, T) of held-out objects (B,) from their source views (B,), one object at a time."""
-        height, width = self.held_out.masks.shape[2:]
-        colours, opacities = [], []
+        owner, view = objects.repeat_interleave(targets.shape[1]), targets.flatten()
+        renderings = []
         for number in range(len(objects)):
             scene = self._scene(self.held_out, objects[number : number + 1], source[number : number + 1])
-            for view in targets[number]:
-                colour, opacity = self._render_view(scene, objects[number], view)
-                colours.append(colour.view(height, width, 3))
-                opacities.append(opacity.view(height, width))
-        owner = objects.repeat_interleave(targets.shape[1])
-        truth = self.held_out.targets[owner, targets.flatten()].movedim(1, -1)
+            renderings += [self._render_view(scene, objects[number], target) for target in targets[number]]
+        colour, opacity, meets = (torch.stack(tensors) for tensors in zip(*renderings, strict=True))
+        truth = self.held_out.targets[owner, view].movedim(1, -1)
+        size = truth.shape[1:3]
         return Novel(
-            torch.stack(colours), torch.stack(opacities), truth, self.held_out.masks[owner, targets.flatten()]
+            colour.unflatten(1, size),
+            opacity.unflatten(1, size),
+            meets.unflatten(1, size),
+            truth,
+            self.held_out.masks[owner, view],
         )
 
-    def _render_view(self, scene: Scene, owner: Tensor, view: Tensor) -> tuple[Tensor, Tensor]:
-        """Colour (H * W, 3) and opacity (H * W,) of one held-out view."""
+    def _render_view(self, scene: Scene, owner: Tensor, view: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Colour (H * W, 3), opacity (H * W,) and whether the field was rendered, of one held-out view."""
         height, width = self.held_out.masks.shape[2:]
         pixels = torch.arange(height * width, device=self.device)
         per_ray = self.params.coarse_samples + self.params.importance_samples + self.params.depth_samples
-        colours, opacities = [], []
+        parts = []
         for chunk in pixels.split(max(1, CHUNK_SAMPLES // per_ray)):
             rows, columns = chunk // width, chunk % width
             origins, directions = self._rays(
                 self.held_out, owner.expand_as(chunk), view.expand_as(chunk), rows, columns
             )
             rendering = self.module.render(scene, torch.zeros_like(chunk), origins, directions)
-            colours.append(rendering.fine)
-            opacities.append(rendering.opacity)
-        return torch.cat(colours), torch.cat(opacities)
+            parts.append((rendering.fine, rendering.opacity, rendering.meets))
+        colour, opacity, meets = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
+        return colour, opacity, meets
 
     def _integers(self, below: int, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
         return torch.randint(below, shape, generator=generator, device=generator.device).to(self.device)
