@@ -175,12 +175,16 @@ def cube_interval(
     Returns:
         (...,) near (at least 0), (...,) far, (...,) whether the ray meets the cube ahead of its origin.
     """
-    origins, directions = np.broadcast_arrays(origins, directions)
+    origins, directions = np.broadcast_arrays(origins, directions + 0.0)  # + 0.0 makes -0.0 positive
     with np.errstate(divide="ignore", invalid="ignore"):
         first = (-half_size - origins) / directions
         second = (half_size - origins) / directions
-    entry = np.fmin(first, second).max(axis=-1)  # fmin: 0/0 is a ray inside a face, which is not excluded
-    exit_ = np.fmax(first, second).min(axis=-1)
+    first = np.where(
+        np.isnan(first), -np.inf, first
+    )  # 0/0: the ray runs inside a face, which excludes nothing
+    second = np.where(np.isnan(second), np.inf, second)
+    entry = np.minimum(first, second).max(axis=-1)
+    exit_ = np.maximum(first, second).min(axis=-1)
     near = np.maximum(entry, 0.0)
     return near, exit_, near < exit_
 

@@ -61,7 +61,7 @@ def test_every_counted_image_is_verified(toy, monkeypatch):
     assert set(outcomes.radius[~outcomes.robust].tolist()) <= radii
 
 
-@pytest.mark.parametrize("epsilon", [1 / 255, 8 / 255])
+@pytest.mark.parametrize("epsilon", [0.003, 0.0041])
 def test_rounding_does_not_push_corners_out_of_the_ball(linear, epsilon):
     """image + epsilon in fp32 exceeds a small epsilon by more than 1e-6 of it; such images must count."""
     scaled = nn.Sequential(nn.Flatten(), nn.Linear(108, 2)).eval()
@@ -87,8 +87,8 @@ def test_false_claims_are_not_counted(toy, monkeypatch, lie):
             return Result(fake.clone(), torch.ones_like(labels, dtype=torch.bool))
 
     monkeypatch.setattr(autoattack, "OwnBackend", Liar)
-    # FAB candidates are not clipped to a ball, so they show the check of the box and the norm.
-    outcomes = attack(toy, quick(attacks=("fab-t",), epsilons=(0.01, 0.3)))
+    # FAB candidates are not moved into a ball first; one of radius 2 holds images out of the box.
+    outcomes = attack(toy, quick(attacks=("fab-t",), epsilons=(0.01, 2.0)))
     assert bool(outcomes.robust.all())
 
 
@@ -111,6 +111,36 @@ def test_batch_size_changes_nothing(toy, norm, epsilons):
         assert np.array_equal(runs[0].broken_by, other.broken_by)
     part = evaluate(toy.model, toy.images[8:20], toy.labels[8:20], params, image_ids=range(8, 20))
     assert np.array_equal(part.robust, runs[0].robust[8:20])
+
+
+@pytest.mark.parametrize("name", ["apgd-ce", "apgd-t", "square"])
+def test_draws_follow_the_image_not_the_batch(toy, monkeypatch, name):
+    """The candidates themselves, and with them the random starts, belong to the image, not to its place."""
+    bare, found = autoattack._Cascade._verify, {}
+
+    def spy(self, rows, candidates, epsilon):
+        found.update({self.ids[row]: candidate for row, candidate in zip(rows.tolist(), candidates)})
+        return bare(self, rows, candidates, epsilon)
+
+    monkeypatch.setattr(autoattack._Cascade, "_verify", spy)
+    runs = []
+    params = quick(attacks=(name,), epsilons=(0.1,), sanity_epsilon=0.1, iterations=5, square_queries=30)
+    for ids, batch in ((range(24), 24), (range(8, 24), 7), (range(23, 3, -1), 5)):
+        found = {}
+        rows = list(ids)
+        evaluate(
+            toy.model,
+            toy.images[rows],
+            toy.labels[rows],
+            params.model_copy(update={"batch_size": batch}),
+            rows,
+        )
+        runs.append(found)
+    shared = set(runs[0]) & set(runs[1]) & set(runs[2])
+    assert len(shared) >= 5
+    for other in runs[1:]:
+        same = [bool((runs[0][image] - other[image]).abs().max() < 1e-3) for image in shared]
+        assert np.mean(same) > 0.8  # rounding may turn the sign of a gradient near 0
 
 
 def test_same_seed_same_outcomes(toy):

@@ -166,6 +166,16 @@ def test_the_latent_enters_the_first_three_blocks_only():
         x = expected + block.second(torch.relu(block.first(torch.relu(expected))))
 
 
+def test_densities_are_rectified_or_a_shifted_softplus():
+    raw = torch.tensor([-8.0, 0.0, 1.0, 9.0])
+    for activation, expected in (("relu", raw.clamp_min(0)), ("softplus", (1 + (raw - 1).exp()).log())):
+        mlp = ConditionedMlp(4, 8, 3, activation)
+        mlp.output.forward = lambda x: torch.stack([raw - 1, raw, raw + 1, raw], dim=1)
+        sigma, colour = mlp(torch.zeros(4, 42), torch.zeros(4, 24))
+        torch.testing.assert_close(sigma, expected)
+        torch.testing.assert_close(colour[:, 1], 1 / (1 + (-raw).exp()))
+
+
 @pytest.mark.parametrize(("num_layers", "channels"), [(1, 64), (2, 128), (3, 256), (4, 512), (5, 1024)])
 def test_only_the_layers_below_the_tap_are_trained(num_layers, channels):
     module = small(num_layers=num_layers)
@@ -184,12 +194,19 @@ def test_only_the_layers_below_the_tap_are_trained(num_layers, channels):
         assert moved == touched
 
 
-def test_dropping_the_first_pool_doubles_the_maps_above_it():
-    images = torch.rand(1, 3, 64, 64)
+def test_the_pyramid_upsamples_all_maps_to_the_first_and_the_first_pool_is_optional():
+    images = torch.rand(1, 3, 64, 64, generator=torch_generator("pool"))
     for keep, sizes in ((True, [32, 16, 8, 4]), (False, [32, 32, 16, 8])):
-        module = small(use_first_pool=keep)
-        assert [m.shape[2] for m in module.encoder.feature_maps(images, 4, keep)] == sizes
-        assert module.pyramid(images).shape == (1, 512, 32, 32)
+        module = small(use_first_pool=keep).eval()
+        maps = module.encoder.feature_maps(images, 4, keep)
+        assert [m.shape[2] for m in maps] == sizes
+        pyramid = module.pyramid(images)
+        assert pyramid.shape == (1, 512, 32, 32)
+        start = 0
+        for m in maps:  # corners stay corners
+            part = pyramid[:, start : start + m.shape[1]]
+            torch.testing.assert_close(part[..., ::31, ::31], m[..., :: m.shape[2] - 1, :: m.shape[3] - 1])
+            start += m.shape[1]
 
 
 def test_rays_that_miss_the_cube_are_background_and_never_sampled():

@@ -67,7 +67,7 @@ def test_a_closure_holds_what_a_stage_imports_and_nothing_neutral():
 def test_only_rendering_needs_blender_and_nothing_needs_snakemake(module):
     sources = "".join(closure.module_file(name).read_text() for name in closure.closure((module,)))
     assert ("import bpy" in sources) == (module == "robust3d.stages.render_shard")
-    assert "snakemake" not in sources
+    assert "import snakemake" not in sources and "from snakemake" not in sources
 
 
 def test_planning_loads_no_heavy_package():

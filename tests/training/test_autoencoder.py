@@ -43,7 +43,7 @@ def test_a_perfect_reconstruction_has_no_loss_and_no_error(toy_solids, target):
     }[target]
     pretraining.module = Echo(decode)
     total, metrics = pretraining.loss(0, torch_generator("step"))
-    assert float(total) < 1e-10 and float(metrics["mse"]) == float(total)
+    assert total.item() < 1e-10 and metrics["mse"].item() == total.item()
     assert pretraining.validate()["mse"] < 1e-10
     assert pretraining.validate()["spread"] == pytest.approx(1)
     truth, ours = pretraining.reconstructions(4)
@@ -74,14 +74,14 @@ def test_the_vaes_loss_adds_the_weighted_divergence(toy_solids):
         pretraining.module.train()
         total, metrics = pretraining.loss(0, torch_generator("step"))
         assert float(metrics["kl"]) > 0
-        assert float(total) == pytest.approx(float(metrics["mse"] + coefficient * metrics["kl"]), rel=1e-5)
+        assert total.item() == pytest.approx(float(metrics["mse"] + coefficient * metrics["kl"]), rel=1e-5)
 
 
 @pytest.mark.parametrize("method", ["ae", "vae"])
 def test_a_steps_loss_depends_on_its_generator_only(toy_solids, method):
     pretraining = make(toy_solids, method)
     pretraining.module.train()
-    first, same, other = (float(pretraining.loss(3, torch_generator("step", k))[0]) for k in (1, 1, 2))
+    first, same, other = (pretraining.loss(3, torch_generator("step", k))[0].item() for k in (1, 1, 2))
     assert first == same != other
 
 

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -112,14 +114,14 @@ def test_rays_come_from_the_masks_boxes_first_and_from_everywhere_later(toy_soli
 def test_a_steps_loss_depends_on_its_generator_only(toy_solids):
     pretraining = make(toy_solids)
     pretraining.module.train()
-    first, same, other = (float(pretraining.loss(3, torch_generator("step", k))[0]) for k in (1, 1, 2))
+    first, same, other = (pretraining.loss(3, torch_generator("step", k))[0].item() for k in (1, 1, 2))
     assert first == same != other
     assert pretraining.images_per_step == 3
 
 
 def test_without_a_fine_pass_the_loss_has_one_term(toy_solids):
     total, metrics = make(toy_solids, importance_samples=0, depth_samples=0).loss(0, torch_generator("one"))
-    assert float(total) == float(metrics["mse_coarse"])
+    assert total.item() == metrics["mse_coarse"].item()
 
 
 def test_validation_names_its_baselines_and_repeats(toy_solids):
@@ -182,6 +184,12 @@ def test_impossible_settings_are_refused(toy_solids):
     views = toy_solids.draw(3, 1, 32, seed=3)
     with pytest.raises(UserError, match="novel views"):
         task(Params(**SMALL), views, views, 0, "cpu")
+
+
+def test_parameters_load_without_torch():
+    modules = "robust3d.pretraining.pixelnerf, robust3d.pretraining.ae, robust3d.pretraining.vae"
+    check = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
 
 
 @pytest.mark.slow

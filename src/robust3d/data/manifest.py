@@ -28,7 +28,7 @@ class Views:
         classes: names in label order.
         views: of each instance.
         extent: side of the origin-centred cube that holds every object, world units.
-        splits: instance ids of "train", "val" and "test", the same for every class.
+        splits: instance ids of "train", "val" and "test", the same for every class; or of "all".
     """
 
     family: str

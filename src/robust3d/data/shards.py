@@ -1,7 +1,7 @@
-"""Shards of rendered frames: one class, a block of instances, one HDF5 file, the same bytes for the same frames.
+"""Shards of rendered frames: one class, a block of instances, one HDF5 file; same frames, same bytes.
 
-A frame is cropped to its object and packed without loss: sRGB colour and alpha, the exact mask as bits, depth as
-float32 whose bytes are regrouped by significance, which makes them compress.
+A frame is cropped to its object and packed without loss: sRGB colour and alpha, the exact mask as bits, depth
+as float32 whose bytes are regrouped by significance, which makes them compress.
 """
 
 import zlib
@@ -143,7 +143,9 @@ def read_shards(paths: Sequence[Path], instances: set[str] | None = None) -> Fra
     at = 0
     for part in kept:
         if (part.resolution_px, part.extent) != (side, extent):
-            raise UserError(f"{part.path}: {part.resolution_px} px, extent {part.extent}; others {side} px, {extent}")
+            raise UserError(
+                f"{part.path}: {part.resolution_px} px, extent {part.extent}; others {side} px, {extent}"
+            )
         for place, (box, streams) in enumerate(part.packed(), at):
             _unpack(frames, place, box, streams, part.path)
         at += len(part.frames)
@@ -163,7 +165,9 @@ class _Kept:
                 self.resolution_px = int(file.attrs["resolution_px"])
                 self.extent = float(file.attrs["extent"])
                 names = np.char.decode(file["instances"][:], "utf-8")[file["frame_instance"][:]]
-                wanted = np.isin(names, sorted(instances)) if instances is not None else np.ones(len(names), bool)
+                wanted = (
+                    np.isin(names, sorted(instances)) if instances is not None else np.ones(len(names), bool)
+                )
                 self.frames = np.flatnonzero(wanted)
                 self.instance = names[self.frames]
                 self.view = file["frame_view"][:][self.frames]
@@ -176,7 +180,9 @@ class _Kept:
         except (OSError, KeyError, IndexError, ValueError, RuntimeError) as error:
             if isinstance(error, UserError):
                 raise
-            raise UserError(f"{path}: damaged, or not a shard of views: {error}; delete it to render it again") from None
+            raise UserError(
+                f"{path}: damaged, or not a shard of views: {error}; delete it to render it again"
+            ) from None
 
     def packed(self) -> Iterator[tuple[np.ndarray, list[bytes]]]:
         ends = self._bytes.ravel().cumsum().reshape(self._bytes.shape)
@@ -199,7 +205,7 @@ def _pack(frame: FrameLike) -> tuple[tuple[int, int, int, int], list[bytes]]:
     top, left, bottom, right = int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
     inside = slice(top, bottom), slice(left, right)
     mask = frame.mask[inside]
-    # Planes of colour, differences along the rows: neighbours are alike. Depth at the mask only, bytes by rank.
+    # Planes of colour as differences along the rows: neighbours are alike. Depth at the mask, bytes by rank.
     colour = np.diff(frame.rgba[inside].transpose(2, 0, 1), axis=2, prepend=np.uint8(0))
     depth = frame.depth[inside][mask].astype("<f4").view(np.uint8).reshape(-1, 4).T
     streams = [colour.tobytes(), np.packbits(mask).tobytes(), depth.tobytes()]
@@ -221,4 +227,6 @@ def _unpack(frames: Frames, place: int, box: np.ndarray, streams: list[bytes], p
         frames.mask[place][inside] = mask
         frames.depth[place][inside][mask] = values
     except (zlib.error, ValueError) as error:
-        raise UserError(f"{path}: frame {place} is damaged: {error}; delete the file to render it again") from None
+        raise UserError(
+            f"{path}: frame {place} is damaged: {error}; delete the file to render it again"
+        ) from None

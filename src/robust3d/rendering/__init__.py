@@ -1,0 +1,1 @@
+"""Views of meshes, rendered by Blender in worker processes; the only package that imports bpy."""

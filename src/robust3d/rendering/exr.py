@@ -1,4 +1,4 @@
-"""Reads the uncompressed float32 OpenEXR files that Blender writes: exact values, no half floats, no extra library."""
+"""Reads the uncompressed float32 OpenEXR files that Blender writes: exact values, no extra library."""
 
 import struct
 from pathlib import Path

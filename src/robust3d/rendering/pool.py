@@ -1,7 +1,7 @@
-"""Renders many instances in worker processes; frames come back in the order asked for, whatever the number of workers.
+"""Renders instances in worker processes; frames come back in the order asked for, with any number of workers.
 
-Blender is imported in the workers only, each a fresh interpreter (never forked), and each renders with one thread:
-for images as small as these, two processes are nearly twice as fast as one process with two threads.
+Blender is imported in the workers only, each a fresh interpreter (never forked), and each has one thread: for
+images as small as these, two processes are nearly twice as fast as one process with two threads.
 """
 
 import os
@@ -97,6 +97,8 @@ class _Worker:
         self.setup = setup
         self.process: subprocess.Popen[bytes] | None = None
         self.killed = False
+        self.first_mib = 0
+        self.first_mib = 0
 
     def render(self, request: Request) -> list[Frame]:
         """All views of one instance."""
@@ -124,7 +126,7 @@ class _Worker:
     def _start(self) -> None:
         memory = Path("/dev/shm")
         self.folder = tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None, prefix="robust3d-")
-        self.log = tempfile.TemporaryFile()
+        self.log = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `close`)
         self.connection, far = Pipe()
         self.first_mib = 0
         self.process = subprocess.Popen(

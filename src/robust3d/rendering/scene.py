@@ -1,8 +1,8 @@
-"""The Blender scene of one worker process: one object, fixed suns, a camera that moves. The only module with bpy.
+"""The Blender scene of one worker: one object, fixed suns, a moving camera. The only module with bpy.
 
-The scene is set up once and kept on the renderer's side (persistent data); between frames only the camera and the
-seed change, between objects the mesh. Depth and object index are taken by Cycles from the first sample of a pixel,
-which goes through its centre, so the mask is binary and the depth exact whatever the number of samples.
+The scene is set up once and kept on the renderer's side (persistent data); between frames only the camera and
+the seed change, between objects the mesh. Depth and object index are taken by Cycles from the first sample of
+a pixel, which goes through its centre, so the mask is binary and the depth exact with any number of samples.
 """
 
 import math
@@ -141,10 +141,10 @@ class Scene:
 
 
 def to_straight_srgb(premultiplied: np.ndarray) -> np.ndarray:
-    """Linear premultiplied RGBA float (H, W, 4) to sRGB-encoded straight RGBA uint8; colour 0 where alpha is 0."""
+    """Linear premultiplied RGBA (H, W, 4) to sRGB-encoded straight uint8; colour 0 where alpha is 0."""
     alpha = np.clip(premultiplied[..., 3:], 0.0, 1.0)
     straight = np.divide(
-        premultiplied[..., :3], alpha, out=np.zeros_like(premultiplied[..., :3]), where=alpha > 0
+        premultiplied[..., :3], alpha, out=np.zeros_like(premultiplied[..., :3]), where=alpha > 0.5 / 255
     )
     linear = np.clip(straight, 0.0, 1.0)
     srgb = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)

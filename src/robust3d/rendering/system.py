@@ -1,4 +1,4 @@
-"""Are the system libraries there that Blender's Python module loads? Needs neither Blender nor our environment."""
+"""Are the system libraries there that Blender's Python module loads? Needs no Blender."""
 
 import ctypes
 import sys

@@ -1,6 +1,6 @@
-"""The process that renders: reads instances from its parent's pipe and sends back their frames, one message a view.
+"""The process that renders: takes instances from its parent's pipe, sends back their frames one by one.
 
-It is started as ``python -m robust3d.rendering.worker FD FOLDER`` and ends when the other side of the pipe is closed.
+Started as ``python -m robust3d.rendering.worker FD FOLDER``; ends when the other side of the pipe is closed.
 """
 
 import resource

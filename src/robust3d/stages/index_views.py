@@ -27,15 +27,16 @@ def run(job: "Context") -> None:
         for path, entry in entries
     ]
     instances = sorted({instance for shard in shards for instance in shard.instances})
-    groups = told["groups"]
+    groups, splits = told["groups"], {"all": tuple(instances)}
+    if told["split"] is not None:
+        split = parse(SplitParams, told["split"])
+        splits = split_instances(instances, split, told["seed"], groups.__getitem__ if groups else None)
     Views(
         family=told["family"],
         classes=tuple(told["classes"]),
         views=told["views"],
         resolution_px=told["resolution_px"],
         extent=told["extent"],
-        splits=split_instances(
-            instances, parse(SplitParams, told["split"]), told["seed"], groups.__getitem__ if groups else None
-        ),
+        splits=splits,
         shards=tuple(sorted(shards, key=lambda shard: shard.path)),
     ).write(job.outputs["manifest"])

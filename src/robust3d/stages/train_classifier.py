@@ -64,15 +64,21 @@ def _start(
     if encoder is None:
         normalisation = "imagenet" if params.normalisation == "source" else params.normalisation
         classifier = Classifier(classes, normalisation, params.seed)
-        return classifier, {"start": "random", "normalisation": normalisation, "batchnorm": None}
+        return classifier, {"start": "random", "normalisation": normalisation, "normalisation_change": None, "batchnorm": None}
     normalisation = encoder["normalisation"] if params.normalisation == "source" else params.normalisation
     classifier = Classifier(classes, normalisation, params.seed)
     initialise_classifier(
         classifier,
         load_state(job.input("encoder")),
         encoder["normalisation"],
+        params.normalisation_change,
         batchnorm=params.batchnorm,
         recalibration=images,
         batch_size=params.batch_size,
     )
-    return classifier, {"start": "encoder", "normalisation": normalisation, "batchnorm": params.batchnorm}
+    return classifier, {
+        "start": "encoder",
+        "normalisation": normalisation,
+        "normalisation_change": params.normalisation_change,
+        "batchnorm": params.batchnorm,
+    }

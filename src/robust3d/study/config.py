@@ -40,7 +40,7 @@ class Family(Params):
     cameras: CameraParams
     render: RenderParams
     shard_instances: int = Field(ge=1)  # instances of one class in one file; changes no pixel
-    split: SplitParams = SplitParams()
+    split: SplitParams | None = SplitParams()  # none: only looked at, never trained or tested on
 
     @model_validator(mode="after")
     def _check_shapes(self) -> "Family":

@@ -1,6 +1,7 @@
 """Checks plain values against a parameter class and says in a person's words what is wrong."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,6 +29,9 @@ def _explain(item: Any) -> str:
         return f"{path}: unknown key"
     if item["type"] == "missing":
         return f"{path}: missing"
-    nested = [f"{path}.{line}" if path and not line.startswith("  ") else line for line in message.splitlines()]
     shown = "" if isinstance(item["input"], (dict, list)) else f" (found {item['input']!r})"
-    return "\n".join(nested) + shown if item["type"] == "value_error" else f"{path}: {message}{shown}"
+    if item["type"] != "value_error":
+        return f"{path}: {message}{shown}"
+    # A message of ours that begins with a key's path goes on from the path so far.
+    nested = (f"{path}.{line}" if re.match(r"[\w.]+: ", line) else f"{path}: {line}" for line in message.splitlines())
+    return ("\n".join(nested) if path else message) + shown

@@ -181,7 +181,8 @@ class Plan:
         """The family's manifest: its shards, classes and splits."""
         config = self.study.families[family]
         module, params = self._families[family]
-        groups = {i: module.orbit(params, i) for i in self.instances(family)} if config.split.mode == "orbit" else {}
+        by_orbit = config.split is not None and config.split.mode == "orbit"
+        groups = {i: module.orbit(params, i) for i in self.instances(family)} if by_orbit else {}
         told = {
             "family": family,
             "classes": self.classes(family),

@@ -79,8 +79,8 @@ def source(path: Path, pointer: str) -> dict[str, str]:
 def conditions(classifier: dict[str, Any]) -> dict[str, Any]:
     """What the paper leaves open, as it was in this model."""
     encoder = classifier["encoder"]
-    kept = ("objective", "attack", "selection", "augmentation", "normalisation", "start", "batchnorm", "background")
-    kept += ("resolution_px", "training_images", "steps", "selected_step", "precision", "seed", "classes")
+    kept = ("objective", "attack", "selection", "augmentation", "normalisation", "start", "normalisation_change")
+    kept += ("batchnorm", "background", "resolution_px", "training_images", "steps", "selected_step", "precision", "seed", "classes")
     told = {name: classifier[name] for name in kept}
     if encoder is None:
         return told | {"encoder": None}

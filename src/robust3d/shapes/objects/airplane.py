@@ -23,7 +23,9 @@ def _fuselage(plane: Assembly, colours: Colours, length: float, radius: float) -
         ),
         colours.body,
     )
-    plane.add(ellipsoid((0.7 * radius, 0.5 * radius, 1.1 * radius), (0, 0.6 * radius, 0.72 * half)), colours.glass)
+    plane.add(
+        ellipsoid((0.7 * radius, 0.5 * radius, 1.1 * radius), (0, 0.6 * radius, 0.72 * half)), colours.glass
+    )
 
 
 def _tail(plane: Assembly, colours: Colours, length: float, span: float, height: float, on_top: bool) -> None:
@@ -60,9 +62,9 @@ def propeller(rng: Generator, colours: Colours) -> Assembly:
     plane, span = Assembly(), rng.uniform(0.8, 1.0)
     _fuselage(plane, colours, 1.4, 0.14)
     plane.add(box((2 * span, 0.05, rng.uniform(0.26, 0.34)), (0, 0.19, 0.15)), colours.second)
-    plane.pair(rod((0.1, -0.08, 0.15), (0.5 * span, 0.17, 0.15), 0.02), colours.light)
+    plane.pair(rod((0.1, -0.08, 0.15), (0.5 * span, 0.17, 0.15), 0.035), colours.light)
     _propeller(plane, colours, 0.72, rng.uniform(0.24, 0.32))
-    plane.pair(rod((0.06, -0.1, 0.25), (0.2, -0.26, 0.25), 0.025), colours.light)
+    plane.pair(rod((0.06, -0.1, 0.25), (0.2, -0.26, 0.25), 0.035), colours.light)
     plane.pair(disc(0.07, 0.06, "x").moved(0.2, -0.28, 0.25), colours.dark)
     _tail(plane, colours, 1.4, 0.33, 0.33, False)
     return plane
@@ -78,7 +80,7 @@ def fighter(rng: Generator, colours: Colours) -> Assembly:
     else:
         plane.add(blade((0, 0.05, -0.6), (0, 0.45, -0.78), 0.42, 0.16, 0.1, (1, 0, 0)), colours.second)
     plane.pair(blade((0.1, 0.02, 0.38), (0.3, 0.02, 0.28), 0.18, 0.07), colours.second)
-    plane.pair(rod((span, 0, -0.7), (span, 0, -0.2), 0.03), colours.warm)
+    plane.pair(rod((span, 0, -0.7), (span, 0, -0.2), 0.04), colours.warm)
     return plane
 
 
@@ -89,8 +91,8 @@ def biplane(rng: Generator, colours: Colours) -> Assembly:
     for y in (-0.1, 0.28):
         plane.add(box((2 * span, 0.045, 0.28), (0, y, 0.22)), colours.second)
     for x in (0.2, 0.8 * span):
-        plane.pair(rod((x, -0.1, 0.3), (x, 0.28, 0.3), 0.025), colours.light)
-        plane.pair(rod((x, -0.1, 0.14), (x, 0.28, 0.14), 0.025), colours.light)
+        plane.pair(rod((x, -0.1, 0.3), (x, 0.28, 0.3), 0.035), colours.light)
+        plane.pair(rod((x, -0.1, 0.14), (x, 0.28, 0.14), 0.035), colours.light)
     _propeller(plane, colours, 0.67, 0.25)
     plane.pair(disc(0.08, 0.06, "x").moved(0.18, -0.26, 0.3), colours.dark)
     _tail(plane, colours, 1.3, 0.32, 0.3, False)
@@ -99,7 +101,7 @@ def biplane(rng: Generator, colours: Colours) -> Assembly:
 
 def _propeller(plane: Assembly, colours: Colours, z: float, radius: float) -> None:
     plane.add(ellipsoid((0.06, 0.06, 0.08), (0, 0, z)), colours.warm)
-    plane.add(box((0.06, 2 * radius, 0.03), (0, 0, z + 0.02)), colours.dark)
+    plane.add(box((0.08, 2 * radius, 0.04), (0, 0, z + 0.02)), colours.dark)
 
 
 STYLES = (airliner, business_jet, propeller, fighter, biplane)

@@ -23,7 +23,7 @@ def park(rng: Generator, colours: Colours) -> Assembly:
         bench.add(box((length, 0.13, 0.05), (0, 0.62 + 0.19 * k, -depth / 2 - 0.05 * k)), colours.body)
     x = length / 2 - 0.15
     bench.pair(box((0.08, 0.45, 0.08), (x, 0.225, depth / 2 - 0.06)), colours.second)
-    bench.pair(rod((x, 0, -depth / 2 + 0.02), (x, 1.0, -depth / 2 - 0.12), 0.055, 4), colours.second)
+    bench.pair(rod((x, 0, -depth / 2 + 0.02), (x, 1.0, -depth / 2 - 0.12), 0.06, 4), colours.second)
     bench.pair(box((0.08, 0.07, depth), (x, 0.4, 0)), colours.second)
     if rng.random() < 0.6:
         bench.pair(box((0.08, 0.06, depth), (x, 0.72, 0)), colours.second)
@@ -55,7 +55,8 @@ def pew(rng: Generator, colours: Colours) -> Assembly:
     """A solid back and solid side boards."""
     bench, length, depth = Assembly(), rng.uniform(1.7, 2.2), rng.uniform(0.48, 0.56)
     bench.add(box((length, 0.07, depth), (0, 0.42, 0)), colours.body)
-    bench.add(box((length, 0.6, 0.06), (0, 0.7, -depth / 2)), colours.body)
+    for y in (0.53, 0.86):
+        bench.add(box((length, 0.24, 0.06), (0, y, -depth / 2)), colours.body)
     bench.pair(box((0.08, 0.7, depth), (length / 2, 0.35, 0)), colours.second)
     bench.pair(box((0.08, 1.05, 0.12), (length / 2, 0.52, -depth / 2)), colours.second)
     return bench

@@ -68,7 +68,12 @@ def pickup(rng: Generator, colours: Colours) -> Assembly:
 
 
 def _roof(front: float, rear: float, height: float, thickness: float = 0.05) -> Outline:
-    return [(rear - 0.02, height - 0.02), (front + 0.02, height - 0.02), (front, height + thickness), (rear, height + thickness)]
+    return [
+        (rear - 0.02, height - 0.02),
+        (front + 0.02, height - 0.02),
+        (front, height + thickness),
+        (rear, height + thickness),
+    ]
 
 
 STYLES = (sedan, hatchback, van, pickup)

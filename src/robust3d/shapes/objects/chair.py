@@ -8,7 +8,9 @@ from robust3d.shapes.primitives import box, cylinder, ellipsoid, rod, rounded_bo
 Generator = np.random.Generator
 
 
-def _back(chair: Assembly, colours: Colours, rng: Generator, w: float, y: float, d: float, high: float) -> None:
+def _back(
+    chair: Assembly, colours: Colours, rng: Generator, w: float, y: float, d: float, high: float
+) -> None:
     """A panel, slats or rungs between two posts."""
     kind = rng.integers(3)
     if kind == 0:
@@ -50,9 +52,10 @@ def swivel(rng: Generator, colours: Colours) -> Assembly:
     high = rng.uniform(0.5, 0.75)
     chair.add(rounded_box((0.52, high, 0.1), 0.05, (0, y + 0.16 + high / 2, -0.28)), colours.second)
     chair.add(box((0.1, 0.4, 0.06), (0, y + 0.1, -0.32)), colours.dark)
-    chair.add(cylinder(0.05, y).moved(y=0.0), colours.dark)
-    chair.around(rod((0, 0.12, 0), (0, 0.05, 0.36), 0.04), colours.dark, 5, rng.uniform(0, 72))
-    chair.around(ellipsoid((0.05, 0.05, 0.05), (0, 0.05, 0.36), 8), colours.dark, 5, rng.uniform(0, 72))
+    chair.add(cylinder(0.06, y - 0.08).moved(y=0.08), colours.dark)
+    start_deg = rng.uniform(0, 72)
+    chair.around(rod((0, 0.12, 0), (0, 0.05, 0.36), 0.045), colours.dark, 5, start_deg)
+    chair.around(ellipsoid((0.06, 0.06, 0.06), (0, 0.06, 0.36), 8), colours.dark, 5, start_deg)
     if rng.random() < 0.6:
         chair.pair(box((0.08, 0.05, 0.36), (0.33, y + 0.26, 0)), colours.dark)
         chair.pair(box((0.05, 0.28, 0.06), (0.33, y + 0.12, -0.05)), colours.dark)
@@ -64,7 +67,7 @@ def cantilever(rng: Generator, colours: Colours) -> Assembly:
     chair, w, y = Assembly(), rng.uniform(0.48, 0.56), 0.52
     side = [(0, 0.03, -0.3), (0, 0.03, 0.28), (0, 0.1, 0.32), (0, y - 0.05, 0.3), (0, y, 0.25), (0, y, -0.26)]
     side += [(0, y + 0.08, -0.32), (0, y + 0.7, -0.42)]
-    chair.pair(tube(np.array(side) + [w / 2, 0, 0], 0.035), colours.light)
+    chair.pair(tube(np.add(side, [w / 2, 0, 0]), 0.04), colours.light)
     chair.add(rounded_box((w, 0.07, 0.52), 0.03, (0, y + 0.03, 0)), colours.second)
     high = rng.uniform(0.3, 0.5)
     chair.add(box((w, high, 0.06), (0, y + 0.7 - high / 2, -0.4)), colours.second)
@@ -77,7 +80,10 @@ def high_chair(rng: Generator, colours: Colours) -> Assembly:
     chair, y, w = Assembly(), rng.uniform(0.75, 0.9), 0.46
     chair.add(rounded_box((w, 0.08, w), 0.03, (0, y, 0)), colours.second)
     for z in (-1, 1):
-        chair.pair(rod((w / 2 - 0.05, y, z * (w / 2 - 0.05)), (w / 2 + 0.06, 0, z * (w / 2 + 0.06)), 0.04), colours.body)
+        chair.pair(
+            rod((w / 2 - 0.05, y, z * (w / 2 - 0.05)), (w / 2 + 0.06, 0, z * (w / 2 + 0.06)), 0.04),
+            colours.body,
+        )
         chair.add(box((w, 0.05, 0.05), (0, 0.3, z * (w / 2))), colours.body)
     _back(chair, colours, rng, w, y, w - 0.05, rng.uniform(0.35, 0.45))
     return chair
