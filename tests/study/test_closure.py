@@ -58,7 +58,9 @@ def test_real_edits_count(tmp_path, other):
 
 def test_a_closure_holds_what_a_stage_imports_and_nothing_neutral():
     modules = closure.closure(("robust3d.stages.train_classifier",))
-    assert {"robust3d.attacks.pgd", "robust3d.training.loop", "robust3d.seeds", "robust3d.training"} <= set(modules)
+    assert {"robust3d.attacks.pgd", "robust3d.training.loop", "robust3d.seeds", "robust3d.training"} <= set(
+        modules
+    )
     assert not any(closure.is_neutral(module) for module in modules)
     assert "robust3d.rendering.scene" not in modules and "robust3d.attacks.autoattack" not in modules
 

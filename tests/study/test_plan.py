@@ -42,7 +42,11 @@ TRAINED = {"train_classifier", "test_shift"} | EVALUATED
         ("classifiers/linf/batchnorm", "reset", TRAINED),
         ("classifiers/linf/selection", "best", TRAINED),
         ("classifiers/linf/attack/best_step", False, TRAINED),
-        ("pretraining/ae/params/latent_dim", 255, {"pretrain", "extract_encoder", "draw", "train_classifier"} | EVALUATED),
+        (
+            "pretraining/ae/params/latent_dim",
+            255,
+            {"pretrain", "extract_encoder", "draw", "train_classifier"} | EVALUATED,
+        ),
         ("pretraining/ae/label", "Auto", {"tabulate", "draw"}),
         ("report/table4_rows/Linf", None, set()),
     ],
@@ -64,9 +68,14 @@ def test_shard_size_and_views_do_not_touch_the_meshes():
 def test_one_class_of_geons_alone():
     plans = [
         Plan(load_study(values))
-        for values in (BASE, merge(BASE, {"families": {"geons": {"shapes": {"overrides": {"cone": {"half_width": 0.3}}}}}}))
+        for values in (
+            BASE,
+            merge(BASE, {"families": {"geons": {"shapes": {"overrides": {"cone": {"half_width": 0.3}}}}}}),
+        )
     ]
-    digests = [{name: plan.build_shapes("geons", name).digest for name in plan.classes("geons")} for plan in plans]
+    digests = [
+        {name: plan.build_shapes("geons", name).digest for name in plan.classes("geons")} for plan in plans
+    ]
     assert {name for name in digests[0] if digests[0][name] != digests[1][name]} == {"cone"}
 
 

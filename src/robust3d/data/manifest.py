@@ -1,5 +1,6 @@
 """The manifest of a family's views: the small, deterministic file that later steps depend on instead of the shards."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -72,7 +73,13 @@ class Views:
         for shard in shards:
             path = Path(shard.path)
             if not path.is_file():
-                raise UserError(f"{path}: this shard of family {self.family!r} is missing; ask snakemake for it again")
-            if path.stat().st_size != shard.bytes:
-                raise UserError(f"{path}: not the file of the manifest any more; delete it, it will be rendered again")
+                raise UserError(
+                    f"{path}: this shard of family {self.family!r} is missing; ask snakemake for it again"
+                )
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            if digest != shard.sha256:
+                raise UserError(
+                    f"{path}: not the file of the manifest any more; delete it, it will be rendered again"
+                )
         return read_shards([Path(shard.path) for shard in shards], instances)

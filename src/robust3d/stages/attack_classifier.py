@@ -29,7 +29,7 @@ def run(job: "Context") -> None:
     files = job.input("set"), job.input("views"), job.optional("textures")
     images, labels, rows = load_images(*files, image_set, "test")
     pixels = images.to(device).float() / 255
-    outcomes = evaluate(model.eval(), pixels, labels.to(device), params)
+    outcomes = evaluate(model, pixels, labels.to(device), params)
 
     frame = outcomes.to_frame()
     names = rows[["class_name", "instance", "view"]].iloc[frame["image"].to_numpy()].reset_index(drop=True)
@@ -45,7 +45,8 @@ def run(job: "Context") -> None:
         "sanity": {"epsilon": outcomes.sanity_epsilon, "accuracy": outcomes.sanity_accuracy},
         "flags": asdict(outcomes.flags),
         "passes": {
-            name: {"forwards": cost.forwards, "backwards": cost.backwards} for name, cost in outcomes.cost.items()
+            name: {"forwards": cost.forwards, "backwards": cost.backwards}
+            for name, cost in outcomes.cost.items()
         },
         "attack": job.params["attack"],
         "classifier": info,

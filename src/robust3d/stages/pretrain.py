@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 from robust3d.data.manifest import Views
 from robust3d.data.multiview import Multiview, load_multiview
 from robust3d.data.params import BackgroundParams, SplitName
+from robust3d.data.pictures import draw_pairs
 from robust3d.data.textures import Textures
 from robust3d.models.files import save_state
 from robust3d.provenance.files import sha256
 from robust3d.study import registry
 from robust3d.study.parsing import parse
 from robust3d.training.loop import Pretraining, make_fabric, train
-from robust3d.data.pictures import draw_pairs
 
 if TYPE_CHECKING:
     from robust3d.provenance.runner import Context
@@ -30,7 +30,9 @@ def run(job: "Context") -> None:
     initial = {f"initial/{name}": value.clone() for name, value in task.encoder.trunk.state_dict().items()}
     history = train(task, params.loop, told["seed"], job.progress, fabric)
 
-    save_state(initial | {f"module/{n}": v for n, v in task.module.state_dict().items()}, job.outputs["model"])
+    save_state(
+        initial | {f"module/{n}": v for n, v in task.module.state_dict().items()}, job.outputs["model"]
+    )
     info = {
         "sha256": sha256(job.outputs["model"]),
         "method": told["method"],

@@ -22,7 +22,7 @@ def run(job: "Context") -> None:
     """Write `outcomes`, one row an image and background, and `metrics`."""
     info = json.loads(job.input("classifier_info").read_text())
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = load_classifier(job.input("classifier"), len(info["classes"]), info["normalisation"]).to(device).eval()
+    model = load_classifier(job.input("classifier"), len(info["classes"]), info["normalisation"]).to(device)
     frames = []
     for name, table in (("set", "set"), ("shifted", "shifted")):
         image_set = parse(SetParams, job.params[name])
@@ -40,7 +40,11 @@ def run(job: "Context") -> None:
     save_set(outcomes, job.outputs["outcomes"])
     correct = outcomes.groupby("images")["correct"]
     metrics = {
-        name: {"correct": int(correct.sum()[name]), "images": int(correct.count()[name]), "accuracy": correct.mean()[name]}
+        name: {
+            "correct": int(correct.sum()[name]),
+            "images": int(correct.count()[name]),
+            "accuracy": correct.mean()[name],
+        }
         for name in ("set", "shifted")
     }
     job.write_json("metrics", {**metrics, "classifier": info})

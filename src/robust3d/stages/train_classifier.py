@@ -49,7 +49,10 @@ def run(job: "Context") -> None:
         "collapse": history.collapse,
         "validation": history.selected["validation"],
         **start,
-        **{name: job.params["classifier"][name] for name in ("objective", "selection", "augmentation", "seed")},
+        **{
+            name: job.params["classifier"][name]
+            for name in ("objective", "selection", "augmentation", "seed")
+        },
         "attack": job.params["classifier"]["attack"] if params.objective == "pgd" else None,
         "encoder": encoder_info,
     }
@@ -64,7 +67,12 @@ def _start(
     if encoder is None:
         normalisation = "imagenet" if params.normalisation == "source" else params.normalisation
         classifier = Classifier(classes, normalisation, params.seed)
-        return classifier, {"start": "random", "normalisation": normalisation, "normalisation_change": None, "batchnorm": None}
+        return classifier, {
+            "start": "random",
+            "normalisation": normalisation,
+            "normalisation_change": None,
+            "batchnorm": None,
+        }
     normalisation = encoder["normalisation"] if params.normalisation == "source" else params.normalisation
     classifier = Classifier(classes, normalisation, params.seed)
     initialise_classifier(

@@ -93,8 +93,12 @@ class Experiment(Params):
     set: str  # key of `sets`: training, validation and test images
     pretrain_input: BackgroundParams  # what the encoder sees during pre-training
     pretrain_target: BackgroundParams  # what is reconstructed
-    classifiers: tuple[str, ...]  # keys of `classifiers`: adversarially trained ones, from scratch and from each encoder
-    controls: tuple[str, ...] = ()  # keys of `classifiers` trained from scratch only, such as standard training
+    classifiers: tuple[
+        str, ...
+    ]  # keys of `classifiers`: adversarially trained ones, from scratch and from each encoder
+    controls: tuple[
+        str, ...
+    ] = ()  # keys of `classifiers` trained from scratch only, such as standard training
     attack: tuple[str, ...] = ()  # keys of `attacks` (norms) against the classifiers of that norm
     shifted: str | None = None  # key of `sets` that breaks a correlation of `set`; tested without attack
 
@@ -157,7 +161,9 @@ class Study(Params):
 
 def _known(key: str, value: str, allowed: Mapping[str, Any]) -> None:
     if value not in allowed:
-        raise ValueError(f"{key}: {value!r} is not defined; allowed: {', '.join(sorted(allowed)) or 'nothing yet'}")
+        raise ValueError(
+            f"{key}: {value!r} is not defined; allowed: {', '.join(sorted(allowed)) or 'nothing yet'}"
+        )
 
 
 def merge(base: dict[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:

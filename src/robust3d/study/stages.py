@@ -22,7 +22,9 @@ class Stage:
 
 
 def _addressed(packages: tuple[str, ...], **files: str) -> Stage:
-    return Stage({name: _FOLDER + file for name, file in (files | {"record": "record.json"}).items()}, packages)
+    return Stage(
+        {name: _FOLDER + file for name, file in (files | {"record": "record.json"}).items()}, packages
+    )
 
 
 def _stable(packages: tuple[str, ...], **files: str) -> Stage:

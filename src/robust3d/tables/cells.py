@@ -44,7 +44,11 @@ def interval(outcomes: Sequence[np.ndarray]) -> dict[str, Any]:
     if len(outcomes) > 1:
         means = np.array([outcome.mean() for outcome in outcomes])
         half = float(stats.t.ppf(0.975, len(means) - 1) * means.std(ddof=1) / math.sqrt(len(means)))
-        return {"low": means.mean() - half, "high": means.mean() + half, "kind": f"t over {len(means)} seeds, 95 %"}
+        return {
+            "low": means.mean() - half,
+            "high": means.mean() + half,
+            "kind": f"t over {len(means)} seeds, 95 %",
+        }
     (outcome,) = outcomes
     bounds = stats.binomtest(int(outcome.sum()), len(outcome)).proportion_ci(method="wilson")
     return {"low": bounds.low, "high": bounds.high, "kind": f"Wilson over {len(outcome)} images, 95 %"}
@@ -79,12 +83,38 @@ def source(path: Path, pointer: str) -> dict[str, str]:
 def conditions(classifier: dict[str, Any]) -> dict[str, Any]:
     """What the paper leaves open, as it was in this model."""
     encoder = classifier["encoder"]
-    kept = ("objective", "attack", "selection", "augmentation", "normalisation", "start", "normalisation_change")
-    kept += ("batchnorm", "background", "resolution_px", "training_images", "steps", "selected_step", "precision", "seed", "classes")
+    kept = (
+        "objective",
+        "attack",
+        "selection",
+        "augmentation",
+        "normalisation",
+        "start",
+        "normalisation_change",
+    )
+    kept += (
+        "batchnorm",
+        "background",
+        "resolution_px",
+        "training_images",
+        "steps",
+        "selected_step",
+        "precision",
+        "seed",
+        "classes",
+    )
     told = {name: classifier[name] for name in kept}
     if encoder is None:
         return told | {"encoder": None}
-    kept = ("method", "init", "normalisation", "input_background", "target_background", "images_seen", "steps")
+    kept = (
+        "method",
+        "init",
+        "normalisation",
+        "input_background",
+        "target_background",
+        "images_seen",
+        "steps",
+    )
     kept += ("selected_step", "trained_tensors", "tensors", "validation", "collapse")
     return told | {"encoder": {name: encoder[name] for name in kept}}
 
@@ -114,7 +144,14 @@ def write_table(job: "Context", table: pd.DataFrame, caption: str, cells: list[d
 def text_cells(table: pd.DataFrame, formula: str) -> list[dict[str, Any]]:
     """Cells of a table that is derived from definitions, not measured."""
     return [
-        {"row": str(row), "column": str(column), "text": str(value), "value": value, "formula": formula, "sources": []}
+        {
+            "row": str(row),
+            "column": str(column),
+            "text": str(value),
+            "value": value,
+            "formula": formula,
+            "sources": [],
+        }
         for row, values in table.iterrows()
         for column, value in values.items()
     ]

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from robust3d.tables.cells import collapse_flags, conditions, difference, interval, percent, source, write_table
+from robust3d.tables.cells import (
+    collapse_flags,
+    conditions,
+    difference,
+    interval,
+    percent,
+    source,
+    write_table,
+)
 from robust3d.tables.reported import TABLE3
 
 if TYPE_CHECKING:
@@ -80,8 +88,12 @@ def write(job: "Context") -> None:
         )
     table = pd.DataFrame([[cell["text"] for cell in cells]], [ROW], [cell["column"] for cell in cells])
     table.index.name = "test set"
-    caption = "Accuracy (%) of models trained on Correlated Textured, on a test set that breaks the correlation."
-    write_table(job, table, caption + (" The textures are procedural stand-ins for DTD's." if stand_in else ""), cells)
+    caption = (
+        "Accuracy (%) of models trained on Correlated Textured, on a test set that breaks the correlation."
+    )
+    write_table(
+        job, table, caption + (" The textures are procedural stand-ins for DTD's." if stand_in else ""), cells
+    )
 
 
 def _correct(path: Any, images: str) -> np.ndarray:

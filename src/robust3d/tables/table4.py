@@ -89,7 +89,11 @@ def write(job: "Context") -> None:
     table.index.name = "threat"
     caption = (
         "AutoAttack accuracy (%) on the test images of the thirteen categories. "
-        + ("The categories are procedural stand-ins for ShapeNet's." if _stand_in(job.params["family_kind"]) else "")
+        + (
+            "The categories are procedural stand-ins for ShapeNet's."
+            if _stand_in(job.params["family_kind"])
+            else ""
+        )
     ).strip()
     write_table(job, table, caption, cells)
 
@@ -127,7 +131,9 @@ def _flags(metrics: list[dict[str, Any]], family_kind: str) -> list[str]:
             for name in ("randomised", "probabilities", "gradient_in_forward", "square_suspicious")
             if found[name]
         ]
-        flags += [f"zero gradients at {count} starts of {name}" for name, count in found["zero_gradients"].items()]
+        flags += [
+            f"zero gradients at {count} starts of {name}" for name, count in found["zero_gradients"].items()
+        ]
         if content["sanity"]["accuracy"] > 0.01:
             flags.append(f"accuracy at a huge budget is {content['sanity']['accuracy']:.3f}, not about 0")
     return list(dict.fromkeys(flags))

@@ -57,7 +57,9 @@ def stage(rng: Generator, colours: Colours) -> Assembly:
     h, d = w * rng.uniform(1.35, 1.6), w * 0.75
     speaker.add(box((w, h, d), (0, h / 2, 0)), colours.body)
     _cone(speaker, colours, 0.44 * w, 0.52 * w, d / 2)
-    speaker.add(frustum(0.05, 0.2, 0.1, 4).turned("y", 45).turned("x", 90).moved(0, h - 0.2, d / 2), colours.light)
+    speaker.add(
+        frustum(0.05, 0.2, 0.1, 4).turned("y", 45).turned("x", 90).moved(0, h - 0.2, d / 2), colours.light
+    )
     speaker.pair(box((0.05, 0.08, 0.3), (w / 2 + 0.02, 0.7 * h, 0)), colours.light)
     return speaker
 

@@ -8,7 +8,9 @@ from robust3d.shapes.primitives import box, disc, extrude, rod
 Generator = np.random.Generator
 
 
-def _barrel(rifle: Assembly, colours: Colours, start: float, end: float, y: float, radius: float = 0.032) -> None:
+def _barrel(
+    rifle: Assembly, colours: Colours, start: float, end: float, y: float, radius: float = 0.032
+) -> None:
     rifle.add(rod((0, y, start), (0, y, end), radius), colours.dark)
     rifle.add(rod((0, y, end - 0.12), (0, y, end), 1.5 * radius), colours.dark)
 
@@ -31,7 +33,14 @@ def assault(rng: Generator, colours: Colours) -> Assembly:
     grip = [(-0.25, -0.05), (-0.1, -0.05), (-0.17, -0.34), (-0.3, -0.32)]
     rifle.add(extrude(grip, 0.08, "x"), colours.body)
     bend = rng.uniform(0.05, 0.16)
-    magazine = [(0.02, -0.05), (0.2, -0.05), (0.22, -0.22), (0.22 + bend, -0.4), (0.08 + bend, -0.43), (0.05, -0.24)]
+    magazine = [
+        (0.02, -0.05),
+        (0.2, -0.05),
+        (0.22, -0.22),
+        (0.22 + bend, -0.4),
+        (0.08 + bend, -0.43),
+        (0.05, -0.24),
+    ]
     rifle.add(extrude(magazine, 0.07, "x"), colours.second)
     _barrel(rifle, colours, 0.6, end, 0.02)
     rifle.add(box((0.03, 0.14, 0.05), (0, 0.1, end - 0.14)), colours.dark)
@@ -61,7 +70,11 @@ def lever_action(rng: Generator, colours: Colours) -> Assembly:
     rifle.add(box((0.08, 0.18, 0.4), (0, 0.0, 0)), colours.light)
     _barrel(rifle, colours, 0.2, end, 0.07)
     rifle.add(rod((0, -0.02, 0.2), (0, -0.02, end - 0.1), 0.03), colours.dark)
-    for a, b in (((0, -0.08, 0.05), (0, -0.24, 0.0)), ((0, -0.24, 0.0), (0, -0.24, -0.22)), ((0, -0.24, -0.22), (0, -0.1, -0.3))):
+    for a, b in (
+        ((0, -0.08, 0.05), (0, -0.24, 0.0)),
+        ((0, -0.24, 0.0), (0, -0.24, -0.22)),
+        ((0, -0.24, -0.22), (0, -0.1, -0.3)),
+    ):
         rifle.add(rod(a, b, 0.028), colours.light)
     return rifle
 

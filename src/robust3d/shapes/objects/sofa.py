@@ -13,12 +13,16 @@ def _feet(sofa: Assembly, colours: Colours, w: float, d: float) -> None:
         sofa.pair(box((0.09, 0.14, 0.09), (w / 2 - 0.1, 0.05, z * (d / 2 - 0.1))), colours.dark)
 
 
-def _cushions(sofa: Assembly, colours: Colours, w: float, d: float, seats: int, y: float, back: float) -> None:
+def _cushions(
+    sofa: Assembly, colours: Colours, w: float, d: float, seats: int, y: float, back: float
+) -> None:
     pitch = w / seats
     for k in range(seats):
         x = (k - (seats - 1) / 2) * pitch
         sofa.add(rounded_box((0.97 * pitch, 0.2, 0.8 * d), 0.06, (x, y, 0.06 * d)), colours.second)
-        sofa.add(rounded_box((0.95 * pitch, back, 0.22), 0.08, (x, y + 0.06 + back / 2, -0.33 * d)), colours.second)
+        sofa.add(
+            rounded_box((0.95 * pitch, back, 0.22), 0.08, (x, y + 0.06 + back / 2, -0.33 * d)), colours.second
+        )
 
 
 def _sofa(rng: Generator, colours: Colours, seats: int, arm: float, roll: bool) -> Assembly:

@@ -69,7 +69,10 @@ def smartphone(rng: Generator, colours: Colours) -> Assembly:
     """A slab that leans backwards: a bright screen with icons, a speaker slit, a button."""
     phone, h = Assembly(), rng.uniform(1.0, 1.2)
     w = h * rng.uniform(0.48, 0.54)
-    parts = [(rounded_box((w, h, 0.1), 0.04), colours.dark), (box((0.88 * w, 0.76 * h, 0.03), (0, 0.02, 0.05)), colours.light)]
+    parts = [
+        (rounded_box((w, h, 0.1), 0.04), colours.dark),
+        (box((0.88 * w, 0.76 * h, 0.03), (0, 0.02, 0.05)), colours.light),
+    ]
     parts += [(disc(0.055, 0.04, "z", 16).moved(0, -0.43 * h, 0.05), colours.light)]
     parts += [(box((0.25 * w, 0.03, 0.03), (0, 0.45 * h, 0.05)), colours.light)]
     accents = (colours.warm, colours.body, colours.second)

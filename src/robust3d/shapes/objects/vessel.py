@@ -14,7 +14,15 @@ def _hull(length: float, beam: float, depth: float, rise: float = 0.08) -> Shell
     for t, wide in ((0.0, 0.8), (0.3, 1.0), (0.6, 0.92), (0.8, 0.66), (0.93, 0.33), (1.0, 0.04)):
         z, half = (t - 0.5) * length, wide * beam / 2
         deck, keel = rise * t**3, -depth * (1 - 0.75 * t**4)
-        rings.append([(-half, deck, z), (-0.72 * half, 0.6 * keel, z), (0, keel, z), (0.72 * half, 0.6 * keel, z), (half, deck, z)])
+        rings.append(
+            [
+                (-half, deck, z),
+                (-0.72 * half, 0.6 * keel, z),
+                (0, keel, z),
+                (0.72 * half, 0.6 * keel, z),
+                (half, deck, z),
+            ]
+        )
     return loft(np.array(rings))
 
 
