@@ -19,9 +19,7 @@ Array = NDArray[np.float64]
 NMR_AZIMUTHS = 24  # the NMR renders stand 15 degrees apart
 _DEFAULT_FOV_DEG = {"sphere": 60.0, "nmr": 30.0}  # nmr: focal length 3.732 = 1 / tan 15 deg
 _Y_DOWN_Z_FORWARD = np.diag([1.0, -1.0, -1.0, 1.0])  # OpenCV camera axes <-> OpenGL camera axes
-_Y_UP_TO_Z_UP = np.array(
-    [[1.0, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]]
-)  # pixelNeRF's DVR loader
+_Y_UP_TO_Z_UP = np.array([[1.0, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]])  # pixelNeRF's DVR loader
 
 
 class CameraParams(Params):
@@ -162,9 +160,7 @@ def rays(world_to_camera: Array, intrinsics: Array, height_px: int, width_px: in
     return origin, (ends - origin).reshape(height_px, width_px, 3)
 
 
-def cube_interval(
-    origins: Array, directions: Array, half_size: float
-) -> tuple[Array, Array, NDArray[np.bool_]]:
+def cube_interval(origins: Array, directions: Array, half_size: float) -> tuple[Array, Array, NDArray[np.bool_]]:
     """Where rays are inside the cube [-half_size, half_size]^3 (slab method).
 
     Args:
@@ -179,9 +175,7 @@ def cube_interval(
     with np.errstate(divide="ignore", invalid="ignore"):
         first = (-half_size - origins) / directions
         second = (half_size - origins) / directions
-    first = np.where(
-        np.isnan(first), -np.inf, first
-    )  # 0/0: the ray runs inside a face, which excludes nothing
+    first = np.where(np.isnan(first), -np.inf, first)  # 0/0: the ray runs inside a face, which excludes nothing
     second = np.where(np.isnan(second), np.inf, second)
     entry = np.minimum(first, second).max(axis=-1)
     exit_ = np.maximum(first, second).min(axis=-1)
@@ -204,9 +198,7 @@ def _ndc(resolution_px: int) -> Array:
     return np.array([[2 / resolution_px, 0, -1], [0, 2 / resolution_px, -1], [0, 0, 1.0]])
 
 
-def to_dvr(
-    world_to_camera: Array, intrinsics: Array, resolution_px: int, extent: float = 1.0
-) -> dict[str, Array]:
+def to_dvr(world_to_camera: Array, intrinsics: Array, resolution_px: int, extent: float = 1.0) -> dict[str, Array]:
     """Contents of DVR's ``cameras.npz``: image = camera_mat @ world_mat @ scale_mat @ point.
 
     Args:

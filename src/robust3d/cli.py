@@ -31,22 +31,14 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(function=_run)
 
     check = commands.add_parser("check", help="check a configuration and this machine")
-    check.add_argument(
-        "overlays", nargs="*", type=Path, help="laid over config.yaml, later ones over earlier ones"
-    )
+    check.add_argument("overlays", nargs="*", type=Path, help="laid over config.yaml, later ones over earlier ones")
     check.set_defaults(function=_check)
 
     evaluate = commands.add_parser("evaluate", help="AutoAttack against a checkpoint of your own")
-    evaluate.add_argument(
-        "checkpoint", type=Path, help="torchvision ResNet-18 state: .safetensors, .pth or .pt"
-    )
-    evaluate.add_argument(
-        "--images", type=Path, required=True, help=".npz with images (uint8, N×H×W×3) and labels"
-    )
+    evaluate.add_argument("checkpoint", type=Path, help="torchvision ResNet-18 state: .safetensors, .pth or .pt")
+    evaluate.add_argument("--images", type=Path, required=True, help=".npz with images (uint8, N×H×W×3) and labels")
     evaluate.add_argument("--norm", choices=("Linf", "L2"), default="Linf")
-    evaluate.add_argument(
-        "--epsilon", nargs="+", default=["8/255"], help="budgets, ascending; fractions allowed"
-    )
+    evaluate.add_argument("--epsilon", nargs="+", default=["8/255"], help="budgets, ascending; fractions allowed")
     evaluate.add_argument("--backend", choices=("own", "pyautoattack"), default="own")
     evaluate.add_argument("--normalisation", choices=("imagenet", "half"), default="imagenet")
     evaluate.add_argument("--outcomes", type=Path, help="write per-image outcomes to this Parquet file")
@@ -76,3 +68,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     from robust3d.evaluate import evaluate_checkpoint
 
     evaluate_checkpoint(arguments)
+
+
+if __name__ == "__main__":
+    main()

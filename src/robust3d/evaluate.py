@@ -34,14 +34,10 @@ def evaluate_checkpoint(arguments: argparse.Namespace) -> None:
         )
     classes = len(state["fc.weight"])
     if int(labels.max()) >= classes:
-        raise UserError(
-            f"{arguments.images}: label {int(labels.max())}, but the classifier has {classes} classes"
-        )
+        raise UserError(f"{arguments.images}: label {int(labels.max())}, but the classifier has {classes} classes")
     values = {"norm": arguments.norm, "backend": arguments.backend}
     try:
-        params = parse(
-            AutoAttackParams, values | {"epsilons": [parse_epsilon(text) for text in arguments.epsilon]}
-        )
+        params = parse(AutoAttackParams, values | {"epsilons": [parse_epsilon(text) for text in arguments.epsilon]})
     except ValueError as error:
         raise UserError(f"--epsilon: {error}") from None
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -71,16 +67,10 @@ def _read_images(path: Path) -> tuple[Tensor, Tensor]:
         raise UserError(f"{path}: expected an .npz with arrays `images` and `labels`: {error}") from None
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
         raise UserError(f"{path}: `images` must be uint8 N×H×W×3, found {images.dtype} {images.shape}")
-    if (
-        labels.shape != images.shape[:1]
-        or not np.issubdtype(labels.dtype, np.integer)
-        or labels.min(initial=0) < 0
-    ):
+    if labels.shape != images.shape[:1] or not np.issubdtype(labels.dtype, np.integer) or labels.min(initial=0) < 0:
         raise UserError(
             f"{path}: `labels` must be {len(images)} whole numbers from 0, found {labels.dtype} {labels.shape}"
         )
     if not len(images):
         raise UserError(f"{path}: no images")
-    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(
-        labels.astype(np.int64)
-    )
+    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(labels.astype(np.int64))

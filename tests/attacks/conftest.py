@@ -34,9 +34,7 @@ def _net(classes: int) -> nn.Module:
     )
 
 
-def _samples(
-    n: int, classes: int, generator: torch.Generator, size: tuple[int, int]
-) -> tuple[Tensor, Tensor]:
+def _samples(n: int, classes: int, generator: torch.Generator, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     prototypes = torch.rand(classes, 3, 4, 4, generator=torch.Generator().manual_seed(99))
     prototypes = F.interpolate(prototypes, size, mode="bilinear")
     labels = torch.randint(classes, (n,), generator=generator)

@@ -69,9 +69,7 @@ def test_rounding_does_not_push_corners_out_of_the_ball(linear, epsilon):
         scaled[1].weight.copy_(torch.stack((torch.ones(108), -torch.ones(108))))
         # The boundary lies at 0.9 epsilon from the brightest image.
         images = linear.images
-        scaled[1].bias.copy_(
-            torch.tensor([-2.0, 0.0]) * (images.flatten(1).sum(1).max() - 0.9 * epsilon * 108)
-        )
+        scaled[1].bias.copy_(torch.tensor([-2.0, 0.0]) * (images.flatten(1).sum(1).max() - 0.9 * epsilon * 108))
     labels = scaled(images).argmax(1)
     outcomes = evaluate(scaled, images, labels, quick(epsilons=(epsilon,), attacks=("apgd-ce",)))
     brightest = int(images.flatten(1).sum(1).argmax())
@@ -183,12 +181,8 @@ def test_clean_errors_are_not_robust(toy):
     assert len(frame) == 20 * len(LINF)
     wrong = frame[~frame["correct"]]
     assert set(wrong["image"]) == set(range(5))
-    assert (
-        (wrong["broken_by"] == "clean").all() and (wrong["radius"] == 0).all() and not wrong["robust"].any()
-    )
-    assert frame.groupby("epsilon")["robust"].mean().tolist() == pytest.approx(
-        outcomes.robust_accuracy.tolist()
-    )
+    assert (wrong["broken_by"] == "clean").all() and (wrong["radius"] == 0).all() and not wrong["robust"].any()
+    assert frame.groupby("epsilon")["robust"].mean().tolist() == pytest.approx(outcomes.robust_accuracy.tolist())
     assert (frame["radius"].isna() == frame["robust"]).all()
     assert ((frame["broken_by"] == "") == frame["robust"]).all()
 
@@ -217,9 +211,7 @@ def flags(toy, model, **settings):
 
 def test_a_sound_model_raises_no_flag(toy):
     found = flags(toy, toy.model).flags
-    assert not (
-        found.randomised or found.probabilities or found.gradient_in_forward or found.square_suspicious
-    )
+    assert not (found.randomised or found.probabilities or found.gradient_in_forward or found.square_suspicious)
     assert found.zero_gradients == {} and found.notices == []
 
 

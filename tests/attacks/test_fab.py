@@ -44,11 +44,7 @@ def solve(point, normal, value, norm):
 @pytest.mark.parametrize("norm", ["Linf", "L2"])
 def test_projection_is_the_smallest_step_in_the_box(norm):
     points, normal, value = random_problem(1, 7)
-    steps = (
-        project(*(torch.tensor(v, dtype=torch.float32) for v in (points, normal, value)), norm)
-        .double()
-        .numpy()
-    )
+    steps = project(*(torch.tensor(v, dtype=torch.float32) for v in (points, normal, value)), norm).double().numpy()
     landed = points + steps
     assert landed.min() > -1e-6 and landed.max() < 1 + 1e-6
     assert np.abs((steps * normal).sum(1) + value).max() < 1e-5

@@ -36,9 +36,7 @@ def test_same_images_as_officially(toy32, norm):
     official = pytest.importorskip("pyautoattack.square")
     images, labels, epsilon = toy32.images, toy32.labels, EPSILONS[norm]
     with frozen(toy32.model):
-        attack = official.SquareAttack(
-            toy32.model, norm=norm, eps=epsilon, n_queries=200, resc_schedule=False
-        )
+        attack = official.SquareAttack(toy32.model, norm=norm, eps=epsilon, n_queries=200, resc_schedule=False)
         attack.init_hyperparam(images)
         torch.manual_seed(11)
         used, theirs = attack.attack_single_run(images, labels)

@@ -96,9 +96,7 @@ def test_correlated_is_always_the_class_texture_shifted_never_and_test_textures_
 
 def test_random_textures_are_spread_over_the_classes_whatever_the_label(textures):
     random = Backgrounds(BackgroundParams(kind="textured"), textures, 10)
-    names = [
-        textures.class_index[random.texture(v % 10, "train", image_seed(0, "c", "i", v))] for v in range(3000)
-    ]
+    names = [textures.class_index[random.texture(v % 10, "train", image_seed(0, "c", "i", v))] for v in range(3000)]
     counts = Counter(zip(np.arange(3000) % 10, names, strict=True))
     assert len(counts) == 100
     expected = 30.0
@@ -107,9 +105,7 @@ def test_random_textures_are_spread_over_the_classes_whatever_the_label(textures
 
 
 def test_crops_are_windows_spread_over_the_texture_and_too_small_a_texture_is_refused(textures):
-    place = np.stack(np.meshgrid(np.arange(24), np.arange(24), [0], indexing="ij"), -1)[:, :, 0].astype(
-        np.uint8
-    )
+    place = np.stack(np.meshgrid(np.arange(24), np.arange(24), [0], indexing="ij"), -1)[:, :, 0].astype(np.uint8)
     corners = set()
     for seed in range(400):
         window = crop(place, 20, 16, seed)

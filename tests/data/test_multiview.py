@@ -105,9 +105,7 @@ def test_unit_cube_lengths_back_project_to_the_world_points_over_the_extent(fram
         for v in range(VIEWS):
             i = position(frames, *name.split("/"), v)
             mask = frames.mask[i]
-            world = points(
-                np.where(mask, frames.depth[i], 0), frames.world_to_camera[i], frames.intrinsics[i], mask
-            )
+            world = points(np.where(mask, frames.depth[i], 0), frames.world_to_camera[i], frames.intrinsics[i], mask)
             depth = np.where(mask, data.depth[o, v].numpy(), 0)
             ours = points(depth, data.world_to_camera[o, v].numpy(), data.intrinsics[o, v].numpy(), mask)
             assert np.abs(ours * EXTENT - world).max() < 1e-5
@@ -124,24 +122,18 @@ def test_input_and_target_backgrounds_are_named_apart_and_share_one_tensor_when_
     assert (mixed.targets[outside] == 0).all() and (mixed.inputs[outside] > 0).any()
 
 
-def test_backgrounds_are_deterministic_differ_by_view_and_are_those_of_the_classification_set(
-    frames, textures
-):
+def test_backgrounds_are_deterministic_differ_by_view_and_are_those_of_the_classification_set(frames, textures):
     data = load(frames, textures, TEXTURED, TEXTURED)
     assert torch.equal(data.inputs, load(frames, textures, TEXTURED, TEXTURED, ids=("a", "c")).inputs)
     outside = ~(data.masks[0, 0] | data.masks[0, 1])
     assert not torch.equal(data.inputs[0, 0][:, outside], data.inputs[0, 1][:, outside])
     splits = {"train": ("a", "b", "c"), "val": ("d",), "test": ("e",)}
-    table = draw_set(
-        splits, CLASSES, VIEWS, SetParams(images=(36, 12, 12), background=CORRELATED), textures, 0
-    )
+    table = draw_set(splits, CLASSES, VIEWS, SetParams(images=(36, 12, 12), background=CORRELATED), textures, 0)
     for split, ids in splits.items():
         views = load(frames, textures, CORRELATED, BLACK, ids=ids, split=split)
         rows = table[table["split"] == split]
         images, labels = load_set(rows, frames, textures, CORRELATED, CLASSES)
-        for image, label, name, view in zip(
-            images, labels, rows["class_name"] + "/" + rows["instance"], rows["view"]
-        ):
+        for image, label, name, view in zip(images, labels, rows["class_name"] + "/" + rows["instance"], rows["view"]):
             o = views.names.index(name)
             assert torch.equal(views.inputs[o, view], image) and views.class_index[o] == label
 
@@ -149,11 +141,7 @@ def test_backgrounds_are_deterministic_differ_by_view_and_are_those_of_the_class
 def test_subset_and_to(frames, textures):
     data = load(frames, textures, TEXTURED, TEXTURED)
     few = data.subset(3)
-    assert (
-        len(few) == 3
-        and few.class_index.tolist() == [0, 1, 2]
-        and few.inputs.shape[0] == few.depth.shape[0] == 3
-    )
+    assert len(few) == 3 and few.class_index.tolist() == [0, 1, 2] and few.inputs.shape[0] == few.depth.shape[0] == 3
     assert few.targets is few.inputs
     assert data.to("meta").inputs.device.type == "meta" and data.to("meta").names == data.names
 

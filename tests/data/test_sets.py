@@ -69,9 +69,7 @@ def test_nothing_leaks_from_one_split_to_another(textures):
 
 def test_all_frames_can_be_drawn_and_one_more_is_refused(textures):
     table = draw(textures, images=(24 * 4 * 10, 3 * 4 * 10, 3 * 4 * 10))
-    assert (
-        len(table) == len(IDS) * VIEWS * 10 and not table.duplicated(["class_name", "instance", "view"]).any()
-    )
+    assert len(table) == len(IDS) * VIEWS * 10 and not table.duplicated(["class_name", "instance", "view"]).any()
     with pytest.raises(UserError, match=r"set\.images\[1\] \(val\): 121 images.*at most 120"):
         draw(textures, images=(100, 121, 30))
     with pytest.raises(UserError, match=r"set\.images\[2\] \(test\): 9 images.*10 classes"):
@@ -82,9 +80,7 @@ def test_prefixes_are_balanced_and_smaller_sets_begin_larger_ones(textures):
     large, small = draw(textures), draw(textures, images=(50, 20, 10))
     train = large[large["split"] == "train"]
     assert train["class_index"].tolist()[:20] == list(range(10)) * 2
-    assert (
-        train.head(50).reset_index(drop=True).equals(small[small["split"] == "train"].reset_index(drop=True))
-    )
+    assert train.head(50).reset_index(drop=True).equals(small[small["split"] == "train"].reset_index(drop=True))
 
 
 def test_the_draw_depends_on_the_seed_and_not_on_the_order_of_ids(textures):
@@ -123,11 +119,7 @@ def test_the_background_pixels_are_a_window_of_the_recorded_texture(textures, fr
         distance = np.hypot(*(np.indices((SIZE, SIZE)) - (SIZE - 1) / 2))
         clear = distance > 5
         for image, texture in zip(images.permute(0, 2, 3, 1).numpy(), rows["texture_image"], strict=True):
-            windows = [
-                textures.images[texture, r : r + SIZE, c : c + SIZE][clear]
-                for r in range(9)
-                for c in range(9)
-            ]
+            windows = [textures.images[texture, r : r + SIZE, c : c + SIZE][clear] for r in range(9) for c in range(9)]
             assert any(np.array_equal(image[clear], window) for window in windows)
 
 
@@ -136,9 +128,7 @@ def test_correlated_set_pairs_class_and_texture_and_the_shifted_set_breaks_every
     pairs = dict(zip(CLASSES, PAPER_TEXTURES, strict=True))
     assert (correlated["texture"] == correlated["class_name"].map(pairs)).all()
     assert (shifted["texture"] != correlated["texture"]).all()
-    assert (
-        shifted["texture"] == (shifted["class_index"] - 1).mod(10).map(dict(enumerate(PAPER_TEXTURES)))
-    ).all()
+    assert (shifted["texture"] == (shifted["class_index"] - 1).mod(10).map(dict(enumerate(PAPER_TEXTURES)))).all()
 
 
 def test_a_few_rows_load_as_they_do_among_all(textures, frames):

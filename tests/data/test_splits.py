@@ -61,9 +61,7 @@ def test_orbit_split_of_the_geons_keeps_the_counts_and_parts_what_random_does_no
     random = split_instances(GEONS, SplitParams(), 0)
     orbit = split_instances(GEONS, SplitParams(mode="orbit"), 0, any_axis)
     assert [len(part) for part in orbit.values()] == [1065, 133, 133]
-    shared = {
-        name: {any_axis(i) for i in random["train"]} & {any_axis(i) for i in random["test"]} for name in "r"
-    }
+    shared = {name: {any_axis(i) for i in random["train"]} & {any_axis(i) for i in random["test"]} for name in "r"}
     assert len(shared["r"]) > 50  # the paper's random split leaks near-duplicates
     assert not {any_axis(i) for i in orbit["train"]} & {any_axis(i) for i in orbit["test"] + orbit["val"]}
     assert not {any_axis(i) for i in orbit["val"]} & {any_axis(i) for i in orbit["test"]}

@@ -60,12 +60,8 @@ def features(images: np.ndarray) -> np.ndarray:
     power = np.abs(np.fft.fftshift(np.fft.fft2(grey * window), axes=(1, 2))) ** 2
     fy, fx = np.indices((size, size)) - size // 2
     radius, angle = np.hypot(fx, fy), np.arctan2(fy, fx) % np.pi
-    rings = np.stack(
-        [power[:, (radius >= r) & (radius < r * 1.35)].sum(1) for r in 1.35 ** np.arange(1, 11)], 1
-    )
-    sectors = np.stack(
-        [power[:, (np.floor(angle / np.pi * 12) == k) & (radius > 1)].sum(1) for k in range(12)], 1
-    )
+    rings = np.stack([power[:, (radius >= r) & (radius < r * 1.35)].sum(1) for r in 1.35 ** np.arange(1, 11)], 1)
+    sectors = np.stack([power[:, (np.floor(angle / np.pi * 12) == k) & (radius > 1)].sum(1) for k in range(12)], 1)
     sectors = np.abs(np.fft.fft(sectors / sectors.sum(1, keepdims=True), axis=1))[:, 1:7]
     histogram = np.sort(grey.reshape(len(grey), -1), 1)[:, :: size * size // 12]
     parts = (np.log(rings / rings.sum(1, keepdims=True) + 1e-4), 4 * sectors, histogram)

@@ -354,9 +354,7 @@ def test_geometric_initialisation_is_a_sphere_for_any_code(width):
     origins, directions, near, far = rays(16, dtype=torch.float32)
     owner = torch.arange(len(near)) % 4
     truth = sphere_depth(origins, directions, torch.zeros(3), 0.3).isfinite()
-    found = first_hit(
-        decoder.field(decoder.condition(code), owner), origins, directions, near, far, march_steps=32
-    )
+    found = first_hit(decoder.field(decoder.condition(code), owner), origins, directions, near, far, march_steps=32)
     assert not found.inside.any()
     union = (found.crossing | truth).sum()
     assert (found.crossing & truth).sum() / union > 0.6

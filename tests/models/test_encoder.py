@@ -102,9 +102,7 @@ def test_feature_maps_are_those_of_the_forward_pass(images):
     encoder = ResNet18Encoder(seed=1).eval()
     seen = {}
     for name in ("relu", "layer1", "layer2", "layer3", "layer4"):
-        getattr(encoder.trunk, name).register_forward_hook(
-            lambda _, __, out, name=name: seen.setdefault(name, out)
-        )
+        getattr(encoder.trunk, name).register_forward_hook(lambda _, __, out, name=name: seen.setdefault(name, out))
     with torch.no_grad():
         pooled = encoder(images)
         expected = dict(seen)

@@ -128,9 +128,7 @@ def test_points_are_looked_up_where_they_project_and_given_in_source_camera_axes
             seen = intrinsics(32).numpy() @ (matrix[:3, :3] @ world + matrix[:3, 3])
             cell = ((seen[:2] / seen[2] - 0.5) / 2).clip(0, 15)  # the border repeats
             asked = 6 * ray + k
-            np.testing.assert_allclose(
-                module.coarse.conditioning[asked], [*cell, float(index[ray])], atol=1e-9
-            )
+            np.testing.assert_allclose(module.coarse.conditioning[asked], [*cell, float(index[ray])], atol=1e-9)
             np.testing.assert_allclose(module.coarse.points[asked, :3], matrix[:3, :3] @ world, atol=1e-9)
             np.testing.assert_allclose(
                 module.coarse.points[asked, 39:], matrix[:3, :3] @ directions[ray].numpy(), atol=1e-9

@@ -14,9 +14,7 @@ WHITE = torch.ones(3, dtype=torch.float64)
 def sphere_rays(count, radius, distance=2.732):
     """Unit rays from one camera that all meet the sphere, with the closed-form entry and chord length."""
     generator = torch_generator("sphere rays")
-    origin = distance * torch.nn.functional.normalize(
-        torch.tensor([0.3, 0.5, 0.8], dtype=torch.float64), dim=0
-    )
+    origin = distance * torch.nn.functional.normalize(torch.tensor([0.3, 0.5, 0.8], dtype=torch.float64), dim=0)
     aim = torch.randn(count, 3, generator=generator, dtype=torch.float64)
     aim = aim - (aim @ origin)[:, None] * origin / distance**2  # a disc through the centre, facing the camera
     # A line through a point of the disc passes closer to the centre than that point: every ray hits.
@@ -88,9 +86,7 @@ def test_samples_of_equal_depth_count_once_in_any_order():
     sigma, colour = torch.rand(20, 8, generator=generator) * 9, torch.rand(20, 8, 3, generator=generator)
     far, black = torch.ones(20), torch.zeros(3)
     once = composite(sigma, colour, depths, far, black)
-    twice = composite(
-        *(t.repeat_interleave(2, dim=1) for t in (sigma, colour, depths)), far=far, background=black
-    )
+    twice = composite(*(t.repeat_interleave(2, dim=1) for t in (sigma, colour, depths)), far=far, background=black)
     torch.testing.assert_close(once.colour, twice.colour)
     torch.testing.assert_close(once.depth, twice.depth)
 

@@ -82,9 +82,7 @@ def first_hits(mesh: Mesh, frame, shift_px=0.0):
     matrix[:2, 2] -= shift_px
     origin, directions = cameras.rays(frame.world_to_camera, matrix, height, width)
     directions = directions.reshape(-1, 3)
-    caster = trimesh.ray.ray_pyembree.RayMeshIntersector(
-        trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
-    )
+    caster = trimesh.ray.ray_pyembree.RayMeshIntersector(trimesh.Trimesh(mesh.vertices, mesh.faces, process=False))
     origins = np.broadcast_to(origin, directions.shape)
     triangle = caster.intersects_first(origins, directions)
     hit = triangle >= 0
@@ -103,9 +101,7 @@ def iou(one, other):
 def off_the_surface(mesh: Mesh, frame, depth):
     """Distance of each re-projected foreground pixel to the mesh, and which lie inside the silhouette."""
     centres = cameras.pixel_centres(*frame.mask.shape)[frame.mask]
-    points = cameras.unproject(
-        centres, depth[frame.mask].astype(np.float64), frame.world_to_camera, frame.intrinsics
-    )
+    points = cameras.unproject(centres, depth[frame.mask].astype(np.float64), frame.world_to_camera, frame.intrinsics)
     surface = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
     inner = frame.mask.copy()
     for axis in (0, 1):
@@ -196,9 +192,7 @@ def test_g3_surface_points_project_into_the_mask_and_wrong_conventions_do_not():
     # The chair is symmetric in x, so a mirrored x cannot show; every other axis and order does.
     wrong = {
         "y up in the camera": lambda pose: np.diag([1.0, -1, 1, 1]) @ pose,
-        "z up in the world": lambda pose: (
-            pose @ np.array([[1.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
-        ),
+        "z up in the world": lambda pose: pose @ np.array([[1.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]]),
         "y mirrored in the world": lambda pose: pose @ np.diag([1.0, -1, 1, 1]),
         "z mirrored in the world": lambda pose: pose @ np.diag([1.0, 1, -1, 1]),
         "transposed rotation": lambda pose: np.block([[pose[:3, :3].T, pose[:3, 3:]], [pose[3:]]]),
@@ -293,11 +287,7 @@ def test_faces_of_a_box_differ_and_nothing_clips():
     for frame in render([("box", mesh)], camera, 64, samples=4):
         assert frame.rgba[frame.mask][:, :3].min() > 10 and frame.rgba[frame.mask][:, :3].max() < 250
         triangle = face_normals(mesh, frame)
-        levels = [
-            np.median(frame.rgba[triangle == side][:, 0])
-            for side in range(6)
-            if (triangle == side).sum() > 20
-        ]
+        levels = [np.median(frame.rgba[triangle == side][:, 0]) for side in range(6) if (triangle == side).sum() > 20]
         assert all(abs(a - b) >= 12 for i, a in enumerate(levels) for b in levels[:i]), levels
 
 

@@ -68,9 +68,7 @@ def decode(mesh: Mesh) -> str:
     width = np.array([np.ptp(section @ directions[2]) for section in sections])
     width /= width.max()
     travelled = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(centres, axis=0), axis=1))])
-    middle = (travelled > 0.3 * travelled[-1]) & (
-        travelled < 0.7 * travelled[-1]
-    )  # clear of curved-surface ends
+    middle = (travelled > 0.3 * travelled[-1]) & (travelled < 0.7 * travelled[-1])  # clear of curved-surface ends
     body = width[middle]
     rises, falls = (np.diff(body) > 1e-6).any(), (np.diff(body) < -1e-6).any()
     sweep = {

@@ -73,7 +73,7 @@ def test_an_unreadable_file_is_named(tmp_path):
         read_yaml(tmp_path / "none.yaml")
     bad = tmp_path / "bad.yaml"
     bad.write_text("a: [1, 2")
-    with pytest.raises(UserError, match="bad.yaml"):
+    with pytest.raises(UserError, match=r"bad\.yaml"):
         read_yaml(bad)
     bad.write_text("just words")
     with pytest.raises(UserError, match="mapping"):

@@ -73,9 +73,7 @@ def test_one_class_of_geons_alone():
             merge(BASE, {"families": {"geons": {"shapes": {"overrides": {"cone": {"half_width": 0.3}}}}}}),
         )
     ]
-    digests = [
-        {name: plan.build_shapes("geons", name).digest for name in plan.classes("geons")} for plan in plans
-    ]
+    digests = [{name: plan.build_shapes("geons", name).digest for name in plan.classes("geons")} for plan in plans]
     assert {name for name in digests[0] if digests[0][name] != digests[1][name]} == {"cone"}
 
 

@@ -54,9 +54,7 @@ def test_attack_in_eval_mode_then_one_step_on_adversarial_images_only(norm, epsi
     model = task.module.train()
     untouched = copy.deepcopy(model).eval()
     calls = []
-    model.register_forward_pre_hook(
-        lambda module, args: calls.append((module.training, args[0].detach().clone()))
-    )
+    model.register_forward_pre_hook(lambda module, args: calls.append((module.training, args[0].detach().clone())))
     loss, scalars = task.loss(0, torch_generator(0))
 
     # 8 looks in eval mode (7 steps, best of 8 iterates), then one in train mode
@@ -89,9 +87,7 @@ def test_attack_in_eval_mode_then_one_step_on_adversarial_images_only(norm, epsi
 def test_standard_objective_trains_on_the_clean_images():
     task = make_task(params(objective="standard"))
     calls = []
-    task.module.train().register_forward_pre_hook(
-        lambda module, args: calls.append((module.training, args[0]))
-    )
+    task.module.train().register_forward_pre_hook(lambda module, args: calls.append((module.training, args[0])))
     task.loss(0, torch_generator(0))
     assert len(calls) == 1 and calls[0][0]
     assert torch.equal(calls[0][1], to_unit(task.images[task.batch(0)]))
@@ -195,9 +191,7 @@ def test_parameters_import_no_torch():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-@pytest.mark.parametrize(
-    "changes", [{"decay_epochs": (9, 3)}, {"batch_size": 1}, {"epochs": 0}, {"stepz": 1}]
-)
+@pytest.mark.parametrize("changes", [{"decay_epochs": (9, 3)}, {"batch_size": 1}, {"epochs": 0}, {"stepz": 1}])
 def test_impossible_parameters_are_refused(changes):
     with pytest.raises(ValueError, match=next(iter(changes))):
         ClassifierParams(**changes)

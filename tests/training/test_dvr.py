@@ -143,9 +143,7 @@ def fit(task: DVRPretraining, steps: int) -> list[dict[str, float]]:
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        history.append(
-            {"loss": float(loss.detach()), **{name: float(value) for name, value in metrics.items()}}
-        )
+        history.append({"loss": float(loss.detach()), **{name: float(value) for name, value in metrics.items()}})
     return history
 
 
@@ -191,9 +189,7 @@ def ball_losses(rays: RayBatch, radius: float = 0.3, anchor: Tensor | None = Non
     decoder = Ball(radius)
     params = Params(**(SMALL | {"march_steps": (64,)} | changes))
     anchor = torch.full_like(rays.near, torch.inf) if anchor is None else anchor
-    losses, hits = dvr_losses(
-        decoder, torch.zeros(9, 1, 1), rays, anchor, params, 0, torch.Generator().manual_seed(0)
-    )
+    losses, hits = dvr_losses(decoder, torch.zeros(9, 1, 1), rays, anchor, params, 0, torch.Generator().manual_seed(0))
     return decoder, losses, hits
 
 
@@ -330,9 +326,7 @@ def test_validation_is_repeatable_has_baselines_and_leaves_weights_alone(views):
     before = {name: value.clone() for name, value in pretraining.module.state_dict().items()}
     report = validated(pretraining)
     assert report == validated(pretraining)
-    assert (
-        0.2 < report["mask_iou"] < 1 and 0 < report["hit_fraction"] < 1
-    )  # the initial sphere is a fair guess
+    assert 0.2 < report["mask_iou"] < 1 and 0 < report["hit_fraction"] < 1  # the initial sphere is a fair guess
     assert report["mask_iou_baseline"] > 0.2 and report["psnr_baseline"] > 5
     assert all(torch.equal(value, before[name]) for name, value in pretraining.module.state_dict().items())
     assert pretraining.collapse(report) is None

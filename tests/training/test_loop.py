@@ -93,9 +93,7 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path):
     whole = Toy()
     history = train(whole, settings, seed=5)
 
-    child = multiprocessing.get_context("fork").Process(
-        target=train, args=(Toy({33: kill}), settings, 5, tmp_path)
-    )
+    child = multiprocessing.get_context("fork").Process(target=train, args=(Toy({33: kill}), settings, 5, tmp_path))
     child.start()
     child.join(60)
     assert child.exitcode == -signal.SIGKILL

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from robust3d.training.metrics import accuracy, best_constant_mask, chamfer_l1, mask_iou, psnr, wilson
+from robust3d.training.metrics import accuracy, best_constant_mask, chamfer_l1, mask_iou, psnr
 
 torch.set_num_threads(1)
 
@@ -41,20 +41,6 @@ def test_shapes_must_agree(shape):
 def test_accuracy_by_hand():
     logits = torch.tensor([[1.0, 2], [3, 0], [0, 1], [0, 5]])
     assert accuracy(logits, torch.tensor([1, 0, 0, 1])) == 0.75
-
-
-@pytest.mark.parametrize(
-    ("successes", "n", "low", "high"),  # Newcombe (1998), table I, method 3
-    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
-)
-def test_wilson_interval_equals_the_published_values(successes, n, low, high):
-    assert wilson(successes, n) == pytest.approx((low, high), abs=5e-5)
-
-
-def test_wilson_refuses_impossible_counts():
-    for successes, n in ((1, 0), (3, 2), (-1, 2)):
-        with pytest.raises(ValueError, match="no proportion"):
-            wilson(successes, n)
 
 
 def test_chamfer_by_hand_and_empty_is_the_worst_case():

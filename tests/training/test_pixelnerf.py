@@ -43,9 +43,7 @@ def test_boxes_enclose_their_masks():
     boxes = bounding_boxes(torch.from_numpy(masks)).numpy()
     for mask, box in zip(masks.reshape(-1, 9, 12), boxes.reshape(-1, 4), strict=True):
         rows, columns = np.nonzero(mask)
-        expected = (
-            [rows.min(), columns.min(), rows.max() + 1, columns.max() + 1] if len(rows) else [0, 0, 9, 12]
-        )
+        expected = [rows.min(), columns.min(), rows.max() + 1, columns.max() + 1] if len(rows) else [0, 0, 9, 12]
         assert box.tolist() == expected
 
 

@@ -129,9 +129,7 @@ def test_batchnorm_keep_reset_and_recalibrate():
     kept, reset, recalibrated = Classifier(7), Classifier(7), Classifier(7)
     initialise_classifier(kept, trunk, "imagenet")
     initialise_classifier(reset, trunk, "imagenet", batchnorm="reset")
-    initialise_classifier(
-        recalibrated, trunk, "imagenet", batchnorm="recalibrate", recalibration=images, batch_size=10
-    )
+    initialise_classifier(recalibrated, trunk, "imagenet", batchnorm="recalibrate", recalibration=images, batch_size=10)
 
     assert torch.equal(kept.network.bn1.running_mean, trunk["bn1.running_mean"])
     for name, layer in reset.network.named_modules():

@@ -65,4 +65,6 @@ def files(stage):
 
 def run(stage):
     """The shell line of a rule."""
-    return f"robust3d run {stage} --job {{wildcards.job}} --threads {{threads}} {{params.files}} --spec {{params.spec:q}}"
+    return (
+        f"robust3d run {stage} --job {{wildcards.job}} --threads {{threads}} {{params.files}} --spec {{params.spec:q}}"
+    )

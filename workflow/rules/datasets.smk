@@ -7,13 +7,13 @@ rule make_textures:
         unpack(inputs("make_textures")),
     output:
         **outputs("make_textures"),
-    params:
-        spec=spec("make_textures"),
-        files=files("make_textures"),
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        spec=spec("make_textures"),
+        files=files("make_textures"),
     message:
         "make textures: {wildcards.job}"
     shell:
@@ -26,13 +26,13 @@ rule draw_set:
         unpack(inputs("draw_set")),
     output:
         **outputs("draw_set"),
-    params:
-        spec=spec("draw_set"),
-        files=files("draw_set"),
     threads: 1
     resources:
         mem_mb=1000,
         runtime=30,
+    params:
+        spec=spec("draw_set"),
+        files=files("draw_set"),
     message:
         "draw set: {wildcards.job}"
     shell:

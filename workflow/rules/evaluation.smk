@@ -8,14 +8,14 @@ rule attack_classifier:
         shards=ancient(bulk("attack_classifier")),
     output:
         **outputs("attack_classifier"),
-    params:
-        spec=spec("attack_classifier"),
-        files=files("attack_classifier"),
     threads: 1
     resources:
         mem_mb=8000,
         runtime=1440,
         gpu=1,
+    params:
+        spec=spec("attack_classifier"),
+        files=files("attack_classifier"),
     message:
         "attack classifier: {wildcards.job}"
     shell:
@@ -29,14 +29,14 @@ rule test_shift:
         shards=ancient(bulk("test_shift")),
     output:
         **outputs("test_shift"),
-    params:
-        spec=spec("test_shift"),
-        files=files("test_shift"),
     threads: 1
     resources:
         mem_mb=4000,
         runtime=60,
         gpu=1,
+    params:
+        spec=spec("test_shift"),
+        files=files("test_shift"),
     message:
         "test shift: {wildcards.job}"
     shell:

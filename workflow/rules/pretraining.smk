@@ -8,15 +8,15 @@ rule pretrain:
         shards=ancient(bulk("pretrain")),
     output:
         **outputs("pretrain"),
-    params:
-        spec=spec("pretrain"),
-        files=files("pretrain"),
-    threads: 1
     priority: 10
+    threads: 1
     resources:
         mem_mb=8000,
         runtime=2880,
         gpu=1,
+    params:
+        spec=spec("pretrain"),
+        files=files("pretrain"),
     message:
         "pretrain: {wildcards.job}"
     shell:
@@ -29,14 +29,14 @@ rule extract_encoder:
         unpack(inputs("extract_encoder")),
     output:
         **outputs("extract_encoder"),
-    params:
-        spec=spec("extract_encoder"),
-        files=files("extract_encoder"),
-    threads: 1
     priority: 10
+    threads: 1
     resources:
         mem_mb=2000,
         runtime=10,
+    params:
+        spec=spec("extract_encoder"),
+        files=files("extract_encoder"),
     message:
         "extract encoder: {wildcards.job}"
     shell:

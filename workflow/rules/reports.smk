@@ -30,10 +30,10 @@ rule tabulate:
         **outputs("tabulate"),
     wildcard_constraints:
         job="table[0-9A-Z]+",
+    localrule: True
     params:
         spec=spec("tabulate"),
         files=files("tabulate"),
-    localrule: True
     message:
         "write {wildcards.job}"
     shell:
@@ -50,10 +50,10 @@ rule draw:
         **outputs("draw"),
     wildcard_constraints:
         job="figure[0-9]+",
+    localrule: True
     params:
         spec=spec("draw"),
         files=files("draw"),
-    localrule: True
     message:
         "draw {wildcards.job}"
     shell:

@@ -7,13 +7,13 @@ rule build_shapes:
         unpack(inputs("build_shapes")),
     output:
         **outputs("build_shapes"),
-    params:
-        spec=spec("build_shapes"),
-        files=files("build_shapes"),
     threads: 1
     resources:
         mem_mb=1000,
         runtime=30,
+    params:
+        spec=spec("build_shapes"),
+        files=files("build_shapes"),
     message:
         "build shapes: {wildcards.job}"
     shell:

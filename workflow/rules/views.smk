@@ -7,13 +7,13 @@ rule render_shard:
         unpack(inputs("render_shard")),
     output:
         **outputs("render_shard"),
-    params:
-        spec=spec("render_shard"),
-        files=files("render_shard"),
     threads: 1
     resources:
         mem_mb=2000,
         runtime=240,
+    params:
+        spec=spec("render_shard"),
+        files=files("render_shard"),
     message:
         "render shard: {wildcards.job}"
     shell:
@@ -26,13 +26,13 @@ rule index_views:
         unpack(inputs("index_views")),
     output:
         **outputs("index_views"),
-    params:
-        spec=spec("index_views"),
-        files=files("index_views"),
     threads: 1
     resources:
         mem_mb=500,
         runtime=10,
+    params:
+        spec=spec("index_views"),
+        files=files("index_views"),
     message:
         "index views: {wildcards.job}"
     shell:

@@ -18,9 +18,7 @@ from robust3d.attacks.victim import Victim
 
 MOMENTUM = 0.75  # weight of the new step against the last one
 INCREASES = 0.75  # share of a window's steps that must raise the loss for the step size to stay
-Loss = Callable[
-    [Tensor, Tensor, Tensor], Tensor
-]  # logits (N,K), labels (N,), targets (N,) -> (N,), to be maximised
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]  # logits (N,K), labels (N,), targets (N,) -> (N,), to be maximised
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:

@@ -61,9 +61,7 @@ def evaluate(
 
 def _check_input(images: Tensor, labels: Tensor, ids: Sequence[int]) -> None:
     if images.ndim != 4 or len(images) == 0 or not len(images) == len(labels) == len(ids):
-        raise ValueError(
-            f"need (N,C,H,W) images, got {tuple(images.shape)}, {len(labels)} labels, {len(ids)} ids"
-        )
+        raise ValueError(f"need (N,C,H,W) images, got {tuple(images.shape)}, {len(labels)} labels, {len(ids)} ids")
     if images.dtype != torch.float32 or not bool(((images >= 0) & (images <= 1)).all()):
         raise ValueError("images must be float32 in [0,1]; divide uint8 images by 255")
 
@@ -90,9 +88,7 @@ class _Cascade:
             with torch.no_grad():
                 self.logits = torch.cat([victim(batch) for batch in images.split(params.batch_size)])
         targets, self.flags.notices[:] = targets_for(self.logits.shape[1], params)
-        kind: type[OwnBackend] | type[OfficialBackend] = (
-            OwnBackend if params.backend == "own" else OfficialBackend
-        )
+        kind: type[OwnBackend] | type[OfficialBackend] = OwnBackend if params.backend == "own" else OfficialBackend
         self.backend: Backend = kind(victim, params, targets)
         self.correct = self.logits.argmax(1) == labels
         shape = len(images), len(params.epsilons)

@@ -71,9 +71,7 @@ class OwnBackend:
         if name == "apgd-ce":
             start = self._start(name, 0, images, image_ids)
             norm, iterations = self.params.norm, self.params.iterations
-            return apgd(
-                self.victim, images, labels, epsilon, norm, start, cross_entropy, iterations=iterations
-            )
+            return apgd(self.victim, images, labels, epsilon, norm, start, cross_entropy, iterations=iterations)
         if name == "apgd-t":
             return self._apgd_targeted(images, labels, logits, image_ids, epsilon)
         if name == "fab-t":

@@ -56,9 +56,7 @@ def inspect_model(model: Callable[[Tensor], Tensor], images: Tensor, labels: Ten
         model(images)
     return Flags(
         randomised=bool((right != right[0]).any()) or spread > 1e-4,
-        probabilities=bool(
-            first.max() < 1 + 1e-5 and first.min() > -1e-5 and ((first.sum(1) - 1).abs() < 1e-5).all()
-        ),
+        probabilities=bool(first.max() < 1 + 1e-5 and first.min() > -1e-5 and ((first.sum(1) - 1).abs() < 1e-5).all()),
         gradient_in_forward=bool(seen),
     )
 

@@ -22,9 +22,7 @@ def _shift_right(bits: Tensor, places: int) -> Tensor:
 
 def keys(seed: int, attack: str, target: int, image_ids: Sequence[int], device: torch.device) -> Tensor:
     """One int64 key per image, (N,)."""
-    return torch.tensor(
-        [seed_of(seed, attack, target, i) for i in image_ids], dtype=torch.int64, device=device
-    )
+    return torch.tensor([seed_of(seed, attack, target, i) for i in image_ids], dtype=torch.int64, device=device)
 
 
 def uniform(image_keys: Tensor, first: int, count: int) -> Tensor:

@@ -56,7 +56,5 @@ class OfficialBackend:
             part.n_iter = self.params.iterations
         official.apgd_targeted.n_target_classes = official.fab.n_target_classes = self.targets
         official.square.n_queries = self.params.square_queries
-        adversarial, predictions = official.run_standard_evaluation(
-            images.contiguous(), labels, batch_size=len(images)
-        )
+        adversarial, predictions = official.run_standard_evaluation(images.contiguous(), labels, batch_size=len(images))
         return Result(adversarial.detach(), predictions != labels)

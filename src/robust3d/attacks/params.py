@@ -19,21 +19,15 @@ class PgdParams(Params):
     step_size: float = Field(0.01, gt=0)  # length of one step, same unit; Geon3D section 4: 0.01 and 0.2
     steps: int = Field(7, ge=1)  # gradient steps; Geon3D section 4
     best_step: bool = True  # keep the iterate of largest loss, clean image included; Geon3D section 4
-    random_start: bool = (
-        False  # start inside (Linf) or on (L2) the ball; the paper leaves the library's False
-    )
+    random_start: bool = False  # start inside (Linf) or on (L2) the ball; the paper leaves the library's False
 
 
 class AutoAttackParams(Params):
     """AutoAttack 'standard' (Croce and Hein 2020) over an ascending grid of budgets."""
 
     norm: Norm = "Linf"  # ball the perturbation lives in
-    epsilons: tuple[float, ...] = Field(
-        (8 / 255,), min_length=1
-    )  # radii, ascending, above 0, pixels in [0, 1]
-    attacks: tuple[AttackName, ...] = Field(
-        STANDARD_ATTACKS, min_length=1
-    )  # in this order, on survivors only
+    epsilons: tuple[float, ...] = Field((8 / 255,), min_length=1)  # radii, ascending, above 0, pixels in [0, 1]
+    attacks: tuple[AttackName, ...] = Field(STANDARD_ATTACKS, min_length=1)  # in this order, on survivors only
     iterations: int = Field(100, ge=1)  # of APGD and FAB; the standard's 100
     square_queries: int = Field(5000, ge=1)  # of Square; the standard's 5000
     target_classes: int = Field(9, ge=1)  # of APGD-T and FAB-T; lowered to classes - 1 where needed

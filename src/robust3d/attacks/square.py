@@ -165,9 +165,7 @@ def _tiles(images: Tensor, epsilon: float, draws: Draws, rows: Tensor) -> Tensor
     length = max(height // 5, 1)
     margin = (height - 5 * length) // 2
     places = [
-        (margin + i * length, margin + j * length)
-        for i in range(height // length)
-        for j in range(width // length)
+        (margin + i * length, margin + j * length) for i in range(height // length) for j in range(width // length)
     ]
     u = draws(0, rows, len(places) * (1 + channels)).reshape(n, len(places), 1 + channels)
     delta = torch.zeros_like(images)

@@ -31,9 +31,7 @@ class Victim:
     def _count_backward(self, gradient: Tensor) -> None:
         self.backwards += len(gradient)
 
-    def differentiate(
-        self, images: Tensor, objective: Callable[[Tensor], Tensor]
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def differentiate(self, images: Tensor, objective: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Logits (N,K), objective (N,) of the logits, and its gradient (N,C,H,W), all detached."""
         x = images.detach().requires_grad_()
         with torch.enable_grad():

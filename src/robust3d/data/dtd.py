@@ -39,9 +39,7 @@ def read_dtd(params: TextureParams, seed: int) -> Textures:
     if not (root / "images").is_dir():
         raise UserError(f"textures.path: no folder images/ in {params.path}; {_WHERE}")
     official = _official_division(root / "labels")
-    files = [
-        file for name in params.classes for file in _choose(root / "images" / name, official, params, seed)
-    ]
+    files = [file for name in params.classes for file in _choose(root / "images" / name, official, params, seed)]
     return assemble(np.stack([_read(file, params.resolution_px) for file in files]), params)
 
 
@@ -50,12 +48,8 @@ def _official_division(labels: Path) -> dict[str, str] | None:
     if not (labels / "test1.txt").is_file():
         return None
     parts = {"train1": "train", "val1": "train", "test1": "test"}
-    lists = [
-        (labels / f"{name}.txt", split) for name, split in parts.items() if (labels / f"{name}.txt").is_file()
-    ]
-    return {
-        line.strip(): split for file, split in lists for line in file.read_text().splitlines() if line.strip()
-    }
+    lists = [(labels / f"{name}.txt", split) for name, split in parts.items() if (labels / f"{name}.txt").is_file()]
+    return {line.strip(): split for file, split in lists for line in file.read_text().splitlines() if line.strip()}
 
 
 def _choose(folder: Path, official: dict[str, str] | None, params: TextureParams, seed: int) -> list[Path]:
@@ -70,9 +64,7 @@ def _choose(folder: Path, official: dict[str, str] | None, params: TextureParams
         pools = {"train": files[test:], "test": files[:test]}
     else:
         split = [official.get(f"{folder.name}/{file.name}") for file in files]
-        pools = {
-            part: [f for f, s in zip(files, split, strict=True) if s == part] for part in ("train", "test")
-        }
+        pools = {part: [f for f, s in zip(files, split, strict=True) if s == part] for part in ("train", "test")}
     for part, wanted in (("train", train), ("test", test)):
         if len(pools[part]) < wanted:
             raise UserError(

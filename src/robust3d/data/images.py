@@ -38,7 +38,5 @@ def load_images(
         here = rows[(rows["class_name"] == shard.class_name) & rows["instance"].isin(shard.instances)]
         if len(here):
             frames = manifest.load([shard], set(here["instance"]))
-            images[here.index.to_numpy()] = load_set(
-                here, frames, loaded_textures, params.background, classes
-            )[0]
+            images[here.index.to_numpy()] = load_set(here, frames, loaded_textures, params.background, classes)[0]
     return images, torch.tensor(rows["class_index"].to_numpy("int64")), rows

@@ -73,13 +73,9 @@ class Views:
         for shard in shards:
             path = Path(shard.path)
             if not path.is_file():
-                raise UserError(
-                    f"{path}: this shard of family {self.family!r} is missing; ask snakemake for it again"
-                )
+                raise UserError(f"{path}: this shard of family {self.family!r} is missing; ask snakemake for it again")
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             if digest != shard.sha256:
-                raise UserError(
-                    f"{path}: not the file of the manifest any more; delete it, it will be rendered again"
-                )
+                raise UserError(f"{path}: not the file of the manifest any more; delete it, it will be rendered again")
         return read_shards([Path(shard.path) for shard in shards], instances)

@@ -56,9 +56,7 @@ class Multiview:
         tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "names"}
         changed = {name: change(tensor) for name, tensor in tensors.items() if name != "targets"}
         shared = self.targets is self.inputs
-        return Multiview(
-            targets=changed["inputs"] if shared else change(self.targets), names=self.names, **changed
-        )
+        return Multiview(targets=changed["inputs"] if shared else change(self.targets), names=self.names, **changed)
 
 
 def load_multiview(
@@ -92,8 +90,7 @@ def load_multiview(
     objects, views = order.shape
     rgba = frames.rgba[order.ravel()]
     seeds = [
-        image_seed(seed, str(frames.class_name[i]), str(frames.instance[i]), int(frames.view[i]))
-        for i in order.ravel()
+        image_seed(seed, str(frames.class_name[i]), str(frames.instance[i]), int(frames.view[i])) for i in order.ravel()
     ]
 
     def paint(background: BackgroundParams) -> Tensor:
@@ -119,9 +116,7 @@ def load_multiview(
     )
 
 
-def _arrange(
-    frames: "Frames", classes: Sequence[str], ids: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray, list[str]]:
+def _arrange(frames: "Frames", classes: Sequence[str], ids: Sequence[str]) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Positions (O, V) of the objects' frames by view, their labels (O,) and names."""
     views: dict[tuple[str, str], dict[int, int]] = {}
     keys = zip(frames.class_name.tolist(), frames.instance.tolist(), frames.view.tolist(), strict=True)
@@ -134,9 +129,7 @@ def _arrange(
     numbers = sorted(views[objects[0]])
     uneven = [key for key in objects if sorted(views[key]) != numbers]
     if uneven:
-        raise ValueError(
-            f"{uneven[0][0]} {uneven[0][1]} has other views than {objects[0][0]} {objects[0][1]}"
-        )
+        raise ValueError(f"{uneven[0][0]} {uneven[0][1]} has other views than {objects[0][0]} {objects[0][1]}")
     order = np.array([[views[key][number] for number in numbers] for key in objects])
     labels = np.tile(np.arange(len(classes), dtype=np.int64), len(ids))
     return order, labels, [f"{name}/{instance}" for name, instance in objects]

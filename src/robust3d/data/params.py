@@ -49,9 +49,7 @@ class TextureParams(Base):
     classes: Names = PAPER_TEXTURES  # texture classes, DTD's names (paper appendix D)
     images_per_class: Annotated[int, Field(ge=2)] = 40  # train and test together; DTD has 120
     resolution_px: Annotated[int, Field(ge=8)] = 96  # side of a stored texture; backgrounds are crops of it
-    test_fraction: Annotated[float, Field(gt=0, lt=1)] = (
-        0.25  # of images_per_class, shown in test images only
-    )
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.25  # of images_per_class, shown in test images only
 
     _classes = field_validator("classes")(_distinct)
 
@@ -116,9 +114,7 @@ class SetParams(Base):
 
     images: tuple[PositiveInt, PositiveInt, PositiveInt] = (10_000, 1_000, 1_000)  # train, val, test
     background: BackgroundParams = BackgroundParams()  # what the set is shown on
-    label_order: Names | None = (
-        None  # class names by label, not stated in the paper; null: the family's order
-    )
+    label_order: Names | None = None  # class names by label, not stated in the paper; null: the family's order
 
     _label_order = field_validator("label_order")(_distinct)
 
@@ -136,9 +132,7 @@ class SetParams(Base):
         position = SPLITS.index(split)
         key, wanted = f"set.images[{position}] ({split})", self.images[position]
         if wanted < classes:
-            raise UserError(
-                f"{key}: {wanted} images leave some of {classes} classes empty; ask for {classes} or more"
-            )
+            raise UserError(f"{key}: {wanted} images leave some of {classes} classes empty; ask for {classes} or more")
         if wanted > classes * available:
             raise UserError(
                 f"{key}: {wanted} images asked, but the split holds {classes * available} "
@@ -155,7 +149,5 @@ class SetParams(Base):
         """
         unknown = [name for name in self.label_order or () if name not in family]
         if unknown:
-            raise UserError(
-                f"set.label_order: no class {unknown[0]!r} in this family; it has {', '.join(family)}"
-            )
+            raise UserError(f"set.label_order: no class {unknown[0]!r} in this family; it has {', '.join(family)}")
         return self.label_order or family

@@ -9,27 +9,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import h5py
 import numpy as np
 
+from robust3d.data.frame import Frame
 from robust3d.errors import UserError
 
 _FORMAT = "robust3d-views-1"
 _LEVEL = 6  # of zlib
-
-
-class FrameLike(Protocol):
-    """What is stored of a frame; `robust3d.rendering.frame.Frame` is one."""
-
-    instance: str
-    view: int
-    rgba: np.ndarray
-    mask: np.ndarray
-    depth: np.ndarray
-    world_to_camera: np.ndarray
-    intrinsics: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -60,7 +49,7 @@ class Frames:
 
 
 def write_shard(
-    path: Path, frames: Iterable[FrameLike], *, class_name: str, resolution_px: int, extent: float
+    path: Path, frames: Iterable[Frame], *, class_name: str, resolution_px: int, extent: float
 ) -> dict[str, Any]:
     """Write a shard frame by frame, so that memory holds the packed bytes only.
 
@@ -143,9 +132,7 @@ def read_shards(paths: Sequence[Path], instances: set[str] | None = None) -> Fra
     at = 0
     for part in kept:
         if (part.resolution_px, part.extent) != (side, extent):
-            raise UserError(
-                f"{part.path}: {part.resolution_px} px, extent {part.extent}; others {side} px, {extent}"
-            )
+            raise UserError(f"{part.path}: {part.resolution_px} px, extent {part.extent}; others {side} px, {extent}")
         for place, (box, streams) in enumerate(part.packed(), at):
             _unpack(frames, place, box, streams, part.path)
         at += len(part.frames)
@@ -165,9 +152,7 @@ class _Kept:
                 self.resolution_px = int(file.attrs["resolution_px"])
                 self.extent = float(file.attrs["extent"])
                 names = np.char.decode(file["instances"][:], "utf-8")[file["frame_instance"][:]]
-                wanted = (
-                    np.isin(names, sorted(instances)) if instances is not None else np.ones(len(names), bool)
-                )
+                wanted = np.isin(names, sorted(instances)) if instances is not None else np.ones(len(names), bool)
                 self.frames = np.flatnonzero(wanted)
                 self.instance = names[self.frames]
                 self.view = file["frame_view"][:][self.frames]
@@ -196,7 +181,7 @@ class _Kept:
             )
 
 
-def _pack(frame: FrameLike) -> tuple[tuple[int, int, int, int], list[bytes]]:
+def _pack(frame: Frame) -> tuple[tuple[int, int, int, int], list[bytes]]:
     """Box (top, left, bottom, right) of the object and the packed colour, mask and depth inside it."""
     seen = frame.mask | (frame.rgba[..., 3] > 0)
     rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
@@ -227,6 +212,4 @@ def _unpack(frames: Frames, place: int, box: np.ndarray, streams: list[bytes], p
         frames.mask[place][inside] = mask
         frames.depth[place][inside][mask] = values
     except (zlib.error, ValueError) as error:
-        raise UserError(
-            f"{path}: frame {place} is damaged: {error}; delete the file to render it again"
-        ) from None
+        raise UserError(f"{path}: frame {place} is damaged: {error}; delete the file to render it again") from None

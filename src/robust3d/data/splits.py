@@ -77,9 +77,7 @@ def split_instances(
     return {name: tuple(sorted(part)) for name, part in zip(SPLITS, parts, strict=True)}
 
 
-def _divide_groups(
-    groups: list[list[str]], counts: tuple[int, ...], rng: np.random.Generator
-) -> list[list[str]]:
+def _divide_groups(groups: list[list[str]], counts: tuple[int, ...], rng: np.random.Generator) -> list[list[str]]:
     """The division of whole groups that misses the counts least among `_TRIES` random ones."""
     if len(groups) < len(counts):
         raise UserError(
@@ -87,9 +85,7 @@ def _divide_groups(
             "would leave one empty; use more instances per class, or mode random"
         )
     tries = (_deal(groups, counts, rng) for _ in range(_TRIES))
-    return min(
-        tries, key=lambda parts: sum(abs(len(part) - n) for part, n in zip(parts, counts, strict=True))
-    )
+    return min(tries, key=lambda parts: sum(abs(len(part) - n) for part, n in zip(parts, counts, strict=True)))
 
 
 def _deal(groups: list[list[str]], counts: tuple[int, ...], rng: np.random.Generator) -> list[list[str]]:

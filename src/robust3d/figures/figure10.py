@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image, ImageDraw, ImageFont
-
 if TYPE_CHECKING:
     from robust3d.provenance.runner import Context
     from robust3d.study.plan import Plan
@@ -23,6 +21,8 @@ def sources(plan: "Plan") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any
 
 def write(job: "Context") -> None:
     """The methods' pictures below each other."""
+    from PIL import Image, ImageDraw, ImageFont  # planning imports this module and does not need it
+
     pictures = [Image.open(path).convert("RGB") for path in job.inputs["reconstructions"]]
     height = sum(picture.height + _TITLE_PX for picture in pictures)
     canvas = Image.new("RGB", (max(picture.width for picture in pictures), height), "white")

@@ -2,9 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from robust3d.data.images import load_images
 from robust3d.data.params import SetParams
-from robust3d.data.pictures import sheet
 from robust3d.study.parsing import parse
 
 if TYPE_CHECKING:
@@ -29,6 +27,9 @@ def sources(plan: "Plan") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any
 
 def write(job: "Context") -> None:
     """One row a set: its first test images."""
+    from robust3d.data.images import load_images  # planning imports this module and needs none of these
+    from robust3d.data.pictures import sheet
+
     rows, labels, classes = [], [], []
     for told in job.params["sets"]:
         name = told["name"]

@@ -2,12 +2,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from robust3d.data.backgrounds import compose
-from robust3d.data.manifest import Views
-from robust3d.data.pictures import sheet
-
 if TYPE_CHECKING:
     from robust3d.provenance.runner import Context
     from robust3d.study.plan import Plan
@@ -24,6 +18,12 @@ def sources(plan: "Plan") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any
 
 def draw_gallery(job: "Context", codes: list[str], labels: list[str], columns: int) -> None:
     """Write the picture: the first view of each code's first instance on black, `columns` to a row."""
+    import numpy as np  # planning imports this module and needs none of these
+
+    from robust3d.data.backgrounds import compose
+    from robust3d.data.manifest import Views
+    from robust3d.data.pictures import sheet
+
     views = Views.read(job.input("views"))
     frames = views.frames(list(views.splits))
     pictures = []

@@ -28,9 +28,7 @@ class DecoderBlock(nn.Module):
             nn.BatchNorm2d(out_channels),
         )
         self.skip = (
-            nn.Sequential(
-                *up(), nn.Conv2d(channels, out_channels, 1, bias=False), nn.BatchNorm2d(out_channels)
-            )
+            nn.Sequential(*up(), nn.Conv2d(channels, out_channels, 1, bias=False), nn.BatchNorm2d(out_channels))
             if upscale > 1 or channels != out_channels
             else nn.Identity()
         )
@@ -63,9 +61,7 @@ class Decoder(nn.Module):
     def forward(self, latent: Tensor, size_px: int) -> Tensor:
         """(B, latent_dim) to (B, 3, size_px, size_px); the size is a multiple of 32."""
         if size_px % UPSCALE:
-            raise ValueError(
-                f"the decoder makes images whose side is a multiple of {UPSCALE} px, not {size_px}"
-            )
+            raise ValueError(f"the decoder makes images whose side is a multiple of {UPSCALE} px, not {size_px}")
         x = self.linear(latent).view(-1, 512, SEED_GRID, SEED_GRID)
         x = self.stages(F.interpolate(x, size=size_px // UPSCALE))
         return self.output(F.interpolate(x, scale_factor=2.0))

@@ -45,4 +45,4 @@ def load_classifier(path: Path, num_classes: int, normalisation: Normalisation) 
         classifier.network.load_state_dict(load_state(path))
     except RuntimeError as error:
         raise UserError(f"{path}: not a torchvision ResNet-18 with {num_classes} classes: {error}") from None
-    return classifier.to(memory_format=torch.channels_last).eval()  # the faster layout for convolutions
+    return classifier.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]  # the faster layout

@@ -25,9 +25,7 @@ class Hits(NamedTuple):
     inside: Tensor  # (R,) bool: already occupied at its first sample, so it has no surface point
 
 
-def pixel_rays(
-    world_to_camera: Tensor, intrinsics: Tensor, pixels: Tensor, width_px: int
-) -> tuple[Tensor, Tensor]:
+def pixel_rays(world_to_camera: Tensor, intrinsics: Tensor, pixels: Tensor, width_px: int) -> tuple[Tensor, Tensor]:
     """Rays through pixel centres.
 
     Directions are not normalised: they advance camera z by one, so the ray parameter is the depth.

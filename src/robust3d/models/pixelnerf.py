@@ -196,9 +196,7 @@ class PixelNerf(nn.Module):
         with seeded_initialisation(seed, "pixelnerf"):
             self.coarse = ConditionedMlp(latent, width, blocks, activation)
             self.fine = (
-                ConditionedMlp(latent, width, blocks, activation)
-                if importance_samples + depth_samples
-                else None
+                ConditionedMlp(latent, width, blocks, activation) if importance_samples + depth_samples else None
             )
         self.register_buffer("background", torch.tensor(background), persistent=False)
 
@@ -285,6 +283,4 @@ class PixelNerf(nn.Module):
         directions = rays.directions[:, None].expand(count, samples, 3).flatten(0, 1)
         inputs = torch.cat([positional_encoding(points.flatten(0, 1)), directions], dim=1)
         sigma, colour = mlp(inputs, look_up(conditioning, index, pixels, size_px))
-        return composite(
-            sigma.view(count, samples), colour.view(count, samples, 3), depths, far, self.background
-        )
+        return composite(sigma.view(count, samples), colour.view(count, samples, 3), depths, far, self.background)

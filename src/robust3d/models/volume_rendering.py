@@ -33,9 +33,7 @@ def stratified(near: Tensor, far: Tensor, samples: int, generator: torch.Generat
     return near[:, None] + (far - near)[:, None] * (bins + offset) / samples
 
 
-def importance(
-    weights: Tensor, near: Tensor, far: Tensor, samples: int, generator: torch.Generator | None
-) -> Tensor:
+def importance(weights: Tensor, near: Tensor, far: Tensor, samples: int, generator: torch.Generator | None) -> Tensor:
     """Samples from the piecewise-constant density that coarse weights make over equal bins of [near, far].
 
     Args:

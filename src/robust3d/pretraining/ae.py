@@ -24,9 +24,7 @@ class Params(Base):
     init: Literal["random", "imagenet"] = "random"  # reference: random; the paper does not say
     weights: Path | None = Field(None, strict=False)  # file of the ImageNet weights
     normalisation: Literal["imagenet", "half"] = "imagenet"  # of the encoder's input
-    target: Literal["normalised", "unit"] = (
-        "normalised"  # what is decoded: reference: normalised; unit: [0, 1]
-    )
+    target: Literal["normalised", "unit"] = "normalised"  # what is decoded: reference: normalised; unit: [0, 1]
     latent_dim: int = Field(256, gt=0)  # reference: 256
     batch: int = Field(256, gt=1)  # images per step (reference: 256)
     validation_images: int = Field(1024, gt=0)  # at most so many held-out images, evenly spaced

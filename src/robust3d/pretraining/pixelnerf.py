@@ -27,9 +27,7 @@ class Params(Base):
     init: Literal["random", "imagenet"] = "imagenet"  # reference: ImageNet; the papers do not say
     weights: Path | None = Field(None, strict=False)  # file of the ImageNet weights
     normalisation: Literal["imagenet", "half"] = "half"  # of the encoder's input (reference: (x - .5) / .5)
-    num_layers: int = Field(
-        4, ge=1, le=5
-    )  # feature maps used; 4 (reference) trains conv1 to layer3, 5 also layer4
+    num_layers: int = Field(4, ge=1, le=5)  # feature maps used; 4 (reference) trains conv1 to layer3, 5 also layer4
     use_first_pool: bool = False  # max-pool before layer1; reference: False at 64 px, True above
     width: int = Field(512, gt=0)  # of the MLPs (reference: 512)
     blocks: int = Field(5, ge=3)  # residual blocks (reference: 5), the first three see the image
@@ -37,9 +35,7 @@ class Params(Base):
     coarse_samples: int = Field(64, gt=1)  # stratified, per ray (reference: 64)
     importance_samples: int = Field(16, ge=0)  # drawn by the coarse weights (reference: 16)
     depth_samples: int = Field(16, ge=0)  # around the coarse depth (reference: 16); both 0: no fine pass
-    near_far: Literal["fixed", "aabb"] = (
-        "fixed"  # of a ray: the two below, or where it is inside the unit cube
-    )
+    near_far: Literal["fixed", "aabb"] = "fixed"  # of a ray: the two below, or where it is inside the unit cube
     near: float = Field(1.2, ge=0)  # distance from the camera, unit-cube units (reference: 1.2 for NMR)
     far: float = Field(4.0, gt=0)  # reference: 4.0 for NMR
     background: tuple[Channel, Channel, Channel] | None = (
@@ -50,9 +46,7 @@ class Params(Base):
     # None: the median colour of the training targets outside their masks
     batch: int = Field(4, gt=1)  # objects per step, one source view each (reference: 4)
     rays: int = Field(128, gt=0)  # per object, from any of its views (reference: 128)
-    bbox_steps: int = Field(
-        100_000, ge=0
-    )  # until this step rays come from the masks' boxes (reference: 100,000)
+    bbox_steps: int = Field(100_000, ge=0)  # until this step rays come from the masks' boxes (reference: 100,000)
     validation_views: int = Field(2, gt=0)  # novel views per held-out object (the reference renders all)
     validation_objects: int = Field(32, gt=0)  # at most so many held-out objects, evenly spaced
     loop: LoopParams = LoopParams(

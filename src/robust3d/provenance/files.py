@@ -36,7 +36,5 @@ def publish(temporary: Path, final: Path) -> None:
 def write_json(path: Path, value: Any) -> None:
     """JSON for people: indented, keys sorted, one trailing newline, whole or not at all."""
     temporary = partial(path)
-    temporary.write_text(
-        json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    temporary.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
     publish(temporary, path)

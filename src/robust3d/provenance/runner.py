@@ -1,4 +1,4 @@
-"""Runs one stage as a job: checks that code and packages are those of the spec, publishes whole outputs, writes the record.
+"""Runs one stage as a job: refuses other code or packages than the spec's, publishes whole outputs, writes the record.
 
 The record is a JSON sidecar with everything a reviewer needs to trace or repeat the job; nothing depends on it.
 """
@@ -63,9 +63,7 @@ class Context:
         return paths[0] if paths else None
 
 
-def run(
-    spec_text: str, job: str, inputs: Paths, outputs: dict[str, Path], threads: int, command: list[str]
-) -> None:
+def run(spec_text: str, job: str, inputs: Paths, outputs: dict[str, Path], threads: int, command: list[str]) -> None:
     """Run one job to its published outputs and record.
 
     Raises:
@@ -129,9 +127,7 @@ def _check_imports(roots: tuple[str, ...]) -> None:
     loaded = {name for name in sys.modules if name == "robust3d" or name.startswith("robust3d.")}
     strangers = sorted(name for name in loaded if not is_neutral(name) and name not in allowed)
     if strangers:
-        raise UserError(
-            f"imported outside the job's code closure: {', '.join(strangers)}; import them by name"
-        )
+        raise UserError(f"imported outside the job's code closure: {', '.join(strangers)}; import them by name")
 
 
 def _limit_threads() -> None:
@@ -150,9 +146,7 @@ def _only_owner(progress: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            print(
-                f"waiting for process {file.read().strip()}, which is making the same files", file=sys.stderr
-            )
+            print(f"waiting for process {file.read().strip()}, which is making the same files", file=sys.stderr)
             fcntl.flock(file, fcntl.LOCK_EX)
         progress.mkdir(parents=True, exist_ok=True)  # the former owner may have cleaned up
         file.truncate(0)
@@ -197,10 +191,7 @@ def _record(
         "job": job,
         "spec": spec,
         "command": command,
-        "code": {
-            name: {"file": _relative(name), "meaning": file_digest(module_file(name))}
-            for name in closure(roots)
-        },
+        "code": {name: {"file": _relative(name), "meaning": file_digest(module_file(name))} for name in closure(roots)},
         "inputs": inputs,
         "outputs": outputs,
         "environment": {

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from robust3d.data.frame import Frame
 from robust3d.errors import UserError
 from robust3d.progress import Progress
-from robust3d.rendering.frame import Frame
 from robust3d.rendering.params import RenderParams
 from robust3d.rendering.system import check_system_libraries
 from robust3d.rendering.worker import Request, Setup

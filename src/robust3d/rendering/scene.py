@@ -13,8 +13,8 @@ import numpy as np
 from mathutils import Matrix, Vector
 
 from robust3d.cameras import opengl, project
+from robust3d.data.frame import Frame
 from robust3d.rendering.exr import read_exr
-from robust3d.rendering.frame import Frame
 from robust3d.rendering.params import RenderParams
 from robust3d.shapes.mesh import Mesh
 
@@ -29,9 +29,7 @@ class Scene:
     def __init__(self, params: RenderParams, intrinsics: np.ndarray, folder: Path) -> None:
         middle = params.resolution_px / 2
         if not np.allclose(intrinsics[[0, 0, 1], [0, 2, 2]], [intrinsics[1, 1], middle, middle]):
-            raise ValueError(
-                "the renderer takes one focal length and a principal point in the image's middle"
-            )
+            raise ValueError("the renderer takes one focal length and a principal point in the image's middle")
         self.params, self.intrinsics = params, intrinsics
         self.vertices = np.zeros((0, 3))
         self.file = folder / "frame.exr"
@@ -114,14 +112,10 @@ class Scene:
         layer = self.scene.view_layers[0].name
         hit = channels[f"{layer}.IndexOB.X"] == _INDEX
         if hit.shape != (bottom - top, right - left):
-            raise RuntimeError(
-                f"Blender rendered {hit.shape} pixels instead of {(bottom - top, right - left)}"
-            )
+            raise RuntimeError(f"Blender rendered {hit.shape} pixels instead of {(bottom - top, right - left)}")
         inside = slice(top, bottom), slice(left, right)
         rgba = np.zeros((side, side, 4), np.uint8)
-        rgba[inside] = to_straight_srgb(
-            np.stack([channels[f"{layer}.Combined.{c}"] for c in "RGBA"], axis=-1)
-        )
+        rgba[inside] = to_straight_srgb(np.stack([channels[f"{layer}.Combined.{c}"] for c in "RGBA"], axis=-1))
         mask = np.zeros((side, side), bool)
         mask[inside] = hit
         depth = np.full((side, side), np.inf, np.float32)

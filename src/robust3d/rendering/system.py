@@ -36,9 +36,7 @@ def check_system_libraries() -> None:
         UserError: naming the packages to install.
     """
     if missing := missing_packages():
-        raise UserError(
-            f"Blender needs system libraries that are missing here: apt-get install {' '.join(missing)}"
-        )
+        raise UserError(f"Blender needs system libraries that are missing here: apt-get install {' '.join(missing)}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Thirteen procedural object categories that stand in for ShapeNet's thirteen: seeded assemblies of simple parts.
+"""Thirteen procedural categories that stand in for ShapeNet's thirteen: seeded assemblies of simple parts.
 
 The y axis is up and the front of an object looks along +z. Each class has several structural styles;
 consecutive instances run through all of them in an order drawn anew for each round.
@@ -67,7 +67,7 @@ class Params(Base):
 
 
 def instance_ids(params: Params, seed: int) -> tuple[str, ...]:
-    """The instance ids, the same for every class: ``0000``, ``0001``, …"""
+    """The instance ids ``0000``, ``0001``, …, the same for every class."""
     return tuple(f"{k:04d}" for k in range(params.instances))
 
 

@@ -54,9 +54,7 @@ class Geon(NamedTuple):
     termination: str
 
 
-FEATURES: dict[str, dict[str, tuple[str, str]]] = dict(
-    zip(Geon._fields, (AXES, SECTIONS, SWEEPS, TERMINATIONS))
-)
+FEATURES: dict[str, dict[str, tuple[str, str]]] = dict(zip(Geon._fields, (AXES, SECTIONS, SWEEPS, TERMINATIONS)))
 
 
 def code_of(name: str) -> str:
@@ -68,9 +66,7 @@ def code_of(name: str) -> str:
     code = NAMES.get(name, name)
     if code not in CODES:
         names = ", ".join(NAMES)
-        raise ValueError(
-            f"unknown geon class {name!r}: use one of {names}, or a code of Figure 8 such as {CODES[1]!r}"
-        )
+        raise ValueError(f"unknown geon class {name!r}: use one of {names}, or a code of Figure 8 such as {CODES[1]!r}")
     return code
 
 

@@ -1,6 +1,6 @@
-"""Closed, outward wound building blocks (boxes, lathed, lofted and extruded solids, tubes, slabs) for procedural meshes.
+"""Closed, outward wound building blocks for procedural meshes: boxes, lathed, lofted and extruded solids, tubes, slabs.
 
-Every function returns one `Shell`: each edge is shared by two faces, no face has zero area, the signed volume is positive.
+Every function returns one `Shell`: each edge is shared by two faces, no face has zero area, the volume is positive.
 """
 
 from collections.abc import Callable, Sequence
@@ -231,9 +231,7 @@ def ellipsoid(radii: Sequence[float], centre: Sequence[float] = (0.0, 0.0, 0.0),
 def torus(radius: float, thickness: float, n: int = 24, sides: int = 8) -> Shell:
     """Ring about y: circle of `thickness` (its radius) at distance `radius` from the axis."""
     angle = 2 * np.pi * np.arange(sides) / sides
-    return lathe(
-        np.stack([radius + thickness * np.cos(angle), thickness * np.sin(angle)], -1), n, closed=True
-    )
+    return lathe(np.stack([radius + thickness * np.cos(angle), thickness * np.sin(angle)], -1), n, closed=True)
 
 
 def tube(path: ArrayLike, radius: float | Sequence[float], n: int = 8) -> Shell:
@@ -267,9 +265,7 @@ def curve(points: ArrayLike, steps: int = 8) -> Floats:
     t = np.arange(steps)[:, None] / steps
     spans = []
     for a, b, c, d in zip(padded, padded[1:], padded[2:], padded[3:]):
-        spans.append(
-            0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)
-        )
+        spans.append(0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3))
     return np.concatenate([*spans, points[-1:]])
 
 
@@ -318,9 +314,7 @@ def blade(
     normal: Sequence[float] = (0.0, 1.0, 0.0),
 ) -> Shell:
     """Wing or fin: a lens-shaped section with its chord along z, from mid-chord `root` to mid-chord `tip`."""
-    lens = np.array(
-        [(0.5, 0), (0.3, 0.4), (0, 0.5), (-0.3, 0.3), (-0.5, 0), (-0.3, -0.3), (0, -0.5), (0.3, -0.4)]
-    )
+    lens = np.array([(0.5, 0), (0.3, 0.4), (0, 0.5), (-0.3, 0.3), (-0.5, 0), (-0.3, -0.3), (0, -0.5), (0.3, -0.4)])
     rings = np.empty((2, len(lens), 3))
     for ring, point, chord in zip(rings, (root, tip), (root_chord, tip_chord)):
         ring[:] = np.asarray(point) + chord * thickness * lens[:, 1:] * np.asarray(normal)

@@ -112,9 +112,7 @@ def solid(geon: Geon, shape: Sweep) -> tuple[Array, NDArray[np.int32]]:
     u = np.linspace(0.0, 1.0, shape.samples_along + 1)
     scales, (points, normals, tangents) = scale(geon, shape, u), frames(geon, shape, u)
     start, stop = ends(geon)
-    body = slice(
-        start == "point", len(u) - (stop == "point")
-    )  # an apex takes the place of a ring of scale zero
+    body = slice(start == "point", len(u) - (stop == "point"))  # an apex takes the place of a ring of scale zero
     rings = [(points[body], normals[body], scales[body])]
     poles = []
     for index, sign, end in ((0, -1, start), (-1, 1, stop)):

@@ -45,8 +45,7 @@ def run(job: "Context") -> None:
         "sanity": {"epsilon": outcomes.sanity_epsilon, "accuracy": outcomes.sanity_accuracy},
         "flags": asdict(outcomes.flags),
         "passes": {
-            name: {"forwards": cost.forwards, "backwards": cost.backwards}
-            for name, cost in outcomes.cost.items()
+            name: {"forwards": cost.forwards, "backwards": cost.backwards} for name, cost in outcomes.cost.items()
         },
         "attack": job.params["attack"],
         "classifier": info,

@@ -15,7 +15,5 @@ def run(job: "Context") -> None:
     family = registry.load("family", job.params["kind"])
     params = parse(family.Params, job.params["shapes"])
     seed, class_name = job.params["seed"], job.params["class_name"]
-    meshes = {
-        name: family.build(params, seed, class_name, name) for name in family.instance_ids(params, seed)
-    }
+    meshes = {name: family.build(params, seed, class_name, name) for name in family.instance_ids(params, seed)}
     save_meshes(meshes, job.outputs["shapes"], job.outputs["manifest"])

@@ -10,16 +10,12 @@ from robust3d.training.transfer import extract_encoder
 if TYPE_CHECKING:
     from robust3d.provenance.runner import Context
 
+# fmt: off
 KEPT = (
-    "method",
-    "init",
-    "normalisation",
-    "input_background",
-    "target_background",
-    "resolution_px",
-    "images_seen",
+    "method", "init", "normalisation", "input_background", "target_background", "resolution_px", "images_seen",
+    "images_per_step", "steps", "selected_step", "precision", "collapse", "validation", "seed",
 )
-KEPT += ("images_per_step", "steps", "selected_step", "precision", "collapse", "validation", "seed")
+# fmt: on
 
 
 def run(job: "Context") -> None:
@@ -27,9 +23,7 @@ def run(job: "Context") -> None:
     info = json.loads(job.input("model_info").read_text())
     state = load_state(job.input("model"))
     prefix = f"module/{info['encoder']}."
-    before = {
-        name.removeprefix("initial/"): value for name, value in state.items() if name.startswith("initial/")
-    }
+    before = {name.removeprefix("initial/"): value for name, value in state.items() if name.startswith("initial/")}
     after = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
     encoder, description = extract_encoder(before, after, **{name: info[name] for name in KEPT})
     save_state(encoder, job.outputs["encoder"])

@@ -30,9 +30,7 @@ def run(job: "Context") -> None:
     initial = {f"initial/{name}": value.clone() for name, value in task.encoder.trunk.state_dict().items()}
     history = train(task, params.loop, told["seed"], job.progress, fabric)
 
-    save_state(
-        initial | {f"module/{n}": v for n, v in task.module.state_dict().items()}, job.outputs["model"]
-    )
+    save_state(initial | {f"module/{n}": v for n, v in task.module.state_dict().items()}, job.outputs["model"])
     info = {
         "sha256": sha256(job.outputs["model"]),
         "method": told["method"],

@@ -32,9 +32,7 @@ def run(job: "Context") -> None:
             batches = [model(batch.to(device).float() / 255).argmax(1).cpu() for batch in images.split(BATCH)]
         kept = rows[["class_name", "instance", "view", "texture"]]
         predicted = torch.cat(batches).numpy()
-        frames.append(
-            kept.assign(image=range(len(kept)), images=name, label=labels.numpy(), prediction=predicted)
-        )
+        frames.append(kept.assign(image=range(len(kept)), images=name, label=labels.numpy(), prediction=predicted))
     outcomes = pd.concat(frames, ignore_index=True)
     outcomes["correct"] = outcomes["label"] == outcomes["prediction"]
     save_set(outcomes, job.outputs["outcomes"])

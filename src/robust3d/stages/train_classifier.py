@@ -32,8 +32,15 @@ def run(job: "Context") -> None:
 
     encoder_info = json.loads(job.input("encoder_info").read_text()) if job.optional("encoder") else None
     classifier, start = _start(job, params, encoder_info, len(classes), images)
-    data = [tensor.to(fabric.device) for tensor in (images, labels, val_images, val_labels)]
-    task = AdversarialTraining(classifier, *data, params)
+    device = fabric.device
+    task = AdversarialTraining(
+        classifier.to(device),
+        images.to(device),
+        labels.to(device),
+        val_images.to(device),
+        val_labels.to(device),
+        params,
+    )
     history = train(task, params.loop(len(images)), params.seed, job.progress, fabric)
 
     save_state(classifier.network.state_dict(), job.outputs["classifier"])
@@ -49,10 +56,7 @@ def run(job: "Context") -> None:
         "collapse": history.collapse,
         "validation": history.selected["validation"],
         **start,
-        **{
-            name: job.params["classifier"][name]
-            for name in ("objective", "selection", "augmentation", "seed")
-        },
+        **{name: job.params["classifier"][name] for name in ("objective", "selection", "augmentation", "seed")},
         "attack": job.params["classifier"]["attack"] if params.objective == "pgd" else None,
         "encoder": encoder_info,
     }

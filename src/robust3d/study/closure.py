@@ -60,11 +60,7 @@ def _canonical(node: ast.AST) -> str:
         if name in _SKIPPED_FIELDS or value is None or value == []:
             continue
         items = value if isinstance(value, list) else [value]
-        if (
-            name == "body"
-            and isinstance(node, _DOCUMENTED)
-            and ast.get_docstring(node, clean=False) is not None
-        ):
+        if name == "body" and isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
             items = items[1:]
         texts = [_canonical(item) if isinstance(item, ast.AST) else repr(item) for item in items]
         parts.append(f"{name}=[{','.join(texts)}]")

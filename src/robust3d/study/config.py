@@ -1,4 +1,4 @@
-"""The study's configuration as a typed model: `config.yaml` with overlays laid over it, checked before anything runs."""
+"""The study's configuration as a typed model: `config.yaml` with overlays over it, checked before anything runs."""
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -63,7 +63,7 @@ class Pretraining(Params):
 
     label: str  # as printed: `AE` makes the column `AE+AT`
     method: str  # the module in robust3d.pretraining
-    params: dict[str, Any] = {}
+    params: dict[str, Any] = Field(default_factory=dict)  # the method's own
     experiments: tuple[str, ...] | None = None  # where it takes part; all of them if left out
 
     @model_validator(mode="after")
@@ -80,7 +80,7 @@ class Attack(Params):
     """AutoAttack over a grid of budgets."""
 
     epsilons: tuple[Epsilon, ...] = Field(min_length=1)  # ascending, above zero; 8/255 may be written so
-    settings: dict[str, Any] = {}  # further keys of robust3d.attacks.params.AutoAttackParams
+    settings: dict[str, Any] = Field(default_factory=dict)  # further keys of robust3d.attacks.params.AutoAttackParams
 
     def params(self, norm: str) -> AutoAttackParams:
         """The attack's parameters for one norm."""
@@ -96,9 +96,7 @@ class Experiment(Params):
     classifiers: tuple[
         str, ...
     ]  # keys of `classifiers`: adversarially trained ones, from scratch and from each encoder
-    controls: tuple[
-        str, ...
-    ] = ()  # keys of `classifiers` trained from scratch only, such as standard training
+    controls: tuple[str, ...] = ()  # keys of `classifiers` trained from scratch only, such as standard training
     attack: tuple[str, ...] = ()  # keys of `attacks` (norms) against the classifiers of that norm
     shifted: str | None = None  # key of `sets` that breaks a correlation of `set`; tested without attack
 
@@ -159,11 +157,9 @@ class Study(Params):
         return self
 
 
-def _known(key: str, value: str, allowed: Mapping[str, Any]) -> None:
+def _known(key: str, value: str, allowed: Mapping[Any, Any]) -> None:
     if value not in allowed:
-        raise ValueError(
-            f"{key}: {value!r} is not defined; allowed: {', '.join(sorted(allowed)) or 'nothing yet'}"
-        )
+        raise ValueError(f"{key}: {value!r} is not defined; allowed: {', '.join(sorted(allowed)) or 'nothing yet'}")
 
 
 def merge(base: dict[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,8 +33,5 @@ def _explain(item: Any) -> str:
     if item["type"] != "value_error":
         return f"{path}: {message}{shown}"
     # A message of ours that begins with a key's path goes on from the path so far.
-    nested = (
-        f"{path}.{line}" if re.match(r"[\w.]+: ", line) else f"{path}: {line}"
-        for line in message.splitlines()
-    )
+    nested = (f"{path}.{line}" if re.match(r"[\w.]+: ", line) else f"{path}: {line}" for line in message.splitlines())
     return ("\n".join(nested) if path else message) + shown

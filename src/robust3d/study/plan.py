@@ -63,8 +63,7 @@ class Job:
     def digest(self) -> str:
         """Twelve hex digits over the spec and the digests of the inputs' jobs."""
         made_from = {
-            name: [f"{job.digest}/{output}" for job, output in files]
-            for name, files in sorted(self.inputs.items())
+            name: [f"{job.digest}/{output}" for job, output in files] for name, files in sorted(self.inputs.items())
         }
         return hashlib.sha256(f"{self.spec}\n{canonical_json(made_from)}".encode()).hexdigest()[:12]
 

@@ -22,9 +22,7 @@ class Stage:
 
 
 def _addressed(packages: tuple[str, ...], **files: str) -> Stage:
-    return Stage(
-        {name: _FOLDER + file for name, file in (files | {"record": "record.json"}).items()}, packages
-    )
+    return Stage({name: _FOLDER + file for name, file in (files | {"record": "record.json"}).items()}, packages)
 
 
 def _stable(packages: tuple[str, ...], **files: str) -> Stage:
@@ -49,9 +47,7 @@ STAGES: dict[str, Stage] = {
     "train_classifier": _addressed(
         _LEARNING, classifier="classifier.safetensors", info="classifier.json", metrics="metrics.json"
     ),
-    "attack_classifier": _addressed(
-        (*_LEARNING, "pyautoattack"), metrics="metrics.json", outcomes="outcomes.parquet"
-    ),
+    "attack_classifier": _addressed((*_LEARNING, "pyautoattack"), metrics="metrics.json", outcomes="outcomes.parquet"),
     "test_shift": _addressed(_LEARNING, metrics="metrics.json", outcomes="outcomes.parquet"),
     "tabulate": _stable(("numpy", "pandas", "scipy"), table=".csv", cells=".cells.json"),
     "draw": _stable(("numpy", "pillow"), picture=".png"),

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-from scipy import stats
 
 from robust3d.provenance.files import sha256
 from robust3d.seeds import numpy_generator
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from robust3d.provenance.runner import Context
 
 RESAMPLES = 10_000
@@ -41,6 +41,8 @@ def interval(outcomes: Sequence[np.ndarray]) -> dict[str, Any]:
     Args:
         outcomes: for each seed, (images,) bool.
     """
+    from scipy import stats  # planning imports this module and needs none of it
+
     if len(outcomes) > 1:
         means = np.array([outcome.mean() for outcome in outcomes])
         half = float(stats.t.ppf(0.975, len(means) - 1) * means.std(ddof=1) / math.sqrt(len(means)))
@@ -80,43 +82,23 @@ def source(path: Path, pointer: str) -> dict[str, str]:
     return {"file": str(path), "pointer": pointer, "sha256": sha256(path)}
 
 
+# fmt: off
+CLASSIFIER_FACTS = (
+    "objective", "attack", "selection", "augmentation", "normalisation", "start", "normalisation_change", "batchnorm",
+    "background", "resolution_px", "training_images", "steps", "selected_step", "precision", "seed", "classes",
+)
+ENCODER_FACTS = (
+    "method", "init", "normalisation", "input_background", "target_background", "images_seen", "steps",
+    "selected_step", "trained_tensors", "tensors", "validation", "collapse",
+)
+# fmt: on
+
+
 def conditions(classifier: dict[str, Any]) -> dict[str, Any]:
     """What the paper leaves open, as it was in this model."""
     encoder = classifier["encoder"]
-    kept = (
-        "objective",
-        "attack",
-        "selection",
-        "augmentation",
-        "normalisation",
-        "start",
-        "normalisation_change",
-    )
-    kept += (
-        "batchnorm",
-        "background",
-        "resolution_px",
-        "training_images",
-        "steps",
-        "selected_step",
-        "precision",
-        "seed",
-        "classes",
-    )
-    told = {name: classifier[name] for name in kept}
-    if encoder is None:
-        return told | {"encoder": None}
-    kept = (
-        "method",
-        "init",
-        "normalisation",
-        "input_background",
-        "target_background",
-        "images_seen",
-        "steps",
-    )
-    kept += ("selected_step", "trained_tensors", "tensors", "validation", "collapse")
-    return told | {"encoder": {name: encoder[name] for name in kept}}
+    facts = {name: classifier[name] for name in CLASSIFIER_FACTS}
+    return facts | {"encoder": {name: encoder[name] for name in ENCODER_FACTS} if encoder else None}
 
 
 def collapse_flags(classifier: dict[str, Any]) -> list[str]:
@@ -125,7 +107,7 @@ def collapse_flags(classifier: dict[str, Any]) -> list[str]:
     return [f"{name} collapsed: {run['collapse']}" for name, run in runs.items() if run.get("collapse")]
 
 
-def write_table(job: "Context", table: pd.DataFrame, caption: str, cells: list[dict[str, Any]]) -> None:
+def write_table(job: "Context", table: "pd.DataFrame", caption: str, cells: list[dict[str, Any]]) -> None:
     """Write the CSV and the cells, which say to which study they belong."""
     table.to_csv(job.outputs["table"], lineterminator="\n")
     content = {
@@ -141,7 +123,7 @@ def write_table(job: "Context", table: pd.DataFrame, caption: str, cells: list[d
     job.outputs["cells"].write_text(text + "\n", encoding="utf-8")
 
 
-def text_cells(table: pd.DataFrame, formula: str) -> list[dict[str, Any]]:
+def text_cells(table: "pd.DataFrame", formula: str) -> list[dict[str, Any]]:
     """Cells of a table that is derived from definitions, not measured."""
     return [
         {

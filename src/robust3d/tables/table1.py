@@ -2,19 +2,19 @@
 
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from robust3d.shapes.codes import CODES, FEATURES, parse
 from robust3d.tables.cells import text_cells, write_table
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from robust3d.provenance.runner import Context
     from robust3d.study.plan import Plan
 
 LABELS = {"axis": "Axis", "section": "Cross-section", "sweep": "Sweep function", "termination": "Termination"}
 
 
-def rows() -> pd.DataFrame:
+def rows() -> "pd.DataFrame":
     """One row a feature: the paper's letters, then the letters of the codes, what they mean, and counts.
 
     The four columns run in parallel, one entry a value. Only values that occur in a code are
@@ -34,11 +34,11 @@ def rows() -> pd.DataFrame:
                 "Values": ", ".join(letters),
                 "Codes": ", ".join("/".join(group) for group in letters.values()),
                 "Meaning": ", ".join(values[group[0]][1] for group in letters.values()),
-                "Geons": ", ".join(
-                    str(sum(used.count(letter) for letter in group)) for group in letters.values()
-                ),
+                "Geons": ", ".join(str(sum(used.count(letter) for letter in group)) for group in letters.values()),
             }
         )
+    import pandas as pd
+
     return pd.DataFrame(table).set_index("Feature")
 
 
@@ -50,6 +50,4 @@ def sources(plan: "Plan") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any
 def write(job: "Context") -> None:
     """Write the table and its cells."""
     table = rows()
-    write_table(
-        job, table, "Latent features of geons.", text_cells(table, "counted over the 40 codes of Figure 8")
-    )
+    write_table(job, table, "Latent features of geons.", text_cells(table, "counted over the 40 codes of Figure 8"))

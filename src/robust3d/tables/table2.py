@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from robust3d.shapes.codes import NAMES, differences, one_feature_pairs
 from robust3d.tables.cells import text_cells, write_table
 from robust3d.tables.table1 import LABELS, sources
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from robust3d.provenance.runner import Context
 
 __all__ = ["rows", "sources", "write"]
@@ -40,7 +40,7 @@ def _pyramid_note() -> str:
     )
 
 
-def rows() -> pd.DataFrame:
+def rows() -> "pd.DataFrame":
     """One row a pair: the feature that differs, both codes, and whether and how the paper prints the pair.
 
     The printed pairs come first, in the paper's order, then the others in the order of the classes.
@@ -60,6 +60,8 @@ def rows() -> pd.DataFrame:
                 "note": _pyramid_note() if key == frozenset(("cuboid", "truncated_pyramid")) else "",
             }
         )
+    import pandas as pd
+
     return pd.DataFrame(table).set_index("Geon Category")
 
 
@@ -67,6 +69,4 @@ def write(job: "Context") -> None:
     """Write the table and its cells."""
     table = rows()
     caption = "Pairs of the ten named geons that differ in one latent feature."
-    write_table(
-        job, table, caption, text_cells(table, "differences of the two codes, `na` counted as truncated")
-    )
+    write_table(job, table, caption, text_cells(table, "differences of the two codes, `na` counted as truncated"))

@@ -4,7 +4,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from robust3d.tables.cells import (
     collapse_flags,
@@ -19,7 +18,7 @@ from robust3d.tables.reported import TABLE3
 
 if TYPE_CHECKING:
     from robust3d.provenance.runner import Context
-    from robust3d.study.plan import Plan
+    from robust3d.study.plan import Job, Plan
 
 ROW = "shifted"
 
@@ -29,8 +28,9 @@ def sources(plan: "Plan") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any
     study = plan.study
     name = study.report.table3
     experiment = study.experiments[name]
-    jobs, cells = [], []
-    wanted = [
+    jobs: list[Job] = []
+    cells = []
+    wanted: list[tuple[str, str, str | None, str]] = [
         (f"{label}-{study.classifiers[key].attack.norm}", key, encoder, study.classifiers[key].attack.norm)
         for key in experiment.classifiers
         for label, encoder in plan.columns(name)
@@ -51,6 +51,8 @@ def sources(plan: "Plan") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any
 
 def write(job: "Context") -> None:
     """Write the table and its cells."""
+    import pandas as pd  # planning imports this module and needs none of it
+
     stand_in = job.params["textures"] == "procedural"
     baseline: dict[str, list[np.ndarray]] = {}
     cells = []
@@ -88,14 +90,12 @@ def write(job: "Context") -> None:
         )
     table = pd.DataFrame([[cell["text"] for cell in cells]], [ROW], [cell["column"] for cell in cells])
     table.index.name = "test set"
-    caption = (
-        "Accuracy (%) of models trained on Correlated Textured, on a test set that breaks the correlation."
-    )
-    write_table(
-        job, table, caption + (" The textures are procedural stand-ins for DTD's." if stand_in else ""), cells
-    )
+    caption = "Accuracy (%) of models trained on Correlated Textured, on a test set that breaks the correlation."
+    write_table(job, table, caption + (" The textures are procedural stand-ins for DTD's." if stand_in else ""), cells)
 
 
 def _correct(path: Any, images: str) -> np.ndarray:
+    import pandas as pd
+
     frame = pd.read_parquet(path, columns=["image", "images", "correct"])
     return frame[frame["images"] == images].sort_values("image")["correct"].to_numpy()

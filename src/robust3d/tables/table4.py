@@ -1,10 +1,9 @@
-"""Table 4: AutoAttack accuracy of adversarial training from scratch, from 2D and from 3D pre-training, then controls."""
+"""Table 4: AutoAttack accuracy of adversarial training from scratch, from 2D and 3D pre-training, then controls."""
 
 import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from robust3d.tables.cells import (
     collapse_flags,
@@ -20,7 +19,7 @@ from robust3d.tables.reported import TABLE4
 
 if TYPE_CHECKING:
     from robust3d.provenance.runner import Context
-    from robust3d.study.plan import Plan
+    from robust3d.study.plan import Job, Plan
 
 
 def sources(plan: "Plan") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
@@ -28,7 +27,8 @@ def sources(plan: "Plan") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any
     study = plan.study
     name = study.report.table4
     experiment = study.experiments[name]
-    jobs, cells = [], []
+    jobs: list[Job] = []
+    cells = []
     for norm, epsilon in study.report.table4_rows.items():
         trained_on_norm = [
             key
@@ -41,9 +41,7 @@ def sources(plan: "Plan") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any
             models = [plan.train_classifier(key, experiment, encoder, seed) for seed in study.training_seeds]
             first = len(jobs)
             jobs += [plan.attack_classifier(model, experiment, norm) for model in models]
-            cells.append(
-                {"norm": norm, "epsilon": epsilon, "column": label, "sources": list(range(first, len(jobs)))}
-            )
+            cells.append({"norm": norm, "epsilon": epsilon, "column": label, "sources": list(range(first, len(jobs)))})
     family = study.families[study.sets[experiment.set].family]
     told = {"study": study.study, "seed": study.seed, "cells": cells, "family_kind": family.kind}
     inputs = {
@@ -55,6 +53,8 @@ def sources(plan: "Plan") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any
 
 def write(job: "Context") -> None:
     """Write the table and its cells."""
+    import pandas as pd  # planning imports this module and needs none of it
+
     baseline: dict[str, list[np.ndarray]] = {}
     cells = []
     for told in job.params["cells"]:
@@ -89,11 +89,7 @@ def write(job: "Context") -> None:
     table.index.name = "threat"
     caption = (
         "AutoAttack accuracy (%) on the test images of the thirteen categories. "
-        + (
-            "The categories are procedural stand-ins for ShapeNet's."
-            if _stand_in(job.params["family_kind"])
-            else ""
-        )
+        + ("The categories are procedural stand-ins for ShapeNet's." if _stand_in(job.params["family_kind"]) else "")
     ).strip()
     write_table(job, table, caption, cells)
 
@@ -103,6 +99,8 @@ def _pick(job: "Context", name: str, told: dict[str, Any]) -> list[Any]:
 
 
 def _robust(path: Any, epsilon: float) -> np.ndarray:
+    import pandas as pd
+
     frame = pd.read_parquet(path, columns=["image", "epsilon", "robust"])
     return frame[frame["epsilon"] == epsilon].sort_values("image")["robust"].to_numpy()
 
@@ -131,9 +129,7 @@ def _flags(metrics: list[dict[str, Any]], family_kind: str) -> list[str]:
             for name in ("randomised", "probabilities", "gradient_in_forward", "square_suspicious")
             if found[name]
         ]
-        flags += [
-            f"zero gradients at {count} starts of {name}" for name, count in found["zero_gradients"].items()
-        ]
+        flags += [f"zero gradients at {count} starts of {name}" for name, count in found["zero_gradients"].items()]
         if content["sanity"]["accuracy"] > 0.01:
             flags.append(f"accuracy at a huge budget is {content['sanity']['accuracy']:.3f}, not about 0")
     return list(dict.fromkeys(flags))

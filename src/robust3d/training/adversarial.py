@@ -41,7 +41,7 @@ class AdversarialTraining(Task):
         validation_labels: Tensor,
         params: ClassifierParams,
     ) -> None:
-        self.module = classifier.to(memory_format=torch.channels_last)  # the faster layout for convolutions
+        self.module = classifier.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # the faster layout
         self.images, self.labels = images, labels
         self.validation_images, self.validation_labels = validation_images, validation_labels
         self.params = params
@@ -82,9 +82,7 @@ class AdversarialTraining(Task):
     def validate(self) -> dict[str, float]:
         """Accuracy on clean and on attacked images; chance is what the best constant answer gets."""
         clean, attacked = [], []
-        batches = zip(
-            self.validation_images.split(VALIDATION_BATCH), self.validation_labels.split(VALIDATION_BATCH)
-        )
+        batches = zip(self.validation_images.split(VALIDATION_BATCH), self.validation_labels.split(VALIDATION_BATCH))
         for number, (raw, labels) in enumerate(batches):
             images = to_unit(raw)
             generator = torch_generator(self.params.seed, "validation", number, device=images.device)

@@ -75,13 +75,9 @@ class AutoencoderPretraining(Pretraining):
         """Input images in [0, 1] and what the decoder must give, each (batch, 3, H, W)."""
         inputs, targets = self.train.inputs.flatten(0, 1), self.train.targets.flatten(0, 1)
         shape = (self.params.batch,)
-        chosen = torch.randint(len(inputs), shape, generator=generator, device=generator.device).to(
-            self.device
-        )
+        chosen = torch.randint(len(inputs), shape, generator=generator, device=generator.device).to(self.device)
         truth = targets[chosen] / 255
-        return inputs[chosen] / 255, self.encoder.normalise(
-            truth
-        ) if self.params.target == "normalised" else truth
+        return inputs[chosen] / 255, self.encoder.normalise(truth) if self.params.target == "normalised" else truth
 
     def reconstruct(self, images: Tensor) -> Tensor:
         """Deterministic reconstructions in image units, not clamped; (B, 3, H, W) uint8 to float."""
@@ -93,9 +89,7 @@ class AutoencoderPretraining(Pretraining):
         """Inputs and targets, uint8 (N, 3, H, W), of random held-out views, the same at every call."""
         inputs, targets = self.held_out.inputs.flatten(0, 1), self.held_out.targets.flatten(0, 1)
         generator = torch_generator(self.seed, "autoencoder", "validation")
-        chosen = torch.randperm(len(inputs), generator=generator)[: self.params.validation_images].to(
-            self.device
-        )
+        chosen = torch.randperm(len(inputs), generator=generator)[: self.params.validation_images].to(self.device)
         return inputs[chosen], targets[chosen]
 
     def validate(self) -> dict[str, float]:
@@ -116,9 +110,7 @@ class AutoencoderPretraining(Pretraining):
         """Collapsed when every held-out image has nearly the same reconstruction."""
         if validation["spread"] < COLLAPSED_SPREAD:
             share = f"{validation['spread']:.2g}"
-            return (
-                f"reconstructions have collapsed to one image: they vary {share} times as much as the truth"
-            )
+            return f"reconstructions have collapsed to one image: they vary {share} times as much as the truth"
         return None
 
     def score(self, validation: dict[str, float]) -> float:

@@ -37,9 +37,7 @@ def publish(path: Path, content: bytes) -> None:
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Write ``step-N.safetensors`` and then ``step-N.json``, which makes it valid; drop all but two."""
     name = f"step-{checkpoint.step:09d}"
-    tensors = save(
-        {key: value.detach().cpu().contiguous().clone() for key, value in checkpoint.tensors.items()}
-    )
+    tensors = save({key: value.detach().cpu().contiguous().clone() for key, value in checkpoint.tensors.items()})
     publish(folder / f"{name}.safetensors", tensors)
     values = {"step": checkpoint.step, "tensors_sha256": _sha256(tensors), **checkpoint.values}
     publish(

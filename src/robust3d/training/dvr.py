@@ -264,9 +264,7 @@ class DVRPretraining(Pretraining):
     def collapse(self, validation: dict[str, float]) -> str | None:
         """Collapsed when no ray or every ray of the held-out views hits."""
         if validation["hit_fraction"] in (0.0, 1.0):
-            what = (
-                "no ray meets a surface" if validation["hit_fraction"] == 0 else "every ray meets a surface"
-            )
+            what = "no ray meets a surface" if validation["hit_fraction"] == 0 else "every ray meets a surface"
             return f"DVR has collapsed: {what} in the held-out views"
         return None
 
@@ -322,9 +320,7 @@ class DVRPretraining(Pretraining):
         self, condition: Tensor, objects: Tensor, view: Tensor, pixels: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         cameras = self.held_out.world_to_camera[objects, view], self.held_out.intrinsics[objects, view]
-        origins, directions = (
-            table[0] for table in pixel_rays(*cameras, pixels[None], self.held_out.masks.shape[-1])
-        )
+        origins, directions = (table[0] for table in pixel_rays(*cameras, pixels[None], self.held_out.masks.shape[-1]))
         near, far, meets = cube_interval(origins, directions, self.half_size)
         origins, directions, inside = origins[meets], directions[meets], meets.nonzero()[:, 0]
         decoder = self.module.decoder

@@ -91,9 +91,7 @@ class History:
     images_seen: int = 0  # encoder input images
     precision: str = "fp32"  # in force, so fp32 on a CPU whatever was asked
     selected_step: int = 0  # whose weights the module holds at the end
-    rows: list[dict[str, Any]] = field(
-        default_factory=list
-    )  # per validation: step, training, validation, collapse
+    rows: list[dict[str, Any]] = field(default_factory=list)  # per validation: step, training, validation, collapse
 
     @property
     def selected(self) -> dict[str, Any]:
@@ -106,9 +104,7 @@ class History:
         return self.selected["collapse"]
 
 
-def make_fabric(
-    precision: Literal["fp32", "bf16"] = "fp32", device: torch.device | str | None = None
-) -> Fabric:
+def make_fabric(precision: Literal["fp32", "bf16"] = "fp32", device: torch.device | str | None = None) -> Fabric:
     """One device (CUDA when there is one) and its precision; TF32 is off, a CPU always computes in fp32."""
     kind = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
@@ -116,9 +112,7 @@ def make_fabric(
         accelerator=kind.type,
         devices=[kind.index or 0] if kind.type == "cuda" else 1,
         precision="bf16-mixed" if precision == "bf16" and kind.type == "cuda" else "32-true",
-        plugins=[
-            LightningEnvironment()
-        ],  # one process per job, also where SLURM's variables announce several
+        plugins=[LightningEnvironment()],  # one process per job, also where SLURM's variables announce several
     )
 
 
@@ -179,9 +173,7 @@ class _Run:
             group["lr"] = learning_rate(self.params, step)
         self.task.module.train()
         with self.fabric.autocast():
-            loss, scalars = self.task.loss(
-                step, torch_generator(self.seed, "step", step, device=self.fabric.device)
-            )
+            loss, scalars = self.task.loss(step, torch_generator(self.seed, "step", step, device=self.fabric.device))
         self.optimiser.zero_grad()
         self.fabric.backward(loss)
         self.optimiser.step()
@@ -231,18 +223,14 @@ class _Run:
         row = {"step": step, "training": self.means(), "validation": validation, "collapse": collapse}
         self.history.rows.append(row)
         self.sums = {}
-        self.line.say(
-            f"step {step}: " + ", ".join(f"{name} {value:.4g}" for name, value in validation.items())
-        )
+        self.line.say(f"step {step}: " + ", ".join(f"{name} {value:.4g}" for name, value in validation.items()))
         if collapse:
             self.line.say(f"COLLAPSED at step {step}: {collapse}")
         if self.params.selection == "last":
             self.history.selected_step = step
         elif self.best_score is None or self.task.score(validation) > self.best_score:
             self.best_score, self.history.selected_step = self.task.score(validation), step
-            self.best = {
-                name: value.detach().cpu().clone() for name, value in self.task.module.state_dict().items()
-            }
+            self.best = {name: value.detach().cpu().clone() for name, value in self.task.module.state_dict().items()}
 
     def finish(self) -> History:
         """Put the selected weights in place."""
@@ -261,9 +249,7 @@ class _Run:
         tensors = {f"module/{name}": value for name, value in self.task.module.state_dict().items()}
         tensors |= {f"best/{name}": value for name, value in self.best.items()}
         for index, state in self.optimiser.state_dict()["state"].items():
-            tensors |= {
-                f"optimiser/{index}/{name}": value for name, value in state.items() if value is not None
-            }
+            tensors |= {f"optimiser/{index}/{name}": value for name, value in state.items() if value is not None}
         values = {
             "run": self.identity(),
             "history": asdict(self.history),
@@ -307,9 +293,7 @@ def _optimiser(module: nn.Module, params: LoopParams) -> torch.optim.Optimizer:
     weights = [weight for weight in module.parameters() if weight.requires_grad]
     if params.optimiser == "adam":
         return torch.optim.Adam(weights, params.learning_rate, weight_decay=params.weight_decay)
-    return torch.optim.SGD(
-        weights, params.learning_rate, momentum=params.momentum, weight_decay=params.weight_decay
-    )
+    return torch.optim.SGD(weights, params.learning_rate, momentum=params.momentum, weight_decay=params.weight_decay)
 
 
 @contextmanager

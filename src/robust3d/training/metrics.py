@@ -46,20 +46,6 @@ def accuracy(logits: Tensor, labels: Tensor) -> float:
     return float((logits.argmax(1) == labels).double().mean())
 
 
-def wilson(successes: int, n: int, z: float = 1.959963984540054) -> tuple[float, float]:
-    """Wilson's score interval of a proportion; 95 % by default.
-
-    Raises:
-        ValueError: n < 1 or successes outside 0 … n.
-    """
-    if n < 1 or not 0 <= successes <= n:
-        raise ValueError(f"{successes} of {n} is no proportion")
-    p, z2 = successes / n, z * z
-    centre = (p + z2 / (2 * n)) / (1 + z2 / n)
-    half = z / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
 def chamfer_l1(pred: Tensor, truth: Tensor, worst: float = math.sqrt(3.0)) -> float:
     """DVR's Chamfer-L1: mean of accuracy and completeness, Euclidean distances to the nearest point.
 

@@ -84,9 +84,7 @@ class PixelNerfPretraining(Pretraining):
         device: torch.device | str,
     ) -> None:
         if held_out.masks.shape[1] < 2:
-            raise UserError(
-                "pixelNeRF is validated on novel views and the objects have one. Render two or more."
-            )
+            raise UserError("pixelNeRF is validated on novel views and the objects have one. Render two or more.")
         self.params, self.encoder, self.seed = params, encoder, seed
         self.device = torch.device(device)
         self.train, self.held_out = train.to(device), held_out.to(device)
@@ -166,9 +164,7 @@ class PixelNerfPretraining(Pretraining):
         self.module.train(was_training)
         return novel.truth.cpu().numpy(), novel.colour.mul(255).round().to(torch.uint8).cpu().numpy()
 
-    def _pixels(
-        self, objects: Tensor, views: Tensor, step: int, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
+    def _pixels(self, objects: Tensor, views: Tensor, step: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """A random row and column (N,) in each view, inside the mask's box until `bbox_steps`."""
         draw = uniform((2, len(objects)), generator, self.module.background)
         if step < self.params.bbox_steps:
@@ -178,21 +174,15 @@ class PixelNerfPretraining(Pretraining):
             bottom, right = (torch.full_like(objects, size) for size in self.train.masks.shape[2:])
         row = top + (draw[0] * (bottom - top)).long()
         column = left + (draw[1] * (right - left)).long()
-        return torch.minimum(row, bottom - 1), torch.minimum(
-            column, right - 1
-        )  # float32 may round up to the border
+        return torch.minimum(row, bottom - 1), torch.minimum(column, right - 1)  # float32 may round up to the border
 
     def _scene(self, views: Multiview, objects: Tensor, source: Tensor) -> Scene:
         """Encode one view (B,) of each object (B,)."""
         images = views.inputs[objects, source] / 255
-        return self.module.encode(
-            images, views.world_to_camera[objects, source], views.intrinsics[objects, source]
-        )
+        return self.module.encode(images, views.world_to_camera[objects, source], views.intrinsics[objects, source])
 
     @staticmethod
-    def _rays(
-        views: Multiview, objects: Tensor, view: Tensor, rows: Tensor, columns: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _rays(views: Multiview, objects: Tensor, view: Tensor, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
         """Origins and unit directions (N, 3) through pixel centres."""
         width = views.masks.shape[-1]
         pixels = (rows * width + columns)[:, None]

@@ -34,9 +34,7 @@ def extract_encoder(
     if before.keys() != after.keys():
         raise ValueError(f"different tensors: {sorted(before.keys() ^ after.keys())}")
     state = {
-        key: value.detach().cpu().contiguous().clone()
-        for key, value in after.items()
-        if not key.startswith("fc.")
+        key: value.detach().cpu().contiguous().clone() for key, value in after.items() if not key.startswith("fc.")
     }
     trained = {key: _bytes(before[key]) != _bytes(value) for key, value in state.items()}
     counts = {"trained_tensors": sum(trained.values()), "tensors": len(trained)}
@@ -101,9 +99,7 @@ def recalibrate(classifier: nn.Module, images: Tensor, batch_size: int) -> None:
         layer.momentum = momentum
 
 
-def fold_normalisation(
-    trunk: Mapping[str, Tensor], source: Normalisation, target: Normalisation
-) -> dict[str, Tensor]:
+def fold_normalisation(trunk: Mapping[str, Tensor], source: Normalisation, target: Normalisation) -> dict[str, Tensor]:
     """The trunk that does under the `target` normalisation what `trunk` does under the `source` one.
 
     The affine change goes into conv1's weights, its constant into bn1's running mean. Exact except where

@@ -23,9 +23,7 @@ def _fuselage(plane: Assembly, colours: Colours, length: float, radius: float) -
         ),
         colours.body,
     )
-    plane.add(
-        ellipsoid((0.7 * radius, 0.5 * radius, 1.1 * radius), (0, 0.6 * radius, 0.72 * half)), colours.glass
-    )
+    plane.add(ellipsoid((0.7 * radius, 0.5 * radius, 1.1 * radius), (0, 0.6 * radius, 0.72 * half)), colours.glass)
 
 
 def _tail(plane: Assembly, colours: Colours, length: float, span: float, height: float, on_top: bool) -> None:

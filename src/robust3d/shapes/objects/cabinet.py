@@ -38,6 +38,8 @@ def shelves(rng: Generator, colours: Colours) -> Assembly:
     """Shelves, open at the front and at the back, with a few things on them."""
     cabinet, w, h, d = Assembly(), rng.uniform(0.7, 1.0), rng.uniform(1.4, 1.8), rng.uniform(0.35, 0.45)
     cabinet.pair(box((0.08, h, d), (w / 2, h / 2, 0)), colours.body)
+    for y in (0.28, 0.72):
+        cabinet.pair(box((0.04, 0.36 * h, 0.7 * d), (w / 2 + 0.04, y * h, 0)), colours.second)
     count = int(rng.integers(3, 6))
     for k in range(count + 1):
         y = 0.03 + k * (h - 0.06) / count
@@ -61,17 +63,13 @@ def sideboard(rng: Generator, colours: Colours) -> Assembly:
     return cabinet
 
 
-def _doors(
-    cabinet: Assembly, colours: Colours, width: float, low: float, high: float, z: float, count: int
-) -> None:
+def _doors(cabinet: Assembly, colours: Colours, width: float, low: float, high: float, z: float, count: int) -> None:
     pitch = 0.94 * width / count
     for k in range(count):
         x = (k - (count - 1) / 2) * pitch
         cabinet.add(box((0.9 * pitch, high - low, 0.05), (x, (low + high) / 2, z)), colours.second)
         handle = x + (0.33 if k % 2 == 0 else -0.33) * pitch
-        cabinet.add(
-            box((0.045, 0.25 * (high - low), 0.06), (handle, (low + high) / 2, z + 0.05)), colours.light
-        )
+        cabinet.add(box((0.045, 0.25 * (high - low), 0.06), (handle, (low + high) / 2, z + 0.05)), colours.light)
 
 
 def _panels(cabinet: Assembly, colours: Colours, w: float, d: float, low: float, high: float) -> None:

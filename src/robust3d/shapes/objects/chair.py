@@ -8,9 +8,7 @@ from robust3d.shapes.primitives import box, cylinder, ellipsoid, rod, rounded_bo
 Generator = np.random.Generator
 
 
-def _back(
-    chair: Assembly, colours: Colours, rng: Generator, w: float, y: float, d: float, high: float
-) -> None:
+def _back(chair: Assembly, colours: Colours, rng: Generator, w: float, y: float, d: float, high: float) -> None:
     """A panel, slats or rungs between two posts."""
     kind = rng.integers(3)
     if kind == 0:

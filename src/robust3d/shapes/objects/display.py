@@ -41,9 +41,7 @@ def television(rng: Generator, colours: Colours) -> Assembly:
     display, w = Assembly(), rng.uniform(1.5, 1.8)
     h = 0.56 * w
     _panel(display, colours, w, h, 0.16 + h / 2, 0.07)
-    display.pair(
-        extrude([(-0.22, 0), (0.22, 0), (0.04, 0.2), (-0.04, 0.2)], 0.08, "x").moved(0.33 * w), colours.light
-    )
+    display.pair(extrude([(-0.22, 0), (0.22, 0), (0.04, 0.2), (-0.04, 0.2)], 0.08, "x").moved(0.33 * w), colours.light)
     return display
 
 

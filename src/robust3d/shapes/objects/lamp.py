@@ -12,7 +12,7 @@ def floor_lamp(rng: Generator, colours: Colours) -> Assembly:
     """A tall pole with a shade on top."""
     lamp, height, shade = Assembly(), rng.uniform(1.3, 1.6), rng.uniform(0.34, 0.42)
     lamp.add(cylinder(rng.uniform(0.2, 0.26), 0.06), colours.second)
-    lamp.add(cylinder(0.045, height), colours.second)
+    lamp.add(cylinder(0.055, height), colours.second)
     lamp.add(
         frustum(shade, rng.uniform(0.5, 0.8) * shade, rng.uniform(0.35, 0.45)).moved(y=height - 0.1),
         colours.warm,
@@ -25,9 +25,7 @@ def table_lamp(rng: Generator, colours: Colours) -> Assembly:
     lamp, belly, shade = Assembly(), rng.uniform(0.16, 0.24), rng.uniform(0.34, 0.42)
     profile = [(0.2, 0), (0.2, 0.05), (0.07, 0.1), (belly, 0.25), (belly, 0.38), (0.05, 0.55), (0.05, 0.8)]
     lamp.add(lathe(profile), colours.body)
-    lamp.add(
-        frustum(shade, rng.uniform(0.45, 0.7) * shade, rng.uniform(0.36, 0.45)).moved(y=0.62), colours.warm
-    )
+    lamp.add(frustum(shade, rng.uniform(0.45, 0.7) * shade, rng.uniform(0.36, 0.45)).moved(y=0.62), colours.warm)
     return lamp
 
 
@@ -48,7 +46,7 @@ def hanging(rng: Generator, colours: Colours) -> Assembly:
     """A cable from the ceiling with a bell or a globe."""
     lamp, drop = Assembly(), rng.uniform(0.7, 1.0)
     lamp.add(cylinder(0.14, 0.06).moved(y=drop + 0.3), colours.second)
-    lamp.add(cylinder(0.035, drop).moved(y=0.32), colours.dark)
+    lamp.add(cylinder(0.045, drop).moved(y=0.32), colours.dark)
     if rng.random() < 0.5:
         bell = [(0.42, 0), (0.38, 0.12), (0.26, 0.25), (0.1, 0.34)]
         lamp.add(lathe(bell), colours.warm)

@@ -1,9 +1,9 @@
-"""Sofas: two- and three-seaters, corner sofa, chesterfield, love seat. The sitters look along +z."""
+"""Sofas: two- and three-seaters, corner sofa, chesterfield, round love seat. The sitters look along +z."""
 
 import numpy as np
 
 from robust3d.shapes.objects.assembly import Assembly, Colours
-from robust3d.shapes.primitives import box, disc, rounded_box
+from robust3d.shapes.primitives import box, disc, loft, rounded_box, slab
 
 Generator = np.random.Generator
 
@@ -13,16 +13,12 @@ def _feet(sofa: Assembly, colours: Colours, w: float, d: float) -> None:
         sofa.pair(box((0.09, 0.14, 0.09), (w / 2 - 0.1, 0.05, z * (d / 2 - 0.1))), colours.dark)
 
 
-def _cushions(
-    sofa: Assembly, colours: Colours, w: float, d: float, seats: int, y: float, back: float
-) -> None:
+def _cushions(sofa: Assembly, colours: Colours, w: float, d: float, seats: int, y: float, back: float) -> None:
     pitch = w / seats
     for k in range(seats):
         x = (k - (seats - 1) / 2) * pitch
         sofa.add(rounded_box((0.97 * pitch, 0.2, 0.8 * d), 0.06, (x, y, 0.06 * d)), colours.second)
-        sofa.add(
-            rounded_box((0.95 * pitch, back, 0.22), 0.08, (x, y + 0.06 + back / 2, -0.33 * d)), colours.second
-        )
+        sofa.add(rounded_box((0.95 * pitch, back, 0.22), 0.08, (x, y + 0.06 + back / 2, -0.33 * d)), colours.second)
 
 
 def _sofa(rng: Generator, colours: Colours, seats: int, arm: float, roll: bool) -> Assembly:
@@ -68,4 +64,28 @@ def corner(rng: Generator, colours: Colours) -> Assembly:
     return sofa
 
 
-STYLES = (three_seater, two_seater, chesterfield, corner)
+def tub(rng: Generator, colours: Colours) -> Assembly:
+    """A love seat whose back runs round into the arms in one curve."""
+    sofa, w, d = Assembly(), rng.uniform(0.75, 0.95), rng.uniform(0.85, 1.0)
+    high, thick = rng.uniform(0.62, 0.75), rng.uniform(0.17, 0.22)
+    angle = np.radians(np.linspace(180, 360, 13))
+    run = np.stack([(w - thick / 2) * np.cos(angle), (0.55 * d - thick / 2) * np.sin(angle)], axis=-1)
+    front = (w - thick / 2, 0.45 * d)
+    run = np.concatenate([[(-front[0], front[1])], run, [front]])
+    rim = 0.14 + high - rng.uniform(0.0, 0.3) * (run[:, 1] + 0.55 * d) / d
+    wall = np.empty((len(run), 2, 3))
+    wall[:, :, (0, 2)] = run[:, None]
+    wall[:, 0, 1], wall[:, 1, 1] = 0.14, rim
+    sofa.add(slab(wall, thick), colours.body)
+    base = np.stack([run[:, 0], np.full(len(run), 0.12), run[:, 1]], axis=-1)
+    sofa.add(loft([base, base + np.array([0.0, 0.24, 0.0])]), colours.body)
+    for x in (-1, 1):
+        seat = rounded_box((w - thick, 0.18, 0.72 * d), 0.06, (x * (w - thick) / 2, 0.42, 0.11 * d))
+        sofa.add(seat, colours.second)
+        pillow = rounded_box((0.42, 0.36, 0.14), 0.06).turned("x", -18).moved(x * 0.45 * w, 0.66, -0.2 * d)
+        sofa.add(pillow, colours.light)
+    _feet(sofa, colours, 1.5 * w, 0.8 * d)
+    return sofa
+
+
+STYLES = (three_seater, two_seater, chesterfield, corner, tub)

@@ -3,19 +3,26 @@
 import numpy as np
 
 from robust3d.shapes.objects.assembly import Assembly, Colours
-from robust3d.shapes.primitives import box, cylinder, rod
+from robust3d.shapes.primitives import box, cylinder, rod, tube
 
 Generator = np.random.Generator
 
 
 def four_legs(rng: Generator, colours: Colours) -> Assembly:
-    """A rectangular top, an apron, four legs."""
+    """A rectangular top on an apron and four square legs, or on four splayed, tapering ones."""
     table, w, d = Assembly(), rng.uniform(1.2, 1.8), rng.uniform(0.75, 1.0)
     h = rng.uniform(0.7, 0.85)
-    table.add(box((w, 0.07, d), (0, h, 0)), colours.body)
-    table.add(box((0.88 * w, 0.1, 0.84 * d), (0, h - 0.07, 0)), colours.second)
+    table.add(box((w, 0.08, d), (0, h, 0)), colours.body)
+    splayed = rng.random() < 0.4
+    if not splayed:
+        table.add(box((0.88 * w, 0.1, 0.84 * d), (0, h - 0.07, 0)), colours.second)
     for z in (-1, 1):
-        table.pair(box((0.09, h, 0.09), (w / 2 - 0.1, h / 2, z * (d / 2 - 0.1))), colours.second)
+        x, inset = w / 2 - 0.1, z * (d / 2 - 0.1)
+        if splayed:
+            leg = tube([(0.82 * x, h, 0.82 * inset), (1.05 * x, 0, 1.08 * inset)], (0.075, 0.045), 10)
+        else:
+            leg = box((0.1, h, 0.1), (x, h / 2, inset))
+        table.pair(leg, colours.second)
     return table
 
 
@@ -27,7 +34,7 @@ def pedestal(rng: Generator, colours: Colours) -> Assembly:
     if rng.random() < 0.5:
         table.add(cylinder(0.6 * r, 0.06, 24), colours.second)
     else:
-        table.around(rod((0, 0.16, 0), (0, 0.03, 0.75 * r), 0.05), colours.second, 4)
+        table.around(rod((0, 0.16, 0), (0, 0.03, 0.8 * r), 0.06), colours.second, 4)
     return table
 
 
@@ -37,9 +44,9 @@ def trestles(rng: Generator, colours: Colours) -> Assembly:
     table.add(box((w, 0.07, d), (0, h, 0)), colours.body)
     x = w / 2 - 0.22
     for side in (-1, 1):
-        table.add(rod((side * x, 0, -0.42 * d), (side * x, h, 0.36 * d), 0.055, 4), colours.second)
-        table.add(rod((side * x, 0, 0.42 * d), (side * x, h, -0.36 * d), 0.055, 4), colours.second)
-    table.add(box((2 * x, 0.06, 0.06), (0, h / 2, 0)), colours.second)
+        table.add(rod((side * x, 0, -0.42 * d), (side * x, h, 0.36 * d), 0.07, 4), colours.second)
+        table.add(rod((side * x, 0, 0.42 * d), (side * x, h, -0.36 * d), 0.07, 4), colours.second)
+    table.add(box((2 * x, 0.08, 0.07), (0, h / 2, 0)), colours.second)
     return table
 
 

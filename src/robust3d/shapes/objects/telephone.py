@@ -1,101 +1,138 @@
-"""Telephones: desk set with a dial or keys, candlestick, cordless on its cradle, smartphone, flip phone."""
+"""Telephones: desk set with dial or keys, office set, cordless, smartphone, flip phone. Their keys look along +z."""
 
 import numpy as np
 
-from robust3d.shapes.objects.assembly import Assembly, Colours
-from robust3d.shapes.primitives import box, curve, cylinder, disc, extrude, frustum, rounded_box, tube
+from robust3d.shapes.objects.assembly import Assembly, Colour, Colours
+from robust3d.shapes.primitives import (
+    Floats,
+    Shell,
+    box,
+    curve,
+    cylinder,
+    disc,
+    extrude,
+    frustum,
+    lathe,
+    rounded_box,
+    tube,
+)
 
 Generator = np.random.Generator
 
 
-def _handset(phone: Assembly, colours: Colours, length: float, y: float, z: float) -> None:
-    """A bow along x with an ear piece and a mouth piece that hang down."""
+def _handset(length: float) -> tuple[Shell, ...]:
+    """A bow along x whose ear piece and mouth piece hang down to y = 0."""
     half = length / 2
-    bow = curve([(-half, y, z), (-0.5 * half, y + 0.1, z), (0.5 * half, y + 0.1, z), (half, y, z)], 5)
-    phone.add(tube(bow, 0.07), colours.second)
-    phone.pair(cylinder(0.13, 0.13).moved(half - 0.02, y - 0.1, z), colours.second)
+    bow = curve([(-half, 0.16, 0), (-0.55 * half, 0.26, 0), (0.55 * half, 0.26, 0), (half, 0.16, 0)], 5)
+    cup = lathe([(0, 0), (0.17, 0), (0.17, 0.07), (0.1, 0.22), (0, 0.24)], 20).moved(half - 0.05)
+    return tube(bow, 0.085).stretched(z=1.1), cup, cup.mirrored()
 
 
-def _keys(phone: Assembly, colours: Colours, pitch: float, y: float, z: float, slope: float) -> None:
+def _keys(colours: Colours, w: float, h: float, size: float = 0.62) -> list[tuple[Shell, Colour]]:
+    """Four rows of three keys that stand up from the plane y = 0; the last row has the accents."""
+    parts = []
     for i in range(4):
         for j in range(3):
-            at = ((j - 1) * pitch, y - slope * (i - 1.5) * pitch, z + (i - 1.5) * pitch)
-            phone.add(box((0.66 * pitch, 0.05, 0.66 * pitch), at), colours.light)
+            at = ((j - 1) * w / 3, 0.0, (i - 1.5) * h / 4)
+            shell = box((size * w / 3, 0.09, size * h / 4), at)
+            parts.append((shell, colours.warm if i == 3 and j != 1 else colours.light))
+    return parts
 
 
 def desk_set(rng: Generator, colours: Colours) -> Assembly:
-    """A sloping body with the handset across its top; a dial or a field of keys."""
-    phone, w = Assembly(), rng.uniform(0.72, 0.85)
-    body = [(-0.42, 0.0), (0.48, 0.0), (0.48, 0.1), (-0.08, 0.4), (-0.42, 0.42)]
-    phone.add(extrude(body, w, "x", 0.03), colours.body)
-    phone.pair(box((0.08, 0.14, 0.16), (0.22, 0.46, -0.24)), colours.body)
-    _handset(phone, colours, rng.uniform(0.85, 1.0), 0.56, -0.24)
-    if rng.random() < 0.5:
-        phone.add(disc(0.25, 0.06, "y", 24).turned("x", 28).moved(0, 0.28, 0.2), colours.light)
-        phone.add(disc(0.11, 0.1, "y", 16).turned("x", 28).moved(0, 0.29, 0.2), colours.dark)
+    """The classic: a sloping body, the handset across its top, a finger dial or keys on its front."""
+    phone, w = Assembly(), rng.uniform(0.78, 0.92)
+    narrow = rng.uniform(0.82, 1.0)
+
+    def taper(p: Floats) -> Floats:
+        p[:, 0] *= 1.0 - (1.0 - narrow) * p[:, 1] / 0.46
+        return p
+
+    outline = [(-0.4, 0.0), (0.46, 0.0), (0.48, 0.1), (-0.06, 0.44), (-0.36, 0.46), (-0.42, 0.2)]
+    phone.add(extrude(outline, w, "x", 0.03).warped(taper), colours.body)
+    phone.pair(box((0.1, 0.18, 0.24), (0.24, 0.46, -0.21)), colours.body)
+    for shell in _handset(rng.uniform(0.98, 1.12)):
+        phone.add(shell.moved(0, 0.42, -0.21), colours.second)
+    if rng.random() < 0.6:
+        parts = [(disc(0.28, 0.1, "y", 28), colours.light), (disc(0.13, 0.14, "y", 16), colours.second)]
+        for k in range(10):
+            hole = disc(0.044, 0.13, "y", 8).moved(0.205).turned("y", 30.0 * k - 60.0)
+            parts.append((hole, colours.dark))
     else:
-        _keys(phone, colours, 0.14, 0.29, 0.18, 0.53)
+        parts = [(rounded_box((0.6, 0.06, 0.5), 0.02), colours.dark), *_keys(colours, 0.56, 0.46)]
+    for shell, colour in parts:
+        phone.add(shell.turned("x", 32).moved(0, 0.28, 0.22), colour)
     return phone
 
 
-def candlestick(rng: Generator, colours: Colours) -> Assembly:
-    """The old upright one: a column with a mouth piece, the ear piece on a hook."""
-    phone, h = Assembly(), rng.uniform(0.75, 0.9)
-    phone.add(cylinder(0.3, 0.09, 24), colours.body)
-    phone.add(cylinder(0.06, h), colours.body)
-    phone.add(frustum(0.06, 0.17, 0.2).turned("x", 80).moved(0, h, 0.04), colours.second)
-    phone.add(disc(0.17, 0.05, "y", 20).turned("x", 60).moved(0, 0.13, 0.26), colours.light)
-    phone.add(frustum(0.06, 0.11, 0.34).moved(0.24, 0.4, 0), colours.second)
-    phone.add(box((0.24, 0.05, 0.05), (0.12, 0.72, 0)), colours.light)
+def office(rng: Generator, colours: Colours) -> Assembly:
+    """A flat wedge: the handset lies along its left side, keys and a small display on the right."""
+    phone, w = Assembly(), rng.uniform(0.95, 1.1)
+    phone.add(extrude([(-0.46, 0), (0.46, 0), (0.46, 0.08), (-0.42, 0.34)], w, "x", 0.03), colours.body)
+    parts = [(shell.turned("y", 90).moved(-0.3 * w, 0.02, 0.0), colours.second) for shell in _handset(0.84)]
+    x = 0.2 * w
+    parts += [(shell.moved(x, 0.0, 0.12), colour) for shell, colour in _keys(colours, 0.46 * w, 0.48)]
+    parts.append((box((0.46 * w, 0.07, 0.2), (x, 0.0, -0.29)), colours.glass))
+    for shell, colour in parts:
+        phone.add(shell.turned("x", 16.5).moved(0, 0.22, 0.0), colour)
     return phone
 
 
 def cordless(rng: Generator, colours: Colours) -> Assembly:
     """A handset with an aerial that stands in its cradle."""
-    phone, h = Assembly(), rng.uniform(0.85, 1.0)
-    phone.add(extrude([(-0.3, 0), (0.32, 0), (0.28, 0.14), (-0.3, 0.26)], 0.5, "x", 0.03), colours.second)
-    tall = [(-0.12, 0.1), (0.1, 0.1), (0.02, h), (-0.16, h)]
-    phone.add(extrude(tall, 0.3, "x", 0.03), colours.body)
-    phone.add(box((0.22, 0.2, 0.05), (0, h - 0.18, 0.05)), colours.glass)
-    for i in range(4):
-        for j in range(3):
-            y = 0.26 + 0.09 * i
-            phone.add(box((0.05, 0.06, 0.05), ((j - 1) * 0.075, y, 0.1 - 0.09 * (y - 0.1))), colours.light)
-    phone.add(cylinder(0.035, 0.3).moved(0.1, h, -0.08), colours.dark)
+    phone, h, w = Assembly(), rng.uniform(0.9, 1.05), rng.uniform(0.34, 0.4)
+    phone.add(extrude([(-0.3, 0), (0.36, 0), (0.32, 0.12), (-0.3, 0.28)], 1.7 * w, "x", 0.03), colours.second)
+    parts = [(rounded_box((w, h, 0.2), 0.07, (0, h / 2, 0)), colours.body)]
+    parts += [(box((0.76 * w, 0.24 * h, 0.06), (0, 0.76 * h, 0.09)), colours.glass)]
+    parts += [(disc(0.045, 0.06, "z", 12).moved(0, 0.94 * h, 0.09), colours.dark)]
+    keys = [(shell.turned("x", 90), colour) for shell, colour in _keys(colours, 0.84 * w, 0.42 * h)]
+    parts += [(shell.moved(0, 0.4 * h, 0.09), colour) for shell, colour in keys]
+    parts += [(frustum(0.05, 0.035, 0.36, 10).moved(0.3 * w, h - 0.03, -0.02), colours.dark)]
+    for shell, colour in parts:
+        phone.add(shell.turned("x", -10).moved(0, 0.1, 0.02), colour)
     return phone
 
 
 def smartphone(rng: Generator, colours: Colours) -> Assembly:
-    """A slab that leans backwards: a bright screen with icons, a speaker slit, a button."""
+    """A slab that leans backwards: a bright screen with icons and a button; lenses on the back."""
     phone, h = Assembly(), rng.uniform(1.0, 1.2)
-    w = h * rng.uniform(0.48, 0.54)
-    parts = [
-        (rounded_box((w, h, 0.1), 0.04), colours.dark),
-        (box((0.88 * w, 0.76 * h, 0.03), (0, 0.02, 0.05)), colours.light),
-    ]
-    parts += [(disc(0.055, 0.04, "z", 16).moved(0, -0.43 * h, 0.05), colours.light)]
-    parts += [(box((0.25 * w, 0.03, 0.03), (0, 0.45 * h, 0.05)), colours.light)]
-    accents = (colours.warm, colours.body, colours.second)
-    for i in range(4):
+    w = h * rng.uniform(0.5, 0.56)
+    case = colours.dark if rng.random() < 0.5 else colours.body
+    parts = [(rounded_box((w, h, 0.1), 0.045), case), (box((0.88 * w, 0.76 * h, 0.03), (0, 0.02, 0.05)), colours.light)]
+    ink = colours.light if case is colours.dark else colours.dark
+    parts += [(disc(0.06, 0.04, "z", 16).moved(0, -0.43 * h, 0.05), ink)]
+    parts += [(rounded_box((0.3 * w, 0.035, 0.04), 0.01, (0, 0.45 * h, 0.05)), ink)]
+    accents = (colours.warm, colours.second, colours.dark)
+    for i in range(5):
         for j in range(3):
-            at = ((j - 1) * 0.27 * w, (i - 1.4) * 0.17 * h, 0.075)
-            parts.append((box((0.16 * w, 0.16 * w, 0.03), at), accents[(i + j) % 3]))
+            at = ((j - 1) * 0.27 * w, (i - 1.85) * 0.14 * h, 0.07)
+            parts.append((box((0.17 * w, 0.17 * w, 0.03), at), accents[int(rng.integers(3))]))
+    parts.append((rounded_box((0.36 * w, 0.36 * w, 0.06), 0.02, (0.26 * w, 0.5 * h - 0.24 * w, -0.05)), ink))
+    for dx, dy in ((-0.08, 0.08), (0.08, 0.08), (-0.08, -0.08)):
+        lens = disc(0.065 * w, 0.1, "z", 12).moved((0.26 + dx) * w, 0.5 * h + (dy - 0.24) * w, -0.06)
+        parts.append((lens, case))
+    parts.append((disc(0.13 * w, 0.03, "z", 16).moved(0, -0.02, -0.05), ink))
     for shell, colour in parts:
         phone.add(shell.turned("x", -35), colour)
     return phone
 
 
 def flip(rng: Generator, colours: Colours) -> Assembly:
-    """Two halves at an angle: keys below, a small screen above."""
-    phone, w, h = Assembly(), rng.uniform(0.42, 0.5), rng.uniform(0.75, 0.85)
-    phone.add(rounded_box((w, 0.12, h), 0.04, (0, 0, h / 2)), colours.body)
-    _keys(phone, colours, 0.13, 0.06, 0.55 * h, 0.0)
-    phone.add(disc(0.09, 0.9 * w, "x").moved(0, 0.04, 0), colours.dark)
-    lean = rng.uniform(-40, -25)
-    phone.add(rounded_box((w, h, 0.12), 0.04, (0, h / 2, 0)).turned("x", lean), colours.body)
-    phone.add(box((0.76 * w, 0.55 * h, 0.04), (0, 0.55 * h, 0.06)).turned("x", lean), colours.glass)
-    phone.add(cylinder(0.035, 0.22).moved(0.35 * w, h, 0).turned("x", lean), colours.dark)
+    """Two halves at an angle: keys below, a small screen above, a display outside."""
+    phone, w, h = Assembly(), rng.uniform(0.46, 0.54), rng.uniform(0.74, 0.84)
+    phone.add(rounded_box((w, 0.13, h), 0.05, (0, 0, h / 2)), colours.body)
+    for shell, colour in _keys(colours, 0.84 * w, 0.62 * h):
+        phone.add(shell.moved(0, 0.04, 0.58 * h), colour)
+    phone.add(disc(0.1, 0.9 * w, "x").moved(0, 0.04, 0), colours.dark)
+    lean = rng.uniform(-35, -20)
+    lid = [(rounded_box((w, h, 0.13), 0.05, (0, h / 2, 0)), colours.body)]
+    lid += [(box((0.78 * w, 0.56 * h, 0.04), (0, 0.53 * h, 0.06)), colours.glass)]
+    lid += [(rounded_box((0.3 * w, 0.05, 0.04), 0.01, (0, 0.89 * h, 0.06)), colours.dark)]
+    lid += [(box((0.5 * w, 0.26 * h, 0.04), (0, 0.6 * h, -0.06)), colours.glass)]
+    lid += [(cylinder(0.045, 0.3, 10).moved(0.34 * w, h - 0.08, 0), colours.dark)]
+    for shell, colour in lid:
+        phone.add(shell.turned("x", lean).moved(0, 0.02, 0), colour)
     return phone
 
 
-STYLES = (desk_set, candlestick, cordless, smartphone, flip)
+STYLES = (desk_set, office, cordless, smartphone, flip)

@@ -1,0 +1,79 @@
+"""Each load-bearing check is shown a broken version of the code and has to catch it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+class Mutant(NamedTuple):
+    file: str  # under src/robust3d
+    old: str
+    new: str
+    tests: str  # file under tests/
+    chosen: str  # pytest -k
+
+
+# fmt: off
+MUTANTS = [
+    # shapes
+    Mutant("shapes/codes.py", '"ec_p", "ec_t"', '"ec_t", "ec_p"', "shapes/test_geons.py", "figure_8"),
+    Mutant("shapes/sweep.py", "return 1 - (1 - shape.waist) * bump", "return shape.waist + (1 - shape.waist) * bump", "shapes/test_geons.py", "closed_body"),
+    Mutant("shapes/sweep.py", "following = np.roll(index, -1, axis=1)", "following = np.roll(index, 1, axis=1)", "shapes/test_geons.py", "closed_body"),
+    Mutant("shapes/geons.py", ".scaled(factors)", ".scaled(factors[::-1])", "shapes/test_geons.py", "bounding_box"),
+    # cameras, views, shards
+    Mutant("cameras.py", "np.diag([1.0, -1.0, -1.0, 1.0])", "np.diag([1.0, 1.0, -1.0, 1.0])", "rendering/test_render.py", "r2"),
+    Mutant("rendering/scene.py", '        self.camera = bpy.data.objects.new("camera", camera)', '        camera.shift_x = 0.5 / params.resolution_px\n        self.camera = bpy.data.objects.new("camera", camera)', "rendering/test_render.py", "r2"),
+    Mutant("rendering/scene.py", 'depth[mask] = channels[f"{layer}.Depth.Z"][hit]', 'depth[mask] = channels[f"{layer}.Depth.Z"][hit].astype(np.float16)', "rendering/test_render.py", "r1"),
+    Mutant("rendering/scene.py", "self.scene.cycles.seed = seed & 0x7FFFFFFF", "self.scene.cycles.seed += 1", "rendering/test_render.py", "r6"),
+    Mutant("data/shards.py", "seen = frame.mask | (frame.rgba[..., 3] > 0)", "seen = frame.mask", "data/test_shards.py", ""),
+    # data sets
+    Mutant("data/backgrounds.py", "np.uint16(127)", "np.uint16(0)", "data/test_backgrounds.py", "compose_is"),
+    Mutant("data/backgrounds.py", '"test" if split == "test" else "train"', '"train"', "data/test_sets.py", "leaks"),
+    Mutant("data/params.py", "shifted = names[-1:] + names[:-1]", "shifted = names[1:] + names[:1]", "data/test_backgrounds.py", "papers_maps"),
+    Mutant("data/sets.py", 'numpy_generator(seed, "set", split, name)', 'numpy_generator(seed, "set", split, name, params.background.kind)', "data/test_sets.py", "r7"),
+    Mutant("data/splits.py", "groups.setdefault(orbit(name), [])", "groups.setdefault(name, [])", "data/test_splits.py", "orbit"),
+    # training and transfer
+    Mutant("training/loop.py", '"step", step, device', '"step", 0, device', "training/test_loop.py", "hand_written"),
+    Mutant("training/adversarial.py", "        self.module.eval()\n", "", "training/test_adversarial.py", "eval_mode"),
+    Mutant("models/classifier.py", "self.network(self.normalise(images))", "self.network(images)", "training/test_adversarial.py", "eval_mode"),
+    Mutant("training/transfer.py", "_bytes(before[key]) != _bytes(value)", "True", "training/test_transfer.py", "trained_flags"),
+    # attacks
+    Mutant("attacks/pgd.py", "better = loss > best_loss", "better = loss >= -torch.inf", "attacks/test_pgd.py", "largest_of_eight"),
+    Mutant("attacks/pgd.py", "return (images + delta).clamp(0, 1)", "return images + delta", "attacks/test_pgd.py", "linf_steps"),
+    Mutant("attacks/apgd.py", "momentum = MOMENTUM if done > 1 else 1.0", "momentum = MOMENTUM", "attacks/test_apgd.py", "trajectory"),
+    Mutant("attacks/apgd.py", "window = max(window - shrink, least)", "window = max(window - shrink, 1)", "attacks/test_apgd.py", "checkpoints_of_the_paper"),
+    Mutant("attacks/fab.py", "OVERSHOOT = 1.05", "OVERSHOOT = 1.0", "attacks/test_fab.py", "radii_are"),
+    Mutant("attacks/square.py", "return (u * room).long()", "return (u * (room + 1)).long()", "attacks/test_square.py", "same_images_as_officially"),
+    # the workflow
+    Mutant("study/closure.py", 'if name == "body" and', 'if False and', "study/test_closure.py", "prose"),
+    Mutant("provenance/runner.py", 'closure_digest(roots) != spec["code"]', "False", "provenance/test_runner.py", "other_code"),
+    Mutant("tables/cells.py", 'per_image[drawn]', 'per_image[drawn * 0]', "tables/test_cells.py", "paired"),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: f"{mutant.file}:{mutant.chosen}")
+def test_the_text_to_break_is_there(mutant):
+    assert (ROOT / "src/robust3d" / mutant.file).read_text().count(mutant.old) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: f"{mutant.file}:{mutant.chosen}")
+def test_the_break_is_caught(mutant, tmp_path):
+    source = tmp_path / "src"
+    shutil.copytree(ROOT / "src", source, ignore=shutil.ignore_patterns("__pycache__"))
+    broken = source / "robust3d" / mutant.file
+    broken.write_text(broken.read_text().replace(mutant.old, mutant.new))
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not slow"]
+    command += [f"tests/{mutant.tests}", *(["-k", mutant.chosen] if mutant.chosen else [])]
+    told = subprocess.run(
+        command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(source)}, capture_output=True, text=True
+    )
+    assert told.returncode == 1, f"not caught (pytest ended with {told.returncode}):\n{told.stdout[-1500:]}"

@@ -1,0 +1,106 @@
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from robust3d.errors import UserError
+from robust3d.provenance import runner
+from robust3d.study.config import load_study, merge, read_yaml
+from robust3d.study.plan import Job, Plan
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def job(tmp_path, monkeypatch) -> Job:
+    """A cheap real job, in a folder of its own."""
+    values = merge(read_yaml(ROOT / "config.yaml"), read_yaml(ROOT / "workflow/scales/test.yaml"))
+    (tmp_path / "envs").symlink_to(ROOT / "envs")
+    monkeypatch.chdir(tmp_path)
+    return Plan(load_study(values)).build_shapes("geons", "cone")
+
+
+def arguments(job: Job):
+    outputs = {name: Path(job.output(name)) for name in ("shapes", "manifest", "record")}
+    return job.spec, job.id, {}, outputs, 1, ["robust3d", "run"]
+
+
+def run_apart(job: Job) -> subprocess.Popen:
+    """The job as Snakemake runs it: a process of its own."""
+    outputs = [part for name in ("shapes", "manifest", "record") for part in ("--output", name, job.output(name))]
+    command = [sys.executable, "-m", "robust3d.cli", "run", job.stage, "--job", job.id, "--spec", job.spec, *outputs]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_job_publishes_outputs_and_a_record(job):
+    process = run_apart(job)
+    assert process.wait() == 0, process.stderr.read()
+    record = json.loads(Path(job.output("record")).read_text())
+    assert record["spec"] == json.loads(job.spec)
+    for output in record["outputs"].values():
+        digest = subprocess.run(["sha256sum", output["path"]], capture_output=True, text=True).stdout.split()[0]
+        assert output["sha256"] == digest and output["bytes"] == os.path.getsize(output["path"])
+    assert "robust3d.shapes.geons" in record["code"]
+    assert not (runner.PROGRESS / job.id).exists()
+    assert not list(Path("results").rglob(".partial*"))
+
+
+def test_a_finished_job_is_not_run_again(job):
+    assert run_apart(job).wait() == 0
+    record = Path(job.output("record"))
+    before = record.stat().st_mtime_ns
+    assert run_apart(job).wait() == 0
+    assert record.stat().st_mtime_ns == before
+
+
+def test_a_damaged_output_is_made_again(job):
+    assert run_apart(job).wait() == 0
+    shapes = Path(job.output("shapes"))
+    whole = shapes.read_bytes()
+    shapes.write_bytes(whole[:-10])
+    assert run_apart(job).wait() == 0
+    assert shapes.read_bytes() == whole
+
+
+def test_other_code_is_refused(job):
+    spec = json.loads(job.spec)
+    spec["code"] = "0" * 64
+    with pytest.raises(UserError, match="the code has changed"):
+        runner.run(json.dumps(spec), *arguments(job)[1:])
+    assert not Path(job.output("shapes")).exists()
+
+
+def test_other_packages_are_refused(job):
+    spec = json.loads(job.spec)
+    spec["packages"]["numpy"] = "0.1"
+    with pytest.raises(UserError, match=r"asks for numpy 0\.1"):
+        runner.run(json.dumps(spec), *arguments(job)[1:])
+
+
+def test_a_failing_job_leaves_nothing(job):
+    spec = json.loads(job.spec)
+    spec["params"]["class_name"] = "teapot"
+    with pytest.raises(ValueError, match="teapot"):
+        runner.run(json.dumps(spec), *arguments(job)[1:])
+    assert not list(Path(job.output("shapes")).parent.iterdir())
+
+
+def test_two_processes_with_one_job_take_turns(job):
+    with runner._only_owner(runner.PROGRESS / job.id):
+        second = run_apart(job)
+        time.sleep(3)
+        assert second.poll() is None and not Path(job.output("record")).exists()
+    assert second.wait() == 0
+    assert "waiting for process" in second.stderr.read()
+
+
+def test_a_mistake_ends_in_one_line_and_code_2(job):
+    spec = json.loads(job.spec) | {"code": "0" * 64}
+    command = [sys.executable, "-m", "robust3d.cli", "run", job.stage, "--job", job.id, "--spec", json.dumps(spec)]
+    told = subprocess.run([*command, "--output", "record", job.output("record")], capture_output=True, text=True)
+    assert told.returncode == 2
+    assert told.stderr.startswith("robust3d: ") and len(told.stderr.splitlines()) == 1
