@@ -1,6 +1,6 @@
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from robust3d.study.config import read_study
@@ -38,7 +38,8 @@ def test_encoders_see_equally_many_images():
 
 def test_the_paper_scale_is_planned_in_seconds():
     command = [SNAKEMAKE, "-n", "-q", "--configfile", "workflow/scales/paper.yaml"]
-    started = time.process_time(), time.monotonic()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     told = subprocess.run(command, capture_output=True, text=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert told.returncode == 0, told.stderr[-2000:]
-    assert time.monotonic() - started[1] < 30  # the bar of 5 s is measured by hand: a busy machine is no defect
+    assert after.ru_utime - before.ru_utime < 10  # CPU seconds, so that a busy machine is no defect; seen: 2.4

@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -47,19 +48,18 @@ class Project:
         return told.stderr + told.stdout
 
     def planned(self, *targets: str) -> set[str]:
-        """Rules of the jobs that a dry run would run."""
-        told = self.make("-n", *targets)
-        return {line.split()[1].rstrip(":") for line in told.splitlines() if line.startswith(("rule ", "localrule "))}
+        """What a dry run would do, in the rules' own messages."""
+        return set(re.findall(r"^(?:Job \d+: |)(.+)\nReason:", self.make("-n", *targets), flags=re.MULTILINE))
 
-    def kill_in(self, rule: str, *arguments: str, after_s: float) -> bool:
-        """Start, wait until a job of `rule` has run for a while, kill everything with -9; False if it ended before."""
+    def kill_in(self, message: str, *arguments: str, after_s: float) -> bool:
+        """Start, wait until a job with this message has run for a while, kill everything with -9; False if it ended before."""
         log = self.folder / "killed.log"
         with log.open("w") as file:
             process = subprocess.Popen(
                 ["snakemake", *arguments], cwd=self.folder, env=self.environment, stdout=file, stderr=file,
                 start_new_session=True,
             )  # fmt: skip
-            while process.poll() is None and f"rule {rule}:" not in log.read_text():
+            while process.poll() is None and f": {message}" not in log.read_text():
                 time.sleep(0.1)
             time.sleep(after_s)
             if process.poll() is not None:

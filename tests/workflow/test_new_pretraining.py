@@ -45,7 +45,8 @@ def task(params, train, held_out, seed, device):
 
         def reconstructions(self, n):
             truth = held_out.inputs[:n, 0].permute(0, 2, 3, 1).numpy()
-            return truth, truth.mean((1, 2), keepdims=True).repeat(truth.shape[1], 1).repeat(truth.shape[2], 2).astype("uint8")
+            mean = truth.mean((1, 2), keepdims=True).astype("uint8")
+            return truth, mean.repeat(truth.shape[1], 1).repeat(truth.shape[2], 2)
 
     return Toy()
 '''

@@ -12,8 +12,8 @@ pytestmark = pytest.mark.slow
 TABLES = ("results/table3.csv", "results/table4.csv")
 FILES = ("table3.csv", "table4.csv", "table3.cells.json", "table4.cells.json")
 STAGES = (
-    "build_shapes", "render_shard", "index_views", "make_textures", "draw_set", "pretrain", "extract_encoder",
-    "train_classifier", "attack_classifier", "test_shift", "tabulate",
+    "build shapes", "render shard", "index views", "make textures", "draw set", "pretrain", "extract encoder",
+    "train classifier", "attack classifier", "test shift", "write table",
 )  # fmt: skip
 
 
@@ -62,7 +62,7 @@ def test_every_output_is_in_a_record(finished):
 def test_one_core_and_kills_in_every_stage_give_the_same_bytes(finished, tmp_path):
     project = Project(tmp_path / "killed")
     killed = [stage for stage in STAGES if project.kill_in(stage, "--cores", "2", *TABLES, after_s=2.0)]
-    assert {"render_shard", "pretrain", "train_classifier", "attack_classifier"} <= set(killed)
+    assert {"render shard", "pretrain", "train classifier", "attack classifier"} <= set(killed)
     project.make("--cores", "1", *TABLES)
     assert project.bytes_of(*FILES) == finished.bytes_of(*FILES)
     assert not list((project.folder / "results").rglob("*partial*"))
@@ -72,11 +72,11 @@ def test_a_table_is_made_anew_when_the_study_changes_and_comes_back(finished):
     before = finished.bytes_of("table4.csv")
     original = finished.values
     finished.change({"pretraining": {"ae": {"label": "Auto"}}})
-    assert finished.planned("results/table4.csv") == {"retire", "tabulate"}
+    assert finished.planned("results/table4.csv") == {"make way for a new table4", "write table4"}
     finished.make("results/table4.csv")
     assert "Auto+AT" in (finished.folder / "results/table4.csv").read_text()
     finished.configure(original)
     shutil.rmtree(finished.folder / ".snakemake")  # what Snakemake remembers must not matter
-    assert finished.planned("results/table4.csv") == {"retire", "tabulate"}
+    assert finished.planned("results/table4.csv") == {"make way for a new table4", "write table4"}
     finished.make("results/table4.csv")
     assert finished.bytes_of("table4.csv") == before
