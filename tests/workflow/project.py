@@ -51,23 +51,31 @@ class Project:
         """What a dry run would do, in the rules' own messages."""
         return set(re.findall(r"^(?:Job \d+: |)(.+)\nReason:", self.make("-n", *targets), flags=re.MULTILINE))
 
-    def kill_in(self, message: str, *arguments: str, after_s: float) -> bool:
-        """Start, wait until a job with this message has run for a while, kill everything with -9; False if it ended before."""
+    def run_with_kills(self, messages: set[str], *arguments: str, after_s: float) -> set[str]:
+        """Run to the end, killing everything with -9 some time after each of the messages is seen for the first time.
+
+        Returns the messages after which there was something to kill.
+        """
+        killed: set[str] = set()
         log = self.folder / "killed.log"
-        with log.open("w") as file:
-            process = subprocess.Popen(
-                ["snakemake", *arguments], cwd=self.folder, env=self.environment, stdout=file, stderr=file,
-                start_new_session=True,
-            )  # fmt: skip
-            while process.poll() is None and f": {message}" not in log.read_text():
+        while True:
+            with log.open("w") as file:
+                process = subprocess.Popen(
+                    ["snakemake", *arguments], cwd=self.folder, env=self.environment, stdout=file, stderr=file,
+                    start_new_session=True,
+                )  # fmt: skip
+            seen: str | None = None
+            while process.poll() is None and seen is None:
                 time.sleep(0.1)
-            time.sleep(after_s)
+                text = log.read_text()
+                seen = next((message for message in sorted(messages - killed) if f": {message}" in text), None)
+            time.sleep(after_s if seen else 0)
             if process.poll() is not None:
                 assert process.returncode == 0, log.read_text()[-4000:]
-                return False
+                return killed
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        return True
+            killed.add(str(seen))
 
     def bytes_of(self, *names: str) -> dict[str, bytes]:
         return {name: (self.folder / "results" / name).read_bytes() for name in names}

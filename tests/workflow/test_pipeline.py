@@ -11,10 +11,10 @@ pytestmark = pytest.mark.slow
 
 TABLES = ("results/table3.csv", "results/table4.csv")
 FILES = ("table3.csv", "table4.csv", "table3.cells.json", "table4.cells.json")
-STAGES = (
+STAGES = {
     "build shapes", "render shard", "index views", "make textures", "draw set", "pretrain", "extract encoder",
     "train classifier", "attack classifier", "test shift", "write table",
-)  # fmt: skip
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +61,8 @@ def test_every_output_is_in_a_record(finished):
 
 def test_one_core_and_kills_in_every_stage_give_the_same_bytes(finished, tmp_path):
     project = Project(tmp_path / "killed")
-    killed = [stage for stage in STAGES if project.kill_in(stage, "--cores", "2", *TABLES, after_s=2.0)]
-    assert {"render shard", "pretrain", "train classifier", "attack classifier"} <= set(killed)
-    project.make("--cores", "1", *TABLES)
+    killed = project.run_with_kills(STAGES, "--cores", "1", *TABLES, after_s=2.0)
+    assert killed >= STAGES - {"write table"}  # the last one may be over before it can be killed
     assert project.bytes_of(*FILES) == finished.bytes_of(*FILES)
     assert not list((project.folder / "results").rglob("*partial*"))
 

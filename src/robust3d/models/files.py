@@ -1,5 +1,6 @@
 """Models on disk: safetensors without metadata, so that the same weights give the same bytes."""
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,7 +28,9 @@ def load_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Tens
     try:
         if path.suffix == ".safetensors":
             return load_file(path, device=str(device))
-        state = torch.load(path, map_location=device, weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickle protocols: what counts is whether it is refused
+            state = torch.load(path, map_location=device, weights_only=True)
     except (SafetensorError, RuntimeError, EOFError, ValueError, OSError) as error:
         raise UserError(f"{path}: cannot be read as model weights: {error}") from None
     except Exception as error:  # pickle.UnpicklingError and whatever a hostile file provokes

@@ -20,7 +20,7 @@ import numpy as np
 
 from robust3d.data.frame import Frame
 from robust3d.errors import UserError
-from robust3d.progress import Progress
+from robust3d.progress import ProgressLine
 from robust3d.rendering.params import RenderParams
 from robust3d.rendering.system import check_system_libraries
 from robust3d.rendering.worker import Request, Setup
@@ -70,16 +70,19 @@ def render_instances(
         finally:
             idle.put(worker)
 
-    progress = Progress(f"render {class_name}", "frames")
     pending: deque[Future[list[Frame]]] = deque()
     threads = ThreadPoolExecutor(workers)
-    try:
+
+    def frames() -> Iterator[Frame]:
         for instance, mesh, poses in requests:
             pending.append(threads.submit(render, Request(instance, mesh, poses)))
             if len(pending) > 2 * workers:  # so many instances at most are held in memory
-                yield from progress.count(pending.popleft().result())
+                yield from pending.popleft().result()
         while pending:
-            yield from progress.count(pending.popleft().result())
+            yield from pending.popleft().result()
+
+    try:
+        yield from ProgressLine(f"render {class_name}", unit="frames").count(frames())
     finally:  # also when the caller stops asking or a worker failed: nothing of ours goes on rendering
         for future in pending:
             future.cancel()
@@ -97,7 +100,6 @@ class _Worker:
         self.setup = setup
         self.process: subprocess.Popen[bytes] | None = None
         self.killed = False
-        self.first_mib = 0
         self.first_mib = 0
 
     def render(self, request: Request) -> list[Frame]:

@@ -1,0 +1,104 @@
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import save_file
+from torchvision.models import resnet18
+
+ROOT = Path(__file__).parents[1]
+
+
+def robust3d(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "robust3d.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory) -> Path:
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("model") / "model.safetensors"
+    save_file(resnet18(num_classes=5).state_dict(), path)
+    return path
+
+
+def images(path: Path, labels: np.ndarray) -> Path:
+    pixels = np.random.default_rng(0).integers(0, 256, (len(labels), 16, 16, 3), dtype=np.uint8)
+    np.savez(path, images=pixels, labels=labels)
+    return path
+
+
+def test_evaluate_reports_and_writes_outcomes(checkpoint, tmp_path):
+    # An untrained network gives one answer to all noise; four of five labels are wrong, one image is attacked.
+    file = images(tmp_path / "test.npz", np.array([0, 1, 2, 3, 4]))
+    told = robust3d(
+        "evaluate", checkpoint, "--images", file, "--epsilon", "128/255", "--outcomes", tmp_path / "o.parquet"
+    )
+    assert told.returncode == 0, told.stderr
+    assert "5 images, 5 classes" in told.stdout and "Linf 128/255" in told.stdout
+    outcomes = pd.read_parquet(tmp_path / "o.parquet")
+    assert len(outcomes) == 5 and f"{100 * outcomes['correct'].mean():6.2f} %" in told.stdout
+
+
+class Hostile:
+    def __reduce__(self):
+        return os.system, ("touch /tmp/robust3d-was-here",)
+
+
+@pytest.mark.parametrize(
+    "case", ["missing", "text", "truncated", "hostile", "not a classifier", "labels", "shape", "epsilon"]
+)
+def test_evaluate_refuses_bad_input_in_one_line(case, checkpoint, tmp_path):
+    model, file, epsilon = checkpoint, images(tmp_path / "test.npz", np.array([0, 1])), "8/255"
+    if case == "missing":
+        model = tmp_path / "none.safetensors"
+    elif case == "text":
+        model = tmp_path / "text.safetensors"
+        model.write_text("not a model")
+    elif case == "truncated":
+        model = tmp_path / "cut.safetensors"
+        model.write_bytes(checkpoint.read_bytes()[:1000])
+    elif case == "hostile":
+        model = tmp_path / "hostile.pth"
+        model.write_bytes(pickle.dumps(Hostile()))
+    elif case == "not a classifier":
+        model = tmp_path / "other.safetensors"
+        save_file({"weight": torch.zeros(3)}, model)
+    elif case == "labels":
+        file = images(tmp_path / "labels.npz", np.array([0, 7]))
+    elif case == "shape":
+        file = tmp_path / "shape.npz"
+        np.savez(file, images=np.zeros((2, 8, 8), np.uint8), labels=np.zeros(2, int))
+    else:
+        epsilon = "-1"
+    told = robust3d("evaluate", model, "--images", file, "--epsilon=" + epsilon)
+    assert told.returncode == 2, told.stdout + told.stderr
+    assert told.stderr.startswith("robust3d: ") and "Traceback" not in told.stderr
+    culprit = {"labels": "labels.npz", "shape": "shape.npz", "epsilon": "--epsilon"}.get(case, model.name)
+    assert culprit in told.stderr
+    assert not Path("/tmp/robust3d-was-here").exists()
+
+
+def test_check_says_that_the_default_study_is_sound():
+    told = robust3d("check", "workflow/scales/test.yaml")
+    assert told.returncode == 0 and "study 'test'" in told.stdout
+
+
+def test_snakemake_refuses_a_wrong_key_before_anything_runs():
+    snakemake = str(Path(sys.executable).with_name("snakemake"))
+    told = subprocess.run([snakemake, "-n", "--config", "sede=3"], capture_output=True, text=True, cwd=ROOT)
+    assert told.returncode != 0
+    assert "sede: unknown key" in told.stdout + told.stderr and "Traceback" not in told.stdout + told.stderr
+
+
+def test_a_missing_python_is_named(tmp_path):
+    environment = os.environ | {"PYTHON": "python-that-is-not-there"}
+    told = subprocess.run(
+        ["sh", "envs/setup.sh", tmp_path / "venv"], env=environment, capture_output=True, text=True, cwd=ROOT
+    )
+    assert told.returncode == 1 and "Python 3.11" in told.stderr and not (tmp_path / "venv").exists()
