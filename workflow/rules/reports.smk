@@ -1,31 +1,11 @@
-# Tables and figures: the only results with stable names. They hold the study last asked for.
-
-
-def stamp(wildcards):
-    """Names the digest that is wanted under a stable name."""
-    return f"results/.current/{wildcards.job}-{PLAN.target(wildcards.job).digest}"
-
-
-# Makes way for a target of another study or of other code. A missing stamp means that what lies under the stable
-# name, if anything, is not current; it goes, and so it is made anew whatever Snakemake remembers.
-rule retire:
-    output:
-        "results/.current/{target}-{digest}",
-    wildcard_constraints:
-        target="[a-z]+[0-9A-Z]+",
-        digest="[0-9a-f]{12}",
-    localrule: True
-    message:
-        "make way for a new {wildcards.target}"
-    shell:
-        "rm -f results/{wildcards.target}.* results/.current/{wildcards.target}-* && touch {output}"
+# Tables and figures: the only results with stable names. They hold the study last asked for; Snakemake makes them anew
+# when their spec, a parameter of the rule, is another one.
 
 
 # A table with the lineage of its cells.
 rule tabulate:
     input:
         unpack(inputs("tabulate")),
-        stamp=stamp,
     output:
         **outputs("tabulate"),
     wildcard_constraints:
@@ -45,7 +25,6 @@ rule draw:
     input:
         unpack(inputs("draw")),
         shards=ancient(bulk("draw")),
-        stamp=stamp,
     output:
         **outputs("draw"),
     wildcard_constraints:
