@@ -1,5 +1,4 @@
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -46,10 +45,6 @@ class Project:
         told = self.snakemake(*arguments)
         assert told.returncode == 0, told.stderr[-4000:]
         return told.stderr + told.stdout
-
-    def planned(self, *targets: str) -> set[str]:
-        """What a dry run would do, in the rules' own messages."""
-        return set(re.findall(r"^(?:Job \d+: |)(.+)\nReason:", self.make("-n", *targets), flags=re.MULTILINE))
 
     def run_with_kills(self, messages: set[str], *arguments: str, after_s: float) -> set[str]:
         """Run to the end, killing everything with -9 some time after each of the messages is seen for the first time.

@@ -70,11 +70,14 @@ def test_one_core_and_kills_in_every_stage_give_the_same_bytes(finished, tmp_pat
 def test_a_table_is_made_anew_when_the_study_changes_and_comes_back(finished):
     before = finished.bytes_of("table4.csv")
     original = finished.values
+    shutil.rmtree(finished.folder / ".snakemake", ignore_errors=True)  # what Snakemake remembers must not matter
     finished.change({"pretraining": {"ae": {"label": "Auto"}}})
-    assert finished.planned("results/table4.csv") == {"write table4"}
-    finished.make("results/table4.csv")
+    finished.make("-n", "results/table4.csv")
+    assert finished.bytes_of("table4.csv") == before  # a dry run takes nothing away
+    told = finished.make("results/table4.csv")
+    assert "write table4" in told and "train" not in told and "attack" not in told
     assert "Auto+AT" in (finished.folder / "results/table4.csv").read_text()
     finished.configure(original)
-    assert finished.planned("results/table4.csv") == {"write table4"}
-    finished.make("results/table4.csv")
+    shutil.rmtree(finished.folder / ".snakemake")
+    assert "write table4" in finished.make("results/table4.csv")
     assert finished.bytes_of("table4.csv") == before

@@ -1,6 +1,11 @@
 # What every rule needs: the plan of the study, and the three views of a job that a rule declares.
 
+import json
+import sys
+from pathlib import Path
+
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 from robust3d.errors import UserError
 from robust3d.study.config import load_study
@@ -16,6 +21,34 @@ try:
         PLAN.target(target)
 except UserError as error:
     raise WorkflowError(str(error)) from None
+
+
+def retire_stale_targets():
+    """Tables and figures of another study or of other code make way, whatever Snakemake remembers of them.
+
+    Their names are stable, so a file that is there says nothing; its record does.
+    """
+    dry_run = any(
+        flag in ("--dry-run", "--dryrun") or flag[:1] == "-" != flag[1:2] and "n" in flag for flag in sys.argv
+    )
+    for name in TABLES + FIGURES:
+        job = PLAN.target(name)
+        try:
+            record = json.loads(Path(job.output("record")).read_text())
+        except (OSError, ValueError):
+            continue  # being made, or never made
+        made_from = {key: [file["path"] for file in files] for key, files in record["inputs"].items()}
+        wanted = {key: paths for key, paths in job.input_paths().items() if paths}
+        if record["spec"] == json.loads(job.spec) and made_from == wanted:
+            continue
+        logger.warning(f"results/{name} is of another study or of other code; it is made anew when asked for")
+        if not dry_run:
+            for output in STAGES[job.stage].outputs:
+                Path(job.output(output)).unlink(missing_ok=True)
+
+
+if workflow.is_main_process:
+    retire_stale_targets()
 
 
 def find_job(stage, wildcards):
