@@ -75,7 +75,7 @@ def test_a_table_is_made_anew_when_the_study_changes_and_comes_back(finished):
     finished.make("-n", "results/table4.csv")
     assert finished.bytes_of("table4.csv") == before  # a dry run takes nothing away
     told = finished.make("results/table4.csv")
-    assert "write table4" in told and "train" not in told and "attack" not in told
+    assert "write table4" in told and "train classifier" not in told and "attack classifier" not in told
     assert "Auto+AT" in (finished.folder / "results/table4.csv").read_text()
     finished.configure(original)
     shutil.rmtree(finished.folder / ".snakemake")
