@@ -1,6 +1,6 @@
 """Shards: no bit is lost, same frames give the same bytes, and a damaged file is named."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 
 import h5py
@@ -9,19 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from robust3d.data.frame import Frame
 from robust3d.data.shards import read_shards, write_shard
 from robust3d.errors import UserError
-
-
-@dataclass(frozen=True)
-class Frame:
-    instance: str
-    view: int
-    rgba: np.ndarray
-    mask: np.ndarray
-    depth: np.ndarray
-    world_to_camera: np.ndarray
-    intrinsics: np.ndarray
 
 
 def frame(instance="a", view=0, side=16, box=(3, 4, 12, 9), seed=0):
