@@ -102,3 +102,13 @@ def test_a_missing_python_is_named(tmp_path):
         ["sh", "envs/setup.sh", tmp_path / "venv"], env=environment, capture_output=True, text=True, cwd=ROOT
     )
     assert told.returncode == 1 and "Python 3.11" in told.stderr and not (tmp_path / "venv").exists()
+
+
+def test_the_auditors_commands_load_nothing_heavy():
+    """They start fast: modules of plan, why, verify, diff, export, site, gc and accept."""
+    names = ("plan", "why", "verify", "diff", "crate", "site", "site.build", "collect", "accept")
+    imports = ";".join(f"import robust3d.provenance.{name}" for name in names)
+    heavy = ("torch", "bpy", "snakemake", "lightning", "scipy", "matplotlib")
+    code = f"import sys, robust3d.cli;{imports};print([name for name in {heavy} if name in sys.modules])"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"

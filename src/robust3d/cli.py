@@ -1,6 +1,7 @@
-"""The command `robust3d`: run one job of the workflow, check a configuration, evaluate a checkpoint."""
+"""The command `robust3d`: run a job, plan, audit, compare and export results, evaluate a checkpoint."""
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -28,11 +29,62 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--threads", type=int, default=1)
     run.add_argument("--input", nargs="+", action="append", default=[], metavar=("NAME", "FILE"))
     run.add_argument("--output", nargs=2, action="append", default=[], metavar=("NAME", "FILE"))
+    run.add_argument("--store", type=Path, help="folder of finished jobs that several checkouts or users share")
     run.set_defaults(function=_run)
 
     check = commands.add_parser("check", help="check a configuration and this machine")
     check.add_argument("overlays", nargs="*", type=Path, help="laid over config.yaml, later ones over earlier ones")
     check.set_defaults(function=_check)
+
+    plan = commands.add_parser("plan", help="what a target would run, what it would reuse, and why")
+    plan.add_argument("target", nargs="*", default=["results/table4.csv"], help="tables and figures")
+    _study_options(plan)
+    plan.set_defaults(function=_plan)
+
+    why = commands.add_parser("why", help="where a cell comes from, back to the meshes")
+    why.add_argument("table", type=Path, help="results/table4.csv, say")
+    why.add_argument("--row", required=True, help="label of the row as printed")
+    why.add_argument("--column", required=True, help="label of the column as printed")
+    why.add_argument("--json", action="store_true", help="for programs")
+    why.set_defaults(function=_why)
+
+    verify = commands.add_parser("verify", help="rehash what results rest on and compare it with the records")
+    verify.add_argument("target", nargs="*", help="tables, figures or other results; everything if left out")
+    _study_options(verify)
+    verify.set_defaults(function=_verify)
+
+    diff = commands.add_parser("diff", help="the first difference between two results folders, and its kind")
+    diff.add_argument("a", type=Path, help="a results folder, or a file in one")
+    diff.add_argument("b", type=Path)
+    diff.add_argument("--cell", nargs=3, metavar=("TABLE", "ROW", "COLUMN"), help="table4, 'Linf 8/255', AT")
+    diff.set_defaults(function=_diff)
+
+    export = commands.add_parser("export", help="a Workflow Run RO-Crate of a table or figure")
+    export.add_argument("target", help="results/table4.csv, say")
+    export.add_argument("--crate", type=Path, required=True, help="folder to write, new or empty")
+    export.add_argument("--with-data", action="store_true", help="also the big files, which are else named by hash")
+    export.set_defaults(function=_export)
+
+    site = commands.add_parser("site", help="a static site of all that is built, in results/site/")
+    site.set_defaults(function=_site)
+
+    collect = commands.add_parser("gc", help="list, or free, what no current target needs")
+    collect.add_argument(
+        "--keep",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="OVERLAY",
+        help="an overlay of config.yaml whose study is kept as well; may be given again",
+    )
+    collect.add_argument("--delete", action="store_true", help="free it; else it is only listed")
+    collect.set_defaults(function=_gc)
+
+    accept = commands.add_parser("accept", help="declare a code change harmless for what exists")
+    accept.add_argument("rule", help="such as train_classifier")
+    accept.add_argument("--reason", required=True, help="why no result can differ; shown for ever")
+    _study_options(accept)
+    accept.set_defaults(function=_accept)
 
     evaluate = commands.add_parser("evaluate", help="AutoAttack against a checkpoint of your own")
     evaluate.add_argument("checkpoint", type=Path, help="torchvision ResNet-18 state: .safetensors, .pth or .pt")
@@ -46,13 +98,24 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _study_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--configfile",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="OVERLAY",
+        help="laid over config.yaml, as for snakemake; may be given again",
+    )
+
+
 def _run(arguments: argparse.Namespace) -> None:
     from robust3d.provenance import runner
 
     runner.exit_on_sigterm()
     inputs = {name: [Path(file) for file in files] for name, *files in arguments.input}
     outputs = {name: Path(file) for name, file in arguments.output}
-    runner.run(arguments.spec, arguments.job, inputs, outputs, arguments.threads, sys.argv)
+    runner.run(arguments.spec, arguments.job, inputs, outputs, arguments.threads, sys.argv, arguments.store)
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -62,6 +125,61 @@ def _check(arguments: argparse.Namespace) -> None:
     study = read_study([Path("config.yaml"), *arguments.overlays])
     check_system_libraries()
     print(f"study {study.study!r}: the configuration is sound and Blender's system libraries are there")
+
+
+def _plan(arguments: argparse.Namespace) -> None:
+    from robust3d.provenance.plan import tell_plan
+
+    print(tell_plan(arguments.target, arguments.configfile))
+
+
+def _why(arguments: argparse.Namespace) -> None:
+    from robust3d.provenance.why import as_text, why
+
+    answer = why(arguments.table, arguments.row, arguments.column)
+    print(json.dumps(answer, indent=1, ensure_ascii=False) if arguments.json else as_text(answer))
+
+
+def _verify(arguments: argparse.Namespace) -> None:
+    from robust3d.provenance.verify import tell, verify
+
+    findings = verify(arguments.target, arguments.configfile)
+    print(tell(findings))
+    if any(finding.is_bad for finding in findings):
+        sys.exit(1)
+
+
+def _diff(arguments: argparse.Namespace) -> None:
+    from robust3d.provenance.diff import diff, tell
+
+    differences = diff(arguments.a, arguments.b, arguments.cell)
+    print(tell(differences))
+    if differences:
+        sys.exit(1)
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    from robust3d.provenance.crate import export_crate
+
+    export_crate(arguments.target, arguments.crate, arguments.with_data)
+
+
+def _site(arguments: argparse.Namespace) -> None:
+    from robust3d.provenance.site import build_site
+
+    print(f"open {build_site()}")
+
+
+def _gc(arguments: argparse.Namespace) -> None:
+    from robust3d.provenance.collect import collect
+
+    print(collect(arguments.keep, arguments.delete))
+
+
+def _accept(arguments: argparse.Namespace) -> None:
+    from robust3d.provenance.accept import accept
+
+    print(accept(arguments.rule, arguments.reason, arguments.configfile))
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:

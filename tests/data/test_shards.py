@@ -56,6 +56,14 @@ def test_every_bit_comes_back(tmp_path):
     assert entry["class"] == "cone" and list(entry["instances"]) == ["a", "b", "c"]
 
 
+def test_a_soft_edge_outside_the_mask_is_kept(tmp_path):
+    wanted = frame()
+    wanted.rgba[2, 4:9] = (10, 20, 30, 40)  # a row of pixels whose centres miss the object
+    assert not wanted.mask[2].any()
+    write(tmp_path / "one.h5", [wanted])
+    assert_same(read_shards([tmp_path / "one.h5"]), 0, wanted)
+
+
 @settings(deadline=None, max_examples=40)
 @given(
     st.integers(2, 33).flatmap(

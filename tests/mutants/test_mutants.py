@@ -32,7 +32,7 @@ MUTANTS = [
     Mutant("rendering/scene.py", '        self.camera = bpy.data.objects.new("camera", camera)', '        camera.shift_x = 0.5 / params.resolution_px\n        self.camera = bpy.data.objects.new("camera", camera)', "rendering/test_render.py", "r2"),
     Mutant("rendering/scene.py", 'depth[mask] = channels[f"{layer}.Depth.Z"][hit]', 'depth[mask] = channels[f"{layer}.Depth.Z"][hit].astype(np.float16)', "rendering/test_render.py", "r1"),
     Mutant("rendering/scene.py", "self.scene.cycles.seed = seed & 0x7FFFFFFF", "self.scene.cycles.seed += 1", "rendering/test_render.py", "r6"),
-    Mutant("data/shards.py", "seen = frame.mask | (frame.rgba[..., 3] > 0)", "seen = frame.mask", "data/test_shards.py", ""),
+    Mutant("data/shards.py", "seen = frame.mask | (frame.rgba[..., 3] > 0)", "seen = frame.mask", "data/test_shards.py", "soft_edge"),
     # data sets
     Mutant("data/backgrounds.py", "np.uint16(127)", "np.uint16(0)", "data/test_backgrounds.py", "compose_is"),
     Mutant("data/backgrounds.py", '"test" if split == "test" else "train"', '"train"', "data/test_sets.py", "leaks"),
@@ -53,7 +53,12 @@ MUTANTS = [
     Mutant("attacks/square.py", "return (u * room).long()", "return (u * (room + 1)).long()", "attacks/test_square.py", "same_images_as_officially"),
     # the workflow
     Mutant("study/closure.py", 'if name == "body" and', 'if False and', "study/test_closure.py", "prose"),
-    Mutant("provenance/runner.py", 'closure_digest(roots) != spec["code"]', "False", "provenance/test_runner.py", "other_code"),
+    Mutant("provenance/runner.py", 'accepted_digest(roots, closure_digest(roots)) != spec["code"]', "False", "provenance/test_runner.py", "other_code"),
+    Mutant("provenance/store.py", 'or sha256(path) != found.record["outputs"][name]["sha256"]', "", "provenance/test_store.py", "damaged"),
+    Mutant("provenance/store.py", "json.dumps([spec, read], sort_keys=True)", "json.dumps(read, sort_keys=True)", "provenance/test_store.py", "key"),
+    Mutant("provenance/store.py", 'if not (key == "path" and "sha256" in value)', 'if key not in ("path", "sha256")', "provenance/test_store.py", "key"),
+    Mutant("provenance/diff.py", "not same and read[0] == read[1] and len", "not same and len", "provenance/test_diff.py", "explained"),
+    Mutant("provenance/files.py", 'if name != "seal"', 'if name not in ("seal", "host")', "provenance/test_verify.py", "seal"),
     Mutant("tables/cells.py", 'per_image[drawn]', 'per_image[drawn * 0]', "tables/test_cells.py", "paired"),
 ]
 # fmt: on

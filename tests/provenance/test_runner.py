@@ -81,6 +81,16 @@ def test_other_packages_are_refused(job):
         runner.run(json.dumps(spec), *arguments(job)[1:])
 
 
+def test_what_a_killed_run_left_is_cleared(job):
+    shapes = Path(job.output("shapes"))
+    shapes.parent.mkdir(parents=True)
+    leftover, other = (shapes.with_name(f".partial-1-{name}") for name in (shapes.name, "of-another.file"))
+    leftover.write_text("half")
+    other.write_text("half")
+    assert run_apart(job).wait() == 0
+    assert shapes.exists() and not leftover.exists() and other.exists()
+
+
 def test_a_failing_job_leaves_nothing(job):
     spec = json.loads(job.spec)
     spec["params"]["class_name"] = "teapot"

@@ -122,3 +122,12 @@ def test_unknown_and_repeated_names_are_refused() -> None:
     for class_name, instance in (("table", "0000"), ("chair", "7"), ("chair", "x"), ("spoon", "0000")):
         with pytest.raises(ValueError, match="no instance"):
             categories.build(chairs, 0, class_name, instance)
+
+
+def test_whiteness_moves_every_colour_that_share_of_its_way_to_white() -> None:
+    def srgb(whiteness: float) -> np.ndarray:
+        linear = categories.build(categories.Params(whiteness=whiteness), 0, "car", "0003").colours
+        return np.where(linear > 0.0031308, 1.055 * linear ** (1 / 2.4) - 0.055, 12.92 * linear)
+
+    bold = srgb(0.0)
+    assert np.allclose(1 - srgb(0.45), 0.55 * (1 - bold), atol=1e-6) and bold.min() < 0.25

@@ -84,7 +84,15 @@ def test_planning_loads_no_heavy_package():
     assert told.stdout.strip() == "[]"
 
 
-@pytest.mark.skipif(shutil.which("python3.12") is None, reason="no Python 3.12 on this machine")
+def python_3_12() -> str | None:
+    """An interpreter that starts; the name alone may be a shim with nothing behind it."""
+    found = [shutil.which("python3.12"), *map(str, sorted(Path.home().glob(".pyenv/versions/3.12*/bin/python3.12")))]
+    for path in filter(None, found):
+        if subprocess.run([path, "-c", ""], capture_output=True).returncode == 0:
+            return path
+    return None
+
+
 def test_digests_are_the_same_on_python_3_12():
     code = (
         "import importlib.util, pathlib, sys\n"
@@ -97,10 +105,24 @@ def test_digests_are_the_same_on_python_3_12():
         "for path in sorted(pathlib.Path('src/robust3d').rglob('*.py')):\n"
         "    print(path, scope['file_digest'](path))\n"
     )
-    told = subprocess.run(["python3.12", "-c", code], capture_output=True, text=True)
-    if told.returncode and "pyenv" in told.stderr:
-        pytest.skip("python3.12 is a shim without an interpreter behind it")
+    python = python_3_12()
+    if python is None:
+        pytest.skip("no Python 3.12 on this machine")
+    told = subprocess.run([python, "-c", code], capture_output=True, text=True)
     assert told.returncode == 0, told.stderr
     theirs = dict(line.split() for line in told.stdout.splitlines())
     ours = {str(path): closure.file_digest(path) for path in sorted(Path("src/robust3d").rglob("*.py"))}
     assert theirs == ours
+
+
+@pytest.mark.parametrize(
+    "path", sorted(closure.SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(closure.SOURCE))
+)
+def test_prose_in_any_module_means_nothing(path, tmp_path):
+    """Another docstring, a comment and another layout at the end leave the digest, a statement does not."""
+    text = path.read_text()
+    prose = text.replace('"""', '"""Other words. ', 1) if text.startswith('"""') else text
+    before = closure.file_digest(path)
+    for name, edited, same in (("prose", f"{prose}\n# a remark\n\n", True), ("edit", f"{text}\n_X = 1\n", False)):
+        (tmp_path / f"{name}.py").write_text(edited)
+        assert (closure.file_digest(tmp_path / f"{name}.py") == before) is same

@@ -1,4 +1,6 @@
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,8 +31,39 @@ class Project:
         self.configure(values)
         self.environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
+    def take_source(self) -> Path:
+        """Give the project a copy of the code that a test may edit; its folder."""
+        source = self.folder / "src"
+        shutil.copytree(ROOT / "src", source, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        self.environment["PYTHONPATH"] = str(source)
+        (self.folder / "workflow").unlink()
+        shutil.copytree(ROOT / "workflow", self.folder / "workflow")
+        return source / "robust3d"
+
+    def robust3d(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["robust3d", *arguments], cwd=self.folder, env=self.environment, capture_output=True, text=True
+        )
+
+    def path(self, ask: str) -> str:
+        """A path of the plan under the project's own code: `ask` is an expression over `plan`."""
+        code = (
+            "import pathlib; from robust3d.study.config import read_study; from robust3d.study.plan import Plan;"
+            f"plan = Plan(read_study([pathlib.Path('config.yaml')])); study = plan.study; print({ask})"
+        )
+        command = [sys.executable, "-c", code]
+        told = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
+        assert told.returncode == 0, told.stderr
+        return told.stdout.strip()
+
+    def records(self, stage: str) -> dict[str, dict[str, Any]]:
+        """The records of a stage by job."""
+        found = (json.loads(path.read_text()) for path in (self.folder / "results" / stage).glob("*/record.json"))
+        return {record["job"]: record for record in found}
+
     def configure(self, values: dict[str, Any]) -> None:
         self.values = values
+        (self.folder / "config.yaml").unlink(missing_ok=True)  # a copy of the project may share the file
         (self.folder / "config.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
 
     def change(self, overlay: dict[str, Any]) -> None:
@@ -63,7 +96,8 @@ class Project:
             while process.poll() is None and seen is None:
                 time.sleep(0.1)
                 text = log.read_text()
-                seen = next((message for message in sorted(messages - killed) if f": {message}" in text), None)
+                begun = {message: text.rfind(f": {message}") for message in messages - killed}
+                seen = max((message for message in begun if begun[message] >= 0), key=begun.__getitem__, default=None)
             time.sleep(after_s if seen else 0)
             if process.poll() is not None:
                 assert process.returncode == 0, log.read_text()[-4000:]

@@ -1,6 +1,7 @@
 # What every rule needs: the plan of the study, and the three views of a job that a rule declares.
 
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -8,12 +9,10 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 from robust3d.errors import UserError
+from robust3d.provenance.files import sha256
 from robust3d.study.config import load_study
-from robust3d.study.plan import Plan
+from robust3d.study.plan import FIGURES, TABLES, Plan
 from robust3d.study.stages import STAGES
-
-TABLES = ["table1", "table2", "table3", "table4"]
-FIGURES = ["figure2", "figure3", "figure8", "figure10"]
 
 try:
     PLAN = Plan(load_study(config))
@@ -21,6 +20,12 @@ try:
         PLAN.target(target)
 except UserError as error:
     raise WorkflowError(str(error)) from None
+
+
+def read_the_same(record):
+    """Whether the small files that a job read, metrics and outcomes say, still have the bytes it read."""
+    files = [file for files in record["inputs"].values() for file in files if file["bytes"] < 1_000_000]
+    return all(sha256(Path(file["path"])) == file["sha256"] for file in files if Path(file["path"]).exists())
 
 
 def retire_stale_targets():
@@ -39,9 +44,9 @@ def retire_stale_targets():
             continue  # being made, or never made
         made_from = {key: [file["path"] for file in files] for key, files in record["inputs"].items()}
         wanted = {key: paths for key, paths in job.input_paths().items() if paths}
-        if record["spec"] == json.loads(job.spec) and made_from == wanted:
+        if record["spec"] == json.loads(job.spec) and made_from == wanted and read_the_same(record):
             continue
-        logger.warning(f"results/{name} is of another study or of other code; it is made anew when asked for")
+        logger.warning(f"results/{name} is of another study, code or input; it is made anew when asked for")
         if not dry_run:
             for output in STAGES[job.stage].outputs:
                 Path(job.output(output)).unlink(missing_ok=True)
@@ -62,8 +67,16 @@ def find_job(stage, wildcards):
 
 
 def inputs(stage):
-    """Named input files of a stage's jobs."""
-    return lambda wildcards: find_job(stage, wildcards).input_paths()
+    """Named input files of a stage's jobs.
+
+    A name with a digest is an identity, so what it stands for cannot have become newer in any sense that counts:
+    inputs are ancient. `retire_stale_targets` looks at what the inputs of stable names say.
+    """
+
+    def paths(wildcards):
+        return {name: ancient(files) for name, files in find_job(stage, wildcards).input_paths().items() if files}
+
+    return paths
 
 
 def bulk(stage):
@@ -98,6 +111,8 @@ def files(stage):
 
 def run(stage):
     """The shell line of a rule."""
+    store = f" --store {shlex.quote(PLAN.study.store)}" if PLAN.study.store else ""
     return (
-        f"robust3d run {stage} --job {{wildcards.job}} --threads {{threads}} {{params.files}} --spec {{params.spec:q}}"
+        f"robust3d run {stage} --job {{wildcards.job}} --threads {{threads}}{store.replace('{', '{{').replace('}', '}}')}"
+        " {params.files} --spec {params.spec:q}"
     )

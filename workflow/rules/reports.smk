@@ -2,12 +2,19 @@
 # when their spec, a parameter of the rule, is another one.
 
 
+def reported(stage, name, caption, category):
+    """The outputs of a stage, one of them shown by `snakemake --report`."""
+    files = outputs(stage)
+    labels = {"target": "{job}"}
+    return files | {name: report(files[name], caption=caption, category=category, labels=labels)}
+
+
 # A table with the lineage of its cells.
 rule tabulate:
     input:
         unpack(inputs("tabulate")),
     output:
-        **outputs("tabulate"),
+        **reported("tabulate", "table", "../report/table.rst", "Tables"),
     wildcard_constraints:
         job="table[0-9A-Z]+",
     localrule: True
@@ -26,7 +33,7 @@ rule draw:
         unpack(inputs("draw")),
         shards=ancient(bulk("draw")),
     output:
-        **outputs("draw"),
+        **reported("draw", "picture", "../report/figure.rst", "Figures"),
     wildcard_constraints:
         job="figure[0-9]+",
     localrule: True

@@ -38,8 +38,14 @@ def sheet(
             at = left + j * (cell + _GAP_PX), top
             canvas.paste(Image.fromarray(image).resize((cell, cell), Image.Resampling.NEAREST), at)
             if cell_labels:
-                draw.text((at[0], top + cell + 1), cell_labels[i][j], "black", font)
+                draw.text((at[0], top + cell + 1), cell_labels[i][j], "black", _fitting(cell_labels[i][j], cell))
     return canvas
+
+
+def _fitting(text: str, width: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+    """The largest font in which a label does not run into the next one; small print if none does."""
+    fonts = [ImageFont.load_default(size) for size in range(_TEXT_PX, 7, -1)]
+    return next((font for font in fonts if font.getlength(text) <= width), fonts[-1])
 
 
 def draw_pairs(truth: np.ndarray, ours: np.ndarray, path: Path) -> None:

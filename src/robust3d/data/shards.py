@@ -139,6 +139,18 @@ def read_shards(paths: Sequence[Path], instances: set[str] | None = None) -> Fra
     return frames
 
 
+def read_frames(path: Path, instances: set[str]) -> Iterator[Frame]:
+    """The frames of some instances in one shard, as they were given to `write_shard`.
+
+    Raises:
+        UserError: the file is missing, damaged or foreign.
+    """
+    frames = read_shards([path], instances)
+    fields = (frames.instance.tolist(), frames.view.tolist(), frames.rgba, frames.mask, frames.depth)
+    for values in zip(*fields, frames.world_to_camera, frames.intrinsics, strict=True):
+        yield Frame(*values)
+
+
 class _Kept:
     """The wanted frames of one shard, still packed."""
 

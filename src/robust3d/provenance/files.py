@@ -1,26 +1,39 @@
 """Files that appear complete or not at all, and their sha256."""
 
+import glob
 import hashlib
 import json
 import os
 from pathlib import Path
 from typing import Any
 
-_BLOCK = 1 << 20
-
 
 def sha256(path: Path) -> str:
     """Hex digest of a file's bytes."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def seal(record: dict[str, Any]) -> str:
+    """sha256 over a record's content, its own seal apart."""
+    content = {name: value for name, value in record.items() if name != "seal"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def sealed(record: dict[str, Any]) -> dict[str, Any]:
+    """The record with its seal, so that no byte of it changes unnoticed."""
+    return record | {"seal": seal(record)}
 
 
 def partial(path: Path) -> Path:
     """The hidden name beside `path` under which it is written before it is whole; the suffix stays, for writers."""
     return path.with_name(f".partial-{os.getpid()}-{path.name}")
+
+
+def clear_partial(path: Path) -> None:
+    """Remove what dead processes left of a file; only for those who alone may write it."""
+    for leftover in path.parent.glob(f".partial-*-{glob.escape(path.name)}"):
+        leftover.unlink(missing_ok=True)
 
 
 def publish(temporary: Path, final: Path) -> None:

@@ -14,18 +14,22 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from robust3d.errors import UserError
-from robust3d.provenance.files import partial, publish, sha256, write_json
+from robust3d.provenance import store
+from robust3d.provenance.files import clear_partial, partial, publish, sealed, sha256, write_json
+from robust3d.provenance.store import RESULTS, Finished
 from robust3d.study import registry
-from robust3d.study.closure import closure, closure_digest, file_digest, is_neutral, module_file
+from robust3d.study.accepted import acceptance, accepted_digest
+from robust3d.study.closure import closure, closure_digest, describe, is_neutral
+from robust3d.study.stages import STAGES
 
-PROGRESS = Path("results/.progress")
+PROGRESS = RESULTS / ".progress"
 Paths = dict[str, list[Path]]
 
 
@@ -39,6 +43,8 @@ class Context:
         outputs: where to write each named output; the runner publishes them when the stage has returned.
         progress: a folder that outlives a killed run of this very job, for checkpoints.
         threads: cores granted; a result must not depend on it.
+        alike: finished jobs of this stage, code and packages, told something else; their pieces may be of use.
+        notes: what the stage wants to tell in the record besides.
     """
 
     params: dict[str, Any]
@@ -46,6 +52,8 @@ class Context:
     outputs: dict[str, Path]
     progress: Path
     threads: int
+    alike: Callable[[], Iterator[Finished]] = lambda: iter(())
+    notes: dict[str, Any] = field(default_factory=dict)
 
     def input(self, name: str) -> Path:
         """The one file of an input that is always there."""
@@ -63,8 +71,25 @@ class Context:
         return paths[0] if paths else None
 
 
-def run(spec_text: str, job: str, inputs: Paths, outputs: dict[str, Path], threads: int, command: list[str]) -> None:
-    """Run one job to its published outputs and record.
+def run(
+    spec_text: str,
+    job: str,
+    inputs: Paths,
+    outputs: dict[str, Path],
+    threads: int,
+    command: list[str],
+    shared: Path | None = None,
+) -> None:
+    """Run one job to its published outputs and record, or copy them from a job that was told and read the same.
+
+    Args:
+        spec_text: canonical JSON of `robust3d.study.plan.Job.spec`.
+        job: the job's folder name.
+        inputs: named lists of files.
+        outputs: named files, the record among them.
+        threads: cores granted.
+        command: for the record.
+        shared: a store of finished jobs besides the project's own results.
 
     Raises:
         UserError: the code or a package on disk is not that of the spec, or the stage refused its input.
@@ -77,31 +102,67 @@ def run(spec_text: str, job: str, inputs: Paths, outputs: dict[str, Path], threa
     for path in outputs.values():
         path.parent.mkdir(parents=True, exist_ok=True)
     with _only_owner(progress):
+        for path in outputs.values():
+            clear_partial(path)  # what a killed owner left
         if _already_done(spec, inputs, outputs):
             return  # a run whose head process was killed has finished meanwhile
-        record_path = outputs["record"]
-        data = {name: path for name, path in outputs.items() if name != "record"}
-        temporary = {name: partial(path) for name, path in data.items()}
         started = time.time()
+        data = {name: path for name, path in outputs.items() if name != "record"}
+        key = store.key_of(spec, inputs) if STAGES[spec["stage"]].reusable else None
         input_files = {name: [_describe(p) for p in paths] for name, paths in inputs.items()}
-        try:
-            _limit_threads()
-            context = Context(spec["params"], inputs, temporary, progress, threads)
-            registry.load("stage", spec["stage"]).run(context)
-            _check_imports(roots)
-            for name, path in data.items():
-                publish(temporary[name], path)
-        finally:
-            for path in temporary.values():
-                path.unlink(missing_ok=True)
-        output_files = {name: _describe(path) for name, path in data.items()}
-        record = _record(spec, roots, job, command, input_files, output_files, started, threads)
-        write_json(record_path, record)
+        folders = [RESULTS, *([shared] if shared else [])]
+        found = _copied(key, data, folders)
+        if found is not None:
+            output_files = {name: _describe(path) for name, path in data.items()}
+            place = found.output(next(iter(data))).parent
+            reused = {"from": str(place), "job": found.record["job"], "at": _now(started)}
+            first = found.record.get("reused") or {}
+            record = found.record | {"job": job, "inputs": input_files, "outputs": output_files}
+            record["reused"] = reused | {"first_made_by": first.get("first_made_by", found.record["job"])}
+        else:
+            context = Context(
+                spec["params"],
+                inputs,
+                {name: partial(path) for name, path in data.items()},
+                progress,
+                threads,
+                lambda: store.alike(spec["stage"], job, spec, folders),
+            )
+            _compute(context, spec["stage"], roots, data)
+            output_files = {name: _describe(path) for name, path in data.items()}
+            record = _record(spec, roots, job, command, input_files, output_files, started, threads)
+            record |= {"key": key, "notes": context.notes, "reused": None}
+        record = sealed(record)
+        write_json(outputs["record"], record)
+        if key is not None:
+            store.remember(RESULTS, key, outputs["record"])
+            if shared is not None:
+                store.share(shared, key, record, outputs["record"])
         shutil.rmtree(progress, ignore_errors=True)
 
 
+def _copied(key: str | None, outputs: dict[str, Path], folders: list[Path]) -> Finished | None:
+    """The finished job whose outputs were copied, if there is a whole one."""
+    if key is None:
+        return None
+    return next((found for found in store.lookup(key, folders) if store.copy(found, outputs)), None)
+
+
+def _compute(context: Context, stage: str, roots: tuple[str, ...], outputs: dict[str, Path]) -> None:
+    """Let the stage write and make its outputs appear, all or none of them."""
+    try:
+        _limit_threads()
+        registry.load("stage", stage).run(context)
+        _check_imports(roots)
+        for name, path in outputs.items():
+            publish(context.outputs[name], path)
+    finally:
+        for path in context.outputs.values():
+            path.unlink(missing_ok=True)
+
+
 def _check_code(spec: dict[str, Any], roots: tuple[str, ...]) -> None:
-    if closure_digest(roots) != spec["code"]:
+    if accepted_digest(roots, closure_digest(roots)) != spec["code"]:
         raise UserError(
             f"{spec['stage']}: the code has changed since this job was planned, so it would not make what its name "
             "says; start snakemake again to plan anew"
@@ -111,7 +172,7 @@ def _check_code(spec: dict[str, Any], roots: tuple[str, ...]) -> None:
 def _check_packages(packages: dict[str, str]) -> None:
     for name, wanted in packages.items():
         try:
-            found = importlib.metadata.version(name)
+            found = importlib.metadata.version(name) or "half installed"  # None while an installer is at work
         except importlib.metadata.PackageNotFoundError:
             found = "nothing"
         if found.partition("+")[0] != wanted:
@@ -187,11 +248,12 @@ def _record(
     usage = resource.getrusage(resource.RUSAGE_SELF)
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return {
-        "schema": 1,
+        "schema": 2,
         "job": job,
         "spec": spec,
         "command": command,
-        "code": {name: {"file": _relative(name), "meaning": file_digest(module_file(name))} for name in closure(roots)},
+        "code": describe(roots),
+        "accepted": acceptance(roots, closure_digest(roots)),
         "inputs": inputs,
         "outputs": outputs,
         "environment": {
@@ -201,15 +263,15 @@ def _record(
         },
         "host": {"name": platform.node(), "system": platform.platform(), "threads": threads, "gpu": _gpu()},
         "slurm": {k: v for k, v in os.environ.items() if k in ("SLURM_JOB_ID", "SLURM_JOB_NODELIST")},
-        "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
+        "started": _now(started),
         "seconds": round(time.time() - started, 2),
         "cpu_seconds": round(usage.ru_utime + usage.ru_stime + children.ru_utime + children.ru_stime, 2),
         "peak_memory_mb": round(max(usage.ru_maxrss, children.ru_maxrss) / 1024, 1),
     }
 
 
-def _relative(module: str) -> str:
-    return str(module_file(module).relative_to(module_file("robust3d").parent.parent))
+def _now(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 def _gpu() -> str | None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from multiprocessing import Pipe
 from pathlib import Path
@@ -37,8 +37,9 @@ def render_instances(
     seed: int,
     class_name: str,
     workers: int = 1,
+    held: Container[tuple[str, int]] = (),
 ) -> Iterator[Frame]:
-    """Render every view of every instance.
+    """Render every view of every instance but those held already.
 
     A pixel depends on (seed, class, instance, view) and on the parameters only.
 
@@ -49,6 +50,7 @@ def render_instances(
         seed: of the noise.
         class_name: of all instances.
         workers: processes.
+        held: (instance, view) of frames that need not be rendered.
 
     Yields:
         Frames, instances in the order of the requests, views ascending.
@@ -75,7 +77,10 @@ def render_instances(
 
     def frames() -> Iterator[Frame]:
         for instance, mesh, poses in requests:
-            pending.append(threads.submit(render, Request(instance, mesh, poses)))
+            views = tuple(view for view in range(len(poses)) if (instance, view) not in held)
+            if not views:
+                continue
+            pending.append(threads.submit(render, Request(instance, mesh, views, poses[list(views)])))
             if len(pending) > 2 * workers:  # so many instances at most are held in memory
                 yield from pending.popleft().result()
         while pending:

@@ -29,11 +29,12 @@ class Setup:
 
 @dataclass(frozen=True)
 class Request:
-    """One instance to render from all its views."""
+    """One instance to render."""
 
     instance: str
     mesh: Mesh
-    poses: np.ndarray  # (V, 4, 4) world_to_camera
+    views: tuple[int, ...]
+    poses: np.ndarray  # (len(views), 4, 4) world_to_camera
 
 
 def frame_seed(seed: int, class_name: str, instance: str, view: int) -> int:
@@ -56,7 +57,7 @@ def serve(connection: Connection, folder: Path) -> None:
     while True:
         request: Request = connection.recv()
         scene.show(request.mesh)
-        for view, pose in enumerate(request.poses):
+        for view, pose in zip(request.views, request.poses, strict=True):
             seed = frame_seed(setup.seed, setup.class_name, request.instance, view)
             connection.send(scene.render(request.instance, view, pose, seed))
         connection.send(resident_mib())

@@ -54,6 +54,7 @@ class Params(Base):
 
     classes: tuple[str, ...] = Field(tuple(STYLES), min_length=1)  # in label order
     instances: int = Field(60, ge=1, le=MAX_INSTANCES)  # a class
+    whiteness: float = Field(0.45, ge=0, le=0.9)  # of all colours: 0 bold, 0.9 nearly the white of a background
 
     @field_validator("classes")
     @classmethod
@@ -79,7 +80,7 @@ def style_index(seed: int, class_name: str, instance: str) -> int:
 
 
 def build(params: Params, seed: int, class_name: str, instance: str) -> Mesh:
-    """The mesh of one instance; it depends on (seed, class_name, instance) only.
+    """The mesh of one instance; it depends on the seed, its names and the whiteness only.
 
     Args:
         params: the family's parameters; the class has to be one of its classes.
@@ -97,7 +98,7 @@ def build(params: Params, seed: int, class_name: str, instance: str) -> Mesh:
     if class_name not in params.classes or not (instance.isdecimal() and f"{int(instance):04d}" == instance):
         raise ValueError(f"no instance {instance!r} of {class_name!r}")
     rng = numpy_generator(seed, "categories", class_name, instance)
-    colours = draw_colours(rng)
+    colours = draw_colours(rng, params.whiteness)
     return STYLES[class_name][style_index(seed, class_name, instance)](rng, colours).mesh()
 
 

@@ -47,6 +47,15 @@ def save_meshes(meshes: Mapping[str, Mesh], path: Path, manifest: Path) -> None:
     manifest.write_text(text, encoding="utf-8")
 
 
+def mesh_digest(mesh: Mesh) -> str:
+    """sha256 of all that a renderer is told of a mesh."""
+    digest = hashlib.sha256(repr(mesh.smooth_angle_deg).encode())
+    for field in _FIELDS:
+        array = np.ascontiguousarray(getattr(mesh, field))
+        digest.update(f"{array.dtype.str}{array.shape}".encode() + array.tobytes())
+    return digest.hexdigest()
+
+
 def load_meshes(path: Path, instances: list[str]) -> dict[str, Mesh]:
     """The meshes of some instances."""
     with np.load(path, allow_pickle=False) as file:

@@ -49,6 +49,7 @@ def run(job: "Context") -> None:
         "collapse": history.collapse,
         "validation": history.selected["validation"],
         "seed": told["seed"],
+        "params": told["params"],
     }
     job.write_json("info", info)
     job.write_json("metrics", {"rows": history.rows})

@@ -1,20 +1,29 @@
-"""Renders a block of instances of one class from all its views with Blender into one shard."""
+"""Renders a block of instances of one class from all its views with Blender into one shard.
 
+Frames that an earlier shard of the same code holds, of the same mesh from the same pose, are copied: a pixel
+depends on what is shown, never on the shard. So more views, more instances or other blocks render what is new.
+"""
+
+import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from robust3d import cameras
-from robust3d.data.shards import write_shard
+from robust3d.data.frame import Frame
+from robust3d.data.shards import read_frames, write_shard
 from robust3d.rendering.params import RenderParams
 from robust3d.rendering.pool import render_instances
-from robust3d.shapes.store import load_meshes
+from robust3d.shapes.store import load_meshes, mesh_digest
 from robust3d.study.parsing import parse
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from robust3d.provenance.runner import Context
     from robust3d.shapes.mesh import Mesh
+
+Place = tuple[str, int]  # instance, view
 
 
 def run(job: "Context") -> None:
@@ -23,24 +32,63 @@ def run(job: "Context") -> None:
     camera = parse(cameras.CameraParams, told["cameras"])
     render = parse(RenderParams, told["render"])
     meshes = load_meshes(job.input("shapes"), told["instances"])
+    digests = {instance: mesh_digest(mesh) for instance, mesh in meshes.items()}
+    poses = {instance: cameras.poses(camera, told["seed"], instance) for instance in meshes}
+    held = rendered_before(job, digests, poses)
+    job.notes.update(frames_copied=len(held), frames_rendered=len(meshes) * camera.views - len(held))
 
-    def requests() -> Iterator[tuple[str, "Mesh", "np.ndarray"]]:
+    def requests() -> Iterator[tuple[str, "Mesh", np.ndarray]]:
         for instance, mesh in meshes.items():
-            yield instance, mesh, cameras.poses(camera, told["seed"], instance)
+            yield instance, mesh, poses[instance]
 
-    frames = render_instances(
+    rendered = render_instances(
         requests(),
         cameras.intrinsics(camera, render.resolution_px),
         render,
         told["seed"],
         told["class_name"],
         job.threads,
+        held.keys(),
     )
     entry = write_shard(
         job.outputs["views"],
-        frames,
+        merged(list(meshes), camera.views, held, rendered),
         class_name=told["class_name"],
         resolution_px=render.resolution_px,
         extent=told["extent"],
     )
-    job.write_json("manifest", entry)
+    job.write_json("manifest", entry | {"meshes": digests})
+
+
+def rendered_before(job: "Context", digests: dict[str, str], poses: dict[str, np.ndarray]) -> dict[Place, Path]:
+    """The shards that hold frames of this one: same mesh, pose, view and all else that a pixel depends on."""
+    held: dict[Place, Path] = {}
+    for other in job.alike():
+        if _look(other.params) != _look(job.params) or not (other.is_whole("manifest") and other.is_whole("views")):
+            continue
+        camera = parse(cameras.CameraParams, other.params["cameras"])
+        for instance, digest in json.loads(other.output("manifest").read_text())["meshes"].items():
+            if digests.get(instance) != digest:
+                continue
+            theirs = cameras.poses(camera, other.params["seed"], instance)
+            for view, (pose, mine) in enumerate(zip(theirs, poses[instance], strict=False)):
+                if np.array_equal(pose, mine):
+                    held.setdefault((instance, view), other.output("views"))
+    return held
+
+
+def _look(told: dict[str, Any]) -> dict[str, Any]:
+    """What shapes a pixel besides mesh, pose and view; the extent is only written into the file."""
+    rest = {name: value for name, value in told.items() if name not in ("instances", "extent")}
+    return rest | {"cameras": {name: value for name, value in told["cameras"].items() if name != "views"}}
+
+
+def merged(instances: list[str], views: int, held: dict[Place, Path], rendered: Iterator[Frame]) -> Iterator[Frame]:
+    """All frames in order: those held, read from their shards an instance at a time, and those rendered now."""
+    for instance in instances:
+        files = {held[instance, view] for view in range(views) if (instance, view) in held}
+        copies = {(file, frame.view): frame for file in sorted(files) for frame in read_frames(file, {instance})}
+        for view in range(views):
+            place = (instance, view)
+            yield copies[held[place], view] if place in held else next(rendered)
+    assert next(rendered, None) is None, "more frames were rendered than asked for"

@@ -10,6 +10,7 @@ import ast
 import functools
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import grimp
 
@@ -75,7 +76,50 @@ def file_digest(path: Path) -> str:
 
 
 @functools.cache
+def parts(path: Path) -> dict[str, str]:
+    """Short digests of what a file's functions, methods and remaining statements mean, by qualified name.
+
+    They let a changed module be told as the function that changed; `file_digest` decides.
+    """
+    found: dict[str, list[str]] = {}
+
+    def visit(body: list[ast.stmt], prefix: str) -> None:
+        for node in body:
+            if isinstance(node, ast.ClassDef):
+                visit(node.body, f"{prefix}{node.name}.")
+                head = [*node.decorator_list, *node.bases, *node.keywords]
+                found.setdefault(f"{prefix}{node.name}", []).extend(_canonical(part) for part in head)
+            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                found.setdefault(f"{prefix}{node.name}", []).append(_canonical(node))
+            elif not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+                found.setdefault(f"{prefix}{_target(node)}", []).append(_canonical(node))
+
+    visit(ast.parse(path.read_bytes(), filename=str(path)).body, "")
+    return {name: hashlib.sha256("\n".join(texts).encode()).hexdigest()[:12] for name, texts in found.items()}
+
+
+def _target(node: ast.stmt) -> str:
+    """The name that an assignment binds; one common name for all other statements."""
+    target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+    return target.id if isinstance(target, ast.Name) else "(imports and statements)"
+
+
+@functools.cache
 def closure_digest(roots: tuple[str, ...]) -> str:
     """sha256 over the closure's modules and what each of them means."""
     lines = "".join(f"{module} {file_digest(module_file(module))}\n" for module in closure(roots))
     return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def describe(roots: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """The closure as records hold it: for each module its file, bytes (sha256), meaning and parts."""
+    return {
+        module: {
+            "file": str(path.relative_to(SOURCE.parent.parent)),
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "meaning": file_digest(path),
+            "parts": parts(path),
+        }
+        for module in closure(roots)
+        for path in [module_file(module)]
+    }

@@ -97,7 +97,6 @@ class Experiment(Params):
         str, ...
     ]  # keys of `classifiers`: adversarially trained ones, from scratch and from each encoder
     controls: tuple[str, ...] = ()  # keys of `classifiers` trained from scratch only, such as standard training
-    attack: tuple[str, ...] = ()  # keys of `attacks` (norms) against the classifiers of that norm
     shifted: str | None = None  # key of `sets` that breaks a correlation of `set`; tested without attack
 
 
@@ -115,6 +114,7 @@ class Study(Params):
     """The whole configuration."""
 
     study: str  # a name for this scale; stands in every cell
+    store: str | None = None  # folder of finished jobs shared with other checkouts or users; none: this project's own
     seed: int = Field(ge=0)  # of everything that is drawn: shapes, cameras, splits, backgrounds, attacks
     training_seeds: tuple[int, ...] = Field(min_length=1)  # one model each; cells hold their mean
     textures: TextureParams
@@ -135,8 +135,6 @@ class Study(Params):
             _known(f"{at}.set", experiment.set, self.sets)
             for key in experiment.classifiers + experiment.controls:
                 _known(f"{at}.classifiers", key, self.classifiers)
-            for norm in experiment.attack:
-                _known(f"{at}.attack", norm, self.attacks)
             if experiment.shifted is not None:
                 _known(f"{at}.shifted", experiment.shifted, self.sets)
         for name, entry in self.pretraining.items():

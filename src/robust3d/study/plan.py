@@ -18,11 +18,14 @@ from robust3d.errors import UserError
 from robust3d.params import Params
 from robust3d.seeds import seed_of
 from robust3d.study import registry
+from robust3d.study.accepted import accepted_digest
 from robust3d.study.closure import closure_digest
 from robust3d.study.config import Experiment, Study
 from robust3d.study.stages import STAGES, locked_versions
 
 RESULTS = "results"
+TABLES = ("table1", "table2", "table3", "table4")
+FIGURES = ("figure2", "figure3", "figure8", "figure10")
 Inputs = dict[str, tuple[tuple["Job", str], ...]]
 
 
@@ -46,15 +49,20 @@ class Job:
     bulk: Inputs = field(default_factory=dict)
     plugins: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The modules that the stage starts from: its own and its plug-ins."""
+        return (registry.module_name("stage", self.stage), *(registry.module_name(*p) for p in self.plugins))
+
     @functools.cached_property
     def spec(self) -> str:
         """Canonical JSON: parameters, code digest and package versions."""
-        roots = (registry.module_name("stage", self.stage), *(registry.module_name(*p) for p in self.plugins))
+        roots = self.modules
         content = {
             "stage": self.stage,
             "params": self.params,
             "modules": roots,
-            "code": closure_digest(roots),
+            "code": accepted_digest(roots, closure_digest(roots)),
             "packages": locked_versions(STAGES[self.stage].packages),
         }
         return canonical_json(content)
@@ -302,6 +310,12 @@ class Plan:
         kind, stage = ("table", "tabulate") if name.startswith("table") else ("figure", "draw")
         told, inputs, bulk = registry.load(kind, name).sources(self)
         return self._add(Job(stage, name, {kind: name, **told}, inputs, bulk, ((kind, name),)))
+
+    def every_job(self) -> list[Job]:
+        """The jobs of all tables and figures."""
+        for name in (*TABLES, *FIGURES):
+            self.target(name)
+        return list(self.jobs.values())
 
     def columns(self, experiment: str) -> Iterator[tuple[str, str | None]]:
         """(label, pre-training) of an experiment's columns: from scratch first."""

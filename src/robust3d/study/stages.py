@@ -1,5 +1,6 @@
 """What each stage writes and which packages shape its result."""
 
+import dataclasses
 import functools
 import re
 from dataclasses import dataclass
@@ -15,10 +16,18 @@ _LEARNING = ("numpy", "torch", "torchvision", "lightning", "h5py", "pandas")
 
 @dataclass(frozen=True)
 class Stage:
-    """Outputs by name (data first, the record is added by the runner) and result-shaping packages."""
+    """What a stage writes and what shapes it.
+
+    Attributes:
+        outputs: paths by name, data first; the record is added by the runner.
+        packages: those that shape the result.
+        reusable: whether outputs of a job that was told and read the same may be copied; not where they
+            name the places of inputs or have a stable name.
+    """
 
     outputs: dict[str, str]
     packages: tuple[str, ...]
+    reusable: bool = True
 
 
 def _addressed(packages: tuple[str, ...], **files: str) -> Stage:
@@ -27,13 +36,13 @@ def _addressed(packages: tuple[str, ...], **files: str) -> Stage:
 
 def _stable(packages: tuple[str, ...], **files: str) -> Stage:
     patterns = {name: "{results}/{label}" + suffix for name, suffix in files.items()}
-    return Stage(patterns | {"record": "{results}/{label}.record.json"}, packages)
+    return Stage(patterns | {"record": "{results}/{label}.record.json"}, packages, reusable=False)
 
 
 STAGES: dict[str, Stage] = {
     "build_shapes": _addressed(_ARRAYS, shapes="shapes.npz", manifest="manifest.json"),
     "render_shard": _addressed(("numpy", "bpy", "h5py"), views="views.h5", manifest="manifest.json"),
-    "index_views": _addressed(_ARRAYS, manifest="manifest.json"),
+    "index_views": dataclasses.replace(_addressed(_ARRAYS, manifest="manifest.json"), reusable=False),
     "make_textures": _addressed(("numpy", "pillow"), textures="textures.npz"),
     "draw_set": _addressed(_VIEWS, table="set.parquet"),
     "pretrain": _addressed(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from robust3d.provenance.runner import Context
+    from robust3d.study.plan import Plan
 
 RESAMPLES = 10_000
 
@@ -89,7 +90,7 @@ CLASSIFIER_FACTS = (
 )
 ENCODER_FACTS = (
     "method", "init", "normalisation", "input_background", "target_background", "images_seen", "steps",
-    "selected_step", "trained_tensors", "tensors", "validation", "collapse",
+    "selected_step", "trained_tensors", "tensors", "validation", "collapse", "params",
 )
 # fmt: on
 
@@ -99,6 +100,12 @@ def conditions(classifier: dict[str, Any]) -> dict[str, Any]:
     encoder = classifier["encoder"]
     facts = {name: classifier[name] for name in CLASSIFIER_FACTS}
     return facts | {"encoder": {name: encoder[name] for name in ENCODER_FACTS} if encoder else None}
+
+
+def data_conditions(plan: "Plan", image_set: str) -> dict[str, Any]:
+    """What the paper leaves open about the images of a set: shapes, poses, split."""
+    family = plan.study.families[plan.study.sets[image_set].family]
+    return {"shapes": family.shape_params(), "cameras": family.cameras, "split": family.split}
 
 
 def collapse_flags(classifier: dict[str, Any]) -> list[str]:

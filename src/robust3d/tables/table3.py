@@ -8,6 +8,7 @@ import numpy as np
 from robust3d.tables.cells import (
     collapse_flags,
     conditions,
+    data_conditions,
     difference,
     interval,
     percent,
@@ -41,7 +42,8 @@ def sources(plan: "Plan") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any
         first = len(jobs)
         jobs += [plan.test_shift(model, experiment) for model in models]
         cells.append({"column": column, "group": group, "sources": list(range(first, len(jobs)))})
-    told = {"study": study.study, "seed": study.seed, "cells": cells, "textures": study.textures.source}
+    told: dict[str, Any] = {"study": study.study, "seed": study.seed, "cells": cells, "textures": study.textures.source}
+    told["data"] = data_conditions(plan, experiment.set)
     inputs = {
         "metrics": tuple((job, "metrics") for job in jobs),
         "outcomes": tuple((job, "outcomes") for job in jobs),
@@ -84,6 +86,7 @@ def write(job: "Context") -> None:
                 "printed": {"row": ROW, "value": printed, "comparable": comparable} if printed else None,
                 "flags": list(dict.fromkeys(flags)),
                 "conditions": [conditions(content["classifier"]) for content in metrics],
+                "data": job.params["data"],
                 "sources": [source(path, "/shifted/accuracy") for path in paths]
                 + [source(path, "correct where images = shifted") for path in outcome_paths],
             }

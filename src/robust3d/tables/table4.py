@@ -8,6 +8,7 @@ import numpy as np
 from robust3d.tables.cells import (
     collapse_flags,
     conditions,
+    data_conditions,
     difference,
     epsilon_label,
     interval,
@@ -43,7 +44,8 @@ def sources(plan: "Plan") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any
             jobs += [plan.attack_classifier(model, experiment, norm) for model in models]
             cells.append({"norm": norm, "epsilon": epsilon, "column": label, "sources": list(range(first, len(jobs)))})
     family = study.families[study.sets[experiment.set].family]
-    told = {"study": study.study, "seed": study.seed, "cells": cells, "family_kind": family.kind}
+    told: dict[str, Any] = {"study": study.study, "seed": study.seed, "cells": cells, "family_kind": family.kind}
+    told["data"] = data_conditions(plan, experiment.set)
     inputs = {
         "metrics": tuple((job, "metrics") for job in jobs),
         "outcomes": tuple((job, "outcomes") for job in jobs),
@@ -81,6 +83,7 @@ def write(job: "Context") -> None:
                 "flags": _flags([content for _, content in metrics], job.params["family_kind"]),
                 "attack_flags": [content["flags"] for _, content in metrics],
                 "conditions": [conditions(content["classifier"]) for _, content in metrics],
+                "data": job.params["data"],
                 "sources": [source(path, f"/robust/{key}/accuracy") for path, _ in metrics]
                 + [source(path, f"robust where epsilon = {key}") for path in _pick(job, "outcomes", told)],
             }

@@ -79,8 +79,15 @@ def _luminance(colour: Colour) -> float:
     return float(colour @ np.array([0.2126, 0.7152, 0.0722]))
 
 
-def draw_colours(rng: np.random.Generator) -> Colours:
-    """One instance's colours; the body is never near white, which is a background."""
+def _mixed_with_white(colour: Colour, whiteness: float) -> Colour:
+    """A linear colour moved towards white by a share of its distance in sRGB, where the eye and an ε measure."""
+    srgb = np.where(colour <= 0.0031308, 12.92 * colour, 1.055 * colour ** (1 / 2.4) - 0.055)
+    mixed = 1 - (1 - srgb) * (1 - whiteness)
+    return np.where(mixed <= 0.04045, mixed / 12.92, ((mixed + 0.055) / 1.055) ** 2.4)
+
+
+def draw_colours(rng: np.random.Generator, whiteness: float) -> Colours:
+    """One instance's colours, each mixed with white; before that the body is never near white, a background."""
     body = _paint(rng)
     second = _paint(rng)
     while np.abs(np.sqrt(second) - np.sqrt(body)).max() < 0.25:
@@ -91,4 +98,5 @@ def draw_colours(rng: np.random.Generator) -> Colours:
     pale = _luminance(body) < 0.12
     glass = linear(tint, 0.2, 0.75) if pale else linear(tint, rng.uniform(0.2, 0.6), rng.uniform(0.12, 0.28))
     warm = linear(rng.uniform(0, 0.15), rng.uniform(0.6, 0.9), rng.uniform(0.6, 0.9))
-    return Colours(body, second, dark, light, glass, warm)
+    drawn = (body, second, dark, light, glass, warm)
+    return Colours(*(_mixed_with_white(colour, whiteness) for colour in drawn))

@@ -1,0 +1,100 @@
+"""Lists, or frees, what no current target needs: finished jobs of other studies, of other code, leftovers."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from robust3d.errors import UserError
+from robust3d.provenance.lineage import RESULTS
+from robust3d.provenance.store import forget
+from robust3d.study.config import read_study
+from robust3d.study.plan import Plan
+from robust3d.study.stages import STAGES
+
+
+def collect(keep: Sequence[Path], delete: bool) -> str:
+    """List what the study of ``config.yaml`` does not need, or delete it.
+
+    Args:
+        keep: overlays of ``config.yaml``; each is a further study whose artifacts stay.
+        delete: free the space; else only say what could be freed.
+
+    Raises:
+        UserError: no results, a wrong configuration, or a job is running.
+    """
+    if not RESULTS.is_dir():
+        raise UserError(f"{RESULTS}: no such folder; run from the project's root")
+    needed = _needed([[], *([overlay] for overlay in keep)])
+    folders = [path for stage in STAGES for path in sorted((RESULTS / stage).glob("*")) if path not in needed]
+    leftovers = [path for path in sorted(RESULTS.glob("*/*/.partial-*")) if path.parent in needed and not _alive(path)]
+    abandoned = [path for path in sorted((RESULTS / ".progress").glob("*")) if not _owned(path)]
+    abandoned = [path for path in abandoned if path.name not in {folder.name for folder in needed}]
+    running = [path.name for path in folders if _owned(RESULTS / ".progress" / path.name)]
+    folders = [path for path in folders if path.name not in running]
+    found = [*folders, *leftovers, *abandoned]
+    lines = [f"{_bytes(_size(path)):>9}  {path}" for path in found]
+    lines += [f"{'running':>9}  {name} (left alone)" for name in running]
+    total = _bytes(sum(_size(path) for path in found))
+    if delete:
+        for path in found:
+            _delete(path)
+        forget(RESULTS)
+    verb = "freed" if delete else "can be freed with --delete"
+    kept = f"kept: what the study of config.yaml needs{''.join(f', that of {path}' for path in keep)}"
+    return "\n".join([*lines, f"{total} in {len(found)} places {verb}; {kept}"])
+
+
+def _needed(studies: list[list[Path]]) -> set[Path]:
+    """Folders of all jobs of some studies."""
+    needed = set()
+    for overlays in studies:
+        jobs = Plan(read_study([Path("config.yaml"), *overlays])).every_job()
+        needed |= {Path(job.output("record")).parent for job in jobs}
+    return needed
+
+
+def _owned(progress: Path) -> bool:
+    """Whether a process is at work in a progress folder."""
+    try:
+        with (progress / "owner").open("r+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return False
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+
+
+def _alive(partial: Path) -> bool:
+    """Whether the process that writes a partial file still lives, as far as this machine knows."""
+    try:
+        os.kill(int(partial.name.split("-")[1]), 0)
+    except (ProcessLookupError, ValueError, IndexError):
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _delete(path: Path) -> None:
+    """The record goes first, so that nothing half deleted counts as finished."""
+    if path.is_dir():
+        (path / "record.json").unlink(missing_ok=True)
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _size(path: Path) -> int:
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return sum(file.stat().st_size for file in files)
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"

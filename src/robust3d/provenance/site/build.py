@@ -1,0 +1,233 @@
+"""Reads a results folder and writes its site into a folder beside the final place, then puts it there."""
+
+import os
+import posixpath
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from robust3d.errors import UserError
+from robust3d.provenance.lineage import RESULTS, Lineage, Step
+from robust3d.provenance.site import curves, layout, plain
+from robust3d.provenance.site.details import Detail, describe
+from robust3d.provenance.site.files import Files
+from robust3d.provenance.site.graph import Graph, Node, tree
+from robust3d.provenance.site.outcomes import read_outcomes
+from robust3d.provenance.site.pictures import Frames, Gallery, Picture, copied, read_galleries
+from robust3d.provenance.site.tables import Cell, Table, read_tables
+
+PACKAGE = "robust3d.provenance.site"
+
+
+@dataclass
+class Figure:
+    """One figure: its node in the graph, and the picture if it is whole."""
+
+    name: str
+    node: Node
+    picture: Picture | None
+
+    @property
+    def title(self) -> str:
+        """`Figure 2`."""
+        return plain.title(self.name)
+
+    @property
+    def page(self) -> str:
+        """Its page, from the site's root."""
+        return f"{plain.slug(self.name)}.html"
+
+    @property
+    def words(self) -> str:
+        """What it shows."""
+        return _words(self.name)
+
+
+@dataclass
+class Content:
+    """All that pages are written from."""
+
+    tables: list[Table]
+    figures: list[Figure]
+    galleries: list[Gallery]
+    graph: Graph
+    details: dict[str, Detail]
+    files: Files
+    frames: Frames
+
+    @property
+    def nodes(self) -> list[Node]:
+        """All nodes, makers before users."""
+        return list(self.graph.nodes.values())
+
+    @property
+    def pretrainings(self) -> list[Detail]:
+        """Details of the pre-trainings."""
+        return [detail for detail in self.details.values() if detail.node.stage == "pretrain"]
+
+    @property
+    def runs(self) -> list[Detail]:
+        """Details of everything that was trained."""
+        return self.pretrainings + [d for d in self.details.values() if d.node.stage == "train_classifier"]
+
+
+def build(results: Path) -> Path:
+    """Write the site; see `robust3d.provenance.site.build_site`."""
+    lineage = Lineage(results)
+    final = results / "site"
+    temporary = results / f".partial-site-{os.getpid()}"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        _write(_read(lineage, temporary), temporary)
+        _swap(temporary, final)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return final / "index.html"
+
+
+def _swap(temporary: Path, final: Path) -> None:
+    """Put the new site in the place of the old one, which comes back if that fails."""
+    old = final.with_name(f".old-site-{os.getpid()}")
+    shutil.rmtree(old, ignore_errors=True)
+    if final.exists():
+        os.replace(final, old)
+    try:
+        os.replace(temporary, final)
+    except OSError:
+        if old.exists():
+            os.replace(old, final)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _read(lineage: Lineage, site: Path) -> Content:
+    files = Files(lineage)
+    tables = read_tables(lineage, files)
+    drawn = [step for step in _top(lineage) if step.stage == "draw"]
+    if not tables and not drawn:
+        raise UserError(
+            f"{lineage.results}: no table or figure yet; make one first, say `snakemake results/table1.csv`"
+        )
+    targets = [table.step for table in tables if table.step is not None] + drawn
+    sources = [source.step for table in tables for cell in table.cells for source in cell.sources if source.step]
+    graph = Graph(lineage, [*targets, *sources])
+    frames = Frames(site, files)
+    details = {node.id: describe(node, graph, files) for node in graph.nodes.values()}
+    galleries = read_galleries(graph, files, frames)
+    for gallery in galleries:
+        for node in (gallery.node, gallery.views):
+            if node is not None:
+                details[node.id].galleries.append(gallery)
+    for detail in details.values():
+        if detail.node.stage == "pretrain":
+            alt = f"Held-out reconstructions of {detail.node.label}: the truth above, the model's below"
+            detail.reconstructions = copied(detail.node, "reconstructions", alt, site, files)
+    figures = []
+    for step in drawn:
+        found = graph.node(step)
+        if found is not None:
+            picture = copied(found, "picture", _words(_name(step)), site, files)
+            figures.append(Figure(_name(step), found, picture))
+    return Content(
+        tables, sorted(figures, key=lambda f: plain.natural(f.name)), galleries, graph, details, files, frames
+    )
+
+
+def _top(lineage: Lineage) -> list[Step]:
+    """The steps of stable names."""
+    paths = sorted(lineage.results.glob("*.record.json"))
+    found = [lineage.step(str(RESULTS / path.name)) for path in paths]
+    return [step for step in found if step is not None]
+
+
+def _name(step: Step) -> str:
+    return Path(step.name).name.removesuffix(".record.json")
+
+
+def _words(name: str) -> str:
+    known = {
+        "figure2": "The ten named geons.",
+        "figure3": "Example test images of each classification set, one row a set: objects before their backgrounds.",
+        "figure8": "All forty geons, each with its code.",
+        "figure10": "Held-out reconstructions of every pre-training of Table 4, beside the truth.",
+    }
+    return known.get(name, f"The picture of {name}.")
+
+
+def _write(content: Content, site: Path) -> None:
+    write = _writer(content, site)
+    write("index.html", "index.html")
+    for table in content.tables:
+        root = content.graph.node(table.step)
+        write("table.html", table.page, table=table, root=root, drawing=_drawing(content, [root]))
+        for cell in table.cells:
+            _write_cell(write, content, table, cell)
+        for suffix in (".csv", ".cells.json"):
+            _copy_download(content, table, suffix, site)
+    for figure in content.figures:
+        write("figure.html", figure.page, figure=figure, root=figure.node, drawing=_drawing(content, [figure.node]))
+    for gallery in content.galleries:
+        write("gallery.html", gallery.page, gallery=gallery)
+    for node in content.nodes:
+        write("run.html", node.page, detail=content.details[node.id], drawing=_drawing(content, [node]))
+    write("reconstructions.html", "galleries/reconstructions.html")
+    write("curves.html", "curves.html")
+    for name in ("site.css", "site.js"):
+        (site / name).write_bytes(resources.files(PACKAGE).joinpath(name).read_bytes())
+
+
+def _write_cell(write: Callable[..., None], content: Content, table: Table, cell: Cell) -> None:
+    roots = [content.graph.node(source.step) for source in cell.sources]
+    root = content.graph.node(table.step)
+    # A table rests on all of its columns, a cell on its own sources: the table's other makers are left out.
+    nodes = content.graph.behind({node.id: node for node in roots if node is not None}.values())
+    nodes += [root] if root is not None and root not in nodes else []
+    outcomes = read_outcomes(cell, content.graph, content.files, content.frames)
+    drawing = layout.draw(nodes) if nodes else None
+    details = [content.details[node.id] for node in reversed(nodes)]
+    write(
+        "cell.html", cell.page, table=table, cell=cell, root=root, drawing=drawing, details=details, outcomes=outcomes
+    )
+
+
+def _drawing(content: Content, roots: list[Node | None]) -> layout.Drawing | None:
+    nodes = content.graph.behind(node for node in roots if node is not None)
+    return layout.draw(nodes) if nodes else None
+
+
+def _copy_download(content: Content, table: Table, suffix: str, site: Path) -> None:
+    path = content.files.place(f"{RESULTS}/{table.name}{suffix}")
+    if path is not None:
+        (site / "files").mkdir(exist_ok=True)
+        (site / download(table, suffix)).write_bytes(path.read_bytes())
+
+
+def download(table: Table, suffix: str) -> str:
+    """Where a table's file is in the site."""
+    return f"files/{plain.slug(table.name)}{suffix}"
+
+
+def _writer(content: Content, site: Path) -> Callable[..., None]:
+    """The function that writes one page; templates escape whatever they show, and links are relative."""
+    environment = Environment(
+        loader=PackageLoader(PACKAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.globals.update(content=content, plain=plain, curves=curves, layout=layout, download=download, tree=tree)
+
+    def write(template: str, page: str, **values: Any) -> None:
+        def to(target: str) -> str:
+            path, hash_mark, anchor = target.partition("#")
+            return (posixpath.relpath(path, posixpath.dirname(page) or ".") if path else "") + hash_mark + anchor
+
+        path = site / page
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = environment.get_template(template).render(page=page, to=to, **values)
+        path.write_text(text, encoding="utf-8")
+
+    return write

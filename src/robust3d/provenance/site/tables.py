@@ -1,0 +1,259 @@
+"""Tables and their cells as the pages show them, read from ``tableN.cells.json`` with patience for damage."""
+
+import itertools
+from dataclasses import dataclass, field
+from typing import Any
+
+from robust3d.errors import UserError
+from robust3d.provenance.lineage import RESULTS, Lineage, Step
+from robust3d.provenance.site.files import Files, at_pointer
+from robust3d.provenance.site.plain import Slugs, as_dict, as_list, flatten, natural, number, show, slug, title
+
+_SHOWN = {  # by a place of their own on the page
+    "row", "column", "text", "value", "unit", "formula", "n", "interval", "difference_to_AT", "printed", "flags",
+    "conditions", "sources",
+}  # fmt: skip
+
+
+@dataclass
+class Source:
+    """A file that a value was read from.
+
+    Attributes:
+        now: what its JSON pointer points at today.
+        wrong: a sentence if the file is gone or another.
+    """
+
+    file: str
+    pointer: str
+    sha256: str
+    step: Step | None
+    now: str | None
+    wrong: str | None
+
+
+@dataclass
+class Cell:
+    """One cell; the properties give its parts as text, None where it has none."""
+
+    row: str
+    column: str
+    page: str
+    data: dict[str, Any]
+    sources: list[Source] = field(default_factory=list)
+    before: "Cell | None" = None
+    after: "Cell | None" = None
+
+    @property
+    def text(self) -> str:
+        """As in the CSV."""
+        return show(self.data.get("text", "")) or "(empty)"
+
+    @property
+    def unit(self) -> str:
+        """Behind the number."""
+        return f" {self.data['unit']}" if isinstance(self.data.get("unit"), str) else ""
+
+    @property
+    def measured(self) -> bool:
+        """Whether it is a number with sources, not a word derived from definitions."""
+        return number(self.data.get("value")) is not None
+
+    @property
+    def value(self) -> str:
+        """In full precision."""
+        return show(self.data.get("value"))
+
+    @property
+    def formula(self) -> str:
+        """How the value follows from its sources."""
+        return show(self.data.get("formula"))
+
+    @property
+    def flags(self) -> list[str]:
+        """Sentences that travel with the number."""
+        return [show(flag) for flag in as_list(self.data.get("flags"))]
+
+    @property
+    def interval(self) -> str | None:
+        """`57.2 to 79.1`, in the value's unit."""
+        return self._range(as_dict(self.data.get("interval")))
+
+    @property
+    def interval_kind(self) -> str:
+        """What kind of interval it is."""
+        return show(as_dict(self.data.get("interval")).get("kind"))
+
+    @property
+    def difference(self) -> dict[str, Any] | None:
+        """What it has over the baseline, in points: value, range, kind, whether beyond its interval."""
+        told = as_dict(self.data.get("difference_to_AT"))
+        value, bounds = number(told.get("value")), self._range(told, signed=True)
+        if (
+            value is None
+            or bounds is None
+            or (value == 0 and bounds == self._range({"low": 0, "high": 0}, signed=True))
+        ):
+            return None  # none is stated, or it is the baseline itself
+        beyond = told.get("beyond_interval") is True
+        return {"value": self._scaled(value, True), "range": bounds, "kind": show(told.get("kind")), "beyond": beyond}
+
+    @property
+    def printed(self) -> dict[str, Any] | None:
+        """The paper's number: value, row, whether ours may be compared with it."""
+        told = as_dict(self.data.get("printed"))
+        if not told:
+            return None
+        comparable = told.get("comparable") is True
+        return {"value": show(told.get("value")), "row": show(told.get("row")), "comparable": comparable}
+
+    @property
+    def conditions(self) -> list[tuple[str, list[str]]]:
+        """(condition, its value for each model), one value where all agree."""
+        models = [dict(flatten(model)) for model in as_list(self.data.get("conditions"))]
+        keys = dict.fromkeys(key for model in models for key in model)
+        found = [(key, [model.get(key, "not stated") for model in models]) for key in keys]
+        return [(key, values[:1] if len(set(values)) == 1 else values) for key, values in found]
+
+    @property
+    def beside(self) -> list[tuple[str, str]]:
+        """What the same models do in easier circumstances."""
+        known = {"clean_accuracy": "Unattacked", "unshifted_accuracy": "Unshifted"}
+        found = [(label, number(self.data.get(key))) for key, label in known.items()]
+        return [(label, f"{self._scaled(value)}{self.unit}") for label, value in found if value is not None]
+
+    @property
+    def models(self) -> int:
+        """How many trained models it is the mean of."""
+        return len(as_list(self.data.get("conditions")))
+
+    @property
+    def more(self) -> list[tuple[str, str]]:
+        """All else that the cell says."""
+        return flatten({key: value for key, value in self.data.items() if key not in _SHOWN})
+
+    def _scaled(self, value: float, signed: bool = False) -> str:
+        scaled = 100 * value if self.data.get("unit") == "%" else value
+        text = f"{scaled:+.1f}" if signed and f"{abs(scaled):.1f}" != "0.0" else f"{scaled:.1f}"
+        return text.replace("-0.0", "0.0").replace("-", "−")
+
+    def _range(self, told: dict[str, Any], signed: bool = False) -> str | None:
+        low, high = number(told.get("low")), number(told.get("high"))
+        if low is None or high is None:
+            return None
+        return f"{self._scaled(low, signed)} to {self._scaled(high, signed)}"
+
+
+@dataclass
+class Table:
+    """One table.
+
+    Attributes:
+        step: the job that made it, if its record is readable.
+        grid: for each row label, the cells in the order of `columns`; None where a cell has no value.
+        notes: what is wrong with its files.
+    """
+
+    name: str
+    step: Step | None
+    caption: str = ""
+    study: str = "unknown"
+    index: str = ""
+    columns: list[str] = field(default_factory=list)
+    grid: list[tuple[str, list[Cell | None]]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def title(self) -> str:
+        """`Table 4`."""
+        return title(self.name)
+
+    @property
+    def page(self) -> str:
+        """Its page, from the site's root."""
+        return f"{self.name_slug}.html"
+
+    @property
+    def name_slug(self) -> str:
+        """Its name as a file name and an anchor."""
+        return slug(self.name)
+
+    @property
+    def measured(self) -> bool:
+        """Whether its cells are numbers with sources, not words."""
+        return any(cell.measured and cell.sources for cell in self.cells)
+
+    @property
+    def cells(self) -> list[Cell]:
+        """Row by row."""
+        return [cell for _, cells in self.grid for cell in cells if cell is not None]
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """A letter for each flag that does not hold for all cells."""
+        found = dict.fromkeys(flag for cell in self.cells for flag in cell.flags if flag not in self.common_flags)
+        return {flag: _letter(i) for i, flag in enumerate(found)}
+
+    @property
+    def common_flags(self) -> list[str]:
+        """Flags of every cell."""
+        cells = self.cells
+        return [flag for flag in cells[0].flags if all(flag in cell.flags for cell in cells)] if cells else []
+
+
+def _letter(i: int) -> str:
+    return chr(ord("a") + i) if i < 26 else f"{chr(ord('a') + i // 26 - 1)}{chr(ord('a') + i % 26)}"
+
+
+def read_tables(lineage: Lineage, files: Files) -> list[Table]:
+    """Every table of a results folder, those without a readable part too."""
+    paths = [*lineage.results.glob("*.csv"), *lineage.results.glob("*.cells.json")]
+    names = {path.name.partition(".")[0] for path in paths}
+    return [_read(lineage, files, name) for name in sorted(names - {""}, key=natural)]
+
+
+def _read(lineage: Lineage, files: Files, name: str) -> Table:
+    table = Table(name, lineage.owner(str(RESULTS / f"{name}.csv")))
+    if table.step is None:
+        table.notes.append(f"There is no readable record of how {name} was made.")
+    else:
+        found = [files.wrong(file.path, file.sha256) for file in table.step.outputs.values()]
+        table.notes += [sentence for sentence in found if sentence]
+        table.study = show(table.step.params.get("study", "unknown"))
+    try:
+        content = lineage.cells(str(lineage.results / f"{name}.csv"))
+    except (UserError, OSError, TypeError) as error:
+        table.notes.append(f"The cells cannot be shown: {error}")
+        return table
+    table.caption, table.index = show(content.get("caption", "")), show(content.get("index") or "")
+    table.study = show(content.get("study", table.study))
+    cells = _cells(lineage, files, table, as_list(content.get("cells")))
+    if not cells:
+        table.notes.append("Its cells file names no cells.")
+    rows = dict.fromkeys([*map(show, as_list(content.get("rows"))), *(row for row, _ in cells)])
+    table.columns = list(dict.fromkeys([*map(show, as_list(content.get("columns"))), *(column for _, column in cells)]))
+    table.grid = [(row, [cells.get((row, column)) for column in table.columns]) for row in rows]
+    for one, next_one in itertools.pairwise(table.cells):
+        one.after, next_one.before = next_one, one
+    return table
+
+
+def _cells(lineage: Lineage, files: Files, table: Table, told: list[Any]) -> dict[tuple[str, str], Cell]:
+    slugs, cells = Slugs(), {}
+    for data in map(as_dict, told):
+        if "row" not in data or "column" not in data:
+            table.notes.append("A cell without row or column is left out.")
+            continue
+        row, column = show(data["row"]), show(data["column"])
+        page = f"{slug(table.name)}/{slugs.new(row, column)}.html"
+        sources = [_source(lineage, files, as_dict(source)) for source in as_list(data.get("sources"))]
+        cells[row, column] = Cell(row, column, page, data, sources)
+    return cells
+
+
+def _source(lineage: Lineage, files: Files, told: dict[str, Any]) -> Source:
+    file, pointer, digest = (show(told.get(key, "")) for key in ("file", "pointer", "sha256"))
+    now = at_pointer(files.json(file), pointer) if pointer.startswith("/") else None
+    return Source(
+        file, pointer, digest, lineage.owner(file), None if now is None else show(now), files.wrong(file, digest)
+    )

@@ -1,0 +1,212 @@
+"""Rehashes everything that results rest on and compares it with the records, the code, the lock and the study.
+
+States: OK; CHANGED (other bytes than recorded); MISSING; UNRECORDED (no record tells where it is from); STALE
+(whole, but the code, parameters or packages are others now, so a run would make it anew). Prose in source files
+may change, and code changes may be accepted: both are told, neither is bad.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from robust3d.errors import UserError
+from robust3d.provenance.changes import code_changes, package_changes, parameter_changes
+from robust3d.provenance.files import seal, sha256
+from robust3d.provenance.lineage import RESULTS, File, Lineage, Step
+from robust3d.study.accepted import acceptances_of, accepted_digest
+from robust3d.study.closure import closure_digest, describe
+from robust3d.study.config import read_study
+from robust3d.study.plan import FIGURES, TABLES, Plan
+from robust3d.study.stages import STAGES, locked_versions
+
+State = Literal["OK", "CHANGED", "MISSING", "UNRECORDED", "STALE"]
+ALLOWED = {".progress", ".known", "site"}  # folders under results/ that hold nothing to be trusted
+LOCK = Path("envs/requirements.lock")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found about one file."""
+
+    state: State
+    path: str
+    detail: str = ""
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether not all is well."""
+        return self.state != "OK"
+
+
+def verify(targets: Sequence[str], overlays: Sequence[Path]) -> list[Finding]:
+    """Check the closure of some results; of everything, files without a record included, if none is named.
+
+    Args:
+        targets: tables, figures or other files under ``results/``.
+        overlays: laid over ``config.yaml``; the study that stable names are compared with.
+
+    Raises:
+        UserError: no results, or a configuration that is wrong.
+    """
+    lineage = Lineage()
+    checker = _Checker(lineage)
+    named = list(targets) or _stable()
+    found = [(name, _step(lineage, name)) for name in named]
+    checker.findings += [Finding("UNRECORDED", name, "no readable record") for name, step in found if step is None]
+    asked = [step for _, step in found if step is not None]
+    for step in lineage.ancestors(*asked):
+        checker.check(step)
+        checker.check_current(step)
+    checker.check_study(
+        [step for step in asked if step.name.startswith(f"{RESULTS}/") and step.name.count("/") == 1], overlays
+    )
+    checker.check_lock()
+    if not targets:
+        for step in lineage.records():
+            checker.check(step)
+        checker.findings += _unrecorded(lineage)
+    return checker.findings
+
+
+def _step(lineage: Lineage, name: str) -> Step | None:
+    path = Path(name)
+    try:
+        return lineage.target(name)
+    except UserError:
+        if not lineage.locate(name).exists() and not path.exists():
+            raise UserError(f"{name}: no such result; make it first, or run from the project's root") from None
+        return None
+
+
+def _stable() -> list[str]:
+    """The tables and figures that there are."""
+    paths = [RESULTS / f"{name}.csv" for name in TABLES] + [RESULTS / f"{name}.png" for name in FIGURES]
+    return [str(path) for path in paths if path.exists()]
+
+
+class _Checker:
+    """Checks each step and each source file once."""
+
+    def __init__(self, lineage: Lineage) -> None:
+        self.lineage = lineage
+        self.findings: list[Finding] = []
+        self._checked: set[str] = set()
+        self._told: set[str] = set()
+        self._locks: set[str] = set()
+
+    def check(self, step: Step) -> None:
+        """The bytes of a step: its record, its outputs, and that it read what their makers wrote."""
+        if step.name in self._checked:
+            return
+        self._checked.add(step.name)
+        if step.record.get("seal") != seal(step.record):
+            self.findings.append(Finding("CHANGED", step.name, "the record is not as it was written"))
+        for file in step.outputs.values():
+            self._check_file(file)
+        for files in step.inputs.values():
+            for file in files:
+                owner = self.lineage.owner(file.path)
+                made = {output.path: output for output in owner.outputs.values()} if owner else {}
+                if file.path not in made:
+                    self._check_file(file)
+                    if owner is None:
+                        self.findings.append(Finding("UNRECORDED", file.path, f"read by {step.name}"))
+                elif made[file.path].sha256 != file.sha256:
+                    text = f"made again with other bytes since {step.name} read it"
+                    self.findings.append(Finding("STALE", file.path, text))
+
+    def _check_file(self, file: File) -> None:
+        path = self.lineage.locate(file.path)
+        try:
+            same = sha256(path) == file.sha256
+        except FileNotFoundError:
+            self.findings.append(Finding("MISSING", file.path))
+            return
+        except OSError as error:
+            self.findings.append(Finding("MISSING", file.path, f"cannot be read: {error.strerror}"))
+            return
+        self.findings.append(
+            Finding("OK", file.path) if same else Finding("CHANGED", file.path, "other bytes than recorded")
+        )
+
+    def check_current(self, step: Step) -> None:
+        """The code and the packages that a run would use now against those of a step."""
+        spec, roots = step.record["spec"], tuple(step.record["spec"]["modules"])
+        try:
+            now = describe(roots)
+            current = accepted_digest(roots, closure_digest(roots)) == spec["code"]
+        except (OSError, SyntaxError, ValueError) as error:
+            self.findings.append(Finding("STALE", step.name, f"code: {error}"))
+            return
+        for module, then in step.record["code"].items():
+            if module in now and now[module]["sha256"] != then["sha256"] and now[module]["meaning"] == then["meaning"]:
+                self._tell(Finding("OK", now[module]["file"], "only prose or layout differs from what was run"))
+        if not current:
+            changes = code_changes(step.record["code"], now)
+            text = "; ".join(change.text for change in changes) or "other modules than those that were run"
+            self.findings.append(Finding("STALE", step.name, f"code: {text}"))
+        for entry in acceptances_of(spec):
+            self._tell(
+                Finding("OK", step.name, f"accepted code change: {entry['reason']} ({entry['by']}, {entry['on']})")
+            )
+        versions = locked_versions(STAGES[step.stage].packages) if step.stage in STAGES else spec["packages"]
+        packages = package_changes(spec["packages"], versions)
+        if packages:
+            text = "; ".join(change.text for change in packages)
+            self.findings.append(Finding("STALE", step.name, f"packages: {text}"))
+        self._locks.add(step.record["environment"]["lock"])
+
+    def check_lock(self) -> None:
+        """Whether the lock is the one that everything was made with."""
+        if self._locks and self._locks != {sha256(LOCK)}:
+            text = "another lock than at least one step was made with; versions that shape results were compared"
+            self._tell(Finding("OK", str(LOCK), text))
+
+    def check_study(self, steps: Iterable[Step], overlays: Sequence[Path]) -> None:
+        """Whether stable names hold the study that is asked for now."""
+        plan = Plan(read_study([Path("config.yaml"), *overlays]))
+        for step in steps:
+            if step.job not in (*TABLES, *FIGURES):
+                continue
+            told = plan.target(step.job)
+            changes = parameter_changes(step.params, _params(told.spec))
+            made_from = {name: [file.path for file in files] for name, files in step.inputs.items()}
+            wanted = {name: paths for name, paths in told.input_paths().items() if paths}
+            if changes or made_from != wanted:
+                text = (
+                    "; ".join(change.text for change in changes) or "it rests on artifacts of other parameters or code"
+                )
+                self.findings.append(Finding("STALE", step.name, f"parameters of the study asked for: {text}"))
+
+    def _tell(self, finding: Finding) -> None:
+        key = f"{finding.path} {finding.detail}"
+        if key not in self._told:
+            self._told.add(key)
+            self.findings.append(finding)
+
+
+def _params(spec: str) -> dict[str, object]:
+    return dict(json.loads(spec)["params"])
+
+
+def _unrecorded(lineage: Lineage) -> list[Finding]:
+    """Files under the results folder that no record names."""
+    recorded = {lineage.locate(file.path) for step in lineage.records() for file in step.outputs.values()}
+    recorded |= {lineage.locate(step.name) for step in lineage.records()}
+    findings = []
+    for path in sorted(lineage.results.rglob("*")):
+        inside = path.relative_to(lineage.results)
+        if path.is_file() and path not in recorded and inside.parts[0] not in ALLOWED:
+            findings.append(Finding("UNRECORDED", str(RESULTS / inside), "no record names it"))
+    return findings
+
+
+def tell(findings: Sequence[Finding]) -> str:
+    """All that is not plainly OK, then a count of each state."""
+    lines = [f"{f.state:<10} {f.path}{f': {f.detail}' if f.detail else ''}" for f in findings if f.is_bad or f.detail]
+    counts = Counter(finding.state for finding in findings)
+    summary = ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "nothing has been made yet"
+    return "\n".join([*dict.fromkeys(lines), summary])

@@ -1,0 +1,179 @@
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from robust3d.errors import UserError
+from robust3d.provenance.site import build_site
+
+
+class Page(HTMLParser):
+    """What of a page matters here."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path, self.links, self.ids, self.tags, self.text = path, [], [], set(), ""
+        self.handlers: list[str] = []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        told = dict(attrs)
+        self.links += [told[name] for name in ("href", "src") if told.get(name)]
+        self.ids += [told["id"]] if "id" in told else []
+        self.handlers += [name for name in told if name.startswith("on")]
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def pages(site: Path) -> dict[str, Page]:
+    return {str(path.relative_to(site)): Page(path) for path in sorted(site.rglob("*.html"))}
+
+
+def digests(site: Path) -> dict[str, str]:
+    return {
+        str(p.relative_to(site)): hashlib.sha256(p.read_bytes()).hexdigest() for p in site.rglob("*") if p.is_file()
+    }
+
+
+def test_the_same_results_give_the_same_bytes(results):
+    first = digests(build_site().parent)
+    assert digests(build_site().parent) == first
+    copy = shutil.copytree(results.root, results.root.parent / "copy", ignore=shutil.ignore_patterns("site"))
+    assert digests(build_site(copy).parent) == first
+    assert not list(results.root.glob(".*site*"))
+
+
+def test_every_link_leads_to_a_file_of_the_site(site):
+    found = pages(site)
+    assert len(found) > 20
+    for name, page in found.items():
+        assert len(page.ids) == len(set(page.ids)), name
+        for link in page.links:
+            parts = urlsplit(link)
+            if parts.scheme == "data":
+                continue
+            assert not parts.scheme and not parts.netloc, f"{name}: {link}"
+            target = (site / name).parent.joinpath(unquote(parts.path)).resolve() if parts.path else site / name
+            assert target.is_file() and target.is_relative_to(site), f"{name}: {link}"
+            if parts.fragment:
+                assert parts.fragment in found[str(target.relative_to(site))].ids, f"{name}: {link}"
+
+
+def test_what_records_and_cells_say_stays_text(site):
+    hostile, odd = "</script><img src=x onerror=alert(1)>", "<img src=x onerror=alert(2)>"
+    found = pages(site)
+    for name, page in found.items():
+        assert not page.handlers and "x" not in page.links, name
+    cell = next(page for name, page in found.items() if name.startswith("table4/") and "onerror" in name)
+    assert hostile in cell.text and odd in cell.text
+    assert hostile in found["table4.html"].text and hostile in found["index.html"].text
+
+
+def test_a_cell_says_what_it_is(site):
+    cell = pages(site)["table4/linf-8-255--at.html"]
+    for words in (
+        "66.7 %",
+        "20.0 to 94.0",
+        "not comparable",
+        "stand-ins",
+        "mean",
+        "0.6666666666666666",
+        "2 of 3 robust",
+    ):
+        assert words in cell.text, words
+    assert "Encoder" not in cell.text  # another column's
+
+
+@pytest.mark.parametrize("damage", ["gone", "truncated", "other"])
+def test_a_damaged_shard_is_noted(results, damage):
+    shard = results.path(results.shard)
+    if damage == "gone":
+        shard.unlink()
+    else:
+        shard.write_bytes(shard.read_bytes()[:900] if damage == "truncated" else b"no shard")
+    found = pages(build_site().parent)
+    gallery = next(page for name, page in found.items() if name.startswith("galleries/index-views"))
+    sentence = "is not there any more" if damage == "gone" else "is not the file that was recorded"
+    assert sentence in gallery.text and "img" in gallery.tags  # the other class is shown
+    assert sentence in found["table4/linf-8-255--at.html"].text
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "page", "words"),
+    [
+        ("table4.cells.json", "{", "table4.html", "damaged"),
+        ("table4.cells.json", "[1]", "table4.html", "cannot be shown"),
+        ("table4.cells.json", '{"cells": [3, {"row": 1}]}', "table4.html", "without row or column"),
+        ("table4.cells.json", None, "table4.html", "cannot be shown"),
+        ("table4.record.json", "{}", "table4.html", "no readable record"),
+        ("figure2.png", "no picture", "figure2.html", "not the file that was recorded"),
+    ],
+)
+def test_a_damaged_target_is_noted(results, file, content, page, words):
+    path = results.root / file
+    path.unlink() if content is None else path.write_text(content)
+    assert words in pages(build_site().parent)[page].text
+
+
+def test_odd_cells_are_shown_as_they_are(results):
+    def change(content):
+        content["cells"][0].update(
+            interval="wide", printed=[], flags=3, conditions=[7], sources=[{}, "x"], value=float("nan")
+        )
+
+    results.cells("table4", change)
+    assert "66.7" in pages(build_site().parent)["table4/linf-8-255--at.html"].text
+
+
+def test_a_lost_record_ends_the_lineage_with_a_note(results):
+    results.path(results.shard).with_name("record.json").unlink()
+    found = pages(build_site().parent)
+    assert "no readable record of how" in found["table4/linf-8-255--at.html"].text
+
+
+def test_metrics_without_rows_give_a_note_instead_of_a_curve(results):
+    results.path(results.pretrain["metrics.json"]).write_text(json.dumps({"rows": [{"step": "x"}, 4]}))
+    assert "there is no curve" in pages(build_site().parent)["curves.html"].text
+
+
+def test_nothing_outside_the_results_is_read(results):
+    (results.root.parent / "secret.json").write_text('{"a": "the secret"}')
+
+    def change(content):
+        for name in ("results/../secret.json", str(results.root.parent / "secret.json")):
+            content["cells"][0]["sources"].append({"file": name, "pointer": "/a", "sha256": ""})
+
+    results.cells("table4", change)
+    assert "the secret" not in pages(build_site().parent)["table4/linf-8-255--at.html"].text
+
+
+def test_a_failed_build_leaves_the_old_site(results, monkeypatch):
+    before = digests(build_site().parent)
+    monkeypatch.setattr("robust3d.provenance.site.build.resources.files", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        build_site()
+    assert digests(results.root / "site") == before
+    assert not list(results.root.glob(".*site*"))
+
+
+def test_an_empty_folder_is_refused(tmp_path):
+    with pytest.raises(UserError, match="no table or figure yet"):
+        build_site(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_site_needs_no_heavy_library(results):
+    code = (
+        "import sys; from robust3d.provenance.site import build_site; build_site(); "
+        "print(sorted({'torch', 'bpy', 'snakemake'} & {*sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=results.root.parent)
+    assert done.stdout.strip() == "[]", done.stderr

@@ -1,0 +1,266 @@
+"""Every key of `config.yaml` reaches the rules of this hand-written table, and no other."""
+
+import copy
+import json
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from robust3d.study.config import load_study
+from robust3d.study.plan import FIGURES, TABLES, Plan
+
+ROOT = Path(__file__).parents[2]
+BASE = json.loads(json.dumps(yaml.safe_load((ROOT / "config.yaml").read_text())))  # anchors become values of their own
+SWAPPED = object()  # the first two entries of a list change places
+AUTO = object()  # another value of the same type
+
+# Key pattern (the first that fits counts), another value, the rules whose own spec that changes. Keys that only make
+# sense together are given as a mapping from key to value. A rule further down changes its name, not its spec.
+TABLE: list[tuple[str, Any, set[str]]] = [
+    ("study", "other", {"tabulate", "draw"}),  # stands in every cell, and in what draws from a study
+    ("store", "/scratch/robust3d", set()),
+    (
+        "seed",
+        AUTO,
+        {
+            "build_shapes",
+            "render_shard",
+            "index_views",
+            "make_textures",
+            "draw_set",
+            "pretrain",
+            "attack_classifier",
+            "tabulate",
+        },
+    ),
+    ("training_seeds", [1], {"pretrain", "train_classifier"}),
+    # Shapes: what is built; what the camera must see of it; which instances there are to divide.
+    (
+        "families.gallery.kind",
+        {"families.gallery.kind": "categories", "families.gallery.shapes": {"instances": 2, "classes": ["car"]}},
+        {"build_shapes", "render_shard", "index_views"},
+    ),
+    (
+        "families.geons.kind",
+        {
+            "families.geons.kind": "categories",
+            "families.geons.shapes": {
+                "instances": 27,
+                "classes": [
+                    "airplane",
+                    "bench",
+                    "cabinet",
+                    "car",
+                    "chair",
+                    "display",
+                    "lamp",
+                    "rifle",
+                    "sofa",
+                    "table",
+                ],
+            },
+        },
+        {"build_shapes", "render_shard", "index_views", "pretrain", "tabulate"},
+    ),
+    (
+        "families.categories.kind",
+        {"families.categories.kind": "geons", "families.categories.shapes": {"scalings": [0.8, 1.0]}},
+        {"build_shapes", "render_shard", "index_views", "pretrain", "tabulate"},  # no stand-in any more
+    ),
+    ("families.geons.shapes.classes", SWAPPED, {"index_views", "pretrain", "tabulate"}),  # label order
+    ("families.gallery.shapes.classes", SWAPPED, {"index_views"}),
+    ("families.geons.shapes.scalings", [0.5, 1.0, 1.4], {"build_shapes", "render_shard", "index_views", "tabulate"}),
+    ("families.gallery.shapes.scalings", [1.1], {"build_shapes", "render_shard", "index_views"}),
+    ("families.geons.shapes.normalise", "longest", {"build_shapes", "tabulate"}),
+    ("families.gallery.shapes.normalise", "box", {"build_shapes"}),
+    ("families.categories.shapes.instances", AUTO, {"build_shapes", "render_shard", "tabulate"}),
+    ("families.categories.shapes.whiteness", AUTO, {"build_shapes", "tabulate"}),
+    # Views; the tables tell of the cameras in their cells, but no table shows the gallery.
+    ("families.gallery.cameras.protocol", "sphere", {"render_shard"}),
+    ("families.gallery.cameras.views", 2, {"render_shard", "index_views"}),
+    ("families.gallery.cameras.*", AUTO, {"render_shard"}),
+    ("families.geons.cameras.protocol", "nmr", {"render_shard", "tabulate"}),
+    ("families.*.cameras.protocol", "sphere", {"render_shard", "tabulate"}),
+    ("families.geons.cameras.poses", "per_instance", {"render_shard", "tabulate"}),
+    ("families.categories.cameras.views", 8, {"render_shard", "index_views", "tabulate"}),
+    ("families.*.cameras.views", 2, {"render_shard", "index_views", "tabulate"}),
+    ("families.*.cameras.*", AUTO, {"render_shard", "tabulate"}),
+    ("families.*.render.resolution_px", AUTO, {"render_shard", "index_views"}),
+    ("families.*.render.samples", AUTO, {"render_shard"}),
+    ("families.gallery.shard_instances", AUTO, set()),  # one instance of each class: one block whatever its size
+    ("families.*.shard_instances", 5, {"render_shard"}),
+    ("families.gallery.split", {"families.gallery.split": {"ratio": [8, 1, 1], "mode": "random"}}, {"index_views"}),
+    ("families.*.split.ratio", [7, 2, 1], {"index_views", "tabulate"}),
+    ("families.*.split.mode", "orbit", {"index_views", "tabulate"}),
+    # Data sets.
+    ("textures.source", {"textures.source": "dtd", "textures.path": "/data/dtd"}, {"make_textures", "tabulate"}),
+    ("textures.path", {"textures.source": "dtd", "textures.path": "/data/dtd"}, {"make_textures", "tabulate"}),
+    ("textures.*", AUTO, {"make_textures"}),
+    (  # nobody asks for the categories then
+        "sets.categories.family",
+        "geons",
+        {"build_shapes", "render_shard", "index_views", "pretrain", "tabulate"},
+    ),
+    ("sets.correlated.family", "categories", {"pretrain", "tabulate"}),
+    ("sets.*.family", "categories", set()),  # another family is another input
+    ("sets.categories.background.kind", "black", {"draw_set", "train_classifier", "attack_classifier", "draw"}),
+    ("sets.textured.background.kind", "black", {"draw_set", "draw"}),
+    ("sets.correlated.background.kind", "black", {"draw_set", "train_classifier", "test_shift", "draw"}),
+    ("sets.shifted.background.kind", "black", {"draw_set", "test_shift"}),
+    ("sets.categories.images", AUTO, {"draw_set", "train_classifier", "attack_classifier", "draw"}),
+    ("sets.textured.images", AUTO, {"draw_set", "draw"}),
+    ("sets.correlated.images", AUTO, {"draw_set", "train_classifier", "test_shift", "draw"}),
+    ("sets.shifted.images", AUTO, {"draw_set", "test_shift"}),
+    # Pre-training.
+    ("pretraining.*.label", "X", {"tabulate", "draw"}),
+    ("pretraining.ae.method", "vae", {"pretrain"}),
+    ("pretraining.vae.method", "ae", {"pretrain"}),
+    ("pretraining.dvr.method", {"pretraining.dvr.method": "ae", "pretraining.dvr.params": {}}, {"pretrain"}),
+    (
+        "pretraining.pixelnerf.method",
+        {"pretraining.pixelnerf.method": "ae", "pretraining.pixelnerf.params": {}},
+        {"pretrain"},
+    ),
+    ("pretraining.dvr.experiments", ["categories"], {"pretrain", "tabulate"}),
+    ("pretraining.*.experiments", [], {"pretrain", "tabulate", "draw"}),
+    ("pretraining.*.params.init", "imagenet", {"pretrain"}),
+    ("pretraining.*.params.initialisation", "default", {"pretrain"}),
+    ("pretraining.*.params.occupancy_point", "random", {"pretrain"}),
+    (
+        "pretraining.*.params.march_s*",
+        {"pretraining.dvr.params.march_schedule": [100], "pretraining.dvr.params.march_steps": [16, 32]},
+        {"pretrain"},
+    ),
+    ("pretraining.*.params.normalisation", "half", {"pretrain"}),
+    ("pretraining.*.params.activation", "relu", {"pretrain"}),
+    ("pretraining.*.params.near_far", "fixed", {"pretrain"}),
+    ("pretraining.*.params.*", AUTO, {"pretrain"}),
+    # Classifiers.
+    ("classifiers.standard.objective", "pgd", {"train_classifier"}),
+    ("classifiers.*.objective", "standard", {"train_classifier", "tabulate"}),  # it has no column then
+    ("classifiers.standard.attack.norm", "L2", {"train_classifier"}),  # of the validation
+    ("classifiers.l2.attack.norm", "Linf", {"train_classifier", "tabulate"}),
+    ("classifiers.linf.attack.norm", "L2", {"train_classifier", "tabulate"}),
+    ("classifiers.*.normalisation", "half", {"train_classifier"}),
+    ("classifiers.*.batchnorm", "reset", {"train_classifier"}),
+    ("classifiers.*.augmentation", "flip", {"train_classifier"}),
+    ("classifiers.*.selection", "best", {"train_classifier"}),
+    ("classifiers.*", AUTO, {"train_classifier"}),
+    # Tests, experiments, report.
+    ("attacks.Linf.epsilons", ["8/255", "9/255"], {"attack_classifier"}),
+    ("attacks.L2.epsilons", [1.0, 2.0], {"attack_classifier"}),
+    (
+        "report.table4_rows.Linf",
+        {"report.table4_rows.Linf": "4/255", "attacks.Linf.epsilons": ["4/255", "8/255"]},
+        {"attack_classifier", "tabulate"},
+    ),
+    (
+        "report.table4_rows.L2",
+        {"report.table4_rows.L2": 0.5, "attacks.L2.epsilons": [0.5, 1.0]},
+        {"attack_classifier", "tabulate"},
+    ),
+    ("experiments.categories.set", "textured", {"pretrain", "train_classifier", "attack_classifier", "tabulate"}),
+    ("experiments.correlated.set", "textured", {"train_classifier", "test_shift"}),
+    ("experiments.*.pretrain_input.kind", "textured", {"pretrain"}),
+    ("experiments.*.pretrain_target.kind", "textured", {"pretrain"}),
+    ("experiments.categories.classifiers", ["linf"], {"train_classifier", "tabulate"}),
+    ("experiments.correlated.classifiers", SWAPPED, {"tabulate"}),  # the order of its columns
+    ("experiments.categories.controls", [], {"train_classifier", "tabulate"}),
+    ("experiments.correlated.shifted", "textured", {"draw_set", "test_shift"}),
+    (
+        "report.table3",
+        {"report.table3": "categories", "experiments.categories.shifted": "shifted"},
+        {"pretrain", "train_classifier", "test_shift", "tabulate"},
+    ),
+    (
+        "report.table4",
+        "correlated",
+        {"pretrain", "train_classifier", "attack_classifier", "tabulate", "draw"},
+    ),
+    ("report.gallery", "geons", {"build_shapes", "render_shard", "index_views"}),
+    ("report.figure3", SWAPPED, {"draw"}),
+]
+
+
+def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from leaves(item, (*path, str(key)))
+    else:
+        yield path, value
+
+
+LEAVES = {".".join(path): value for path, value in leaves(BASE)}
+
+
+def row(key: str) -> tuple[str, Any, set[str]]:
+    return next(entry for entry in TABLE if fnmatchcase(key, entry[0]))
+
+
+def other(value: Any) -> Any:
+    """Another value of the same type."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int | float):
+        return value + 1 if isinstance(value, int) else value * 1.1
+    assert isinstance(value, list) and all(isinstance(item, int) for item in value), value
+    return [item + 1 for item in value]
+
+
+def changed(key: str) -> dict[str, Any]:
+    """The configuration with another value of `key`."""
+    new = row(key)[1]
+    if new is AUTO:
+        new = other(LEAVES[key])
+    elif new is SWAPPED:
+        first, second, *rest = LEAVES[key]
+        new = [second, first, *rest]
+    values = copy.deepcopy(BASE)
+    for name, value in new.items() if isinstance(new, dict) else [(key, new)]:
+        *path, last = name.split(".")
+        place = values
+        for part in path:
+            place = place[part]
+        assert last not in place or place[last] != value or isinstance(new, dict), name
+        place[last] = value
+    return values
+
+
+def specs(values: dict[str, Any]) -> dict[str, set[str]]:
+    """The specs of every rule."""
+    plan = Plan(load_study(values))
+    for target in (*TABLES, *FIGURES):
+        plan.target(target)
+    found: dict[str, set[str]] = {}
+    for (stage, _), job in plan.jobs.items():
+        found.setdefault(stage, set()).add(job.spec)
+    return found
+
+
+@pytest.fixture(scope="module")
+def before() -> dict[str, set[str]]:
+    return specs(BASE)
+
+
+@pytest.mark.parametrize("key", LEAVES)
+def test_a_key_changes_exactly_its_rules(key: str, before: dict[str, set[str]]) -> None:
+    after = specs(changed(key))
+    assert {stage for stage in before | after if before.get(stage) != after.get(stage)} == row(key)[2]
+
+
+def test_every_line_of_the_table_is_about_a_key() -> None:
+    used = {row(key)[0] for key in LEAVES}
+    assert [pattern for pattern, _, _ in TABLE if pattern not in used] == []
+
+
+def test_swapped_values_are_seen() -> None:
+    """Two equal-typed values that change places give another spec; Snakemake's own comparison would not see it."""
+    job = Plan(load_study(BASE)).index_views("geons")
+    swapped = copy.deepcopy(BASE)
+    swapped["families"]["geons"]["split"]["ratio"] = [1, 8, 1]
+    assert Plan(load_study(swapped)).index_views("geons").spec != job.spec
+    assert sorted(json.loads(job.spec)["params"]["split"]["ratio"]) == [1, 1, 8]
