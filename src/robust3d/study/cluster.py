@@ -1,0 +1,48 @@
+"""What one cluster is like: the user's small file `cluster.yaml`, beside `config.yaml` and never under version control.
+
+It shapes where and how jobs run and no result, so nothing of it stands in a spec.
+"""
+
+import os
+from pathlib import Path
+
+from pydantic import Field
+
+from robust3d.errors import UserError
+from robust3d.params import Params
+from robust3d.study.config import read_yaml
+from robust3d.study.parsing import parse
+
+CLUSTER_FILE = Path(os.environ.get("ROBUST3D_CLUSTER", "cluster.yaml"))
+
+
+class Cluster(Params):
+    """Partitions, account and limits; every key may be left out where the cluster has a default of its own."""
+
+    partition: str | None = None  # for jobs without a GPU
+    gpu_partition: str | None = None  # for jobs with one; none: `partition`
+    account: str | None = None
+    qos: str | None = None
+    constraint: str | None = None
+    gpu_model: str | None = None  # as in `sinfo -o %G`: h100 for gpu:h100:4
+    max_runtime_min: int = Field(1440, ge=1)  # longest time limit to ask for; a longer job goes on where it stopped
+    render_cpus: int = Field(16, ge=1)  # of a render job, all kept busy
+    training_gpus: int = Field(1, ge=1)  # of a pre-training or adversarial training; changes no key but the record
+
+    def partition_of(self, gpus: int) -> str | None:
+        """The partition for a job with so many GPUs."""
+        return (self.gpu_partition or self.partition) if gpus else self.partition
+
+
+def read_cluster(path: Path = CLUSTER_FILE) -> Cluster:
+    """The checked file; without one, a cluster's own defaults.
+
+    Raises:
+        UserError: naming the file, the key and what is allowed.
+    """
+    if not path.exists():
+        return Cluster()
+    try:
+        return parse(Cluster, read_yaml(path))
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from None
