@@ -6,3 +6,7 @@ class UserError(ValueError):
 
     The message names the file or the configuration key, says what is wrong with it and what to do.
     """
+
+
+STOPPED = 75
+"""Exit code of a job that was told to stop (SIGTERM): what it did is saved, ask again and it goes on."""

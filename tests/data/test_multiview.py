@@ -56,7 +56,13 @@ def frames():
 
 
 def load(frames, textures, inputs=BLACK, targets=BLACK, ids=("c", "a"), **changes) -> Multiview:
-    return load_multiview(frames, CLASSES, ids, inputs, targets, textures, 0, **changes)
+    objects = {name: ids for name in CLASSES} | changes.pop("objects", {})
+    halves = frames.view < 2  # two parts, so that every object is in both
+    parts = [
+        SimpleNamespace(**{k: v[chosen] if isinstance(v, np.ndarray) else v for k, v in vars(frames).items()})
+        for chosen in (halves, ~halves)
+    ]
+    return load_multiview(parts, objects, CLASSES, VIEWS, SIZE, inputs, targets, textures, 0, **changes)
 
 
 def position(frames, class_name: str, instance: str, view: int) -> int:
@@ -128,7 +134,8 @@ def test_backgrounds_are_deterministic_differ_by_view_and_are_those_of_the_class
     outside = ~(data.masks[0, 0] | data.masks[0, 1])
     assert not torch.equal(data.inputs[0, 0][:, outside], data.inputs[0, 1][:, outside])
     splits = {"train": ("a", "b", "c"), "val": ("d",), "test": ("e",)}
-    table = draw_set(splits, CLASSES, VIEWS, SetParams(images=(36, 12, 12), background=CORRELATED), textures, 0)
+    held = {split: {name: ids for name in CLASSES} for split, ids in splits.items()}
+    table = draw_set(held, CLASSES, VIEWS, SetParams(images=(36, 12, 12), background=CORRELATED), textures, 0)
     for split, ids in splits.items():
         views = load(frames, textures, CORRELATED, BLACK, ids=ids, split=split)
         rows = table[table["split"] == split]
@@ -147,9 +154,36 @@ def test_subset_and_to(frames, textures):
 
 
 def test_missing_frames_are_programming_errors(frames, textures):
-    with pytest.raises(ValueError, match="no frames of cone z"):
+    with pytest.raises(ValueError, match="no frame of cone z"):
         load(frames, textures, ids=("z",))
     keep = ~((frames.instance == "b") & (frames.view == 2) & (frames.class_name == "horn"))
     cut = SimpleNamespace(**{k: v[keep] if isinstance(v, np.ndarray) else v for k, v in vars(frames).items()})
-    with pytest.raises(ValueError, match="horn b has other views"):
+    with pytest.raises(ValueError, match="no frame of horn b, view 2"):
         load(cut, textures, ids=("a", "b"))
+
+
+def test_classes_alternate_as_long_as_they_last(frames, textures):
+    data = load(frames, textures, objects={"cone": ("b", "a", "e"), "arch": ("d",), "horn": ("a", "c")})
+    assert data.names == ["cone/a", "arch/d", "horn/a", "cone/b", "horn/c", "cone/e"]
+    assert data.class_index.tolist() == [0, 1, 2, 0, 2, 0]
+
+
+def test_mapped_files_and_pixels_on_the_host_hold_the_same(frames, textures, tmp_path, monkeypatch):
+    plain = load(frames, textures, TEXTURED, BLACK)
+    monkeypatch.setattr("robust3d.data.multiview.IN_MEMORY_BYTES", 0)
+    mapped = load(frames, textures, TEXTURED, BLACK, folder=tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "train-depth.npy", "train-inputs.npy", "train-masks.npy", "train-targets.npy",
+    ]  # fmt: skip
+    hosted = mapped.to("cpu", room_bytes=1)
+    objects, view = torch.tensor([3, 0, 5]), torch.tensor([1, 1, 0])
+    pixels = torch.tensor([[0, 7, 99], [1, 2, 3], [50, 51, 52]])
+    for name in ("inputs", "targets", "masks", "depth"):
+        whole, there = getattr(plain, name), getattr(hosted, name)
+        assert torch.equal(whole, getattr(mapped, name))
+        assert torch.equal(there[objects, view], whole[objects, view]) and there.shape == whole.shape
+    chosen = objects[:, None], view[:, None], pixels
+    expected = plain.targets.flatten(3).movedim(2, 3)[chosen]
+    assert torch.equal(hosted.targets.flatten(3).movedim(2, 3)[chosen], expected)
+    assert isinstance(hosted.world_to_camera, torch.Tensor)
+    assert mapped.to("cpu", room_bytes=1 << 30).inputs.device.type == "cpu"

@@ -19,7 +19,9 @@ torch.set_num_threads(1)
 
 CLASSES = tuple(f"class{k}" for k in range(10))
 IDS = [f"{x}_{y}" for x in range(6) for y in range(5)]
-SPLITS = split_instances(IDS, SplitParams(), 0)  # 24, 3, 3
+SPLITS = {  # 24, 3, 3 of every class
+    split: {name: ids for name in CLASSES} for split, ids in split_instances(IDS, SplitParams(), 0).items()
+}
 VIEWS, SIZE = 4, 12
 KINDS = ("black", "white", "textured", "correlated", "shifted")
 
@@ -62,7 +64,7 @@ def test_nothing_leaks_from_one_split_to_another(textures):
     for kind in ("textured", "correlated", "shifted"):
         table = draw(textures, kind)
         for split, rows in table.groupby("split"):
-            assert set(rows["instance"]) <= set(SPLITS[split])
+            assert set(rows["instance"]) <= set(SPLITS[split][CLASSES[0]])
             expected = "test" if split == "test" else "train"
             assert (textures.split[rows["texture_image"]] == expected).all()
 
@@ -87,7 +89,7 @@ def test_the_draw_depends_on_the_seed_and_not_on_the_order_of_ids(textures):
     table = draw(textures, "textured")
     assert table.equals(draw(textures, "textured"))
     assert not table["instance"].equals(draw(textures, "textured", seed=1)["instance"])
-    reverse = {name: ids[::-1] for name, ids in SPLITS.items()}
+    reverse = {split: {name: ids[::-1] for name, ids in reversed(held.items())} for split, held in SPLITS.items()}
     params = SetParams(images=(203, 40, 30), background=BackgroundParams(kind="textured"))
     assert table.equals(draw_set(reverse, CLASSES, VIEWS, params, textures, 0))
 
@@ -165,3 +167,14 @@ def test_drawing_a_set_imports_neither_torch_nor_bpy():
         "assert not {'torch', 'bpy', 'trimesh', 'snakemake'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_classes_of_different_sizes_give_equal_shares_of_their_own_objects(textures):
+    held = {name: [f"{name}.{k}" for k in range(3 + place)] for place, name in enumerate(CLASSES[:3])}
+    params = SetParams(images=(36, 36, 36))
+    table = draw_set(dict.fromkeys(("train", "val", "test"), held), CLASSES[:3], VIEWS, params, textures, 0)
+    for (_, name), rows in table.groupby(["split", "class_name"]):
+        assert len(rows) == 12 and set(rows["instance"]) <= set(held[name])
+    params = SetParams(images=(39, 36, 36))
+    with pytest.raises(UserError, match="12 of the smallest of 3 classes"):
+        draw_set(dict.fromkeys(("train", "val", "test"), held), CLASSES[:3], VIEWS, params, textures, 0)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robust3d.data.frame import Frame
-from robust3d.data.shards import read_shards, write_shard
+from robust3d.data.shards import places, read_shards, write_shard
 from robust3d.errors import UserError
 
 
@@ -166,8 +166,9 @@ def test_shards_of_different_families_do_not_mix(tmp_path):
             read_shards([tmp_path / "small.h5", tmp_path / wrong])
 
 
-def test_nothing_and_wrong_sizes_are_not_written(tmp_path):
-    with pytest.raises(ValueError, match="without frames"):
-        write(tmp_path / "none.h5", [])
+def test_an_empty_shard_is_whole_and_a_wrong_size_is_not_written(tmp_path):
+    assert write(tmp_path / "none.h5", [])["frames"] == 0 and places(tmp_path / "none.h5") == []
+    with pytest.raises(ValueError, match="no frames to read"):
+        read_shards([tmp_path / "none.h5"])
     with pytest.raises(ValueError, match="shard of 32"):
         write(tmp_path / "size.h5", block(), side=32)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from robust3d.errors import UserError
-from robust3d.provenance import runner
+from robust3d.provenance import owner, runner
 from robust3d.study.config import load_study, merge, read_yaml
 from robust3d.study.plan import Job, Plan
 
@@ -100,7 +100,7 @@ def test_a_failing_job_leaves_nothing(job):
 
 
 def test_two_processes_with_one_job_take_turns(job):
-    with runner._only_owner(runner.PROGRESS / job.id):
+    with owner.only_owner(runner.PROGRESS / job.id):
         second = run_apart(job)
         time.sleep(3)
         assert second.poll() is None and not Path(job.output("record")).exists()

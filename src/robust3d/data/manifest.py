@@ -29,7 +29,7 @@ class Views:
         classes: names in label order.
         views: of each instance.
         extent: side of the origin-centred cube that holds every object, world units.
-        splits: instance ids of "train", "val" and "test", the same for every class; or of "all".
+        splits: instance ids of "train", "val" and "test", or of "all"; a class has those that its shards hold.
     """
 
     family: str
@@ -54,6 +54,14 @@ class Views:
             Shard(**{**shard, "instances": tuple(shard["instances"])}) for shard in content["shards"]
         )
         return cls(**content)
+
+    def objects(self, split: str) -> dict[str, tuple[str, ...]]:
+        """The instance ids of every class in one split, sorted; families of our own have the same for all classes."""
+        ids = set(self.splits[split])
+        held: dict[str, set[str]] = {name: set() for name in self.classes}
+        for shard in self.shards:
+            held[shard.class_name] |= ids.intersection(shard.instances)
+        return {name: tuple(sorted(instances)) for name, instances in held.items()}
 
     def frames(self, splits: Sequence[str]) -> Frames:
         """All frames of some splits.

@@ -1,7 +1,9 @@
 """Multi-view images of objects with cameras, masks and depth, as 3D reconstruction pre-training uses them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import zip_longest
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,16 +17,46 @@ from robust3d.data.textures import Textures
 if TYPE_CHECKING:
     from robust3d.data.shards import Frames
 
+IN_MEMORY_BYTES = 16 << 30  # of one split; a bigger one is mapped from files
+_BYTES_OF_A_PIXEL = 3 + 3 + 1 + 4  # inputs, targets, masks, depth
+
+
+class OnHost:
+    """A tensor that is too big for the device: it stays where it is, and what is taken out of it goes there."""
+
+    def __init__(self, tensor: Tensor, device: torch.device) -> None:
+        self.tensor, self.device = tensor, device
+
+    @property
+    def shape(self) -> torch.Size:
+        """Of the tensor."""
+        return self.tensor.shape
+
+    def flatten(self, *dims: int) -> "OnHost":
+        """As a tensor's; copies nothing."""
+        return OnHost(self.tensor.flatten(*dims), self.device)
+
+    def movedim(self, source: int, destination: int) -> "OnHost":
+        """As a tensor's; copies nothing."""
+        return OnHost(self.tensor.movedim(source, destination), self.device)
+
+    def __getitem__(self, index: Any) -> Tensor:
+        parts = index if isinstance(index, tuple) else (index,)
+        here = tuple(part.cpu() if isinstance(part, Tensor) else part for part in parts)
+        return self.tensor[here].to(self.device)
+
 
 @dataclass(frozen=True)
 class Multiview:
     """O objects in V views each, lengths in extents of the family: every object lies in [-0.5, 0.5]^3.
 
+    The four big ones are `OnHost` if they do not fit on the device.
+
     Attributes:
         inputs: (O, V, 3, H, W) uint8, what the encoder sees.
         targets: (O, V, 3, H, W) uint8, what is reconstructed; the same tensor if the backgrounds are equal.
         masks: (O, V, H, W) bool.
-        depth: (O, V, H, W) float32 camera z, inf at the background.
+        depth: (O, V, H, W) float32 camera z, inf at the background, NaN where it is not known.
         world_to_camera: (O, V, 4, 4) float32.
         intrinsics: (O, V, 3, 3) float32, px.
         class_index: (O,) int64.
@@ -43,9 +75,16 @@ class Multiview:
     def __len__(self) -> int:
         return len(self.names)
 
-    def to(self, device: torch.device | str) -> "Multiview":
-        """The same on `device`."""
-        return self._map(lambda tensor: tensor.to(device))
+    def to(self, device: torch.device | str, room_bytes: int | None = None) -> "Multiview":
+        """The same on `device`; pixels stay on the host if they need more than `room_bytes` (half of what is free)."""
+        device = torch.device(device)
+        if device.type != "cuda" and room_bytes is None:
+            return self._map(lambda tensor: tensor.to(device))
+        room = torch.cuda.mem_get_info(device)[0] // 2 if room_bytes is None else room_bytes
+        pixels = {id(tensor): tensor for tensor in (self.inputs, self.targets, self.masks, self.depth)}
+        if sum(tensor.nbytes for tensor in pixels.values()) <= room:
+            return self._map(lambda tensor: tensor.to(device))
+        return self._map(lambda tensor: OnHost(tensor, device) if id(tensor) in pixels else tensor.to(device))
 
     def subset(self, objects: int) -> "Multiview":
         """The first objects; classes alternate, so a multiple of their number is balanced."""
@@ -60,76 +99,102 @@ class Multiview:
 
 
 def load_multiview(
-    frames: "Frames",
+    parts: Iterable["Frames"],
+    objects: Mapping[str, Sequence[str]],
     classes: Sequence[str],
-    ids: Sequence[str],
+    views: int,
+    resolution_px: int,
     input_background: BackgroundParams,
     target_background: BackgroundParams,
     textures: Textures | None,
     seed: int,
     split: SplitName = "train",
+    folder: Path | None = None,
 ) -> Multiview:
-    """The objects of one split, every class with the same instances and every object with all its views.
+    """The objects of one split, each with all its views.
 
     The background of an (instance, view) is that of the classification sets of the same seed.
 
     Args:
-        frames: rendered frames that contain all of it; others are left out.
+        parts: rendered frames that together contain all of it, a shard at a time; others are left out.
+        objects: instance ids of every class in the split (`Views.objects`).
         classes: class names in label order.
-        ids: instance ids of the split.
+        views: of each object, numbered from 0.
+        resolution_px: side of the frames.
         input_background: behind the objects in `inputs`.
         target_background: behind the objects in `targets`.
         textures: needed for textured backgrounds.
         seed: the study's seed.
         split: name of the split; "test" gets textures of its own.
+        folder: where to keep the pixels as mapped files instead of in memory if they are many.
 
     Returns:
-        Objects in the order of the sorted ids, classes alternating.
+        Objects in the order of the sorted ids, classes alternating as long as they last.
+
+    Raises:
+        ValueError: a view of an object is missing or there twice.
     """
-    order, labels, names = _arrange(frames, classes, sorted(ids))
-    objects, views = order.shape
-    rgba = frames.rgba[order.ravel()]
-    seeds = [
-        image_seed(seed, str(frames.class_name[i]), str(frames.instance[i]), int(frames.view[i])) for i in order.ravel()
-    ]
-
-    def paint(background: BackgroundParams) -> Tensor:
-        backgrounds = Backgrounds(background, textures, len(classes))
-        images = np.empty((*rgba.shape[:3], 3), np.uint8)
-        for i, (frame, key) in enumerate(zip(rgba, seeds, strict=True)):
-            images[i] = backgrounds.behind(frame, int(labels[i // views]), split, key)
-        stacked = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
-        return stacked.reshape(objects, views, *stacked.shape[1:])
-
-    inputs = paint(input_background)
-    world_to_camera = frames.world_to_camera[order].copy()
-    world_to_camera[..., :3, 3] /= frames.extent
+    order = _order(objects, classes)
+    rows = {key: row for row, key in enumerate(order)}
+    shape = (len(order), views, resolution_px, resolution_px)
+    equal = target_background == input_background
+    room = _Room(folder, _BYTES_OF_A_PIXEL * int(np.prod(shape, dtype=np.int64)))
+    inputs = room.array(f"{split}-inputs", (*shape[:2], 3, *shape[2:]), np.uint8)
+    targets = inputs if equal else room.array(f"{split}-targets", inputs.shape, np.uint8)
+    masks, depth = room.array(f"{split}-masks", shape, np.bool_), room.array(f"{split}-depth", shape, np.float32)
+    world_to_camera = np.zeros((*shape[:2], 4, 4), np.float32)
+    intrinsics = np.zeros((*shape[:2], 3, 3), np.float32)
+    behind_input, behind_target = (
+        Backgrounds(background, textures, len(classes)) for background in (input_background, target_background)
+    )
+    filled = np.zeros(shape[:2], bool)
+    for frames in parts:
+        for i, key in enumerate(zip(frames.class_name.tolist(), frames.instance.tolist())):
+            if key not in rows:
+                continue
+            row, view = rows[key], int(frames.view[i])
+            if view >= views or filled[row, view]:
+                raise ValueError(f"{key[0]} {key[1]}: a view {view} too many")
+            label, drawn_by = classes.index(key[0]), image_seed(seed, *key, view)
+            inputs[row, view] = behind_input.behind(frames.rgba[i], label, split, drawn_by).transpose(2, 0, 1)
+            if not equal:
+                targets[row, view] = behind_target.behind(frames.rgba[i], label, split, drawn_by).transpose(2, 0, 1)
+            masks[row, view] = frames.mask[i]
+            depth[row, view] = frames.depth[i] / frames.extent
+            pose = frames.world_to_camera[i].copy()
+            pose[:3, 3] /= frames.extent
+            world_to_camera[row, view], intrinsics[row, view] = pose, frames.intrinsics[i]
+            filled[row, view] = True
+    if not filled.all():
+        row, view = np.argwhere(~filled)[0]
+        raise ValueError(f"no frame of {order[row][0]} {order[row][1]}, view {view}")
+    pictures = torch.from_numpy(inputs)
     return Multiview(
-        inputs=inputs,
-        targets=inputs if target_background == input_background else paint(target_background),
-        masks=torch.from_numpy(frames.mask[order]),
-        depth=torch.from_numpy((frames.depth[order] / frames.extent).astype(np.float32)),
-        world_to_camera=torch.from_numpy(world_to_camera.astype(np.float32)),
-        intrinsics=torch.from_numpy(frames.intrinsics[order].astype(np.float32)),
-        class_index=torch.from_numpy(labels),
-        names=names,
+        inputs=pictures,
+        targets=pictures if equal else torch.from_numpy(targets),
+        masks=torch.from_numpy(masks),
+        depth=torch.from_numpy(depth),
+        world_to_camera=torch.from_numpy(world_to_camera),
+        intrinsics=torch.from_numpy(intrinsics),
+        class_index=torch.tensor([classes.index(name) for name, _ in order]),
+        names=[f"{name}/{instance}" for name, instance in order],
     )
 
 
-def _arrange(frames: "Frames", classes: Sequence[str], ids: Sequence[str]) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Positions (O, V) of the objects' frames by view, their labels (O,) and names."""
-    views: dict[tuple[str, str], dict[int, int]] = {}
-    keys = zip(frames.class_name.tolist(), frames.instance.tolist(), frames.view.tolist(), strict=True)
-    for position, (class_name, instance, view) in enumerate(keys):
-        views.setdefault((class_name, instance), {})[view] = position
-    objects = [(name, instance) for instance in ids for name in classes]
-    missing = [key for key in objects if key not in views]
-    if missing:
-        raise ValueError(f"no frames of {missing[0][0]} {missing[0][1]}")
-    numbers = sorted(views[objects[0]])
-    uneven = [key for key in objects if sorted(views[key]) != numbers]
-    if uneven:
-        raise ValueError(f"{uneven[0][0]} {uneven[0][1]} has other views than {objects[0][0]} {objects[0][1]}")
-    order = np.array([[views[key][number] for number in numbers] for key in objects])
-    labels = np.tile(np.arange(len(classes), dtype=np.int64), len(ids))
-    return order, labels, [f"{name}/{instance}" for name, instance in objects]
+def _order(objects: Mapping[str, Sequence[str]], classes: Sequence[str]) -> list[tuple[str, str]]:
+    """(class, instance) of every object, classes alternating."""
+    rounds = zip_longest(*(sorted(objects[name]) for name in classes))
+    return [(name, instance) for one in rounds for name, instance in zip(classes, one) if instance is not None]
+
+
+class _Room:
+    """Arrays in memory, or mapped from files when all together they would take too much of it."""
+
+    def __init__(self, folder: Path | None, needed_bytes: int) -> None:
+        self.folder = folder if needed_bytes > IN_MEMORY_BYTES else None
+
+    def array(self, name: str, shape: tuple[int, ...], kind: Any) -> np.ndarray:
+        if self.folder is None:
+            return np.empty(shape, kind)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return np.lib.format.open_memmap(self.folder / f"{name}.npy", "w+", kind, shape)

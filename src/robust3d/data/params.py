@@ -124,7 +124,7 @@ class SetParams(Base):
         Args:
             split: which of the three numbers in `images`.
             classes: number of classes K.
-            available: images of one class that exist in the split, instances times views.
+            available: images of the smallest class that exist in the split, instances times views.
 
         Raises:
             UserError: fewer images than classes, or more than exist.
@@ -135,8 +135,8 @@ class SetParams(Base):
             raise UserError(f"{key}: {wanted} images leave some of {classes} classes empty; ask for {classes} or more")
         if wanted > classes * available:
             raise UserError(
-                f"{key}: {wanted} images asked, but the split holds {classes * available} "
-                f"({available} of each of {classes} classes); ask for at most {classes * available}, "
+                f"{key}: {wanted} images asked, but the split has no more than {classes * available} in equal shares "
+                f"({available} of the smallest of {classes} classes); ask for at most {classes * available}, "
                 "or render more instances or views"
             )
         return tuple(wanted // classes + (label < wanted % classes) for label in range(classes))

@@ -36,7 +36,7 @@ COLUMNS = (
 
 
 def draw_set(
-    splits: Mapping[str, Sequence[str]],
+    splits: Mapping[str, Mapping[str, Sequence[str]]],
     classes: Sequence[str],
     views: int,
     params: SetParams,
@@ -49,7 +49,7 @@ def draw_set(
     same seed begins, class by class, with the images of a smaller one.
 
     Args:
-        splits: instance ids of "train", "val" and "test", from `split_instances`.
+        splits: by "train", "val" and "test" the instance ids of every class (`Views.objects`).
         classes: class names in label order (`SetParams.labels`).
         views: views of each instance.
         params: number of images and background.
@@ -66,9 +66,10 @@ def draw_set(
     backgrounds = Backgrounds(params.background, textures, len(classes))
     rows = []
     for split in get_args(SplitName):
-        instances = sorted(splits[split])
-        counts = params.counts(split, len(classes), len(instances) * views)
+        fewest = min(classes, key=lambda name: len(splits[split][name]))
+        counts = params.counts(split, len(classes), len(splits[split][fewest]) * views)
         for label, (name, count) in enumerate(zip(classes, counts, strict=True)):
+            instances = sorted(splits[split][name])
             drawn = numpy_generator(seed, "set", split, name).permutation(len(instances) * views)[:count]
             for rank, pair in enumerate(drawn):
                 instance, view = instances[pair // views], int(pair % views)

@@ -64,7 +64,7 @@ def write_shard(
         The manifest's entry: class, instances, views, frames, sha256, bytes.
 
     Raises:
-        ValueError: no frames, or one of another size.
+        ValueError: a frame of another size.
     """
     packed, boxes, cameras, optics, names, views = [], [], [], [], [], []
     for frame in frames:
@@ -77,19 +77,17 @@ def write_shard(
         optics.append(frame.intrinsics)
         names.append(frame.instance)
         views.append(frame.view)
-    if not packed:
-        raise ValueError("a shard without frames")
     instances = sorted(set(names))
     blob = b"".join(stream for streams in packed for stream in streams)
     with h5py.File(path, "w", libver="latest", track_order=False) as file:
         file.attrs.update(format=_FORMAT, class_name=class_name, resolution_px=resolution_px, extent=extent)
-        file["instances"] = np.array(instances, dtype="S")
+        file["instances"] = np.array(instances, dtype="S") if instances else np.zeros(0, "S1")
         file["frame_instance"] = np.array([instances.index(name) for name in names], np.int32)
         file["frame_view"] = np.array(views, np.int32)
-        file["world_to_camera"] = np.stack(cameras).astype(np.float64)
-        file["intrinsics"] = np.stack(optics).astype(np.float64)
-        file["box"] = np.array(boxes, np.int32)
-        file["stream_bytes"] = np.array([[len(s) for s in streams] for streams in packed], np.int64)
+        file["world_to_camera"] = np.array(cameras, np.float64).reshape(-1, 4, 4)
+        file["intrinsics"] = np.array(optics, np.float64).reshape(-1, 3, 3)
+        file["box"] = np.array(boxes, np.int32).reshape(-1, 4)
+        file["stream_bytes"] = np.array([[len(s) for s in streams] for streams in packed], np.int64).reshape(-1, 3)
         file["streams"] = np.frombuffer(blob, np.uint8)
     content = path.read_bytes()
     return {
@@ -149,6 +147,16 @@ def read_frames(path: Path, instances: set[str]) -> Iterator[Frame]:
     fields = (frames.instance.tolist(), frames.view.tolist(), frames.rgba, frames.mask, frames.depth)
     for values in zip(*fields, frames.world_to_camera, frames.intrinsics, strict=True):
         yield Frame(*values)
+
+
+def places(path: Path) -> list[tuple[str, int]]:
+    """(instance, view) of every frame in a shard, unpacking none.
+
+    Raises:
+        UserError: the file is missing, damaged or foreign.
+    """
+    kept = _Kept(path, None)
+    return list(zip(kept.instance.tolist(), kept.view.tolist(), strict=True))
 
 
 class _Kept:

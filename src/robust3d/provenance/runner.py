@@ -3,8 +3,6 @@
 The record is a JSON sidecar with everything a reviewer needs to trace or repeat the job; nothing depends on it.
 """
 
-import contextlib
-import fcntl
 import importlib.metadata
 import json
 import os
@@ -20,9 +18,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from robust3d.errors import UserError
+from robust3d.errors import STOPPED, UserError
 from robust3d.provenance import store
 from robust3d.provenance.files import clear_partial, partial, publish, sealed, sha256, write_json
+from robust3d.provenance.owner import only_owner
 from robust3d.provenance.store import RESULTS, Finished
 from robust3d.study import registry
 from robust3d.study.accepted import acceptance, accepted_digest
@@ -101,7 +100,7 @@ def run(
     progress = PROGRESS / job
     for path in outputs.values():
         path.parent.mkdir(parents=True, exist_ok=True)
-    with _only_owner(progress):
+    with only_owner(progress):
         for path in outputs.values():
             clear_partial(path)  # what a killed owner left
         if _already_done(spec, inputs, outputs):
@@ -198,24 +197,6 @@ def _limit_threads() -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
-@contextlib.contextmanager
-def _only_owner(progress: Path) -> Iterator[None]:
-    """Wait until no other process works on this job; the kernel frees the lock of a dead one."""
-    progress.mkdir(parents=True, exist_ok=True)
-    with (progress / "owner").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            print(f"waiting for process {file.read().strip()}, which is making the same files", file=sys.stderr)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        progress.mkdir(parents=True, exist_ok=True)  # the former owner may have cleaned up
-        file.truncate(0)
-        file.write(f"{os.getpid()} on {platform.node()}")
-        file.flush()
-        yield
-
-
 def _already_done(spec: dict[str, Any], inputs: Paths, outputs: dict[str, Path]) -> bool:
     try:
         record = json.loads(outputs["record"].read_text())
@@ -282,5 +263,5 @@ def _gpu() -> str | None:
 
 
 def exit_on_sigterm() -> None:
-    """Turn SIGTERM into SystemExit so that temporary files are removed; long stages replace this by a saved stop."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    """Turn SIGTERM into SystemExit: temporary files are removed, long stages save how far they are."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(STOPPED))

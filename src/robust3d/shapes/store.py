@@ -56,12 +56,12 @@ def mesh_digest(mesh: Mesh) -> str:
     return digest.hexdigest()
 
 
-def load_meshes(path: Path, instances: list[str]) -> dict[str, Mesh]:
-    """The meshes of some instances."""
+def load_meshes(path: Path, instances: list[str] | None = None) -> dict[str, Mesh]:
+    """The meshes of some instances, or of all."""
     with np.load(path, allow_pickle=False) as file:
         entries = json.loads(file["index"].tobytes())
         meshes = {}
-        for instance in instances:
+        for instance in sorted(entries) if instances is None else instances:
             entry = entries[instance]
             vertices, faces, colours = (file[entry[field]] for field in _FIELDS)
             meshes[instance] = Mesh(vertices, faces, colours, entry["smooth_angle_deg"])

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from robust3d.data.manifest import Views
-from robust3d.data.params import SetParams
+from robust3d.data.params import SPLITS, SetParams
 from robust3d.data.sets import draw_set, save_set
 from robust3d.data.textures import Textures
 from robust3d.study.parsing import parse
@@ -19,5 +19,6 @@ def run(job: "Context") -> None:
     textures_file = job.optional("textures")
     textures = Textures.load(textures_file) if textures_file else None
     classes = params.labels(views.classes)
-    table = draw_set(views.splits, classes, views.views, params, textures, job.params["seed"])
+    splits = {split: views.objects(split) for split in SPLITS}
+    table = draw_set(splits, classes, views.views, params, textures, job.params["seed"])
     save_set(table, job.outputs["table"])

@@ -59,13 +59,19 @@ def run(job: "Context") -> None:
 def _load(job: "Context", split: SplitName) -> Multiview:
     views = Views.read(job.input("views"))
     textures = job.optional("textures")
+    objects = views.objects(split)
+    wanted = {instance for instances in objects.values() for instance in instances}
+    shards = [shard for shard in views.shards if wanted.intersection(shard.instances)]
     return load_multiview(
-        views.frames([split]),
+        (views.load([shard], wanted) for shard in shards),
+        objects,
         job.params["classes"],
-        views.splits[split],
+        views.views,
+        views.resolution_px,
         parse(BackgroundParams, job.params["input_background"]),
         parse(BackgroundParams, job.params["target_background"]),
         Textures.load(textures) if textures else None,
         job.params["data_seed"],
         split,
+        job.progress / "views",
     )

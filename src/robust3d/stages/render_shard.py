@@ -5,6 +5,7 @@ depends on what is shown, never on the shard. So more views, more instances or o
 """
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ import numpy as np
 from robust3d import cameras
 from robust3d.data.frame import Frame
 from robust3d.data.shards import read_frames, write_shard
+from robust3d.rendering.journal import Journal
 from robust3d.rendering.params import RenderParams
 from robust3d.rendering.pool import render_instances
 from robust3d.shapes.store import load_meshes, mesh_digest
@@ -31,11 +33,15 @@ def run(job: "Context") -> None:
     told = job.params
     camera = parse(cameras.CameraParams, told["cameras"])
     render = parse(RenderParams, told["render"])
-    meshes = load_meshes(job.input("shapes"), told["instances"])
+    meshes = load_meshes(job.input("shapes"), told["instances"])  # None: all that were sound on disk
     digests = {instance: mesh_digest(mesh) for instance, mesh in meshes.items()}
     poses = {instance: cameras.poses(camera, told["seed"], instance) for instance in meshes}
-    held = rendered_before(job, digests, poses)
-    job.notes.update(frames_copied=len(held), frames_rendered=len(meshes) * camera.views - len(held))
+    journal = Journal(job.progress, told["class_name"], render.resolution_px)
+    earlier = rendered_before(job, digests, poses)
+    held = earlier | journal.held()
+    job.notes.update(frames_copied=len(earlier), frames_rendered=len(meshes) * camera.views - len(earlier))
+    if len(held) > len(earlier):
+        print(f"going on after {len(held) - len(earlier)} frames", file=sys.stderr)
 
     def requests() -> Iterator[tuple[str, "Mesh", np.ndarray]]:
         for instance, mesh in meshes.items():
@@ -50,13 +56,17 @@ def run(job: "Context") -> None:
         job.threads,
         held.keys(),
     )
-    entry = write_shard(
-        job.outputs["views"],
-        merged(list(meshes), camera.views, held, rendered),
-        class_name=told["class_name"],
-        resolution_px=render.resolution_px,
-        extent=told["extent"],
-    )
+    try:
+        entry = write_shard(
+            job.outputs["views"],
+            merged(list(meshes), camera.views, held, journal.keep(rendered)),
+            class_name=told["class_name"],
+            resolution_px=render.resolution_px,
+            extent=told["extent"],
+        )
+    except SystemExit:
+        journal.save()
+        raise
     job.write_json("manifest", entry | {"meshes": digests})
 
 

@@ -18,14 +18,13 @@ from lightning.fabric import Fabric
 from lightning.fabric.plugins.environments import LightningEnvironment
 from torch import Tensor, nn
 
-from robust3d.errors import UserError
+from robust3d.errors import STOPPED, UserError
 from robust3d.models.encoder import ResNet18Encoder
 from robust3d.progress import ProgressLine
 from robust3d.seeds import torch_generator
 from robust3d.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from robust3d.training.params import LoopParams
 
-STOPPED = 75  # exit code "temporary failure": progress is saved, start again to go on
 CHECK_EVERY = 16  # steps between two looks at the losses; each look waits for the device
 
 

@@ -1,0 +1,123 @@
+"""One owner for each job: two processes never write the same checkpoint, on one node or on two.
+
+The kernel's lock decides where it reaches; it frees itself when its process dies. Some shared file systems keep locks
+to one node, so the owner also says who it is in the file and touches it; a process on another node waits until that
+owner has left, has fallen silent, or is a SLURM job that is over.
+"""
+
+import contextlib
+import fcntl
+import os
+import platform
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+BEAT_S = 20.0
+SILENT_S = 180.0  # longer than shared file systems hold back a changed time
+LOST = 76  # exit code of an owner that finds another one in its place
+
+
+@contextlib.contextmanager
+def only_owner(folder: Path) -> Iterator[None]:
+    """Wait until no other process works in this folder, then own it."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "owner"
+        with path.open("a+") as file:
+            locked = _lock(file)
+            if not _is_at(file, path):
+                continue  # the former owner has cleaned up meanwhile
+            _await_other(file, locked)
+            file.truncate(0)
+            file.write(_me())
+            file.flush()
+            stop = threading.Event()
+            beat = threading.Thread(target=_beat, args=(path, stop), daemon=True)
+            beat.start()
+            try:
+                yield
+            finally:
+                stop.set()
+                beat.join()
+                file.truncate(0)
+            return
+
+
+def _me() -> str:
+    job = os.environ.get("SLURM_JOB_ID")
+    return f"process {os.getpid()} on {platform.node()}" + (f", SLURM job {job}" if job else "")
+
+
+def _said(file: IO[str]) -> str:
+    file.seek(0)
+    return file.read().strip()
+
+
+def _lock(file: IO[str]) -> bool:
+    """Wait for the kernel's lock; False where there are none."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"waiting for {_said(file)}, which is making the same files", file=sys.stderr)
+        fcntl.flock(file, fcntl.LOCK_EX)
+    except OSError as error:
+        print(f"{file.name}: this file system has no locks ({error}); going by what the file says", file=sys.stderr)
+        return False
+    return True
+
+
+def _is_at(file: IO[str], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _await_other(file: IO[str], locked: bool) -> None:
+    """Return when nobody that the lock does not tell of owns the folder any more."""
+    seen, since, told = os.fstat(file.fileno()).st_mtime, time.monotonic(), False
+    while (owner := _said(file)) and not _gone(owner, locked):
+        if not told:
+            print(f"waiting for {owner}, which is making the same files or has died there", file=sys.stderr)
+            told = True
+        time.sleep(BEAT_S / 4)
+        now = os.fstat(file.fileno()).st_mtime
+        if now != seen:
+            seen, since = now, time.monotonic()
+        elif time.monotonic() - since > SILENT_S:
+            return
+
+
+def _gone(owner: str, locked: bool) -> bool:
+    """Whether the owner that left this line cannot be at work: its lock is ours, or its process or job is over."""
+    if re.search(f" on {re.escape(platform.node())}(,|$)", owner):
+        return locked or not Path("/proc", owner.split()[1]).exists()
+    job = owner.partition("SLURM job ")[2]
+    if not job:
+        return False
+    try:
+        told = subprocess.run(["squeue", "-h", "-j", job, "-o", "%T"], capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    if told.returncode != 0:
+        return "invalid job id" in told.stderr.lower()
+    return told.stdout.strip() in ("", "COMPLETED", "FAILED", "CANCELLED", "TIMEOUT")
+
+
+def _beat(path: Path, stop: threading.Event) -> None:
+    """Show that this process is alive, and end it at once should another have taken its place."""
+    mine = _me()
+    while not stop.wait(BEAT_S):
+        try:
+            os.utime(path)
+            if path.read_text() != mine:
+                print(f"{path}: taken over by {path.read_text()}; this process ends", file=sys.stderr, flush=True)
+                os._exit(LOST)
+        except FileNotFoundError:
+            return  # cleaned up: the job is over

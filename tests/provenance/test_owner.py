@@ -1,0 +1,114 @@
+"""One owner a job: by the kernel's lock on one node, by the owner's sign of life across nodes."""
+
+import os
+import platform
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from robust3d.provenance import owner
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(owner, "BEAT_S", 0.2)
+    monkeypatch.setattr(owner, "SILENT_S", 1.0)
+
+
+def own(folder: Path) -> float:
+    """Seconds it takes to become the owner."""
+    started = time.monotonic()
+    with owner.only_owner(folder):
+        return time.monotonic() - started
+
+
+def test_the_owner_says_who_it_is_and_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "42")
+    with owner.only_owner(tmp_path):
+        assert (tmp_path / "owner").read_text() == f"process {os.getpid()} on {platform.node()}, SLURM job 42"
+    assert (tmp_path / "owner").read_text() == ""
+
+
+def test_a_dead_owner_of_this_node_is_followed_at_once(tmp_path):
+    (tmp_path / "owner").write_text(f"process 999999 on {platform.node()}")
+    assert own(tmp_path) < 0.5
+
+
+def test_an_owner_on_another_node_is_waited_for_while_it_shows_life(tmp_path, capfd):
+    path = tmp_path / "owner"
+    path.write_text("process 7 on elsewhere")
+
+    def live():
+        for _ in range(10):
+            time.sleep(0.2)
+            os.utime(path)
+
+    life = threading.Thread(target=live)
+    life.start()
+    assert own(tmp_path) > 2.5  # two seconds of life and one of silence
+    life.join()
+    assert "waiting for process 7 on elsewhere" in capfd.readouterr().err
+
+
+def test_an_owner_on_another_node_that_leaves_is_followed_soon(tmp_path, monkeypatch):
+    monkeypatch.setattr(owner, "SILENT_S", 60.0)
+    path = tmp_path / "owner"
+    path.write_text("process 7 on elsewhere")
+    threading.Timer(0.5, lambda: path.write_text("")).start()
+    assert own(tmp_path) < 5
+
+
+def test_an_owner_whose_slurm_job_is_over_is_followed_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(owner, "SILENT_S", 60.0)
+    squeue = tmp_path / "bin" / "squeue"
+    squeue.parent.mkdir()
+    script = '#!/bin/sh\n[ "$3" = 8 ] && echo RUNNING && exit\necho "Invalid job id specified" >&2; exit 1\n'
+    squeue.write_text(script)
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{squeue.parent}:{os.environ['PATH']}")
+    (tmp_path / "owner").write_text("process 7 on elsewhere, SLURM job 7")
+    assert own(tmp_path) < 2
+    assert not owner._gone("process 7 on elsewhere, SLURM job 8", True)
+
+
+def test_a_file_system_without_locks_goes_by_processes(tmp_path, monkeypatch, capfd):
+    def refuse(*_):
+        raise OSError("no locks available")
+
+    monkeypatch.setattr(owner.fcntl, "flock", refuse)
+    sleeper = subprocess.Popen(["sleep", "1.5"])
+    threading.Thread(target=sleeper.wait, daemon=True).start()
+    (tmp_path / "owner").write_text(f"process {sleeper.pid} on {platform.node()}")
+    monkeypatch.setattr(owner, "SILENT_S", 60.0)
+    assert own(tmp_path) > 1
+    assert "has no locks" in capfd.readouterr().err
+
+
+def test_an_owner_that_another_has_replaced_ends_itself(tmp_path):
+    code = (
+        "import sys, time; from pathlib import Path; from robust3d.provenance import owner; owner.BEAT_S = 0.2\n"
+        "with owner.only_owner(Path(sys.argv[1])): print('mine', flush=True); time.sleep(30)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout.readline() == b"mine\n"
+    (tmp_path / "owner").write_text("process 1 on elsewhere")
+    assert process.wait(timeout=10) == owner.LOST
+    assert b"taken over by process 1 on elsewhere" in process.stderr.read()
+
+
+def test_many_processes_never_own_one_folder_together(tmp_path):
+    code = (
+        "import sys, time, os; from pathlib import Path; from robust3d.provenance import owner\n"
+        "for turn in range(5):\n"
+        "    with owner.only_owner(Path(sys.argv[1], 'job')):\n"
+        "        os.close(os.open(Path(sys.argv[1], 'alone'), os.O_CREAT | os.O_EXCL)); time.sleep(0.02)\n"
+        "        os.unlink(Path(sys.argv[1], 'alone'))\n"
+        "        if turn % 2: Path(sys.argv[1], 'job', 'owner').unlink()\n"
+    )
+    crowd = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stderr=subprocess.PIPE) for _ in range(4)]
+    assert [process.wait(timeout=60) for process in crowd] == [0] * 4
