@@ -24,6 +24,11 @@ rule tables:
         [f"results/{name}.csv" for name in TABLES],
 
 
+rule views:
+    input:
+        [PLAN.index_views(family).output("manifest") for family in PLAN.study.families],
+
+
 rule figures:
     input:
         [f"results/{name}.png" for name in FIGURES],

@@ -11,6 +11,7 @@ from snakemake.logging import logger
 from robust3d.errors import UserError
 from robust3d.provenance.files import sha256
 from robust3d.study.config import load_study
+from robust3d.study.needs import data_folders
 from robust3d.study.plan import FIGURES, TABLES, Plan
 from robust3d.study.stages import STAGES
 
@@ -20,6 +21,11 @@ try:
         PLAN.target(target)
 except UserError as error:
     raise WorkflowError(str(error)) from None
+
+
+DRY_RUN = any(
+    flag in ("--dry-run", "--dryrun") or flag[:1] == "-" != flag[1:2] and "n" in flag for flag in sys.argv
+)
 
 
 def read_the_same(record):
@@ -33,9 +39,6 @@ def retire_stale_targets():
 
     Their names are stable, so a file that is there says nothing; its record does.
     """
-    dry_run = any(
-        flag in ("--dry-run", "--dryrun") or flag[:1] == "-" != flag[1:2] and "n" in flag for flag in sys.argv
-    )
     for name in TABLES + FIGURES:
         job = PLAN.target(name)
         try:
@@ -47,12 +50,31 @@ def retire_stale_targets():
         if record["spec"] == json.loads(job.spec) and made_from == wanted and read_the_same(record):
             continue
         logger.warning(f"results/{name} is of another study, code or input; it is made anew when asked for")
-        if not dry_run:
+        if not DRY_RUN:
             for output in STAGES[job.stage].outputs:
                 Path(job.output(output)).unlink(missing_ok=True)
 
 
+def asked_for():
+    """The jobs of the tables and figures on the command line; of all tables where none is named there."""
+    named = [name for name in TABLES + FIGURES if any(name in argument for argument in sys.argv)]
+    families = PLAN.study.families if "views" in sys.argv else []
+    return [PLAN.target(name) for name in named or ([] if families else TABLES)] + [
+        PLAN.index_views(family) for family in families
+    ]
+
+
+def check_data():
+    """Data that somebody has to download is missed before anything is rendered or trained."""
+    missing = [str(error) for error in data_folders(asked_for()).values() if error]
+    if missing and not DRY_RUN:
+        raise WorkflowError("\n".join(missing))
+    for message in missing:
+        logger.warning(message)
+
+
 if workflow.is_main_process:
+    check_data()
     retire_stale_targets()
 
 

@@ -1,6 +1,42 @@
 # Shapes: parametric geons and procedural object categories.
 
 
+# What lies on disk of a published data set; ends the run at once if something is missing.
+rule inventory:
+    input:
+        unpack(inputs("inventory")),
+    output:
+        **outputs("inventory"),
+    priority: 100
+    localrule: True
+    params:
+        spec=spec("inventory"),
+        files=files("inventory"),
+    message:
+        "inventory: {wildcards.job}"
+    shell:
+        run("inventory")
+
+
+# A block of a class's meshes from disk.
+rule read_shapes:
+    input:
+        unpack(inputs("read_shapes")),
+    output:
+        **outputs("read_shapes"),
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        spec=spec("read_shapes"),
+        files=files("read_shapes"),
+    message:
+        "read shapes: {wildcards.job}"
+    shell:
+        run("read_shapes")
+
+
 # The meshes of one class of a family.
 rule build_shapes:
     input:

@@ -20,6 +20,25 @@ rule render_shard:
         run("render_shard")
 
 
+# A block of a class's published views from disk.
+rule read_shard:
+    input:
+        unpack(inputs("read_shard")),
+    output:
+        **outputs("read_shard"),
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        spec=spec("read_shard"),
+        files=files("read_shard"),
+    message:
+        "read shard: {wildcards.job}"
+    shell:
+        run("read_shard")
+
+
 # The manifest of a family: shards, classes, splits.
 rule index_views:
     input:

@@ -33,14 +33,22 @@ def read_dtd(params: TextureParams, seed: int) -> Textures:
     Raises:
         UserError: the folder or a class is not there, it has too few images, or one cannot be read.
     """
-    root = Path(params.path or "")
-    if not (root / "images").is_dir():
-        root = root / "dtd"
-    if not (root / "images").is_dir():
-        raise UserError(f"textures.path: no folder images/ in {params.path}; {_WHERE}")
+    root = texture_folder(Path(params.path or ""))
     official = _official_division(root / "labels")
     files = [file for name in params.classes for file in _choose(root / "images" / name, official, params, seed)]
     return assemble(np.stack([_read(file, params.resolution_px) for file in files]), params)
+
+
+def texture_folder(path: Path) -> Path:
+    """The folder that holds images/: `path`, or the folder `dtd` in it.
+
+    Raises:
+        UserError: neither does.
+    """
+    for root in (path, path / "dtd"):
+        if (root / "images").is_dir():
+            return root
+    raise UserError(f"textures.path: no folder images/ in {path}; {_WHERE}")
 
 
 def _official_division(labels: Path) -> dict[str, str] | None:

@@ -4,8 +4,10 @@ import json
 from typing import TYPE_CHECKING
 
 from robust3d.data.manifest import Shard, Views
-from robust3d.data.params import SplitParams
+from robust3d.data.params import SPLITS, SplitParams
 from robust3d.data.splits import split_instances
+from robust3d.errors import UserError
+from robust3d.families.members import published_splits, read_inventory
 from robust3d.study.parsing import parse
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ def run(job: "Context") -> None:
     """Write the `manifest`."""
     told = job.params
     entries = [(path, json.loads(path.read_text())) for path in job.inputs["shards"]]
+    entries = [(path, entry) for path, entry in entries if entry["frames"]]  # a published class may have empty blocks
     shards = [
         Shard(
             path=str(path.with_name("views.h5")),
@@ -27,16 +30,27 @@ def run(job: "Context") -> None:
         for path, entry in entries
     ]
     instances = sorted({instance for shard in shards for instance in shard.instances})
-    groups, splits = told["groups"], {"all": tuple(instances)}
-    if told["split"] is not None:
-        split = parse(SplitParams, told["split"])
-        splits = split_instances(instances, split, told["seed"], groups.__getitem__ if groups else None)
+    for name in told["classes"]:
+        if not any(shard.class_name == name for shard in shards):
+            raise UserError(f"{told['family']}: not one sound object of class {name}; see what its jobs left out")
     Views(
         family=told["family"],
         classes=tuple(told["classes"]),
         views=told["views"],
         resolution_px=told["resolution_px"],
         extent=told["extent"],
-        splits=splits,
+        splits=_splits(job, instances),
         shards=tuple(sorted(shards, key=lambda shard: shard.path)),
     ).write(job.outputs["manifest"])
+
+
+def _splits(job: "Context", instances: list[str]) -> dict[str, tuple[str, ...]]:
+    """Train, validation and test: drawn, or as published; all in one where there is nothing to learn."""
+    split, groups = job.params["split"], job.params["groups"]
+    if split is None:
+        return {"all": tuple(instances)}
+    if split == "published":
+        published = published_splits(read_inventory(job.input("inventory")), job.params["seed"])
+        return {name: tuple(i for i in instances if i in published[name]) for name in SPLITS}
+    by_group = groups.__getitem__ if groups else None
+    return split_instances(instances, parse(SplitParams, split), job.params["seed"], by_group)

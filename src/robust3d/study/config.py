@@ -33,23 +33,45 @@ Epsilon = Annotated[float, BeforeValidator(parse_epsilon), Field(ge=0)]
 
 
 class Family(Params):
-    """Objects of one kind, rendered once."""
+    """Objects of one kind: built and rendered here, meshes from disk rendered here, or views from disk."""
 
-    kind: str  # the module in robust3d.shapes that makes them
+    kind: str  # the module that makes or reads them, in robust3d.shapes or robust3d.families
     shapes: dict[str, Any]  # that module's parameters
-    cameras: CameraParams
-    render: RenderParams
-    shard_instances: int = Field(ge=1)  # instances of one class in one file; changes no pixel
-    split: SplitParams | None = SplitParams()  # none: only looked at, never trained or tested on
+    cameras: CameraParams | None = None  # not for views from disk, which bring theirs
+    render: RenderParams | None = None
+    shard_instances: int | None = Field(None, ge=1)  # instances of one class in one file; changes no pixel
+    split: SplitParams | Literal["published"] | None = SplitParams()  # none: only looked at, never trained or tested on
 
     @model_validator(mode="after")
     def _check_shapes(self) -> "Family":
         self.shape_params()
+        ours = {"cameras": self.source != "views", "render": self.source != "views"}
+        for name, wanted in (ours | {"shard_instances": self.source == "built"}).items():
+            if (getattr(self, name) is not None) != wanted:
+                what = "missing" if wanted else f"has no meaning for kind {self.kind}; leave it out"
+                raise ValueError(f"{name}: {what}")
+        if self.split == "published" and self.source == "built":
+            raise ValueError("split: 'published' is for data sets that bring a split; write a ratio and a mode")
         return self
 
-    def shape_params(self) -> Params:
-        """The shape module's own, checked parameters."""
+    @property
+    def source(self) -> Literal["built", "meshes", "views"]:
+        """What the module gives: meshes that it builds, meshes from disk, or views from disk."""
+        return getattr(registry.load("family", self.kind), "SOURCE", "built")
+
+    def shape_params(self) -> Any:
+        """The module's own, checked parameters."""
         return parse(registry.load("family", self.kind).Params, self.shapes)
+
+    @property
+    def views(self) -> int:
+        """Of each instance."""
+        return self.cameras.views if self.cameras else self.shape_params().views
+
+    @property
+    def resolution_px(self) -> int:
+        """Side of a view."""
+        return self.render.resolution_px if self.render else self.shape_params().resolution_px
 
 
 class ImageSet(SetParams):

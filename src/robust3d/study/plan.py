@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from robust3d.attacks.params import Norm
+from robust3d.data.params import SplitParams
 from robust3d.errors import UserError
 from robust3d.params import Params
 from robust3d.seeds import seed_of
@@ -140,68 +141,94 @@ class Plan:
         return tuple(module.instance_ids(params, self.study.seed))
 
     @functools.cache  # noqa: B019
+    def inventory(self, family: str) -> Job:
+        """What lies on disk of a published family; what is missing there ends the run before anything else."""
+        kind, params = self.study.families[family].kind, self._families[family][1]
+        return self._add(Job("inventory", _slug(family), {"kind": kind, "source": params}, plugins=(("family", kind),)))
+
+    def _from_disk(self, family: str) -> Inputs:
+        """What a job of a family needs in order to know what lies on disk."""
+        published = self.study.families[family].source != "built"
+        return {"inventory": ((self.inventory(family), "inventory"),)} if published else {}
+
+    @functools.cache  # noqa: B019
     def build_shapes(self, family: str, class_name: str) -> Job:
         """The meshes of one class."""
         module, params = self._families[family]
-        return self._add(
-            Job(
-                "build_shapes",
-                _slug(f"{family}-{class_name}"),
-                {
-                    "kind": self.study.families[family].kind,
-                    "shapes": module.only(params, class_name),
-                    "class_name": class_name,
-                    "seed": self.study.seed,
-                },
-                plugins=(("family", self.study.families[family].kind),),
-            )
-        )
+        kind = self.study.families[family].kind
+        told = {"kind": kind, "shapes": module.only(params, class_name), "class_name": class_name}
+        told |= {"seed": self.study.seed}
+        return self._add(Job("build_shapes", _slug(f"{family}-{class_name}"), told, plugins=(("family", kind),)))
+
+    def _read(self, stage: str, family: str, class_name: str, block: int) -> Job:
+        """Reads one block of a class of a published family: meshes or views."""
+        module, params = self._families[family]
+        kind = self.study.families[family].kind
+        told = {"kind": kind, "source": module.only(params, class_name), "class_name": class_name}
+        told |= {"block": [block, params.shards]}
+        label = _slug(f"{family}-{class_name}-{block:03d}")
+        return self._add(Job(stage, label, told, self._from_disk(family), plugins=(("family", kind),)))
 
     @functools.cache  # noqa: B019
     def shards(self, family: str) -> tuple[Job, ...]:
-        """The render jobs of a family: for each class, blocks of instances by the hash of their id."""
-        config = self.study.families[family]
-        module, params = self._families[family]
+        """The jobs that make a family's files of views: for each class, blocks of instances by the hash of their id."""
+        jobs: list[Job] = []
+        for class_name in self.classes(family):
+            if self.study.families[family].source == "built":
+                shapes = self.build_shapes(family, class_name)
+                blocks = sorted(self._blocks(family).items())
+                jobs += [self._render_shard(family, class_name, shapes, *block) for block in blocks]
+                continue
+            for block in range(self._families[family][1].shards):
+                if self.study.families[family].source == "views":
+                    jobs.append(self._read("read_shard", family, class_name, block))
+                else:
+                    shapes = self._read("read_shapes", family, class_name, block)
+                    jobs.append(self._render_shard(family, class_name, shapes, block, None))
+        return tuple(jobs)
+
+    def _blocks(self, family: str) -> dict[int, list[str]]:
+        """The instances of each block of a family of our own."""
         instances = self.instances(family)
-        n_blocks = -(-len(instances) // config.shard_instances)
+        n_blocks = -(-len(instances) // (self.study.families[family].shard_instances or 1))
         blocks: dict[int, list[str]] = {}
         for instance in instances:
             blocks.setdefault(seed_of("block", instance) % n_blocks, []).append(instance)
-        jobs = []
-        for class_name in self.classes(family):
-            shapes = self.build_shapes(family, class_name)
-            for block, members in sorted(blocks.items()):
-                told = {
-                    "class_name": class_name,
-                    "instances": members,
-                    "cameras": config.cameras,
-                    "render": config.render,
-                    "extent": module.extent(params),
-                    "seed": self.study.seed,
-                }
-                label = _slug(f"{family}-{class_name}-{block:03d}")
-                inputs: Inputs = {"shapes": ((shapes, "shapes"),)}
-                jobs.append(self._add(Job("render_shard", label, told, inputs)))
-        return tuple(jobs)
+        return blocks
+
+    def _render_shard(self, family: str, class_name: str, shapes: Job, block: int, members: list[str] | None) -> Job:
+        """Renders the members of a block; None: all meshes of a file, for what lies on disk is not known yet."""
+        config = self.study.families[family]
+        module, params = self._families[family]
+        told = {
+            "class_name": class_name,
+            "instances": members,
+            "cameras": config.cameras,
+            "render": config.render,
+            "extent": module.extent(params),
+            "seed": self.study.seed,
+        }
+        inputs: Inputs = {"shapes": ((shapes, "shapes"),)}
+        return self._add(Job("render_shard", _slug(f"{family}-{class_name}-{block:03d}"), told, inputs))
 
     @functools.cache  # noqa: B019
     def index_views(self, family: str) -> Job:
         """The family's manifest: its shards, classes and splits."""
         config = self.study.families[family]
         module, params = self._families[family]
-        by_orbit = config.split is not None and config.split.mode == "orbit"
+        by_orbit = isinstance(config.split, SplitParams) and config.split.mode == "orbit" and config.source == "built"
         groups = {i: module.orbit(params, i) for i in self.instances(family)} if by_orbit else {}
         told = {
             "family": family,
             "classes": self.classes(family),
             "extent": module.extent(params),
-            "views": config.cameras.views,
-            "resolution_px": config.render.resolution_px,
+            "views": config.views,
+            "resolution_px": config.resolution_px,
             "split": config.split,
             "groups": groups,
             "seed": self.study.seed,
         }
-        inputs: Inputs = {"shards": tuple((job, "manifest") for job in self.shards(family))}
+        inputs: Inputs = {"shards": tuple((job, "manifest") for job in self.shards(family)), **self._from_disk(family)}
         return self._add(Job("index_views", _slug(family), told, inputs))
 
     # --- data sets --------------------------------------------------------------------------------------------
@@ -312,9 +339,11 @@ class Plan:
         return self._add(Job(stage, name, {kind: name, **told}, inputs, bulk, ((kind, name),)))
 
     def every_job(self) -> list[Job]:
-        """The jobs of all tables and figures."""
+        """The jobs of all tables, figures and families."""
         for name in (*TABLES, *FIGURES):
             self.target(name)
+        for family in self.study.families:
+            self.index_views(family)
         return list(self.jobs.values())
 
     def columns(self, experiment: str) -> Iterator[tuple[str, str | None]]:

@@ -13,6 +13,7 @@ from robust3d.errors import UserError
 
 PACKAGES = {
     "family": "robust3d.shapes",
+    "published": "robust3d.families",
     "pretraining": "robust3d.pretraining",
     "table": "robust3d.tables",
     "figure": "robust3d.figures",
@@ -21,7 +22,9 @@ PACKAGES = {
 
 
 def module_name(kind: str, name: str) -> str:
-    """The dotted name of the module that implements `name`."""
+    """The dotted name of the module that implements `name`; a family is built by us or published by others."""
+    if kind == "family" and importlib.util.find_spec(f"{PACKAGES[kind]}.{name}") is None:
+        kind = "published"
     return f"{PACKAGES[kind]}.{name}"
 
 
@@ -32,7 +35,8 @@ def load(kind: str, name: str) -> ModuleType:
         UserError: no such module; the message lists those that exist.
     """
     if not name.isidentifier() or importlib.util.find_spec(module_name(kind, name)) is None:
-        package = importlib.import_module(PACKAGES[kind])
-        known = sorted(m.name for m in pkgutil.iter_modules(package.__path__))
-        raise UserError(f"there is no {kind} called {name!r}: {PACKAGES[kind]} has {', '.join(known)}")
+        packages = [PACKAGES[kind], *([PACKAGES["published"]] if kind == "family" else [])]
+        paths = [path for package in packages for path in importlib.import_module(package).__path__]
+        known = sorted(m.name for m in pkgutil.iter_modules(paths))
+        raise UserError(f"there is no {kind} called {name!r}: {' and '.join(packages)} have {', '.join(known)}")
     return importlib.import_module(module_name(kind, name))

@@ -1,0 +1,41 @@
+"""Names, blocks and splits of the objects of an inventory."""
+
+from pathlib import Path
+
+from robust3d.data.params import SPLITS
+from robust3d.data.published.files import read_text
+from robust3d.data.published.inventory import Entry, Inventory
+from robust3d.seeds import numpy_generator, seed_of
+
+VALIDATION_SHARE = 0.1  # of a published training part that comes without a validation part
+
+
+def read_inventory(path: Path) -> Inventory:
+    """Read what the inventory job wrote."""
+    return Inventory.from_json(read_text(path, limit_bytes=1 << 30), str(path))
+
+
+def name_of(class_name: str, key: str) -> str:
+    """An object's name: one and the same id may stand in several published classes, on different sides of a split."""
+    return f"{class_name}.{key}"
+
+
+def members(inventory: Inventory, class_name: str, block: int, blocks: int) -> dict[str, Entry]:
+    """The objects of one block of a class, sorted by name: a hash decides, so a new object moves no other."""
+    named = {name_of(class_name, key): entry for key, entry in sorted(inventory.classes[class_name].items())}
+    return {name: entry for name, entry in named.items() if seed_of("block", name) % blocks == block}
+
+
+def published_splits(inventory: Inventory, seed: int) -> dict[str, set[str]]:
+    """Names by split; a validation part that is not published is drawn from the training part of each class."""
+    names: dict[str, set[str]] = {split: set() for split in SPLITS}
+    for label, parts in inventory.splits.items():
+        for split in SPLITS:
+            names[split] |= {name_of(label, key) for key in parts[split]}
+        if not parts["val"]:
+            train = sorted(name_of(label, key) for key in parts["train"])
+            order = numpy_generator(seed, "published validation", label).permutation(len(train))
+            drawn = {train[place] for place in order[: max(1, round(VALIDATION_SHARE * len(train)))]}
+            names["train"] -= drawn
+            names["val"] |= drawn
+    return names

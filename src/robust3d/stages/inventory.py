@@ -1,0 +1,18 @@
+"""Lists what lies on disk of a published data set, with its split; ends at once if something is missing."""
+
+import sys
+from typing import TYPE_CHECKING
+
+from robust3d.study import registry
+from robust3d.study.parsing import parse
+
+if TYPE_CHECKING:
+    from robust3d.provenance.runner import Context
+
+
+def run(job: "Context") -> None:
+    """Write the `inventory`."""
+    family = registry.load("family", job.params["kind"])
+    inventory = family.take_inventory(parse(family.Params, job.params["source"]))
+    print(inventory.describe(), file=sys.stderr)
+    job.outputs["inventory"].write_text(inventory.to_json(), encoding="utf-8")

@@ -1,0 +1,31 @@
+"""Reads a block of a class's meshes from disk; broken ones are left out by name."""
+
+import sys
+from typing import TYPE_CHECKING
+
+from robust3d.data.published.meshes import BrokenMesh
+from robust3d.families.members import members, read_inventory
+from robust3d.shapes.store import save_meshes
+from robust3d.study import registry
+from robust3d.study.parsing import parse
+
+if TYPE_CHECKING:
+    from robust3d.provenance.runner import Context
+    from robust3d.shapes.mesh import Mesh
+
+
+def run(job: "Context") -> None:
+    """Write `shapes` and a `manifest` with the sha256 and the size of every instance's mesh."""
+    family = registry.load("family", job.params["kind"])
+    params = parse(family.Params, job.params["source"])
+    here = members(read_inventory(job.input("inventory")), job.params["class_name"], *job.params["block"])
+    meshes: dict[str, Mesh] = {}
+    broken: dict[str, str] = {}
+    for name, entry in here.items():
+        try:
+            meshes[name] = family.read_mesh(params, entry)
+        except BrokenMesh as error:
+            broken[name] = str(error)
+            print(f"left out: {error}", file=sys.stderr)
+    job.notes.update(meshes=len(meshes), left_out=broken)
+    save_meshes(meshes, job.outputs["shapes"], job.outputs["manifest"])

@@ -1,0 +1,33 @@
+"""Reads a block of a class's published views from disk into one shard."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from robust3d.data.frame import Frame
+from robust3d.data.shards import write_shard
+from robust3d.families.members import members, read_inventory
+from robust3d.study import registry
+from robust3d.study.parsing import parse
+
+if TYPE_CHECKING:
+    from robust3d.provenance.runner import Context
+
+
+def run(job: "Context") -> None:
+    """Write `views` and its `manifest` entry."""
+    family = registry.load("family", job.params["kind"])
+    params = parse(family.Params, job.params["source"])
+    here = members(read_inventory(job.input("inventory")), job.params["class_name"], *job.params["block"])
+
+    def frames() -> Iterator[Frame]:
+        for name, entry in here.items():
+            yield from family.read_views(params, name, entry)
+
+    entry = write_shard(
+        job.outputs["views"],
+        frames(),
+        class_name=job.params["class_name"],
+        resolution_px=params.resolution_px,
+        extent=family.extent(params),
+    )
+    job.write_json("manifest", entry)
