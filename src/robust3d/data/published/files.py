@@ -1,0 +1,225 @@
+"""Reads files that others made: everything is checked before memory is spent on it, nothing in it is executed.
+
+Whatever is wrong with a file ends in a `UserError` that names it; no other exception leaves this module.
+"""
+
+import os
+import stat
+import struct
+import warnings
+import zipfile
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from robust3d.errors import UserError
+
+MAX_SIDE_PX = 8192
+MIB = 1 << 20
+BACKGROUND_DEPTH = 1e10  # Blender writes this where a ray meets nothing
+_PNG = b"\x89PNG\r\n\x1a\n"
+_DEPTH_CHANNELS = ("R", "Z", "Y", "V", "depth.Z", "depth.V")  # the first channel, as image libraries order them
+
+
+def regular_file(path: Path, limit_bytes: int, kind: str) -> int:
+    """Size in bytes of a file that can be read without waiting for ever.
+
+    Args:
+        path: of the file.
+        limit_bytes: largest size.
+        kind: what it should be, for the message.
+
+    Raises:
+        UserError: missing, not a plain file, unreadable, empty or too large.
+    """
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{path}: cannot read this {kind}: {reason}") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise UserError(f"{path}: not a plain file; expected {kind}")
+    if not os.access(path, os.R_OK):
+        raise UserError(f"{path}: no permission to read this {kind}")
+    if status.st_size == 0:
+        raise UserError(f"{path}: empty; expected {kind}, copy or unpack it again")
+    if status.st_size > limit_bytes:
+        raise UserError(
+            f"{path}: {status.st_size:,} bytes are too many for {kind} (at most {limit_bytes:,}); is it the right file?"
+        )
+    return status.st_size
+
+
+def read_png(path: Path, max_side_px: int = MAX_SIDE_PX) -> np.ndarray:
+    """Pixels of a PNG with eight bits a channel or fewer.
+
+    Args:
+        path: of the file.
+        max_side_px: largest width and height; checked before anything is decoded.
+
+    Returns:
+        uint8 (H, W) of a grey picture, (H, W, 3) or (H, W, 4) of one with colour or transparency.
+
+    Raises:
+        UserError: missing, not a PNG, damaged, too large, or with 16 bits a channel.
+    """
+    path = Path(path)
+    regular_file(path, max(MIB, 5 * max_side_px**2), "a PNG picture")
+    try:
+        with path.open("rb") as file:
+            head = file.read(26)
+            if head[:8] != _PNG or head[12:16] != b"IHDR" or len(head) < 26:
+                raise UserError(f"{path}: not a PNG picture; convert it or copy it again")
+            width, height = struct.unpack(">II", head[16:24])
+            if not (0 < width <= max_side_px and 0 < height <= max_side_px):
+                raise UserError(f"{path}: claims {width}x{height} px; at most {max_side_px} a side are read")
+            if head[24] > 8:
+                raise UserError(f"{path}: {head[24]} bits a channel; convert it to 8")
+            file.seek(0)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # the size is checked above
+                with Image.open(file, formats=("PNG",)) as image:
+                    if image.size != (width, height):
+                        raise UserError(f"{path}: its header contradicts itself; copy it again")
+                    image.load()
+                    return np.array(image.convert(_array_mode(image)))
+    except UserError:
+        raise
+    except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError, zlib and struct errors
+        raise UserError(f"{path}: a damaged PNG picture ({_brief(error)}); copy or unpack it again") from None
+
+
+def _array_mode(image: Image.Image) -> str:
+    if image.mode in ("1", "L"):
+        return "RGBA" if "transparency" in image.info else "L"
+    return "RGBA" if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info else "RGB"
+
+
+def read_npz(path: Path, keys: Collection[str] | None = None, limit_bytes: int = 256 * MIB) -> dict[str, np.ndarray]:
+    """Arrays of an ``.npz`` file.
+
+    The zip directory and each array's header are checked against `limit_bytes` and against each other before an
+    array is read, so a small file cannot fill the memory. Arrays of Python objects are refused unread.
+
+    Args:
+        path: of the file.
+        keys: names to read; None: all.
+        limit_bytes: largest uncompressed size of all that is read together.
+
+    Raises:
+        UserError: missing, no zip, damaged, too large, a key is not there, or Python objects inside.
+    """
+    path = Path(path)
+    regular_file(path, limit_bytes, "an .npz file of arrays")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
+            absent = [key for key in keys or () if key not in members]
+            if absent:
+                raise UserError(f"{path}: no array {absent[0]!r} in it; it holds {_names(members)}")
+            wanted = {key: members[key] for key in (members if keys is None else keys)}
+            total = sum(entry.file_size for entry in wanted.values())
+            if total > limit_bytes:
+                raise UserError(f"{path}: would unpack to {total:,} bytes; at most {limit_bytes:,} are read")
+            return {key: _read_member(archive, entry, path) for key, entry in wanted.items()}
+    except UserError:
+        raise
+    except Exception as error:  # BadZipFile, zlib.error, NotImplementedError, RuntimeError (encrypted), EOFError, …
+        raise UserError(f"{path}: not a readable .npz file ({_brief(error)}); copy it or write it again") from None
+
+
+def _read_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> np.ndarray:
+    """One array whose header agrees with the size of its member."""
+    with archive.open(entry) as file:
+        version = np.lib.format.read_magic(file)
+        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = header(file)
+        if dtype.hasobject:
+            raise UserError(f"{path}: {entry.filename} holds Python objects, which could run code; refused")
+        expected = dtype.itemsize
+        for side in shape:
+            expected *= int(side)
+        if min(shape, default=0) < 0 or expected != entry.file_size - file.tell():
+            raise UserError(f"{path}: {entry.filename} says it is {shape} {dtype}, which is not its size")
+        content = file.read(expected)
+        if len(content) != expected:
+            raise UserError(f"{path}: {entry.filename} is cut off; copy the file again")
+    return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C").copy()
+
+
+def read_text(path: Path, limit_bytes: int = 16 * MIB) -> str:
+    """A UTF-8 text file of bounded size.
+
+    Raises:
+        UserError: missing, not a plain file, too large or not text.
+    """
+    path = Path(path)
+    try:
+        size = path.stat().st_size if path.is_file() else -1
+    except (OSError, ValueError):
+        size = -1
+    if size != 0:  # an empty list is a text
+        regular_file(path, limit_bytes, "a text file")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: not a text file in UTF-8; is it the right file?") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    if "\0" in text:
+        raise UserError(f"{path}: not a text file (it holds zero bytes); is it the right file?")
+    return text
+
+
+def read_lines(path: Path, limit_bytes: int = 16 * MIB) -> list[str]:
+    """The lines of a text file that are not blank, stripped."""
+    return [line.strip() for line in read_text(path, limit_bytes).split("\n") if line.strip()]
+
+
+def read_exr_depth(path: Path, max_side_px: int = MAX_SIDE_PX) -> np.ndarray:
+    """Camera-z depth in the first channel of an OpenEXR file.
+
+    Returns:
+        float32 (H, W); inf where the file says that nothing is there: inf, NaN, or 1e10 and above.
+
+    Raises:
+        UserError: missing, not a flat OpenEXR image, damaged, or too large.
+    """
+    path = Path(path)
+    regular_file(path, max(MIB, 64 * max_side_px**2), "an OpenEXR depth map")
+    import OpenEXR  # only users of depth maps need it
+
+    try:
+        with OpenEXR.File(str(path), separate_channels=True, header_only=True) as file:
+            header = file.header()
+            if len(file.parts) > 1 or "deep" in str(header.get("type", "")):
+                raise UserError(f"{path}: several parts or deep data; save the depth as a plain single image")
+            low, high = (np.asarray(corner, np.int64) for corner in header["dataWindow"])
+            width, height = (int(side) for side in high - low + 1)
+        if not (0 < width <= max_side_px and 0 < height <= max_side_px):
+            raise UserError(f"{path}: claims {width}x{height} px; at most {max_side_px} a side are read")
+        with OpenEXR.File(str(path), separate_channels=True) as file:
+            channels = {name: channel.pixels for name, channel in file.channels().items()}
+            name = next((name for name in _DEPTH_CHANNELS if name in channels), next(iter(channels)))
+            depth = np.array(channels[name], np.float32)
+    except UserError:
+        raise
+    except Exception as error:  # the library raises RuntimeError, ValueError, KeyError, MemoryError, …
+        raise UserError(f"{path}: not a readable OpenEXR image ({_brief(error)}); copy or write it again") from None
+    if depth.shape != (height, width):
+        raise UserError(f"{path}: its channel {name} has {depth.shape} values for {height}x{width} px")
+    with np.errstate(invalid="ignore"):
+        return np.where(np.isnan(depth) | (depth >= BACKGROUND_DEPTH), np.float32(np.inf), depth)
+
+
+def _names(members: Collection[str]) -> str:
+    shown = ", ".join(list(members)[:5])
+    return f"{shown}{', …' if len(members) > 5 else ''}" if members else "nothing"
+
+
+def _brief(error: BaseException) -> str:
+    """The first line of an exception's text, or its kind where it has none."""
+    text = str(error).strip().splitlines()
+    return text[0][:160] if text else type(error).__name__

@@ -1,0 +1,216 @@
+"""What a published data set on the user's disk holds: taken from folder listings, without opening an image or mesh."""
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from robust3d.data.params import SPLITS
+from robust3d.errors import UserError
+
+FORMAT = "robust3d-inventory-1"
+
+
+class Source(NamedTuple):
+    """Where a published data set comes from."""
+
+    name: str
+    origin: str
+    licence: str
+    place: str
+
+
+SOURCES = {
+    "nmr": Source(
+        "the NMR renders of ShapeNet (NMR_Dataset.zip, 34 GB)",
+        "the 'Dataset' section of https://github.com/autonomousvision/differentiable_volumetric_rendering",
+        "ShapeNet's terms: non-commercial research and education, after registration at https://shapenet.org",
+        "resources/nmr",
+    ),
+    "srn": Source(
+        "the SRN renders of ShapeNet's cars and chairs (cars.zip, chairs.zip)",
+        "the authors' drive, linked from https://github.com/vsitzmann/scene-representation-networks",
+        "ShapeNet's terms: non-commercial research and education, after registration at https://shapenet.org",
+        "resources/srn",
+    ),
+    "shapenetcore": Source(
+        "ShapeNetCore (version 1 or 2)",
+        "https://shapenet.org",
+        "free for non-commercial research and education after registration there",
+        "resources/shapenetcore",
+    ),
+    "modelnet": Source(
+        "ModelNet10 or ModelNet40",
+        "https://modelnet.cs.princeton.edu",
+        "for academic research; the models belong to their authors",
+        "resources/modelnet",
+    ),
+    "dtd": Source(
+        "the Describable Textures Dataset (dtd-r1.0.1.tar.gz)",
+        "https://www.robots.ox.ac.uk/~vgg/data/dtd/",
+        "for research",
+        "resources/dtd",
+    ),
+}
+
+
+class Missing(UserError):
+    """Part of a published data set is not where the configuration says; the message tells where to get it."""
+
+    def __init__(self, layout: str, what: str) -> None:
+        source = SOURCES[layout]
+        super().__init__(
+            f"{what}. This needs {source.name}: get it from {source.origin} (licence: {source.licence}), unpack it, "
+            f"for instance into {source.place}, and set path to the folder that holds the classes"
+        )
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One object on disk.
+
+    Attributes:
+        path: of its folder or mesh file, from the data set's root, with forward slashes.
+        bytes: size of the mesh file, or of the object's camera file: images are not looked at.
+    """
+
+    path: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What is there.
+
+    Attributes:
+        layout: key of `SOURCES`.
+        classes: by class name, in label order: the object ids, sorted, and where each is.
+        splits: by class name, then "train", "val" and "test": the ids of the published division that are there;
+            empty if none was published or none is asked for. A division may leave "val" empty.
+        missing: by class name: ids that the published lists name but that are not on disk.
+    """
+
+    layout: str
+    classes: dict[str, dict[str, Entry]]
+    splits: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
+    missing: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def objects(self) -> int:
+        """Number of objects."""
+        return sum(len(entries) for entries in self.classes.values())
+
+    @property
+    def bytes(self) -> int:
+        """Sum of the entries' sizes."""
+        return sum(entry.bytes for entries in self.classes.values() for entry in entries.values())
+
+    def to_json(self) -> str:
+        """Text, the same for the same content."""
+        content = asdict(self) | {"format": FORMAT, "totals": {"objects": self.objects, "bytes": self.bytes}}
+        content["class_order"] = list(self.classes)
+        return json.dumps(content, indent=1, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, name: str = "inventory") -> "Inventory":
+        """Read what `to_json` wrote.
+
+        Raises:
+            UserError: it is something else; the message begins with `name`.
+        """
+        try:
+            content = json.loads(text)
+            if content["format"] != FORMAT:
+                raise KeyError("format")
+            classes = {
+                label: {
+                    key: Entry(str(entry["path"]), int(entry["bytes"]))
+                    for key, entry in content["classes"][label].items()
+                }
+                for label in content["class_order"]
+            }
+            splits = {
+                label: {split: tuple(parts[split]) for split in SPLITS} for label, parts in content["splits"].items()
+            }
+            missing = {label: tuple(ids) for label, ids in content["missing"].items()}
+            found = cls(content["layout"], classes, splits, missing)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise UserError(
+                f"{name}: not an inventory of this version ({error!r}); delete it to take it again"
+            ) from None
+        return found
+
+    def describe(self) -> str:
+        """One line a class: how many objects, and how they are divided."""
+        lines = []
+        for label, entries in self.classes.items():
+            parts = ", ".join(f"{len(ids)} {split}" for split, ids in self.splits.get(label, {}).items())
+            lines.append(f"{label}: {len(entries)} objects{f' ({parts})' if parts else ''}")
+        return "\n".join(lines)
+
+
+def root_folder(path: str | Path, layout: str) -> Path:
+    """The data set's folder.
+
+    Raises:
+        Missing: it is not there.
+    """
+    root = Path(path)
+    try:
+        there = root.is_dir()
+    except (OSError, ValueError):
+        there = False
+    if not there:
+        raise Missing(layout, f"path: no folder {path}")
+    return root
+
+
+def listing(folder: Path) -> list[os.DirEntry[str]]:
+    """What stands in a folder, sorted by name, hidden things left out.
+
+    Raises:
+        UserError: it cannot be listed.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            return sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be listed: {error.strerror}") from None
+
+
+def sub_folders(folder: Path) -> list[str]:
+    """Names of the folders in a folder, sorted."""
+    return [entry.name for entry in listing(folder) if entry.is_dir()]
+
+
+def check_id(name: str, where: Path) -> str:
+    """An object's id out of a list, which becomes a folder's name.
+
+    Raises:
+        UserError: it could name a folder elsewhere.
+    """
+    if not name or name in (".", "..") or "/" in name or "\\" in name or "\0" in name or len(name) > 200:
+        raise UserError(f"{where}: {name[:60]!r} is no object id; the list is damaged, unpack it again")
+    return name
+
+
+def check_missing(inventory: Inventory, policy: str, root: Path) -> Inventory:
+    """The inventory, unless objects are missing and that is an error.
+
+    Raises:
+        Missing: naming how many and the first five.
+    """
+    absent = [f"{label}/{key}" for label, ids in inventory.missing.items() for key in ids]
+    if absent and policy == "error":
+        total = inventory.objects + len(absent)
+        shown = ", ".join(absent[:5]) + (", …" if len(absent) > 5 else "")
+        raise Missing(
+            inventory.layout,
+            f"{root}: {len(absent):,} of {total:,} objects that the data set's lists name are not there: {shown} "
+            "(missing: skip goes on without them)",
+        )
+    for label, entries in inventory.classes.items():
+        if not entries:
+            raise Missing(inventory.layout, f"{root}: no object of class {label!r} is there")
+    return inventory

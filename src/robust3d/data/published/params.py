@@ -1,0 +1,83 @@
+"""Parameters of published data sets on the user's disk; light enough for a dry run."""
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from robust3d.params import Params as Base
+
+SYNSETS = {
+    "airplane": "02691156",
+    "bench": "02828884",
+    "cabinet": "02933112",
+    "car": "02958343",
+    "chair": "03001627",
+    "display": "03211117",
+    "lamp": "03636649",
+    "loudspeaker": "03691459",
+    "rifle": "04090263",
+    "sofa": "04256520",
+    "table": "04379243",
+    "telephone": "04401088",
+    "vessel": "04530566",
+}
+"""WordNet ids of ShapeNet's thirteen classes that 3D reconstruction papers use, in their usual order."""
+
+MODELNET10 = (
+    "bathtub",
+    "bed",
+    "chair",
+    "desk",
+    "dresser",
+    "monitor",
+    "night_stand",
+    "sofa",
+    "table",
+    "toilet",
+)
+
+
+class PublishedParams(Base):
+    """What every layout is told."""
+
+    path: str = Field(min_length=1)  # folder of the unpacked data set
+    classes: tuple[str, ...] = Field(min_length=1)  # in label order
+    instances: int | None = Field(default=None, ge=1)  # first so many of each class (and published split) by id
+    missing: Literal["error", "skip"] = "error"  # what to do about objects that the lists name but the disk lacks
+
+    @field_validator("classes")
+    @classmethod
+    def _distinct(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(classes)) < len(classes):
+            raise ValueError("a class is named twice")
+        if bad := [name for name in classes if not name or "/" in name or "\0" in name or name.startswith(".")]:
+            raise ValueError(f"{bad[0]!r} cannot be the name of a class and its folder")
+        return classes
+
+
+class NMRParams(PublishedParams):
+    """Images of ShapeNet objects in DVR's layout: NMR_Dataset.zip, ShapeNet.zip, or one's own in that layout."""
+
+    classes: tuple[str, ...] = Field(default=tuple(SYNSETS), min_length=1)  # names of SYNSETS, or of folders
+    split: Literal["softras", "choy", "random"] = "softras"  # lists softras_*.lst | *.lst (3D-R2N2) | none
+    views: int = Field(default=24, ge=1)  # of each object; fewer than are there: evenly spaced ones
+
+
+class SRNParams(PublishedParams):
+    """Images in the layout of Scene Representation Networks: cars and chairs; folders <class>_{train,val,test}."""
+
+    classes: tuple[str, ...] = Field(default=("cars", "chairs"), min_length=1)
+    views: int | None = Field(default=None, ge=1)  # as for NMR; None: all, which may differ from split to split
+
+
+class ShapeNetCoreParams(PublishedParams):
+    """Meshes of ShapeNetCore, version 1 or 2."""
+
+    classes: tuple[str, ...] = Field(default=tuple(SYNSETS), min_length=1)  # names of SYNSETS, or synset ids
+
+
+class ModelNetParams(PublishedParams):
+    """Meshes of ModelNet10 or ModelNet40, or one's own in that layout."""
+
+    classes: tuple[str, ...] = Field(default=MODELNET10, min_length=1)
+    up: Literal["y", "z"] = "z"  # axis that points up in the files; ModelNet's is z

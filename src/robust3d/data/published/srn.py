@@ -1,0 +1,146 @@
+"""Reads the layout of Scene Representation Networks (Sitzmann et al., 2019).
+
+``<root>/<class>_{train,val,test}/<object>/{rgb/*.png, pose/*.txt, intrinsics.txt}``: pictures on white, camera-to-world
+matrices with OpenCV's axes, and one pinhole camera for all views.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from robust3d.data.frame import Frame
+from robust3d.data.params import SPLITS
+from robust3d.data.published.files import MIB, read_text
+from robust3d.data.published.inventory import Entry, Inventory, Missing, check_missing, root_folder, sub_folders
+from robust3d.data.published.params import SRNParams
+from robust3d.data.published.views import chosen_views, frame_of, matrix, numbered_files, read_square, rgb, rigid
+from robust3d.errors import UserError
+
+
+def take_inventory(root: str | Path, params: SRNParams) -> Inventory:
+    """List the objects and their published division; no image is opened.
+
+    Raises:
+        Missing: the folder or a class is not there.
+        UserError: an object stands in two parts.
+    """
+    root = root_folder(root, "srn")
+    inventory = Inventory("srn", {})
+    for name in params.classes:
+        found: dict[str, Entry] = {}
+        splits: dict[str, tuple[str, ...]] = {}
+        absent = []
+        for split in SPLITS:
+            folder = _part(root, name, split)
+            ids = (sub_folders(folder) if folder else [])[: params.instances]
+            for key in ids:
+                assert folder is not None
+                path = f"{folder.relative_to(root).as_posix()}/{key}"
+                if key in found:
+                    raise UserError(f"{folder / key}: this object stands in another part of {name} as well")
+                try:
+                    found[key] = Entry(path, os.stat(root / path / "intrinsics.txt").st_size)
+                except OSError:
+                    absent.append(key)
+            splits[split] = tuple(key for key in ids if key in found)
+        if not any(_part(root, name, split) for split in SPLITS):
+            raise Missing("srn", f"{root}: no folder {name}_train, {name}_val or {name}_test")
+        inventory.classes[name] = dict(sorted(found.items()))
+        inventory.splits[name] = splits
+        if absent:
+            inventory.missing[name] = tuple(absent)
+    return check_missing(inventory, params.missing, root)
+
+
+def _part(root: Path, name: str, split: str) -> Path | None:
+    """The folder of one part, which the archives hold at the top or one level down."""
+    names = (f"{name}_{split}", f"{name}/{name}_{split}", f"srn_{name}/{name}_{split}")
+    return next((root / folder for folder in names if (root / folder).is_dir()), None)
+
+
+def read_instance(folder: str | Path, instance_id: str, views: int | None = None) -> list[Frame]:
+    """The views of one object; depth is unknown, and the mask is where the picture is not white.
+
+    Args:
+        folder: of the object.
+        instance_id: the id that its frames bear.
+        views: how many, evenly spaced among those there; None: all.
+
+    Raises:
+        UserError: a file is missing, damaged, or does not go with the others.
+    """
+    folder = Path(folder)
+    images, poses = numbered_files(folder / "rgb", (".png",)), numbered_files(folder / "pose", (".txt",))
+    check_pairs(folder, images, poses)
+    chosen = chosen_views(folder, len(images), views)
+    intrinsics, side = read_intrinsics(folder / "intrinsics.txt")
+    frames: list[Frame] = []
+    for number in chosen:
+        picture = rgb(read_square(images[number]))
+        if len(picture) != side:
+            raise UserError(
+                f"{images[number]}: {len(picture)} px a side, but {folder / 'intrinsics.txt'} is for {side}; "
+                "scale the focal length and centre with the pictures"
+            )
+        camera_to_world = rigid(read_pose(poses[number]), "the pose", poses[number])
+        mask = (picture < 255).any(axis=2)
+        pose = np.linalg.inv(camera_to_world)
+        frames.append(frame_of(instance_id, len(frames), picture, mask, None, pose, intrinsics))
+    return frames
+
+
+def check_pairs(folder: Path, images: list[Path], poses: list[Path]) -> None:
+    """Refuse images without a pose of the same name and the reverse.
+
+    Raises:
+        UserError: naming the first.
+    """
+    lone = sorted({path.stem for path in images} ^ {path.stem for path in poses})
+    if lone:
+        raise UserError(f"{folder}: view {lone[0]} stands in only one of rgb/ and pose/; unpack the data set again")
+
+
+def read_pose(path: Path) -> np.ndarray:
+    """The (4, 4) matrix of a text file of sixteen numbers; whether it is rigid is not checked.
+
+    Raises:
+        UserError: something else.
+    """
+    values = _numbers(read_text(path, MIB), path)
+    if len(values) not in (12, 16):
+        raise UserError(f"{path}: {len(values)} numbers; a pose is a 4x4 camera-to-world matrix")
+    return matrix(np.array(values).reshape(-1, 4), "the pose", path)
+
+
+def read_intrinsics(path: Path) -> tuple[np.ndarray, int]:
+    """(3, 3) intrinsics in pixels and the side of the square pictures.
+
+    Raises:
+        UserError: not SRN's file.
+    """
+    lines = [line for line in read_text(path, MIB).split("\n") if line.strip()]
+    if len(lines) < 2:
+        raise UserError(f"{path}: expected 'f cx cy 0.' in the first line and 'height width' in the last")
+    first, last = _numbers(lines[0], path), _numbers(lines[-1], path)
+    if len(first) not in (3, 4) or len(last) != 2:
+        raise UserError(f"{path}: expected 'f cx cy 0.' in the first line and 'height width' in the last")
+    focal, centre_x, centre_y = first[:3]
+    if last[0] != last[1] or not 1 <= last[0] <= 1e5 or last[0] != int(last[0]):
+        raise UserError(f"{path}: pictures of {last[0]:g}x{last[1]:g} px; they have to be square")
+    if focal <= 0 or max(map(abs, first)) > 1e9:
+        raise UserError(f"{path}: a focal length of {focal:g} px cannot be")
+    return np.array([[focal, 0, centre_x], [0, focal, centre_y], [0, 0, 1.0]]), int(last[0])
+
+
+def _numbers(text: str, path: Path) -> list[float]:
+    words = text.split()
+    if len(words) > 64:
+        raise UserError(f"{path}: {len(words)} numbers where at most 16 belong; is it the right file?")
+    try:
+        values = [float(word) for word in words]
+    except ValueError as error:
+        raise UserError(f"{path}: {error}; only numbers belong here") from None
+    if not np.isfinite(values).all():
+        raise UserError(f"{path}: NaN or infinity; write the cameras again")
+    return values

@@ -1,0 +1,141 @@
+"""What the readers of multi-view folders share: pictures of one size, camera matrices, and frames out of them."""
+
+from pathlib import Path
+
+import numpy as np
+
+from robust3d.data.frame import Frame
+from robust3d.data.published.files import read_png
+from robust3d.data.published.inventory import listing
+from robust3d.errors import UserError
+
+_ROTATION_TOLERANCE = 1e-4  # published matrices are float32, some printed with few digits
+
+
+def numbered_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """The files of one kind in a folder, in the order of their names; [] if there is no such folder."""
+    if not folder.is_dir():
+        return []
+    return [folder / entry.name for entry in listing(folder) if Path(entry.name).suffix.lower() in suffixes]
+
+
+def chosen_views(folder: Path, there: int, wanted: int | None) -> list[int]:
+    """Numbers of evenly spaced views.
+
+    Raises:
+        UserError: the published views cannot be thinned to so many.
+    """
+    if there == 0:
+        raise UserError(f"{folder}: no views in it; unpack the data set again")
+    if wanted is None:
+        return list(range(there))
+    if wanted > there or there % wanted:
+        raise UserError(f"{folder}: {there} views, but views: {wanted} is asked for; take a divisor of {there}")
+    return list(range(0, there, there // wanted))
+
+
+def read_square(path: Path, side_px: int | None = None) -> np.ndarray:
+    """A square picture.
+
+    Args:
+        path: of a PNG.
+        side_px: its side if that is known.
+
+    Returns:
+        uint8 (S, S, C), C = 1, 3 or 4.
+
+    Raises:
+        UserError: unreadable, or of another size.
+    """
+    picture = read_png(path)
+    height, width = picture.shape[:2]
+    if height != width:
+        raise UserError(f"{path}: {width}x{height} px; pictures have to be square, cut or pad them (and the cameras)")
+    if side_px is not None and height != side_px:
+        raise UserError(f"{path}: {height} px a side, but the object's other pictures have {side_px}")
+    return picture.reshape(height, width, -1)
+
+
+def rgb(picture: np.ndarray) -> np.ndarray:
+    """The first three channels, as the published loaders take them; grey becomes RGB."""
+    return np.repeat(picture, 3, axis=2) if picture.shape[2] == 1 else picture[..., :3]
+
+
+def matrix(values: np.ndarray, name: str, path: Path) -> np.ndarray:
+    """A 4x4 matrix; one of 3x4 gets the row 0 0 0 1.
+
+    Raises:
+        UserError: of another shape, or with values that are no finite numbers.
+    """
+    values = np.asarray(values)
+    if values.shape not in ((3, 4), (4, 4)) or values.dtype.kind not in "fiu":
+        raise UserError(f"{path}: {name} is {values.dtype} {values.shape}; expected a 4x4 matrix of numbers")
+    full = np.eye(4)
+    full[: len(values)] = values
+    if not np.isfinite(full).all():
+        raise UserError(f"{path}: {name} holds NaN or infinity; write the cameras again")
+    if np.abs(full).max() > 1e9:
+        raise UserError(f"{path}: {name} holds {np.abs(full).max():.3g}; write the cameras again")
+    return full
+
+
+def why_not_rigid(pose: np.ndarray) -> str | None:
+    """What keeps a 4x4 matrix from being a rotation and a translation, in words; None if nothing does."""
+    rotation = pose[:3, :3]
+    if not np.allclose(pose[3], [0, 0, 0, 1], atol=1e-6):
+        return f"its last row is {np.round(pose[3], 4).tolist()} instead of 0 0 0 1 (is it transposed?)"
+    lengths = np.linalg.norm(rotation, axis=1)
+    if not np.allclose(rotation @ rotation.T, np.eye(3), atol=_ROTATION_TOLERANCE):
+        if lengths.max() - lengths.min() < _ROTATION_TOLERANCE * lengths.max() and lengths.min() > 0:
+            turned = rotation / lengths[0]
+            if np.allclose(turned @ turned.T, np.eye(3), atol=10 * _ROTATION_TOLERANCE):
+                return f"it scales by {lengths[0]:.4g}; divide the matrix by it, or put the scale into scale_mat"
+        return "its 3x3 part is no rotation (rows are not orthonormal); intrinsics belong into camera_mat"
+    if np.linalg.det(rotation) < 0:
+        return "its 3x3 part mirrors (determinant -1): one axis has the wrong sign"
+    return None
+
+
+def rigid(pose: np.ndarray, name: str, path: Path) -> np.ndarray:
+    """The pose, if it is one.
+
+    Raises:
+        UserError: it is no rigid motion.
+    """
+    reason = why_not_rigid(pose)
+    if reason:
+        raise UserError(f"{path}: {name} is not a rotation and a translation: {reason}")
+    return pose
+
+
+def frame_of(
+    instance: str,
+    view: int,
+    picture: np.ndarray,
+    mask: np.ndarray,
+    depth: np.ndarray | None,
+    world_to_camera: np.ndarray,
+    intrinsics: np.ndarray,
+) -> Frame:
+    """A frame whose colours over white are the published picture, byte for byte.
+
+    Args:
+        instance: id of the object.
+        view: number of the view.
+        picture: (S, S, 3) uint8, on white.
+        mask: (S, S) bool.
+        depth: (S, S) camera z, inf where unknown; None: unknown everywhere.
+        world_to_camera: (4, 4).
+        intrinsics: (3, 3) px.
+
+    Returns:
+        Alpha is 255 in the mask and where the picture is not white; depth is NaN where it is unknown in the mask.
+    """
+    seen = mask | (picture < 255).any(axis=2)
+    rgba = np.zeros((*mask.shape, 4), np.uint8)
+    rgba[seen, :3], rgba[seen, 3] = picture[seen], 255
+    known = np.full(mask.shape, np.nan, np.float32)
+    if depth is not None:
+        usable = np.isfinite(depth) & (depth > 0)
+        known[usable] = depth[usable]
+    return Frame(instance, view, rgba, mask, np.where(mask, known, np.float32(np.inf)), world_to_camera, intrinsics)
