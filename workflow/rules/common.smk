@@ -66,7 +66,7 @@ def asked_for():
 
 def check_data():
     """Data that somebody has to download is missed before anything is rendered or trained."""
-    missing = [str(error) for error in data_folders(asked_for()).values() if error]
+    missing = [message for message in data_folders(asked_for()).values() if message]
     if missing and not DRY_RUN:
         raise WorkflowError("\n".join(missing))
     for message in missing:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from robust3d.data.manifest import Shard, Views
 from robust3d.data.params import SPLITS, SplitParams
+from robust3d.data.published.members import published_splits, read_inventory
 from robust3d.data.splits import split_instances
 from robust3d.errors import UserError
-from robust3d.families.members import published_splits, read_inventory
 from robust3d.study.parsing import parse
 
 if TYPE_CHECKING:

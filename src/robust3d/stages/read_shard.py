@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from robust3d.data.frame import Frame
+from robust3d.data.published.members import members, read_inventory
 from robust3d.data.shards import write_shard
-from robust3d.families.members import members, read_inventory
 from robust3d.study import registry
 from robust3d.study.parsing import parse
 

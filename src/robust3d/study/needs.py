@@ -1,10 +1,9 @@
-"""Which published data a study needs, and whether it lies where the configuration says: looked at before anything runs."""
+"""Which published data a study needs and whether it is where the configuration says; looked at before anything runs."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from robust3d.data.dtd import texture_folder
-from robust3d.data.params import TextureParams
 from robust3d.data.published.inventory import root_folder
 from robust3d.errors import UserError
 from robust3d.study.plan import Job
@@ -23,22 +22,20 @@ def made_from(jobs: Iterable[Job]) -> Iterator[Job]:
         pending += [other for files in (*job.inputs.values(), *job.bulk.values()) for other, _ in files]
 
 
-def data_folders(jobs: Iterable[Job]) -> dict[str, UserError | None]:
+def data_folders(jobs: Iterable[Job]) -> dict[str, str | None]:
     """The folders of published data that the jobs read, and what is wrong with each; None: it is there."""
-    found: dict[str, UserError | None] = {}
+    found: dict[str, str | None] = {}
     for job in made_from(jobs):
-        if job.stage == "inventory":
-            kind, path = job.params["kind"], job.params["source"].path
-            found[str(path)] = _wrong(lambda path=path, kind=kind: root_folder(path, kind))
-        elif job.stage == "make_textures" and job.params["textures"].source == "dtd":
-            params: TextureParams = job.params["textures"]
-            found[str(params.path)] = _wrong(lambda params=params: texture_folder(Path(params.path or "")))
+        try:
+            if job.stage == "inventory":
+                path = job.params["source"].path
+                root_folder(path, job.params["kind"])
+            elif job.stage == "make_textures" and job.params["textures"].path is not None:
+                path = job.params["textures"].path
+                texture_folder(Path(path))
+            else:
+                continue
+            found[path] = None
+        except UserError as error:
+            found[path] = f"families.{job.label}.shapes.{error}" if job.stage == "inventory" else str(error)
     return found
-
-
-def _wrong(look: object) -> UserError | None:
-    try:
-        look()  # type: ignore[operator]
-    except UserError as error:
-        return error
-    return None

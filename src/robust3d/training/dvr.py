@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from robust3d.data.multiview import Multiview
+from robust3d.errors import UserError
 from robust3d.models.dvr import DVR, Decoder
 from robust3d.models.encoder import ResNet18Encoder, seeded_initialisation
 from robust3d.models.implicit import (
@@ -240,7 +241,7 @@ class DVRPretraining(Pretraining):
         return total, metrics | {"hit_fraction": hit}
 
     def validate(self) -> dict[str, float]:
-        """Mask IoU, and depth error and PSNR where predicted and true mask hold.
+        """Mask IoU, and depth error (where the data set knows the depth) and PSNR where both masks hold.
 
         Baselines: the best constant mask; median depth and mean colour of the training objects' pixels.
         """
@@ -251,11 +252,15 @@ class DVRPretraining(Pretraining):
         true_depth = self.held_out.depth[objects, view_out].flatten(1)
         both = hit & mask
         constant_mask, constant_colour, constant_depth = self._constants
+        known = both & ~true_depth.isnan()
+        errors = {
+            "depth_mae": _mean((depth - true_depth).abs()[known]),
+            "depth_mae_baseline": _mean((constant_depth - true_depth).abs()[known]),
+        }
         return {
             "mask_iou": mask_iou(hit, mask),
             "mask_iou_baseline": mask_iou(constant_mask.flatten().expand_as(mask), mask),
-            "depth_mae": _mean((depth - true_depth).abs()[both]),
-            "depth_mae_baseline": _mean((constant_depth - true_depth).abs()[both]),
+            **({} if true_depth[mask].isnan().all() else errors),
             "psnr": _psnr(colour[both], truth[both]),
             "psnr_baseline": _psnr(constant_colour.expand_as(truth)[both], truth[both]),
             "hit_fraction": float(hit.double().mean()),
@@ -288,6 +293,8 @@ class DVRPretraining(Pretraining):
     def _anchor(self, rays: RayBatch, objects: Tensor) -> Tensor:
         """Depths (R,) known or held to be occupied, as far as the supervision tells; inf elsewhere."""
         if self.params.losses.depth:
+            if rays.depth.isnan().any():
+                raise UserError("pretraining.params.losses.depth: this data set has no depth maps; set it to 0")
             return rays.depth
         anchor = torch.full_like(rays.depth, torch.inf)
         if self.params.occupancy_point == "visual_hull":
@@ -356,7 +363,7 @@ class DVRPretraining(Pretraining):
         stride = math.ceil(self.train.masks[:, :, 0, 0].numel() / BASELINE_IMAGES)
         masks = self.train.masks.flatten(0, 1)[::stride]
         colours = self.train.targets.flatten(0, 1)[::stride].movedim(1, -1)[masks]
-        depth = self.train.depth.flatten(0, 1)[::stride][masks].median()
+        depth = self.train.depth.flatten(0, 1)[::stride][masks].nanmedian()
         return best_constant_mask(masks), colours.float().mean(0) / 255, depth
 
     def _integers(self, below: int, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
