@@ -32,6 +32,9 @@ class OnHost:
         """Of the tensor."""
         return self.tensor.shape
 
+    def __len__(self) -> int:
+        return len(self.tensor)
+
     def flatten(self, *dims: int) -> "OnHost":
         """As a tensor's; copies nothing."""
         return OnHost(self.tensor.flatten(*dims), self.device)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 # fmt: off
 KEPT = (
     "method", "init", "normalisation", "input_background", "target_background", "resolution_px", "images_seen",
-    "images_per_step", "steps", "selected_step", "precision", "collapse", "validation", "seed", "params",
+    "images_per_step", "devices", "steps", "selected_step", "precision", "collapse", "validation", "seed", "params",
 )
 # fmt: on
 

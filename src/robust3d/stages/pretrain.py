@@ -1,6 +1,7 @@
 """Trains a reconstruction model, whichever module of `robust3d.pretraining` the study names, on a family's views."""
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from robust3d.data.manifest import Views
 from robust3d.data.multiview import Multiview, load_multiview
@@ -11,9 +12,13 @@ from robust3d.models.files import save_state
 from robust3d.provenance.files import sha256
 from robust3d.study import registry
 from robust3d.study.parsing import parse
-from robust3d.training.loop import Pretraining, make_fabric, train
+from robust3d.training.loop import Pretraining, train
+from robust3d.training.parallel import launch
+from robust3d.training.params import check_shares
 
 if TYPE_CHECKING:
+    from lightning.fabric import Fabric
+
     from robust3d.provenance.runner import Context
 
 PICTURES = 12
@@ -22,17 +27,30 @@ PICTURES = 12
 def run(job: "Context") -> None:
     """Write `model` (with the encoder's initial weights), its `info`, `metrics` and held-out `reconstructions`."""
     told = job.params
+    params = parse(registry.load("pretraining", told["method"]).Params, told["params"])
+    if params.loop.devices > 1:
+        check_shares(params.batch, params.loop.devices)
+    trained = launch(pretrain, params.loop.devices, params.loop.precision, told, job.inputs, job.progress)
+    save_state(trained["state"], job.outputs["model"])
+    job.write_json("info", {"sha256": sha256(job.outputs["model"]), **trained["info"]})
+    job.write_json("metrics", {"rows": trained["rows"]})
+    truth, ours = trained["reconstructions"]
+    draw_pairs(truth, ours, job.outputs["reconstructions"])
+
+
+def pretrain(fabric: "Fabric", told: dict[str, Any], inputs: dict[str, list[Path]], progress: Path) -> dict[str, Any]:
+    """Train on this process's device; everything that `run` writes, if this is the first one."""
     method = registry.load("pretraining", told["method"])
     params = parse(method.Params, told["params"])
-    fabric = make_fabric(params.loop.precision)
-    data = [_load(job, split).to(fabric.device) for split in ("train", "val")]
-    task: Pretraining = method.task(params, *data, told["seed"], fabric.device)
+    mine = params.model_copy(update={"batch": params.batch // fabric.world_size})
+    folder = progress / f"views-{fabric.global_rank}"
+    data = [_load(told, inputs, split, folder).to(fabric.device) for split in ("train", "val")]
+    task: Pretraining = method.task(mine, *data, told["seed"], fabric.device)
     initial = {f"initial/{name}": value.clone() for name, value in task.encoder.trunk.state_dict().items()}
-    history = train(task, params.loop, told["seed"], job.progress, fabric)
-
-    save_state(initial | {f"module/{n}": v for n, v in task.module.state_dict().items()}, job.outputs["model"])
+    history = train(task, params.loop, told["seed"], progress, fabric)
+    if not fabric.is_global_zero:
+        return {}
     info = {
-        "sha256": sha256(job.outputs["model"]),
         "method": told["method"],
         "init": task.encoder.init,
         "normalisation": task.encoder.normalisation,
@@ -42,7 +60,8 @@ def run(job: "Context") -> None:
         "objects": len(data[0]),
         "resolution_px": data[0].inputs.shape[-1],
         "images_seen": history.images_seen,
-        "images_per_step": task.images_per_step,
+        "images_per_step": task.images_per_step * fabric.world_size,
+        "devices": fabric.world_size,
         "steps": history.steps,
         "selected_step": history.selected_step,
         "precision": history.precision,
@@ -51,27 +70,31 @@ def run(job: "Context") -> None:
         "seed": told["seed"],
         "params": told["params"],
     }
-    job.write_json("info", info)
-    job.write_json("metrics", {"rows": history.rows})
-    draw_pairs(*task.reconstructions(PICTURES), job.outputs["reconstructions"])
+    state = initial | {f"module/{name}": value for name, value in task.module.state_dict().items()}
+    return {
+        "state": {name: value.cpu() for name, value in state.items()},
+        "info": info,
+        "rows": history.rows,
+        "reconstructions": task.reconstructions(PICTURES),
+    }
 
 
-def _load(job: "Context", split: SplitName) -> Multiview:
-    views = Views.read(job.input("views"))
-    textures = job.optional("textures")
+def _load(told: dict[str, Any], inputs: dict[str, list[Path]], split: SplitName, folder: Path) -> Multiview:
+    views = Views.read(inputs["views"][0])
+    textures = inputs.get("textures", [])
     objects = views.objects(split)
     wanted = {instance for instances in objects.values() for instance in instances}
     shards = [shard for shard in views.shards if wanted.intersection(shard.instances)]
     return load_multiview(
         (views.load([shard], wanted) for shard in shards),
         objects,
-        job.params["classes"],
+        told["classes"],
         views.views,
         views.resolution_px,
-        parse(BackgroundParams, job.params["input_background"]),
-        parse(BackgroundParams, job.params["target_background"]),
-        Textures.load(textures) if textures else None,
-        job.params["data_seed"],
+        parse(BackgroundParams, told["input_background"]),
+        parse(BackgroundParams, told["target_background"]),
+        Textures.load(textures[0]) if textures else None,
+        told["data_seed"],
         split,
-        job.progress / "views",
+        folder,
     )

@@ -1,6 +1,7 @@
 """Trains a classifier, standard or adversarially, from scratch or from a pre-trained encoder."""
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robust3d.data.images import load_images
@@ -10,11 +11,13 @@ from robust3d.models.files import load_state, save_state
 from robust3d.provenance.files import sha256
 from robust3d.study.parsing import parse
 from robust3d.training.adversarial import AdversarialTraining
-from robust3d.training.loop import make_fabric, train
+from robust3d.training.loop import train
+from robust3d.training.parallel import launch
 from robust3d.training.params import ClassifierParams
 from robust3d.training.transfer import initialise_classifier
 
 if TYPE_CHECKING:
+    from lightning.fabric import Fabric
     from torch import Tensor
 
     from robust3d.provenance.runner import Context
@@ -23,15 +26,26 @@ if TYPE_CHECKING:
 def run(job: "Context") -> None:
     """Write `classifier` (torchvision ResNet-18 keys), its `info` and `metrics`."""
     params = parse(ClassifierParams, job.params["classifier"])
-    image_set = parse(SetParams, job.params["set"])
-    fabric = make_fabric(params.precision)
-    files = job.input("set"), job.input("views"), job.optional("textures")
+    trained = launch(train_classifier, params.devices, params.precision, job.params, job.inputs, job.progress)
+    save_state(trained["state"], job.outputs["classifier"])
+    job.write_json("info", {"sha256": sha256(job.outputs["classifier"]), **trained["info"]})
+    job.write_json("metrics", {"rows": trained["rows"]})
+
+
+def train_classifier(
+    fabric: "Fabric", told: dict[str, Any], inputs: dict[str, list[Path]], progress: Path
+) -> dict[str, Any]:
+    """Train on this process's device; everything that `run` writes, if this is the first one."""
+    params = parse(ClassifierParams, told["classifier"])
+    image_set = parse(SetParams, told["set"])
+    files = inputs["set"][0], inputs["views"][0], next(iter(inputs.get("textures", [])), None)
     images, labels, rows = load_images(*files, image_set, "train")
     val_images, val_labels, _ = load_images(*files, image_set, "val")
     classes = rows.drop_duplicates("class_index").sort_values("class_index")["class_name"].tolist()
 
-    encoder_info = json.loads(job.input("encoder_info").read_text()) if job.optional("encoder") else None
-    classifier, start = _start(job, params, encoder_info, len(classes), images)
+    encoder = next(iter(inputs.get("encoder", [])), None)
+    encoder_info = json.loads(inputs["encoder_info"][0].read_text()) if encoder else None
+    classifier, start = _start(params, encoder, encoder_info, len(classes), images)
     device = fabric.device
     task = AdversarialTraining(
         classifier.to(device),
@@ -41,34 +55,35 @@ def run(job: "Context") -> None:
         val_labels.to(device),
         params,
     )
-    history = train(task, params.loop(len(images)), params.seed, job.progress, fabric)
-
-    save_state(classifier.network.state_dict(), job.outputs["classifier"])
+    task.share, task.shares = fabric.global_rank, fabric.world_size
+    history = train(task, params.loop(len(images)), params.seed, progress, fabric)
+    if not fabric.is_global_zero:
+        return {}
     info = {
-        "sha256": sha256(job.outputs["classifier"]),
         "classes": classes,
         "resolution_px": images.shape[-1],
         "training_images": len(images),
         "background": image_set.background.kind,
+        "devices": fabric.world_size,
         "steps": history.steps,
         "selected_step": history.selected_step,
         "precision": history.precision,
         "collapse": history.collapse,
         "validation": history.selected["validation"],
         **start,
-        **{name: job.params["classifier"][name] for name in ("objective", "selection", "augmentation", "seed")},
-        "attack": job.params["classifier"]["attack"] if params.objective == "pgd" else None,
+        **{name: told["classifier"][name] for name in ("objective", "selection", "augmentation", "seed")},
+        "attack": told["classifier"]["attack"] if params.objective == "pgd" else None,
         "encoder": encoder_info,
     }
-    job.write_json("info", info)
-    job.write_json("metrics", {"rows": history.rows})
+    state = {name: value.cpu() for name, value in classifier.network.state_dict().items()}
+    return {"state": state, "info": info, "rows": history.rows}
 
 
 def _start(
-    job: "Context", params: ClassifierParams, encoder: dict[str, Any] | None, classes: int, images: "Tensor"
+    params: ClassifierParams, encoder_file: Path | None, encoder: dict[str, Any] | None, classes: int, images: "Tensor"
 ) -> tuple[Classifier, dict[str, Any]]:
     """The untrained classifier and what it starts from."""
-    if encoder is None:
+    if encoder_file is None or encoder is None:
         normalisation = "imagenet" if params.normalisation == "source" else params.normalisation
         classifier = Classifier(classes, normalisation, params.seed)
         return classifier, {
@@ -81,7 +96,7 @@ def _start(
     classifier = Classifier(classes, normalisation, params.seed)
     initialise_classifier(
         classifier,
-        load_state(job.input("encoder")),
+        load_state(encoder_file),
         encoder["normalisation"],
         params.normalisation_change,
         batchnorm=params.batchnorm,

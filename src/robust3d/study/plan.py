@@ -187,6 +187,7 @@ class Plan:
                     jobs.append(self._render_shard(family, class_name, shapes, block, None))
         return tuple(jobs)
 
+    @functools.cache  # noqa: B019
     def _blocks(self, family: str) -> dict[int, list[str]]:
         """The instances of each block of a family of our own."""
         instances = self.instances(family)

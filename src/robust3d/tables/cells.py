@@ -86,11 +86,12 @@ def source(path: Path, pointer: str) -> dict[str, str]:
 # fmt: off
 CLASSIFIER_FACTS = (
     "objective", "attack", "selection", "augmentation", "normalisation", "start", "normalisation_change", "batchnorm",
-    "background", "resolution_px", "training_images", "steps", "selected_step", "precision", "seed", "classes",
+    "background", "resolution_px", "training_images", "steps", "selected_step", "precision", "devices", "seed",
+    "classes",
 )
 ENCODER_FACTS = (
     "method", "init", "normalisation", "input_background", "target_background", "images_seen", "steps",
-    "selected_step", "trained_tensors", "tensors", "validation", "collapse", "params",
+    "selected_step", "trained_tensors", "tensors", "validation", "collapse", "devices", "params",
 )
 # fmt: on
 

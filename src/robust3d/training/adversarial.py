@@ -45,7 +45,8 @@ class AdversarialTraining(Task):
         self.images, self.labels = images, labels
         self.validation_images, self.validation_labels = validation_images, validation_labels
         self.params = params
-        self.images_per_step = params.batch_size
+        self.share, self.shares = 0, 1  # of every batch, when several devices train together
+        self.images_per_step = params.batch_size // params.devices
         self._order = lru_cache(maxsize=2)(self._shuffle)
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
@@ -70,9 +71,9 @@ class AdversarialTraining(Task):
         return adversarial
 
     def batch(self, step: int) -> Tensor:
-        """Indices of a step's images: the epochs' shuffles laid end to end and cut into full batches."""
+        """Indices of a step's images (of this device's share): the epochs' shuffles end to end, cut into batches."""
         size, count = self.params.batch_size, len(self.images)
-        places = range(step * size, (step + 1) * size)
+        places = range(step * size, (step + 1) * size)[self.share :: self.shares]
         index = torch.stack([self._order(place // count)[place % count] for place in places])
         return index.to(self.images.device)
 

@@ -1,4 +1,7 @@
-"""The one training loop: any `Task` on one device, with exact resume and with collapse and NaN reported."""
+"""The one training loop: any `Task`, with exact resume and with collapse and NaN reported.
+
+On several devices (`robust3d.training.parallel`) every process runs it; the first one validates and writes.
+"""
 
 import math
 import signal
@@ -10,12 +13,11 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from lightning.fabric import Fabric
-from lightning.fabric.plugins.environments import LightningEnvironment
 from torch import Tensor, nn
 
 from robust3d.errors import STOPPED, UserError
@@ -23,6 +25,7 @@ from robust3d.models.encoder import ResNet18Encoder
 from robust3d.progress import ProgressLine
 from robust3d.seeds import torch_generator
 from robust3d.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from robust3d.training.parallel import average_gradients, make_fabric
 from robust3d.training.params import LoopParams
 
 CHECK_EVERY = 16  # steps between two looks at the losses; each look waits for the device
@@ -37,7 +40,7 @@ class Task(ABC):
 
     Attributes:
         module: everything with weights or buffers that training changes; its state dict is the checkpoint.
-        images_per_step: encoder input images per optimiser step, for the count of images seen.
+        images_per_step: encoder input images per optimiser step and device, for the count of images seen.
     """
 
     module: nn.Module
@@ -103,18 +106,6 @@ class History:
         return self.selected["collapse"]
 
 
-def make_fabric(precision: Literal["fp32", "bf16"] = "fp32", device: torch.device | str | None = None) -> Fabric:
-    """One device (CUDA when there is one) and its precision; TF32 is off, a CPU always computes in fp32."""
-    kind = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-    return Fabric(
-        accelerator=kind.type,
-        devices=[kind.index or 0] if kind.type == "cuda" else 1,
-        precision="bf16-mixed" if precision == "bf16" and kind.type == "cuda" else "32-true",
-        plugins=[LightningEnvironment()],  # one process per job, also where SLURM's variables announce several
-    )
-
-
 def train(
     task: Task, params: LoopParams, seed: int, progress: Path | None = None, fabric: Fabric | None = None
 ) -> History:
@@ -137,15 +128,16 @@ def train(
     if progress is not None:
         run.restore(progress)
     run.line = ProgressLine(type(task).__name__, run.history.steps, params.steps)
+    fabric.barrier()  # all have read the checkpoint before the first one writes another
     saved = time.monotonic()
     with _stop_requests(active=progress is not None) as stop:
         while run.history.steps < params.steps:
-            run.advance()
+            told_to_stop = run.advance(stop)
             due = time.monotonic() - saved >= 60 * params.checkpoint_minutes
-            if progress is not None and (due or stop.is_set() or run.history.steps == params.steps):
+            if progress is not None and (due or told_to_stop or run.history.steps == params.steps):
                 run.save(progress)
                 saved = time.monotonic()
-            if stop.is_set() and run.history.steps < params.steps:
+            if told_to_stop and run.history.steps < params.steps:
                 run.line.say(f"stopped by a signal; step {run.history.steps} of {params.steps} is saved")
                 raise SystemExit(STOPPED)
     return run.finish()
@@ -165,26 +157,32 @@ class _Run:
         self.unread: list[dict[str, Tensor]] = []  # the last steps' scalars, still on the device
         self.line = ProgressLine(type(task).__name__, 0, params.steps)
 
-    def advance(self) -> None:
-        """One optimiser step, and the validation that falls on it."""
+    def advance(self, stop: threading.Event) -> bool:
+        """One optimiser step, and the validation that falls on it; whether a device was told to stop before it."""
         step = self.history.steps
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.params, step)
         self.task.module.train()
         with self.fabric.autocast():
-            loss, scalars = self.task.loss(step, torch_generator(self.seed, "step", step, device=self.fabric.device))
+            share = ("device", self.fabric.global_rank) if self.fabric.global_rank else ()
+            generator = torch_generator(self.seed, "step", step, *share, device=self.fabric.device)
+            loss, scalars = self.task.loss(step, generator)
         self.optimiser.zero_grad()
         self.fabric.backward(loss)
+        told_to_stop = average_gradients(self.fabric, self.task.module, stop.is_set())
         self.optimiser.step()
         self.unread.append({"loss": loss.detach(), **scalars})
         self.history.steps += 1
-        self.history.images_seen += self.task.images_per_step
+        self.history.images_seen += self.task.images_per_step * self.fabric.world_size
         if len(self.unread) >= CHECK_EVERY or self.line.due():
             self.read_losses()
         if self.line.due():
             self.line.show(self.history.steps, self.means())
         if self.history.steps % self.params.validate_every == 0 or self.history.steps == self.params.steps:
-            self.validate()
+            if self.fabric.is_global_zero:
+                self.validate()
+            self.fabric.barrier()
+        return told_to_stop
 
     def read_losses(self) -> None:
         """Move the unread scalars into the sums.
@@ -240,11 +238,17 @@ class _Run:
 
     def identity(self) -> dict[str, Any]:
         """What must be equal for a checkpoint to be this run's."""
-        return {"seed": self.seed, **self.params.model_dump(mode="json", exclude={"checkpoint_minutes"})}
+        return {
+            "seed": self.seed,
+            "world": self.fabric.world_size,
+            **self.params.model_dump(mode="json", exclude={"checkpoint_minutes"}),
+        }
 
     def save(self, folder: Path) -> None:
         """Write a checkpoint of everything `restore` needs."""
         self.read_losses()
+        if not self.fabric.is_global_zero:
+            return
         tensors = {f"module/{name}": value for name, value in self.task.module.state_dict().items()}
         tensors |= {f"best/{name}": value for name, value in self.best.items()}
         for index, state in self.optimiser.state_dict()["state"].items():

@@ -8,6 +8,16 @@ from robust3d.attacks.params import PgdParams
 from robust3d.params import Params
 
 
+def check_shares(batch: int, devices: int) -> None:
+    """Refuse a batch that several devices cannot share evenly; one image alone has no batch statistics.
+
+    Raises:
+        ValueError: naming both numbers.
+    """
+    if batch % devices or batch // devices < min(batch, 2):
+        raise ValueError(f"devices: {devices} devices cannot share a batch of {batch} evenly, two images each at least")
+
+
 class LoopParams(Params):
     """How long, how fast and how exactly one task is optimised."""
 
@@ -22,6 +32,7 @@ class LoopParams(Params):
     selection: Literal["last", "best"] = "last"  # which validated step's weights are handed on
     checkpoint_minutes: float = Field(10.0, ge=0)  # between checkpoints; 0: after every step
     precision: Literal["fp32", "bf16"] = "fp32"  # bf16: autocast, weights in fp32; a CPU does fp32
+    devices: int = Field(1, ge=1)  # GPUs of one node that share a batch; each batch norm sees its own share
 
 
 class ClassifierParams(Params):
@@ -44,12 +55,14 @@ class ClassifierParams(Params):
     selection: Literal["last", "best"] = "last"  # best: by validation accuracy, attacked if objective is pgd
     checkpoint_minutes: float = Field(10.0, ge=0)  # between checkpoints
     precision: Literal["fp32", "bf16"] = "fp32"  # as in LoopParams
+    devices: int = Field(1, ge=1)  # as in LoopParams
     seed: int = Field(0, ge=0)  # head, order of the images, random starts
 
     @model_validator(mode="after")
     def _decays_happen(self) -> "ClassifierParams":
         if list(self.decay_epochs) != sorted(set(self.decay_epochs)):
             raise ValueError(f"decay_epochs must rise, not {self.decay_epochs}")
+        check_shares(self.batch_size, self.devices)
         return self
 
     def loop(self, images: int) -> LoopParams:
@@ -73,4 +86,5 @@ class ClassifierParams(Params):
             selection=self.selection,
             checkpoint_minutes=self.checkpoint_minutes,
             precision=self.precision,
+            devices=self.devices,
         )

@@ -103,7 +103,7 @@ class PixelNerfPretraining(Pretraining):
             background=params.background or median_background(train),
             seed=seed,
         ).to(device)
-        self.boxes = bounding_boxes(self.train.masks)
+        self.boxes = bounding_boxes(train.masks).to(device)
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean squared errors of coarse and fine colours over `batch` objects with `rays` rays each."""

@@ -49,9 +49,7 @@ def agreement(thing: Object, half_size: float = 0.5, tolerance_px: float | None 
     return float(np.mean(reached)) if len(reached) else 0.0
 
 
-def hull_points(
-    thing: Object, half_size: float, tolerance_px: float | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+def hull_points(thing: Object, half_size: float, tolerance_px: float | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Points (P, 3) of the visual hull along the rays of some mask pixels, and (V,) reached fractions of the masks."""
     views, side = thing.masks.shape[0], thing.masks.shape[-1]
     widened = _widen(thing.masks, max(1, round(side / 64)) if tolerance_px is None else tolerance_px)
