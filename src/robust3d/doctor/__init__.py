@@ -46,11 +46,15 @@ def _check_places(cluster: Cluster, cluster_file: Path, quick: bool, wait_s: int
     """SLURM and the machines where jobs run."""
     target: Cluster | None = cluster
     if slurm.is_installed():
-        healthy = True
+        is_healthy = True
         for finding in slurm.check_slurm(cluster, read_profile()):
-            healthy = healthy and not (finding.check == "SLURM" and finding.state == "PROBLEM")
+            if finding.check == "SLURM" and finding.state == "PROBLEM":
+                is_healthy = False
+                if not cluster_file.exists():  # SLURM's programs on a laptop are nobody's cluster
+                    target = None
+                    finding = not_checked("SLURM", f"no {cluster_file}, and {finding.text}; jobs run on this machine")
             yield finding
-        if not healthy:
+        if target is not None and not is_healthy:
             yield not_checked("nodes", "SLURM does not answer")
             return
     elif cluster_file.exists():

@@ -32,5 +32,5 @@ def ask(command: Sequence[str], patience_s: float = PATIENCE_S) -> Answer:
         return Answer(False, "", f"{command[0]}: {error}")
     except subprocess.TimeoutExpired:
         return Answer(False, "", f"{command[0]} has not answered for {patience_s:g} s")
-    error = done.stderr.strip() or ("" if done.returncode == 0 else f"{command[0]} ended with {done.returncode}")
-    return Answer(done.returncode == 0, done.stdout, error)
+    said = done.stderr.strip() or ("" if done.returncode == 0 else f"{command[0]} ended with {done.returncode}")
+    return Answer(done.returncode == 0, done.stdout, said)

@@ -71,8 +71,8 @@ def render_cube() -> dict[str, Any]:
 
     started = time.time()
     box = trimesh.creation.box((0.5, 0.5, 0.5))
-    red = np.tile(np.float32([0.8, 0.1, 0.1]), (len(box.faces), 1))
-    mesh = Mesh(np.array(box.vertices), np.int32(box.faces), red)
+    red = np.tile(np.array([0.8, 0.1, 0.1], dtype=np.float32), (len(box.faces), 1))
+    mesh = Mesh(np.array(box.vertices), np.array(box.faces, dtype=np.int32), red)
     camera = CameraParams(protocol="nmr", views=1)
     request = ("cube", mesh, cameras.poses(camera, 0, "cube"))
     params = RenderParams(resolution_px=16, samples=1)

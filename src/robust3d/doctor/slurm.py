@@ -165,12 +165,10 @@ def check_status_method(profile: dict[str, object]) -> Iterator[Finding]:
         f", which forgets jobs after MinJobAge = {age_s} s, so sacct is used" if method == "squeue" else ""
     )
     if accounting in ("none", "(null)", ""):
-        mend = "set slurm-status-command: squeue in profiles/slurm/profile.yaml"
+        keys = "slurm-status-command: squeue"
         if age_s < 3 * poll_s:
-            mend = (
-                f"set slurm-status-command: squeue and slurm-init-seconds-before-status-checks: {max(age_s // 3, 1)} in "
-                "profiles/slurm/profile.yaml, or ask for a longer MinJobAge"
-            )
+            keys += f" and slurm-init-seconds-before-status-checks: {max(age_s // 3, 1)}"
+        mend = f"set {keys} in profiles/slurm/profile.yaml"
         yield problem(check, f"{why}, but accounting is disabled: snakemake would wait for ever", mend)
         return
     sacct = ask(["sacct", "-X", "-n", "-P", "--format=JobIdRaw,State", "--name", "robust3d-doctor"])
