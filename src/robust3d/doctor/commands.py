@@ -22,8 +22,9 @@ class Answer:
     error: str
 
 
-def ask(command: Sequence[str], patience_s: float = PATIENCE_S) -> Answer:
+def ask(command: Sequence[str], patience_s: float | None = None) -> Answer:
     """Run a program to its end, or until patience is lost."""
+    patience_s = patience_s or PATIENCE_S
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=patience_s, stdin=subprocess.DEVNULL)
     except FileNotFoundError:

@@ -82,7 +82,14 @@ def send(cluster: Cluster | None, gpu: bool, path: Path, wait_s: int, place: str
     if cluster is not None:
         gpus = cluster.training_gpus if gpu else 0
         options = job_options(cluster, gpus, 5, 1)
-        command = ["srun", f"--job-name={name}", f"--immediate={wait_s}", "--mem=4000", *options, *command]
+        command = [
+            "srun",
+            f"--job-name={name}",
+            f"--immediate={wait_s}",
+            f"--mem={4000 if gpu else 2000}",
+            *options,
+            *command,
+        ]
         patience += wait_s
     repeat = f"robust3d doctor --wait {max(3600, 10 * wait_s)}"
     before = time.time()

@@ -42,8 +42,8 @@ class Node:
 
     @property
     def is_usable(self) -> bool:
-        """Whether the node runs jobs, now or after others; a mark such as * means that it does not answer."""
-        return self.state in USABLE
+        """Whether the node runs jobs, now or after others; idle~ only sleeps, but idle* does not answer."""
+        return self.state.rstrip("~#!%$@^-") in USABLE
 
 
 def parse_minutes(text: str) -> int | None:
@@ -61,8 +61,12 @@ def parse_minutes(text: str) -> int | None:
 def parse_gpus(gres: str) -> dict[str, int]:
     """GPUs in a list of generic resources: gpu:h100:4(S:0-1) is {"h100": 4}, gpu:2 is {"": 2}."""
     found: dict[str, int] = {}
-    for model, count in re.findall(r"(?:^|,)gpu(?::([^:(),]*[A-Za-z][^:(),]*))?(?::(\d+))?", gres):
-        found[model] = found.get(model, 0) + int(count or 1)
+    for resource in re.sub(r"\([^)]*\)", "", gres).split(","):
+        kind, *rest = resource.split(":")
+        if kind == "gpu":
+            count = int(rest.pop()) if rest and rest[-1].isdigit() else 1
+            model = rest[0] if rest else ""
+            found[model] = found.get(model, 0) + count
     return found
 
 
