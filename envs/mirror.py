@@ -23,6 +23,7 @@ CONDA = {
 HEAD = """\
 # Written by envs/mirror.py from requirements.lock (`make lock`); do not edit.
 # For machines without root: Blender's system libraries come from conda-forge, everything else from the lock.
+# For the jobs: `snakemake --sdm conda …`. To work in it:
 #   conda env create -f envs/robust3d.yaml && conda activate robust3d && pip install --no-deps --no-build-isolation -e .
 # conda checks no hashes of what pip installs; `make environment` and envs/robust3d.def do.
 """

@@ -165,9 +165,10 @@ def check_status_method(profile: dict[str, object]) -> Iterator[Finding]:
             check, f"squeue (profiles/slurm): finished jobs stay in the queue for {age_s} s, asked every {poll_s} s"
         )
         return
-    why = f"profiles/slurm asks {method}" + (
-        f", which forgets jobs after MinJobAge = {age_s} s, so sacct is used" if method == "squeue" else ""
-    )
+    asked = "slurm-status-command" in profile
+    why = f"profiles/slurm asks {method}" if asked else "profiles/slurm names no slurm-status-command, so it is sacct"
+    if method == "squeue":
+        why += f", which forgets jobs after MinJobAge = {age_s} s, so sacct is used"
     if accounting in ("none", "(null)", ""):
         keys = "slurm-status-command: squeue"
         if age_s < 3 * poll_s:
