@@ -129,7 +129,7 @@ def test_the_need_for_room_counts_views_and_models_that_are_not_there(tmp_path, 
 
 
 def places(cluster_file):
-    return list(doctor._check_places(Cluster(), cluster_file, True, 1))
+    return list(doctor._check_places(Cluster(), cluster_file, "in a hurry", 1))
 
 
 def test_without_slurm_it_depends_on_the_cluster_file(tmp_path, monkeypatch):
@@ -147,6 +147,15 @@ def test_programs_without_a_cluster_are_a_problem_only_with_a_cluster_file(fake,
     assert first.state == "NOT CHECKED" and all(finding.state != "PROBLEM" for finding in rest)
     (tmp_path / "cluster.yaml").write_text("partition: cpu\n")
     assert "PROBLEM" in [finding.state for finding in places(tmp_path / "cluster.yaml")]
+
+
+def test_elsewhere_nothing_is_written(fake, tmp_path, monkeypatch):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    findings = list(doctor.examine([], cluster_file=tmp_path / "cluster.yaml"))
+    assert findings[0].state == "PROBLEM" and "run from the root" in findings[0].mend
+    assert not list(elsewhere.iterdir()) and findings[-1].state == "NOT CHECKED"
 
 
 def test_lines_and_counts():

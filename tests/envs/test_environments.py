@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,10 @@ def test_the_container_starts_from_the_python_that_blender_needs():
     assert re.search(r"^From: python:3\.11-slim$", RECIPE, flags=re.MULTILINE)
     assert "import bpy, torch" in sections(RECIPE)["test"]
     assert "OMP_NUM_THREADS=1" in sections(RECIPE)["environment"]
+
+
+def test_the_containers_header_calls_snakemake_as_it_wants_to_be_called():
+    (line,) = re.findall(r"^#   snakemake (.*--sdm apptainer.*)$", RECIPE, flags=re.MULTILINE)
+    call = [sys.executable, "-m", "snakemake", *line.split(), "--version"]
+    told = subprocess.run(call, capture_output=True, text=True)
+    assert told.returncode == 0, told.stderr

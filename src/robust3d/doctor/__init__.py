@@ -38,12 +38,15 @@ def examine(
         yield from project.check_data_sets(study)
     else:
         yield from project.no_study()
-    yield from disk.check_folders(study, plan)
-    yield from _check_places(cluster, cluster_file, quick, wait_s)
+    if study is not None:  # else this may not be the project's folder, where nothing should be written
+        yield from disk.check_folders(study, plan)
+    reason = "--quick leaves out the render and the GPU" if quick else ""
+    reason = reason if study is not None else "the configuration cannot be read"
+    yield from _check_places(cluster, cluster_file, reason, wait_s)
 
 
-def _check_places(cluster: Cluster, cluster_file: Path, quick: bool, wait_s: int) -> Iterator[Finding]:
-    """SLURM and the machines where jobs run."""
+def _check_places(cluster: Cluster, cluster_file: Path, left_out: str, wait_s: int) -> Iterator[Finding]:
+    """SLURM and the machines where jobs run, these not where there is a reason to leave them out."""
     target: Cluster | None = cluster
     if slurm.is_installed():
         is_healthy = True
@@ -64,8 +67,8 @@ def _check_places(cluster: Cluster, cluster_file: Path, quick: bool, wait_s: int
     else:
         yield not_checked("SLURM", f"neither sbatch nor {cluster_file} is here: jobs run on this machine")
         target = None
-    if quick:
-        yield not_checked("nodes" if target else "this machine", "--quick leaves out the render and the GPU")
+    if left_out:
+        yield not_checked("nodes" if target else "this machine", left_out)
         return
     for gpu in (False, True):
         yield from nodes.check_node(target, gpu, disk.RESULTS, wait_s)

@@ -53,12 +53,12 @@ def existing(folder: Path) -> Path:
     return folder
 
 
-def check_folders(study: Study | None, plan: Plan | None) -> Iterator[Finding]:
+def check_folders(study: Study, plan: Plan | None) -> Iterator[Finding]:
     """results/, the store and the scratch folder."""
-    needed = bytes_to_make(study, plan) if study is not None and plan is not None else None
+    needed = bytes_to_make(study, plan) if plan is not None else None
     yield from check_folder("results/", RESULTS, needed, "link results/ to a file system with more room")
     yield from check_locks(RESULTS)
-    if study is not None and study.store:
+    if study.store:
         store = Path(study.store)
         shares = _device(store) == _device(RESULTS)
         room = needed * 2 if needed is not None and shares else needed  # a file system without reflinks copies

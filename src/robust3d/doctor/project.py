@@ -97,5 +97,5 @@ def check_data_sets(study: Study) -> Iterator[Finding]:
 
 def no_study() -> Iterator[Finding]:
     """What cannot be looked at without a configuration."""
-    for check in ("plan", "data sets"):
+    for check in ("plan", "data sets", "results/"):
         yield not_checked(check, "the configuration cannot be read")
