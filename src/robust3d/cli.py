@@ -36,6 +36,13 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("overlays", nargs="*", type=Path, help="laid over config.yaml, later ones over earlier ones")
     check.set_defaults(function=_check)
 
+    doctor = commands.add_parser("doctor", help="look at project, disk and cluster before anyone waits in a queue")
+    _study_options(doctor)
+    doctor.add_argument("--quick", action="store_true", help="without a render, a GPU or a job")
+    doctor.add_argument("--wait", type=int, default=60, metavar="SECONDS", help="in the queue, for each small job")
+    doctor.add_argument("--json", action="store_true", help="for programs")
+    doctor.set_defaults(function=_doctor)
+
     plan = commands.add_parser("plan", help="what a target would run, what it would reuse, and why")
     plan.add_argument("target", nargs="*", default=["results/table4.csv"], help="tables and figures")
     _study_options(plan)
@@ -125,6 +132,16 @@ def _check(arguments: argparse.Namespace) -> None:
     study = read_study([Path("config.yaml"), *arguments.overlays])
     check_system_libraries()
     print(f"study {study.study!r}: the configuration is sound and Blender's system libraries are there")
+
+
+def _doctor(arguments: argparse.Namespace) -> None:
+    from robust3d.doctor import examine
+    from robust3d.doctor.findings import as_json, tell
+
+    findings = list(examine(arguments.configfile, arguments.quick, arguments.wait))
+    print(json.dumps(as_json(findings), indent=1, ensure_ascii=False) if arguments.json else tell(findings))
+    if any(finding.state == "PROBLEM" for finding in findings):
+        sys.exit(1)
 
 
 def _plan(arguments: argparse.Namespace) -> None:

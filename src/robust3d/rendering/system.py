@@ -2,6 +2,7 @@
 
 import ctypes
 import sys
+from pathlib import Path
 
 from robust3d.errors import UserError
 
@@ -20,13 +21,21 @@ LIBRARIES = {
 
 def missing_packages() -> list[str]:
     """Debian packages of the libraries that cannot be loaded."""
-    missing = []
-    for library, package in LIBRARIES.items():
+    return [package for library, package in LIBRARIES.items() if not _load(library)]
+
+
+def _load(library: str) -> bool:
+    """Load a library into this process, from the system or from the environment (conda).
+
+    Blender's module looks in its own folder and in the system only, but takes what the process holds already.
+    """
+    for place in (library, str(Path(sys.prefix, "lib", library))):
         try:
-            ctypes.CDLL(library)
+            ctypes.CDLL(place)
+            return True
         except OSError:
-            missing.append(package)
-    return missing
+            continue
+    return False
 
 
 def check_system_libraries() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from robust3d.rendering.params import RenderParams
+from robust3d.rendering.system import check_system_libraries
 from robust3d.seeds import seed_of
 from robust3d.shapes.mesh import Mesh
 
@@ -50,6 +51,7 @@ def resident_mib() -> int:
 
 def serve(connection: Connection, folder: Path) -> None:
     """Render what is asked for until the parent closes the connection; raw frames pass through `folder`."""
+    check_system_libraries()  # and load them: Blender does not look into a conda environment
     from robust3d.rendering.scene import Scene
 
     setup: Setup = connection.recv()

@@ -1,0 +1,79 @@
+"""Published data sets that a study reads from disk: where they should be, what to get, where, under which licence.
+
+A new one is one more entry in `data_sets`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from robust3d.study.config import Study
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """One data set that the study asks for.
+
+    Attributes:
+        name: as people call it.
+        key: of the configuration, that gives `path`.
+        path: the folder or file.
+        what: what to get.
+        where: a page that offers it.
+        licence: under which it comes.
+        inside: files or folders that must be there, relative to one of `roots`.
+        roots: folders in `path` where `inside` may start.
+    """
+
+    name: str
+    key: str
+    path: Path
+    what: str
+    where: str
+    licence: str
+    inside: Sequence[str] = ()
+    roots: Sequence[str] = field(default=(".",))
+
+    def complaint(self) -> str | None:
+        """What is missing, None if nothing is."""
+        if not self.path.exists():
+            return f"{self.path} is not there"
+        missing = [[part for part in self.inside if not (self.path / root / part).exists()] for root in self.roots]
+        fewest = min(missing, key=len)
+        return f"{self.path} has no {', '.join(fewest)}" if fewest else None
+
+    def how_to_get(self) -> str:
+        """What to do about it."""
+        return f"get {self.what} from {self.where} ({self.licence}) and put it at {self.path}"
+
+
+def data_sets(study: Study) -> list[DataSet]:
+    """Those that this study reads."""
+    found = []
+    if study.textures.source == "dtd":
+        found.append(
+            DataSet(
+                name="DTD",
+                key="textures.path",
+                path=Path(study.textures.path or ""),
+                what="the Describable Textures Dataset (dtd-r1.0.1.tar.gz), unpacked",
+                where="https://www.robots.ox.ac.uk/~vgg/data/dtd/",
+                licence="for research; the paper gives CC BY 4.0",
+                inside=[f"images/{name}" for name in study.textures.classes],
+                roots=(".", "dtd"),
+            )
+        )
+    for name, entry in study.pretraining.items():
+        weights = getattr(entry.method_params(), "weights", None)
+        if weights is not None:
+            found.append(
+                DataSet(
+                    name="ImageNet weights",
+                    key=f"pretraining.{name}.params.weights",
+                    path=Path(weights),
+                    what="torchvision's ResNet18_Weights.IMAGENET1K_V1",
+                    where="https://pytorch.org/vision/stable/models.html",
+                    licence="code BSD-3; ImageNet's terms for the weights",
+                )
+            )
+    return found
