@@ -3,10 +3,12 @@
 A new one is one more entry in `data_sets`.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from robust3d.data.published.inventory import SOURCES
 from robust3d.study.config import Study
 
 
@@ -47,18 +49,22 @@ class DataSet:
         return f"get {self.what} from {self.where} ({self.licence}) and put it at {self.path}"
 
 
+def _published(layout: str, key: str, path: str) -> DataSet:
+    source = SOURCES[layout]
+    return DataSet(layout, key, Path(path), source.name, source.origin, source.licence)
+
+
 def data_sets(study: Study) -> list[DataSet]:
     """Those that this study reads."""
     found = []
-    if study.textures.source == "dtd":
+    for name, family in study.families.items():
+        if family.source != "built":
+            params = family.shape_params()
+            found.append(_published(family.kind, f"families.{name}.shapes.path", params.path))
+    if study.textures.path is not None:
         found.append(
-            DataSet(
-                name="DTD",
-                key="textures.path",
-                path=Path(study.textures.path or ""),
-                what="the Describable Textures Dataset (dtd-r1.0.1.tar.gz), unpacked",
-                where="https://www.robots.ox.ac.uk/~vgg/data/dtd/",
-                licence="for research; the paper gives CC BY 4.0",
+            dataclasses.replace(
+                _published("dtd", "textures.path", study.textures.path),
                 inside=[f"images/{name}" for name in study.textures.classes],
                 roots=(".", "dtd"),
             )

@@ -21,13 +21,13 @@ TRY_LOCK = "import fcntl, sys; fcntl.flock(open(sys.argv[1]), fcntl.LOCK_EX | fc
 
 
 def bytes_to_make(study: Study, plan: Plan) -> int:
-    """An estimate of what all tables and figures will still write to results/."""
+    """An estimate of what all tables and figures will still write to results/; of families from disk nothing is known."""
     total = 0.0
     for name, family in study.families.items():
         for job in plan.shards(name):
             if not Path(job.output("views")).exists():
-                views = len(job.params["instances"]) * family.cameras.views
-                total += views * (BYTES_A_VIEW + BYTES_A_PIXEL * family.render.resolution_px**2)
+                views = len(job.params.get("instances") or ()) * family.views
+                total += views * (BYTES_A_VIEW + BYTES_A_PIXEL * family.resolution_px**2)
     for job in plan.jobs.values():
         keeps_model = {"model", "encoder", "classifier"} & set(STAGES[job.stage].outputs)
         if keeps_model and not Path(job.output("record")).exists():
