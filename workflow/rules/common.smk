@@ -144,6 +144,15 @@ if CLUSTER.account is not None:
     os.environ["SBATCH_ACCOUNT"] = CLUSTER.account
 
 
+def status_command():
+    """What the plugin asks for the state of its jobs: sacct where the cluster forgets them too fast for squeue."""
+    from snakemake_executor_plugin_slurm.job_status_query import get_min_job_age
+
+    settings = workflow.executor_settings
+    forgets = (get_min_job_age() or 0) < 3 * settings.init_seconds_before_status_checks
+    return "sacct" if forgets else settings.status_command
+
+
 onstart:
     if on_cluster():
-        watch_slurm(workflow.executor_settings.status_command, CLUSTER.patience_min)
+        watch_slurm(status_command(), CLUSTER.patience_min)
