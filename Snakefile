@@ -9,6 +9,11 @@ configfile: "config.yaml"
 
 
 include: "workflow/rules/common.smk"
+
+
+container: CLUSTER.container
+
+
 include: "workflow/rules/shapes.smk"
 include: "workflow/rules/views.smk"
 include: "workflow/rules/datasets.smk"

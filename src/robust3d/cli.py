@@ -122,7 +122,8 @@ def _run(arguments: argparse.Namespace) -> None:
     runner.exit_on_sigterm()
     inputs = {name: [Path(file) for file in files] for name, *files in arguments.input}
     outputs = {name: Path(file) for name, file in arguments.output}
-    runner.run(arguments.spec, arguments.job, inputs, outputs, arguments.threads, sys.argv, arguments.store)
+    command = ["robust3d", *sys.argv[1:]]
+    runner.run(arguments.spec, arguments.job, inputs, outputs, arguments.threads, command, arguments.store)
 
 
 def _check(arguments: argparse.Namespace) -> None:

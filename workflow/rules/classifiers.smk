@@ -8,11 +8,11 @@ rule train_classifier:
         shards=ancient(bulk("train_classifier")),
     output:
         **outputs("train_classifier"),
-    threads: 1
+    conda:
+        "../../envs/robust3d.yaml"
+    threads: cpus("train_classifier")
     resources:
-        mem_mb=8000,
-        runtime=1440,
-        gpu=1,
+        **resources("train_classifier", CLUSTER),
     params:
         spec=spec("train_classifier"),
         files=files("train_classifier"),

@@ -1,6 +1,7 @@
 # What every rule needs: the plan of the study, and the three views of a job that a rule declares.
 
 import json
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -8,14 +9,20 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
+import robust3d
+
 from robust3d.errors import UserError
 from robust3d.provenance.files import sha256
+from robust3d.study.cluster import read_cluster
 from robust3d.study.config import load_study
 from robust3d.study.needs import data_folders
 from robust3d.study.plan import FIGURES, TABLES, Plan
+from robust3d.study.requests import request, resources
 from robust3d.study.stages import STAGES
+from robust3d.study.watchdog import watch_slurm
 
 try:
+    CLUSTER = read_cluster()
     PLAN = Plan(load_study(config))
     for target in TABLES + FIGURES:
         PLAN.target(target)
@@ -131,10 +138,43 @@ def files(stage):
     return flags
 
 
+def on_cluster():
+    """Whether this process submits jobs to a cluster, or is such a job."""
+    plugin = workflow.executor_plugin
+    return workflow.remote_exec or plugin is not None and plugin.common_settings.non_local_exec
+
+
+def cpus(stage):
+    """Cores of a stage's jobs: one on a laptop, where jobs run side by side."""
+    return lambda wildcards: request(stage, CLUSTER).cpus if on_cluster() else 1
+
+
 def run(stage):
-    """The shell line of a rule."""
+    """The shell line of a rule.
+
+    The code is that of the checkout that planned the job, whatever environment or container the line runs in.
+    """
+    code = shlex.quote(str(Path(robust3d.__file__).parents[1]))
     store = f" --store {shlex.quote(PLAN.study.store)}" if PLAN.study.store else ""
-    return (
-        f"robust3d run {stage} --job {{wildcards.job}} --threads {{threads}}{store.replace('{', '{{').replace('}', '}}')}"
-        " {params.files} --spec {params.spec:q}"
-    )
+    fixed = f"PYTHONPATH={code} python -m robust3d.cli run {stage}{store}".replace("{", "{{").replace("}", "}}")
+    return fixed + " --job {wildcards.job} --threads {threads} {params.files} --spec {params.spec:q}"
+
+
+# The plugin for SLURM would ask the accounting database about an account before each submission, and drop the job
+# without a word if that did not answer; sbatch reads this.
+if CLUSTER.account is not None:
+    os.environ["SBATCH_ACCOUNT"] = CLUSTER.account
+
+
+def status_command():
+    """What the plugin asks for the state of its jobs: sacct where the cluster forgets them too fast for squeue."""
+    from snakemake_executor_plugin_slurm.job_status_query import get_min_job_age
+
+    settings = workflow.executor_settings
+    forgets = (get_min_job_age() or 0) < 3 * settings.init_seconds_before_status_checks
+    return "sacct" if forgets else settings.status_command
+
+
+onstart:
+    if on_cluster():
+        watch_slurm(status_command(), CLUSTER.patience_min)

@@ -7,10 +7,11 @@ rule make_textures:
         unpack(inputs("make_textures")),
     output:
         **outputs("make_textures"),
-    threads: 1
+    conda:
+        "../../envs/robust3d.yaml"
+    threads: cpus("make_textures")
     resources:
-        mem_mb=2000,
-        runtime=30,
+        **resources("make_textures", CLUSTER),
     params:
         spec=spec("make_textures"),
         files=files("make_textures"),
@@ -26,10 +27,11 @@ rule draw_set:
         unpack(inputs("draw_set")),
     output:
         **outputs("draw_set"),
-    threads: 1
+    conda:
+        "../../envs/robust3d.yaml"
+    threads: cpus("draw_set")
     resources:
-        mem_mb=1000,
-        runtime=30,
+        **resources("draw_set", CLUSTER),
     params:
         spec=spec("draw_set"),
         files=files("draw_set"),

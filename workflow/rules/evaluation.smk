@@ -8,11 +8,11 @@ rule attack_classifier:
         shards=ancient(bulk("attack_classifier")),
     output:
         **outputs("attack_classifier"),
-    threads: 1
+    conda:
+        "../../envs/robust3d.yaml"
+    threads: cpus("attack_classifier")
     resources:
-        mem_mb=8000,
-        runtime=1440,
-        gpu=1,
+        **resources("attack_classifier", CLUSTER),
     params:
         spec=spec("attack_classifier"),
         files=files("attack_classifier"),
@@ -29,11 +29,11 @@ rule test_shift:
         shards=ancient(bulk("test_shift")),
     output:
         **outputs("test_shift"),
-    threads: 1
+    conda:
+        "../../envs/robust3d.yaml"
+    threads: cpus("test_shift")
     resources:
-        mem_mb=4000,
-        runtime=60,
-        gpu=1,
+        **resources("test_shift", CLUSTER),
     params:
         spec=spec("test_shift"),
         files=files("test_shift"),

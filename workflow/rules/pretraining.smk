@@ -9,11 +9,11 @@ rule pretrain:
     output:
         **outputs("pretrain"),
     priority: 10
-    threads: 1
+    conda:
+        "../../envs/robust3d.yaml"
+    threads: cpus("pretrain")
     resources:
-        mem_mb=8000,
-        runtime=2880,
-        gpu=1,
+        **resources("pretrain", CLUSTER),
     params:
         spec=spec("pretrain"),
         files=files("pretrain"),
@@ -30,10 +30,11 @@ rule extract_encoder:
     output:
         **outputs("extract_encoder"),
     priority: 10
-    threads: 1
+    conda:
+        "../../envs/robust3d.yaml"
+    threads: cpus("extract_encoder")
     resources:
-        mem_mb=2000,
-        runtime=10,
+        **resources("extract_encoder", CLUSTER),
     params:
         spec=spec("extract_encoder"),
         files=files("extract_encoder"),

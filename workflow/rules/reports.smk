@@ -18,6 +18,8 @@ rule tabulate:
     wildcard_constraints:
         job="table[0-9A-Z]+",
     localrule: True
+    conda:
+        "../../envs/robust3d.yaml"
     params:
         spec=spec("tabulate"),
         files=files("tabulate"),
@@ -37,6 +39,8 @@ rule draw:
     wildcard_constraints:
         job="figure[0-9]+",
     localrule: True
+    conda:
+        "../../envs/robust3d.yaml"
     params:
         spec=spec("draw"),
         files=files("draw"),

@@ -43,10 +43,11 @@ rule build_shapes:
         unpack(inputs("build_shapes")),
     output:
         **outputs("build_shapes"),
-    threads: 1
+    conda:
+        "../../envs/robust3d.yaml"
+    threads: cpus("build_shapes")
     resources:
-        mem_mb=1000,
-        runtime=30,
+        **resources("build_shapes", CLUSTER),
     params:
         spec=spec("build_shapes"),
         files=files("build_shapes"),

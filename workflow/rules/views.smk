@@ -7,10 +7,11 @@ rule render_shard:
         unpack(inputs("render_shard")),
     output:
         **outputs("render_shard"),
-    threads: 1
+    conda:
+        "../../envs/robust3d.yaml"
+    threads: cpus("render_shard")
     resources:
-        mem_mb=2000,
-        runtime=240,
+        **resources("render_shard", CLUSTER),
     params:
         spec=spec("render_shard"),
         files=files("render_shard"),
@@ -45,10 +46,11 @@ rule index_views:
         unpack(inputs("index_views")),
     output:
         **outputs("index_views"),
-    threads: 1
+    conda:
+        "../../envs/robust3d.yaml"
+    threads: cpus("index_views")
     resources:
-        mem_mb=500,
-        runtime=10,
+        **resources("index_views", CLUSTER),
     params:
         spec=spec("index_views"),
         files=files("index_views"),

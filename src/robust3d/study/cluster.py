@@ -26,8 +26,11 @@ class Cluster(Params):
     constraint: str | None = None
     gpu_model: str | None = None  # as in `sinfo -o %G`: h100 for gpu:h100:4
     max_runtime_min: int = Field(1440, ge=1)  # longest time limit to ask for; a longer job goes on where it stopped
+    max_mem_mb: int | None = Field(None, ge=1)  # most memory to ask for: what the largest node has
     render_cpus: int = Field(16, ge=1)  # of a render job, all kept busy
     training_gpus: int = Field(1, ge=1)  # of a pre-training or adversarial training; changes no key but the record
+    container: str = "envs/robust3d.sif"  # image for `--sdm apptainer`, a file or an address
+    patience_min: float = Field(15, gt=0)  # SLURM may be silent for so long before snakemake gives up
 
     def partition_of(self, gpus: int) -> str | None:
         """The partition for a job with so many GPUs."""

@@ -1,0 +1,145 @@
+"""Whole runs on a real SLURM without accounting: tables, time limits, failures, interruptions."""
+
+import itertools
+import re
+import subprocess
+import time
+
+import pytest
+from head import Head, describe_cluster, logs, reuse
+from project import Project
+
+from robust3d.provenance.files import sha256
+
+pytestmark = pytest.mark.slow
+
+TABLE = "results/table4.csv"
+FILES = ("table4.csv", "table4.cells.json")
+VIEWS = ("build_shapes", "render_shard", "index_views")  # what a pre-training needs
+MODEL = "[plan.target('table4'), *(job for (stage, _), job in plan.jobs.items() if stage == 'pretrain')][1]"
+STEPS = 500
+
+
+@pytest.fixture(scope="module")
+def table_run(cluster, finished, tmp_path_factory):
+    """Table 4 being made by SLURM, in the background of the other tests."""
+    project = Project(tmp_path_factory.mktemp("slurm") / "project")
+    describe_cluster(project)
+    head = Head(project, TABLE)
+    yield project, head
+    if head.process.poll() is None:
+        head.kill()
+
+
+def pretraining(finished, folder) -> Project:
+    """A project whose views are there, so that nothing is left to make but one pre-training of some length."""
+    project = Project(folder, {"ae"})
+    project.change({"pretraining": {"ae": {"params": {"loop": {"steps": STEPS, "validate_every": 250}}}}})
+    reuse(finished, project, *VIEWS)
+    describe_cluster(project)
+    return project
+
+
+def edit(path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+
+
+def test_a_training_outlives_time_limits_interruptions_and_its_head(table_run, finished, tmp_path):
+    """Two minutes of training under a limit of one, with Ctrl-C and a killed head in between."""
+    undisturbed = pretraining(finished, tmp_path / "undisturbed")
+    undisturbed.make("--cores", "1", model := undisturbed.path(f"{MODEL}.output('model')"))
+
+    project = pretraining(finished, tmp_path / "slow")
+    edit(
+        project.take_source() / "training/loop.py",
+        "        for group in self.optimiser.param_groups:\n",
+        "        import os\n\n        time.sleep(0.22)\n        with open('steps', 'a') as file:\n"
+        "            print(step, os.environ['SLURM_JOB_ID'], file=file)\n"
+        "        for group in self.optimiser.param_groups:\n",
+    )
+    target = project.path(f"{MODEL}.output('model')")
+    steps = project.folder / "steps"
+    limit = ("--set-resources", "pretrain:runtime=1", "pretrain:slurm_extra='--no-kill'", "--retries", "8", "--")
+    limited = (*limit, target)
+
+    def done() -> int:
+        return len(steps.read_text().splitlines()) if steps.exists() else 0
+
+    head = Head(project, *limited)
+    head.wait_for(lambda: done() >= 20, 90)
+    head.interrupt()
+    begun = time.monotonic()
+    while head.jobs("pending,running,completing,suspended"):
+        assert time.monotonic() - begun < 10
+        time.sleep(0.2)
+    assert head.wait(60) != 0 and not (project.folder / target).exists()
+
+    at_least, head = done() + 20, Head(project, *limited)
+    head.wait_for(lambda: done() >= at_least, 90)
+    head.kill()
+    assert head.jobs("running")
+    head = Head(project, *limited)
+    assert head.wait(400) == 0, head.told[-4000:]
+
+    assert sha256(project.folder / target) == sha256(undisturbed.folder / model)
+    lines = [line.split() for line in steps.read_text().splitlines()]
+    assert STEPS <= len(lines) <= 1.05 * STEPS
+    writers = [job for job, _ in itertools.groupby(lines, key=lambda line: line[1])]
+    assert len(writers) == len(set(writers)) >= 4  # each had the training for itself, and nobody had it twice
+    texts = [log.read_text() for log in logs(project, "pretrain")]
+    assert sum("stopped by a signal" in text for text in texts) >= 3
+    assert sum("going on from step" in text for text in texts) >= 3
+
+
+def test_a_job_that_always_fails_starts_once_an_attempt_and_leaves_every_log(table_run, finished, tmp_path):
+    """With two GPUs asked for: the stage runs once in each attempt, and sees two."""
+    project = pretraining(finished, tmp_path / "failing")
+    describe_cluster(project, training_gpus=2)
+    edit(
+        project.take_source() / "stages/pretrain.py",
+        "    told = job.params\n    method",
+        "    import os\n    told = job.params\n    with open('starts', 'a') as file:\n"
+        "        print(os.environ['SLURM_JOB_ID'], os.environ['CUDA_VISIBLE_DEVICES'], file=file)\n"
+        "    raise ValueError('on purpose')\n    method",
+    )
+    head = Head(project, "--retries", "2", project.path(f"{MODEL}.output('model')"))
+    assert head.wait(300) == 1
+    starts = [line.split() for line in (project.folder / "starts").read_text().splitlines()]
+    assert len(starts) == len(head.jobs()) == 3
+    assert all(len(set(devices.split(","))) == 2 for _, devices in starts)
+    attempts = logs(project, "pretrain")
+    assert [log.stem for log in attempts] == [job for job, _ in starts]
+    assert all("ValueError: on purpose" in log.read_text() for log in attempts)
+    asked = [subprocess.check_output(["scontrol", "show", "job", job], text=True) for job, _ in starts]
+    minutes = [re.search(r"TimeLimit=(\S+)", text)[1] for text in asked]
+    assert minutes == ["00:30:00"] * 3  # clipped to the cluster's limit
+    assert [re.search(r"MinMemoryNode=(\S+)", text)[1] for text in asked] == ["62.50G", "93.75G", "125G"]
+    assert all("gres/gpu:toy=2" in text and "Partition=gpu" in text for text in asked)
+
+
+def test_a_checkout_that_is_edited_while_a_job_waits_is_not_run(table_run, finished, tmp_path):
+    project = pretraining(finished, tmp_path / "edited")
+    source = project.take_source()
+    hold = ("--set-resources", "pretrain:slurm_extra='--begin=now+25'", "--retries", "1", "--")
+    head = Head(project, *hold, project.path(f"{MODEL}.output('model')"))
+    head.wait_for(lambda: "has been submitted" in head.told, 60)
+    edit(source / "training/loop.py", "CHECK_EVERY = 16", "CHECK_EVERY = 17")
+    assert head.wait(300) == 1
+    assert len(head.jobs()) == 2
+    for log in logs(project, "pretrain"):
+        assert "the code has changed since this job was planned" in log.read_text() and str(log) in head.told
+
+
+def test_table_4_by_slurm_equals_the_local_one(table_run, finished):
+    project, head = table_run
+    assert head.wait(500) == 0, head.told[-4000:]
+    assert not head.jobs("pending,running,completing,suspended")
+    planned = dict(re.findall(r"^(\w+) +(\d+)$", head.told, flags=re.MULTILINE))
+    assert len(head.jobs()) == int(planned["total"]) - int(planned["tabulate"]) > 20
+    assert project.bytes_of(*FILES) == finished.bytes_of(*FILES)
+    used = {record["slurm"]["SLURM_JOB_ID"] for record in project.records("attack_classifier").values()}
+    assert used < set(head.jobs())
+    assert {record["host"]["threads"] for record in project.records("render_shard").values()} == {2}
+    assert "Nothing to be done" in project.make(TABLE)  # by the local profile: nothing of a cluster is in a name
