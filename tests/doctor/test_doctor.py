@@ -66,7 +66,7 @@ def test_a_data_set_that_is_not_there(tmp_path):
     assert [data.name for data in data_sets(values)] == ["dtd"] and not data_sets(study())
     (found,) = project.check_data_sets(values)
     assert found.state == "PROBLEM" and f"{tmp_path}/dtd is not there" in found.text
-    assert "robots.ox.ac.uk" in found.mend and "CC BY" in found.mend
+    assert "robots.ox.ac.uk" in found.mend and "for research" in found.mend
     for name in textures.classes:
         (tmp_path / "dtd" / "dtd" / "images" / name).mkdir(parents=True)  # as the archive unpacks
     (found,) = project.check_data_sets(values)

@@ -1,10 +1,18 @@
+from pathlib import Path
+
+import yaml
+
 from robust3d.study.cluster import Cluster
+from robust3d.study.config import load_study
+from robust3d.study.plan import Plan
 from robust3d.study.requests import REQUESTS, request, resources
 from robust3d.study.stages import STAGES
 
+ROOT = Path(__file__).parents[2]
+
 
 def test_every_stage_that_leaves_the_head_has_a_request():
-    assert set(REQUESTS) == set(STAGES) - {"tabulate", "draw"}
+    assert set(REQUESTS) == set(STAGES) - {"inventory", "tabulate", "draw"}
 
 
 def test_requests_grow_with_the_attempt_up_to_the_clusters_limits():
@@ -25,7 +33,7 @@ def test_the_clusters_names_reach_the_jobs_they_are_for():
     cluster = Cluster(partition="cpu", gpu_partition="gpu", qos="long", constraint="ib", gpu_model="h100")
     on_cpu, on_gpu = resources("build_shapes", cluster), resources("pretrain", cluster)
     assert on_cpu["slurm_partition"] == "cpu" and "gpu" not in on_cpu and "gpu_model" not in on_cpu
-    assert on_gpu["slurm_partition"] == "gpu" and on_gpu["gpu"] == 1 and on_gpu["gpu_model"] == "h100"
+    assert on_gpu["slurm_partition"] == "gpu" and on_gpu["gpu"](None) == 1 and on_gpu["gpu_model"] == "h100"
     assert on_cpu["qos"] == on_gpu["qos"] == "long" and on_cpu["constraint"] == "ib"
 
 
@@ -34,6 +42,16 @@ def test_nothing_of_a_cluster_is_asked_for_where_none_is_described():
 
 
 def test_several_gpus_are_for_trainings_only():
-    cluster = Cluster(training_gpus=4)
-    asked = {stage: request(stage, cluster).gpus for stage in REQUESTS if request(stage, cluster).gpus}
-    assert asked == {"pretrain": 4, "train_classifier": 4, "attack_classifier": 1, "test_shift": 1}
+    four, one = (request("train_classifier", Cluster(), devices) for devices in (4, 1))
+    assert (four.gpus, four.cpus, four.mem_mb) == (4, 4 * one.cpus, 4 * one.mem_mb)
+    values = yaml.safe_load((ROOT / "config.yaml").read_text())
+    values["pretraining"]["dvr"]["params"]["loop"]["devices"] = 2
+    values["classifiers"]["l2"]["devices"] = 5
+    plan = Plan(load_study(values))
+    plan.every_job()
+    several = {job.label: job.devices for job in plan.jobs.values() if job.devices > 1}
+    assert several == {
+        "dvr-categories-s0": 2, "dvr-geons-s0": 2,
+        **{f"categories-l2-{start}-s0": 5 for start in ("scratch", "ae", "vae", "dvr", "pixelnerf")},
+        **{f"correlated-l2-{start}-s0": 5 for start in ("scratch", "dvr")},
+    }  # fmt: skip

@@ -12,7 +12,7 @@ rule train_classifier:
         "../../envs/robust3d.yaml"
     threads: cpus("train_classifier")
     resources:
-        **resources("train_classifier", CLUSTER),
+        **resources("train_classifier", CLUSTER, devices("train_classifier")),
     params:
         spec=spec("train_classifier"),
         files=files("train_classifier"),

@@ -146,7 +146,13 @@ def on_cluster():
 
 def cpus(stage):
     """Cores of a stage's jobs: one on a laptop, where jobs run side by side."""
-    return lambda wildcards: request(stage, CLUSTER).cpus if on_cluster() else 1
+    share = devices(stage)
+    return lambda wildcards: request(stage, CLUSTER, share(wildcards)).cpus if on_cluster() else 1
+
+
+def devices(stage):
+    """How many GPUs share the batches of a stage's jobs."""
+    return lambda wildcards: find_job(stage, wildcards).devices
 
 
 def run(stage):

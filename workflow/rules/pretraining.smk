@@ -13,7 +13,7 @@ rule pretrain:
         "../../envs/robust3d.yaml"
     threads: cpus("pretrain")
     resources:
-        **resources("pretrain", CLUSTER),
+        **resources("pretrain", CLUSTER, devices("pretrain")),
     params:
         spec=spec("pretrain"),
         files=files("pretrain"),

@@ -9,6 +9,8 @@ rule inventory:
         **outputs("inventory"),
     priority: 100
     localrule: True
+    conda:
+        "../../envs/robust3d.yaml"
     params:
         spec=spec("inventory"),
         files=files("inventory"),
@@ -24,10 +26,11 @@ rule read_shapes:
         unpack(inputs("read_shapes")),
     output:
         **outputs("read_shapes"),
-    threads: 1
+    threads: cpus("read_shapes")
     resources:
-        mem_mb=4000,
-        runtime=60,
+        **resources("read_shapes", CLUSTER),
+    conda:
+        "../../envs/robust3d.yaml"
     params:
         spec=spec("read_shapes"),
         files=files("read_shapes"),

@@ -27,10 +27,11 @@ rule read_shard:
         unpack(inputs("read_shard")),
     output:
         **outputs("read_shard"),
-    threads: 1
+    threads: cpus("read_shard")
     resources:
-        mem_mb=4000,
-        runtime=120,
+        **resources("read_shard", CLUSTER),
+    conda:
+        "../../envs/robust3d.yaml"
     params:
         spec=spec("read_shard"),
         files=files("read_shard"),

@@ -21,7 +21,7 @@ TRY_LOCK = "import fcntl, sys; fcntl.flock(open(sys.argv[1]), fcntl.LOCK_EX | fc
 
 
 def bytes_to_make(study: Study, plan: Plan) -> int:
-    """An estimate of what all tables and figures will still write to results/; of families from disk nothing is known."""
+    """An estimate of what all tables and figures will still write to results/; families from disk apart."""
     total = 0.0
     for name, family in study.families.items():
         for job in plan.shards(name):

@@ -50,7 +50,8 @@ class Journal:
         """Write what has come since the last time."""
         if not self.unsaved:
             return
-        path = self.folder / f"frames-{len(list(self.folder.glob('frames-*.h5'))):06d}.h5"
+        last = max(self.folder.glob("frames-*.h5"), default=Path("frames--1"))
+        path = self.folder / f"frames-{int(last.stem.removeprefix('frames-')) + 1:06d}.h5"
         clear_partial(path)
         write_shard(
             partial(path),

@@ -81,6 +81,12 @@ class Job:
         """The folder's name."""
         return f"{self.label}-{self.digest}"
 
+    @property
+    def devices(self) -> int:
+        """How many GPUs share the batches of a training."""
+        told = self.params.get("classifier") or getattr(self.params.get("params"), "loop", None)
+        return getattr(told, "devices", 1)
+
     def output(self, name: str) -> str:
         """Path of a named output."""
         pattern = STAGES[self.stage].outputs[name]

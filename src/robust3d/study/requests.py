@@ -43,6 +43,8 @@ def _grown(first: int, attempt: int, most: int | None) -> int:
 
 
 REQUESTS: dict[str, Request] = {
+    "read_shapes": Request(1, 8_000, 240),  # a block of a class: up to 1,100 meshes of ShapeNetCore
+    "read_shard": Request(1, 4_000, 120),  # a block of a class: up to 25,000 images
     "build_shapes": Request(1, 4_000, 60),  # 1,331 meshes
     "render_shard": Request(1, 2_000, 240),  # 2,500 frames of 224 px and 32 samples: up to 90 minutes of one core
     "index_views": Request(1, 2_000, 30),
@@ -55,36 +57,42 @@ REQUESTS: dict[str, Request] = {
     "test_shift": Request(4, 16_000, 60, gpus=1),
 }
 RENDER_MB = 1_000  # of a Blender process
-SEVERAL_GPUS = ("pretrain", "train_classifier")
 
 
-def request(stage: str, cluster: Cluster) -> Request:
-    """The request of a stage's jobs on this cluster."""
+def request(stage: str, cluster: Cluster, devices: int = 1) -> Request:
+    """The request of a stage's jobs on this cluster; `devices` share the batches of a training."""
     asked = REQUESTS[stage]
     if stage == "render_shard":
         return replace(asked, cpus=cluster.render_cpus, mem_mb=asked.mem_mb + RENDER_MB * cluster.render_cpus)
-    if stage in SEVERAL_GPUS:
-        return replace(asked, cpus=asked.cpus * cluster.training_gpus, gpus=cluster.training_gpus)
-    return asked
+    return replace(asked, cpus=asked.cpus * devices, mem_mb=asked.mem_mb * devices, gpus=asked.gpus * devices)
 
 
-def resources(stage: str, cluster: Cluster) -> dict[str, Any]:
-    """The `resources` of a rule: portable ones, and SLURM's where the cluster's file names them."""
-    asked = request(stage, cluster)
+def resources(stage: str, cluster: Cluster, devices: Callable[[Any], int] = lambda wildcards: 1) -> dict[str, Any]:
+    """The `resources` of a rule: portable ones, and SLURM's where the cluster's file names them.
+
+    Args:
+        stage: of the rule.
+        cluster: what it is like.
+        devices: how many GPUs share the batches of the job that the wildcards name.
+    """
+    first = request(stage, cluster)
 
     def mem_mb(wildcards: object, attempt: int) -> int:
-        return asked.mem_at(attempt, cluster)
+        return request(stage, cluster, devices(wildcards)).mem_at(attempt, cluster)
 
     def runtime(wildcards: object, attempt: int) -> int:
-        return asked.runtime_at(attempt, cluster)
+        return first.runtime_at(attempt, cluster)
 
-    portable: dict[str, int | Callable[..., int]] = {"mem_mb": mem_mb, "runtime": runtime}
-    if asked.gpus:
-        portable["gpu"] = asked.gpus
+    def gpu(wildcards: object) -> int:
+        return request(stage, cluster, devices(wildcards)).gpus
+
+    portable: dict[str, Callable[..., int]] = {"mem_mb": mem_mb, "runtime": runtime}
+    if first.gpus:
+        portable["gpu"] = gpu
     named = {
-        "slurm_partition": cluster.partition_of(asked.gpus),
+        "slurm_partition": cluster.partition_of(first.gpus),
         "qos": cluster.qos,
         "constraint": cluster.constraint,
-        "gpu_model": cluster.gpu_model if asked.gpus else None,
+        "gpu_model": cluster.gpu_model if first.gpus else None,
     }
     return portable | {key: value for key, value in named.items() if value is not None}
