@@ -36,23 +36,18 @@ class Object:
     order: np.ndarray
     depth: np.ndarray | None = None
 
+    def only(self, views: np.ndarray) -> "Object":
+        """The same with some of its views; their order by number is kept where all of them are."""
+        if len(views) == len(self.masks):
+            return self
+        depth = None if self.depth is None else self.depth[views]
+        arrays = (self.masks[views], self.poses[views], self.intrinsics[views], self.given[views])
+        return Object(self.name, *arrays, np.arange(len(views)), depth)
+
     def thinned(self, views: int) -> "Object":
         """The same with so many views at most, evenly spaced."""
         count = len(self.masks)
-        if count <= views:
-            return self
-        kept = np.arange(views) * count // views
-        depth = None if self.depth is None else self.depth[kept]
-        # The order among all views has no meaning for some of them; those that are wrong then stay wrong.
-        return Object(
-            self.name,
-            self.masks[kept],
-            self.poses[kept],
-            self.intrinsics[kept],
-            self.given[kept],
-            np.arange(views),
-            depth,
-        )
+        return self.only(np.arange(min(views, count)) * count // min(views, count))
 
 
 def agreement(thing: Object, half_size: float = 0.5, tolerance_px: float | None = None) -> float:

@@ -19,6 +19,7 @@ from robust3d.data.published.views import numbered_files, read_square, rgb, why_
 from robust3d.errors import UserError
 
 _VIEWS = 24  # of an object, for whether cameras and masks fit
+_SHOWN = 5  # findings of a kind that are spelt out
 _FOCAL_TOLERANCE = 1e-5  # between views; pixelNeRF's
 
 
@@ -78,15 +79,20 @@ class Report:
                 f"(worst object {min(scores):.1%}; good data have {FITS:.0%} and more)"
             )
         for is_error, title in ((True, "wrong"), (False, "to know")):
-            kinds = dict.fromkeys(finding.kind for finding in self.findings if finding.is_error == is_error)
-            for kind in kinds:
-                same = [f for f in self.findings if f.kind == kind and f.is_error == is_error]
-                lines.append(f"{title}: {same[0].where}: {same[0].says}")
-                if len(same) > 1:
-                    others = ", ".join(f.where for f in same[1:6]) + (", …" if len(same) > 6 else "")
-                    lines.append(f"  also in {len(same) - 1} more: {others}")
+            for kind in dict.fromkeys(finding.kind for finding in self.findings if finding.is_error == is_error):
+                lines += self._told(title, [f for f in self.findings if f.kind == kind and f.is_error == is_error])
         lines.append("all is well" if self.ok else "this data set needs mending before a network is trained on it")
         return "\n".join(lines)
+
+    def _told(self, title: str, same: list[Finding]) -> list[str]:
+        """Findings of one kind: a line for each of the first different ones, and where else."""
+        firsts = list({finding.says: finding for finding in reversed(same)}.values())[::-1][:_SHOWN]
+        lines = [f"{title}: {finding.where}: {finding.says}" for finding in firsts]
+        others = [finding.where for finding in same if finding not in firsts]
+        if others:
+            more = ", …" if len(others) > _SHOWN else ""
+            lines.append(f"  likewise in {len(others)} more: {', '.join(others[:_SHOWN])}{more}")
+        return lines
 
 
 def check_views(folder: str | Path, objects: int = 24) -> Report:
@@ -310,8 +316,8 @@ def _depth(path: Path, views: int, side: int) -> np.ndarray | None:
 
 def _check_fit(things: list[Object], report: Report) -> None:
     """Cameras against masks, and what would mend them."""
-    things = [thing for thing in things if thing.masks.any()]
-    few = [thing for thing in things if len(thing.masks) < 2]
+    things = [thing.only(np.flatnonzero(thing.masks.any(axis=(1, 2)))) for thing in things]  # empty ones are told
+    few = [thing for thing in things if len(thing.masks) == 1]
     if few:
         report.add("one view", few[0].name, "only one view: whether its camera fits cannot be told", is_error=False)
     things = [thing for thing in things if len(thing.masks) >= 2]

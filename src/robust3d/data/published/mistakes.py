@@ -9,8 +9,9 @@ from robust3d.data.published.agreement import Object, agreement, hull_points
 
 FITS = 0.95  # agreement of good data is 0.97 to 1 at 32 to 128 px, 8 to 24 views (measured on thirteen categories)
 _GAIN = 0.8  # a half pixel is believed if it leaves less than so much of the unexplained mask pixels
+_HOPELESS = 0.5  # no other object mends a mean after one like this
 _FLIP = np.diag([1.0, -1.0, -1.0, 1.0])  # OpenCV camera axes <-> OpenGL's
-_VIEWS, _OBJECTS = 12, 4  # that the search looks at
+_VIEWS, _OBJECTS = 12, 3  # that the search looks at
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ def _score(things: Sequence[Object], remedies: Sequence[Remedy]) -> float:
         if not (np.isfinite(changed.poses).all() and np.isfinite(changed.intrinsics).all()):
             return 0.0
         scores.append(agreement(changed))
+        if scores[-1] < _HOPELESS:
+            break
     return float(np.mean(scores))
 
 
