@@ -1,4 +1,4 @@
-"""The command `robust3d`: run a job, plan, audit, compare and export results, evaluate a checkpoint."""
+"""The command `robust3d`: run a job, plan, audit, compare and export results, check views, evaluate a checkpoint."""
 
 import argparse
 import json
@@ -92,6 +92,18 @@ def _parser() -> argparse.ArgumentParser:
     accept.add_argument("--reason", required=True, help="why no result can differ; shown for ever")
     _study_options(accept)
     accept.set_defaults(function=_accept)
+
+    export_views = commands.add_parser("export-views", help="write a family's views in DVR's or SRN's layout")
+    export_views.add_argument("family", help="a key of families")
+    export_views.add_argument("--format", choices=("dvr", "srn"), required=True)
+    export_views.add_argument("--out", type=Path, required=True, help="folder to write, new or empty")
+    _study_options(export_views)
+    export_views.set_defaults(function=_export_views)
+
+    check_views = commands.add_parser("check-views", help="check views of your own in DVR's or SRN's layout")
+    check_views.add_argument("folder", type=Path, help="a data set, a class of it, or one object")
+    check_views.add_argument("--objects", type=int, default=24, help="how many to look into, evenly spaced")
+    check_views.set_defaults(function=_check_views)
 
     evaluate = commands.add_parser("evaluate", help="AutoAttack against a checkpoint of your own")
     evaluate.add_argument("checkpoint", type=Path, help="torchvision ResNet-18 state: .safetensors, .pth or .pt")
@@ -198,6 +210,35 @@ def _accept(arguments: argparse.Namespace) -> None:
     from robust3d.provenance.accept import accept
 
     print(accept(arguments.rule, arguments.reason, arguments.configfile))
+
+
+def _export_views(arguments: argparse.Namespace) -> None:
+    from robust3d.data.manifest import Views
+    from robust3d.data.published.export import export_views
+    from robust3d.study.config import read_study
+    from robust3d.study.plan import Plan
+
+    study = read_study([Path("config.yaml"), *arguments.configfile])
+    if arguments.family not in study.families:
+        raise UserError(f"{arguments.family}: no such family; there are {', '.join(sorted(study.families))}")
+    manifest = Path(Plan(study).index_views(arguments.family).output("manifest"))
+    if not manifest.is_file():
+        overlays = "".join(f" {path}" for path in arguments.configfile)
+        more = f" --configfile config.yaml{overlays}" if overlays else ""
+        raise UserError(f"family {arguments.family!r} is not rendered yet; first run: snakemake {manifest}{more}")
+    objects = export_views(Views.read(manifest), arguments.out, arguments.format)
+    print(
+        f"{arguments.out}: {objects} objects of {arguments.family}; `robust3d check-views {arguments.out}` checks them"
+    )
+
+
+def _check_views(arguments: argparse.Namespace) -> None:
+    from robust3d.data.published.check import check_views
+
+    report = check_views(arguments.folder, arguments.objects)
+    print(report.text())
+    if not report.ok:
+        sys.exit(1)
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:

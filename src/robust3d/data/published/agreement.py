@@ -4,14 +4,13 @@ A pixel of a mask is explained if some point of its ray, inside the cube of the 
 every other view. For exact masks and cameras all pixels are explained, whatever the object looks like.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from robust3d.cameras import cube_interval
 
-_SAMPLES = 64  # points of a ray
+_SAMPLES = 96  # points of a ray
 _PIXELS = 64  # of each mask
 
 
@@ -23,15 +22,32 @@ class Object:
         name: of the object.
         masks: (V, S, S) bool.
         poses: (V, 4, 4) what the files give as world_to_camera.
-        intrinsics: (V, 3, 3) what the files give as intrinsics, px.
-        order: (V,) positions of the views if their file names were ordered as numbers.
+        intrinsics: (V, 3, 3) what that makes the intrinsics, px.
+        given: (V, 3, 3) the intrinsics as the files give them: DVR's in [-1, 1], SRN's in pixels.
+        order: (V,) positions of the masks if their file names were ordered as numbers.
+        depth: (V, S, S) camera z, inf where there is none; None: no depth maps.
     """
 
     name: str
     masks: np.ndarray
     poses: np.ndarray
     intrinsics: np.ndarray
+    given: np.ndarray
     order: np.ndarray
+    depth: np.ndarray | None = None
+
+    def only(self, views: np.ndarray) -> "Object":
+        """The same with some of its views; their order by number is kept where all of them are."""
+        if len(views) == len(self.masks):
+            return self
+        depth = None if self.depth is None else self.depth[views]
+        arrays = (self.masks[views], self.poses[views], self.intrinsics[views], self.given[views])
+        return Object(self.name, *arrays, np.arange(len(views)), depth)
+
+    def thinned(self, views: int) -> "Object":
+        """The same with so many views at most, evenly spaced."""
+        count = len(self.masks)
+        return self.only(np.arange(min(views, count)) * count // min(views, count))
 
 
 def agreement(thing: Object, half_size: float = 0.5, tolerance_px: float | None = None) -> float:
@@ -52,7 +68,7 @@ def agreement(thing: Object, half_size: float = 0.5, tolerance_px: float | None 
 def hull_points(thing: Object, half_size: float, tolerance_px: float | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Points (P, 3) of the visual hull along the rays of some mask pixels, and (V,) reached fractions of the masks."""
     views, side = thing.masks.shape[0], thing.masks.shape[-1]
-    widened = _widen(thing.masks, max(1, round(side / 64)) if tolerance_px is None else tolerance_px)
+    widened = widen(thing.masks, max(1, round(side / 64)) if tolerance_px is None else tolerance_px)
     rng = np.random.default_rng(0)
     kept, fractions = [], []
     for view in range(views):
@@ -99,8 +115,8 @@ def _falls_on(points: np.ndarray, pose: np.ndarray, intrinsics: np.ndarray, mask
     return result
 
 
-def _widen(masks: np.ndarray, pixels: float) -> np.ndarray:
-    """Masks grown by a square of so many pixels to each side."""
+def widen(masks: np.ndarray, pixels: float) -> np.ndarray:
+    """Masks (V, S, S) grown by so many whole pixels to each side."""
     grown = masks
     for _ in range(int(pixels)):
         padded = np.pad(grown, ((0, 0), (1, 1), (1, 1)))
@@ -109,4 +125,35 @@ def _widen(masks: np.ndarray, pixels: float) -> np.ndarray:
     return grown
 
 
-Change = Callable[[Object], Object]
+def depth_agreement(thing: Object, as_ray_length: bool = False) -> float:
+    """Fraction of the depth maps' points that fall on the object in every other view.
+
+    Args:
+        thing: with depth.
+        as_ray_length: read the maps as distances from the camera's centre, not along its axis.
+
+    Returns:
+        1 for depth maps that fit masks and cameras; NaN without any depth.
+    """
+    assert thing.depth is not None
+    side = thing.masks.shape[-1]
+    widened = widen(thing.masks, max(1, round(side / 64)))
+    rng = np.random.default_rng(0)
+    fractions = []
+    for view, depth in enumerate(thing.depth):
+        pixels = np.argwhere(thing.masks[view] & np.isfinite(depth))
+        if not len(pixels):
+            continue
+        pixels = pixels[rng.permutation(len(pixels))[:_PIXELS]]
+        image = np.column_stack([pixels[:, 1] + 0.5, pixels[:, 0] + 0.5, np.ones(len(pixels))])
+        camera = image @ np.linalg.inv(thing.intrinsics[view]).T
+        if as_ray_length:
+            camera = camera / np.linalg.norm(camera, axis=1, keepdims=True)
+        camera = camera * depth[pixels[:, 0], pixels[:, 1]][:, None]
+        to_world = np.linalg.inv(thing.poses[view])
+        points = camera @ to_world[:3, :3].T + to_world[:3, 3]
+        inside = np.ones(len(points), bool)
+        for other in range(len(thing.masks)):
+            inside &= _falls_on(points, thing.poses[other], thing.intrinsics[other], widened[other])
+        fractions.append(inside.mean())
+    return float(np.mean(fractions)) if fractions else float("nan")

@@ -16,6 +16,7 @@ from robust3d.cameras import cube_interval, rays, to_dvr, to_srn
 from robust3d.data.backgrounds import compose
 from robust3d.data.frame import Frame
 from robust3d.data.params import SPLITS
+from robust3d.data.published.agreement import widen
 from robust3d.data.published.archives import new_folder
 from robust3d.errors import UserError
 from robust3d.progress import ProgressLine
@@ -193,7 +194,8 @@ def visual_hull_depth(frames: list[Frame]) -> list[np.ndarray]:
 
     from robust3d.models.visual_hull import hull_depth
 
-    masks = torch.from_numpy(np.stack([frame.mask for frame in frames]))[None]
+    # A pixel is half covered at the rim: masks as they are would cut thin parts off, so the hull gets a pixel more.
+    masks = torch.from_numpy(widen(np.stack([frame.mask for frame in frames]), 1))[None]
     poses = torch.from_numpy(np.stack([frame.world_to_camera for frame in frames]))[None]
     intrinsics = torch.from_numpy(np.stack([frame.intrinsics for frame in frames]))[None]
     maps = []
