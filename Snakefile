@@ -21,9 +21,9 @@ include: "workflow/rules/reports.smk"
 rule tables:
     default_target: True
     input:
-        [f"results/{name}.csv" for name in TABLES],
+        [target_path(name) for name in TABLES],
 
 
 rule figures:
     input:
-        [f"results/{name}.png" for name in FIGURES],
+        [target_path(name) for name in FIGURES],

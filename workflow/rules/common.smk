@@ -11,7 +11,7 @@ from snakemake.logging import logger
 from robust3d.errors import UserError
 from robust3d.provenance.files import sha256
 from robust3d.study.config import load_study
-from robust3d.study.plan import FIGURES, TABLES, Plan
+from robust3d.study.plan import FIGURES, PLOTS, TABLES, Plan, target_path
 from robust3d.study.stages import STAGES
 
 try:
@@ -58,7 +58,7 @@ if workflow.is_main_process:
 
 def find_job(stage, wildcards):
     """The planned job behind a path; a path of another study has none."""
-    if stage in ("tabulate", "draw"):
+    if stage in ("tabulate", "plot", "draw"):
         return PLAN.target(wildcards.job)
     try:
         return PLAN.jobs[stage, wildcards.job]

@@ -25,7 +25,8 @@ from robust3d.study.stages import STAGES, locked_versions
 
 RESULTS = "results"
 TABLES = ("table1", "table2", "table3", "table4")
-FIGURES = ("figure2", "figure3", "figure8", "figure10")
+PLOTS = ("figure4", "figure5", "figure6", "figure7", "figure9")  # drawn from numbers, which stand in cells of their own
+FIGURES = ("figure2", "figure3", *PLOTS, "figure8", "figure10")
 Inputs = dict[str, tuple[tuple["Job", str], ...]]
 
 
@@ -92,6 +93,16 @@ class Job:
     def bulk_paths(self) -> list[str]:
         """Paths of the big files."""
         return [job.output(output) for files in self.bulk.values() for job, output in files]
+
+
+def target_stage(name: str) -> str:
+    """The stage that makes a table or a figure."""
+    return "tabulate" if name in TABLES else "plot" if name in PLOTS else "draw"
+
+
+def target_path(name: str) -> str:
+    """What a user asks for: a table's CSV, a figure's picture."""
+    return next(iter(STAGES[target_stage(name)].outputs.values())).format(results=RESULTS, label=name)
 
 
 def canonical_json(value: Any) -> str:
@@ -285,7 +296,7 @@ class Plan:
         inputs["classifier"] = ((classifier, "classifier"),)
         inputs["classifier_info"] = ((classifier, "info"),)
         told = {
-            "attack": self.study.attacks[norm].params(norm).model_copy(update={"seed": self.study.seed}),
+            "attack": self.study.attack_params(experiment, norm).model_copy(update={"seed": self.study.seed}),
             "set": self.set_params(experiment.set),
         }
         label = _slug(f"{classifier.label}-{norm}")
@@ -307,9 +318,9 @@ class Plan:
     @functools.cache  # noqa: B019
     def target(self, name: str) -> Job:
         """A table or a figure; its module says what it is made from."""
-        kind, stage = ("table", "tabulate") if name.startswith("table") else ("figure", "draw")
+        kind = "table" if name in TABLES else "figure"
         told, inputs, bulk = registry.load(kind, name).sources(self)
-        return self._add(Job(stage, name, {kind: name, **told}, inputs, bulk, ((kind, name),)))
+        return self._add(Job(target_stage(name), name, {kind: name, **told}, inputs, bulk, ((kind, name),)))
 
     def every_job(self) -> list[Job]:
         """The jobs of all tables and figures."""
