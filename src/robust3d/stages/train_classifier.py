@@ -1,11 +1,13 @@
-"""Trains a classifier, standard or adversarially, from scratch or from a pre-trained encoder."""
+"""Trains a classifier, standard or adversarially, from scratch, from a pre-trained encoder or from weights on disk."""
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robust3d.data.images import load_images
 from robust3d.data.params import SetParams
 from robust3d.models.classifier import Classifier
+from robust3d.models.encoder import Normalisation, read_trunk
 from robust3d.models.files import load_state, save_state
 from robust3d.provenance.files import sha256
 from robust3d.study.parsing import parse
@@ -68,7 +70,8 @@ def _start(
     job: "Context", params: ClassifierParams, encoder: dict[str, Any] | None, classes: int, images: "Tensor"
 ) -> tuple[Classifier, dict[str, Any]]:
     """The untrained classifier and what it starts from."""
-    if encoder is None:
+    weights = job.params["weights"]
+    if encoder is None and weights is None:
         normalisation = "imagenet" if params.normalisation == "source" else params.normalisation
         classifier = Classifier(classes, normalisation, params.seed)
         return classifier, {
@@ -76,20 +79,30 @@ def _start(
             "normalisation": normalisation,
             "normalisation_change": None,
             "batchnorm": None,
+            "weights": None,
         }
-    normalisation = encoder["normalisation"] if params.normalisation == "source" else params.normalisation
+    source: Normalisation
+    start: dict[str, Any]
+    if encoder is None:
+        path, source = Path(weights["weights"]), "imagenet"
+        trunk = read_trunk(path)
+        start = {"start": "imagenet", "weights": {"path": str(path), "sha256": sha256(path)}}
+    else:
+        trunk, source = load_state(job.input("encoder")), encoder["normalisation"]
+        start = {"start": "encoder", "weights": None}
+    normalisation = source if params.normalisation == "source" else params.normalisation
     classifier = Classifier(classes, normalisation, params.seed)
     initialise_classifier(
         classifier,
-        load_state(job.input("encoder")),
-        encoder["normalisation"],
+        trunk,
+        source,
         params.normalisation_change,
         batchnorm=params.batchnorm,
         recalibration=images,
         batch_size=params.batch_size,
     )
     return classifier, {
-        "start": "encoder",
+        **start,
         "normalisation": normalisation,
         "normalisation_change": params.normalisation_change,
         "batchnorm": params.batchnorm,

@@ -75,6 +75,11 @@ class Pretraining(Params):
         """The method's own, checked parameters."""
         return parse(registry.load("pretraining", self.method).Params, self.params)
 
+    @property
+    def trains(self) -> bool:
+        """Whether there is anything to train: a method without a task hands on weights that lie on disk."""
+        return hasattr(registry.load("pretraining", self.method), "task")
+
 
 class Attack(Params):
     """AutoAttack over a grid of budgets."""

@@ -276,14 +276,18 @@ class Plan:
         return self._add(Job("extract_encoder", source.label, {}, inputs))
 
     def train_classifier(self, key: str, experiment: Experiment, pretraining: str | None, seed: int) -> Job:
-        """A classifier from scratch or from an encoder."""
+        """A classifier from scratch, from an encoder, or from weights on disk."""
         inputs, bulk = self.set_inputs(experiment.set)
-        encoder = self.extract_encoder(pretraining, experiment, seed) if pretraining else None
+        entry = self.study.pretraining[pretraining] if pretraining else None
+        encoder = (
+            self.extract_encoder(pretraining, experiment, seed) if pretraining and entry and entry.trains else None
+        )
         inputs["encoder"] = ((encoder, "encoder"),) if encoder else ()
         inputs["encoder_info"] = ((encoder, "info"),) if encoder else ()
         told = {
             "classifier": self.study.classifiers[key].model_copy(update={"seed": seed}),
             "set": self.set_params(experiment.set),
+            "weights": entry.method_params() if entry and not entry.trains else None,
         }
         label = _slug(f"{experiment.set}-{key}-{pretraining or 'scratch'}-s{seed}")
         return self._add(Job("train_classifier", label, told, inputs, bulk))

@@ -85,8 +85,9 @@ def source(path: Path, pointer: str) -> dict[str, str]:
 
 # fmt: off
 CLASSIFIER_FACTS = (
-    "objective", "attack", "selection", "augmentation", "normalisation", "start", "normalisation_change", "batchnorm",
-    "background", "resolution_px", "training_images", "steps", "selected_step", "precision", "seed", "classes",
+    "objective", "attack", "selection", "augmentation", "normalisation", "start", "weights", "normalisation_change",
+    "batchnorm", "background", "resolution_px", "training_images", "steps", "selected_step", "precision", "seed",
+    "classes",
 )
 ENCODER_FACTS = (
     "method", "init", "normalisation", "input_background", "target_background", "images_seen", "steps",
