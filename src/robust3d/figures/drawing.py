@@ -145,6 +145,7 @@ def _draw_panel(panel: Panel, axes: "Axes") -> dict[str, Any]:
             ],
             color=colour, marker=marker, linestyle=dashes, markersize=6, linewidth=1.6, elinewidth=0.9, capsize=2.5,
         )  # fmt: skip
+        handles[series.label][0].set_gid(f"{panel.title}, {panel.norm}, {series.label}")
     handles["chance"] = axes.axhline(100 * panel.chance, color="#777777", linewidth=1, linestyle=(0, (1, 3)))
     axes.set_title(f"{panel.title}, n = {panel.n:,}", fontsize=10)
     axes.set_xlabel(f"{NORMS[panel.norm]} budget ε" + (" (1/255)" if panel.norm == "Linf" else ""))

@@ -74,7 +74,7 @@ def sources(plan: "Plan") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any
             pair = [table3.tests(plan, classifier, k) for k in (None, key)]
             add("shift", norm, name, f"{name} shifted", label, pair)
     inputs = {
-        f"{kind}_{output}": tuple((job, output) for job in tests)
+        output if kind == "attack" else f"shift_{output}": tuple((job, output) for job in tests)
         for kind, tests in jobs.items()
         for output in ("metrics", "outcomes")
     }
