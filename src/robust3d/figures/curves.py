@@ -108,10 +108,9 @@ def write(job: "Context", caption: str) -> None:
             f"results/{figure}.svg: no experiment of report.{figure} has classifiers trained against its norms"
         )
     points = cells(job)
-    flags = list(dict.fromkeys(flag for panel in job.params["panels"] for flag in panel["stand_ins"]))
-    write_table(
-        job, table_of(points), " ".join([caption, *(f"{flag[0].upper()}{flag[1:]}." for flag in flags)]), points
-    )
+    stand_ins = dict.fromkeys(flag for panel in job.params["panels"] for flag in panel["stand_ins"])
+    caveats = [f"{flag[0].upper()}{flag[1:]}." for flag in stand_ins]
+    write_table(job, table_of(points), " ".join([caption, *caveats]), points)
     panels = []
     for number, panel in enumerate(job.params["panels"]):
         here = [cell for cell in points if cell["panel"] == number]
@@ -121,8 +120,7 @@ def write(job: "Context", caption: str) -> None:
         ]
         title = f"{panel['family'].capitalize()}, {panel['background']} background"
         panels.append(Panel(title, panel["norm"], series, here[0]["n"], here[0]["chance"]))
-    kind = points[0]["interval"]["kind"].split(" over ")[0]
-    bars = "Student's t over seeds" if kind == "t" else f"{kind} over images"
-    draw_curves(
-        panels, f"AutoAttack; study “{job.params['study']}”. Bars: 95 % intervals ({bars}).", job.outputs["picture"]
-    )
+    seeds = len(points[0]["conditions"])
+    bars = "Student's t over seeds" if seeds > 1 else "Wilson over images"
+    note = f"AutoAttack; study “{job.params['study']}”, training seeds: {seeds}. Bars: 95 % intervals ({bars})."
+    draw_curves(panels, "\n".join([note, *caveats]), job.outputs["picture"])
