@@ -26,7 +26,7 @@ include: "workflow/rules/reports.smk"
 rule tables:
     default_target: True
     input:
-        [f"results/{name}.csv" for name in TABLES],
+        [target_path(name) for name in TABLES],
 
 
 rule views:
@@ -36,4 +36,4 @@ rule views:
 
 rule figures:
     input:
-        [f"results/{name}.png" for name in FIGURES],
+        [target_path(name) for name in FIGURES],

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 
 from robust3d.study.config import load_study, merge, read_yaml
-from robust3d.study.plan import Plan
+from robust3d.study.plan import FIGURES, TABLES, Plan, target_path
 
 BASE = merge(read_yaml(Path("config.yaml")), read_yaml(Path("workflow/scales/test.yaml")))
-TARGETS = ("table1", "table2", "table3", "table4", "figure2", "figure3", "figure8", "figure10")
+TARGETS = (*TABLES, *FIGURES)
 
 
 def jobs(values) -> dict[str, set[str]]:
@@ -30,7 +30,7 @@ def changed_stages(path: str, value) -> set[str]:
     return {stage for stage in after if after[stage] - before.get(stage, set())}
 
 
-EVALUATED = {"attack_classifier", "tabulate"}
+EVALUATED = {"attack_classifier", "tabulate", "plot"}
 TRAINED = {"train_classifier", "test_shift"} | EVALUATED
 
 
@@ -47,7 +47,9 @@ TRAINED = {"train_classifier", "test_shift"} | EVALUATED
             255,
             {"pretrain", "extract_encoder", "draw", "train_classifier"} | EVALUATED,
         ),
-        ("pretraining/ae/label", "Auto", {"tabulate", "draw"}),
+        ("pretraining/ae/label", "Auto", {"tabulate", "plot", "draw"}),
+        ("experiments/black/epsilons/L2", [1.0, 3.0], {"attack_classifier", "plot"}),
+        ("pretraining/imagenet/experiments", ["categories"], {"train_classifier"} | EVALUATED),
         ("report/table4_rows/Linf", None, set()),
     ],
 )
@@ -101,3 +103,50 @@ def test_equal_jobs_are_one():
 def test_a_pretraining_becomes_a_column():
     plan = Plan(load_study(merge(BASE, {"pretraining": {"wide": {"label": "Wide", "method": "ae"}}})))
     assert [label for label, _ in plan.columns("categories")][-1] == "Wide+AT"
+
+
+def attacked(plan: Plan, *targets: str) -> set[str]:
+    """The attacks that targets read."""
+    files = [files for name in targets for files in plan.target(name).inputs["metrics"]]
+    return {job.id for job, _ in files if job.stage == "attack_classifier"}
+
+
+def test_figures_attack_nothing_that_table_4_has_attacked():
+    plan = Plan(load_study(BASE))
+    table = attacked(plan, "table4")
+    assert attacked(plan, "figure7") < attacked(plan, "figure9") < table  # the table has the standard control besides
+    assert len(attacked(plan, "figure9")) == 2 * 6  # norms; AT, AE, VAE, DVR, PxN, Supervised
+    geons = attacked(plan, "figure4", "figure5")
+    assert len(geons) == 8 and not geons & table and attacked(plan, "figure6") == geons
+
+
+def test_an_experiments_own_budgets_leave_the_others_alone():
+    other = merge(BASE, {"experiments": {"black": {"epsilons": {"Linf": ["4/255", "12/255"]}}}})
+    before, after = Plan(load_study(BASE)), Plan(load_study(other))
+    assert attacked(before, "table4", "figure5") == attacked(after, "table4", "figure5")
+    told = [json.loads(job.spec)["params"]["attack"] for job, _ in after.target("figure4").inputs["metrics"]]
+    assert [attack["epsilons"] for attack in told] == [[4 / 255, 12 / 255]] * 2 + [[8 / 255, 16 / 255]] * 2
+
+
+def test_a_study_without_a_norm_has_figures_of_the_other():
+    plan = Plan(load_study(merge(BASE, {"experiments": {"categories": {"classifiers": ["linf"]}}})))
+    panels = json.loads(plan.target("figure7").spec)["params"]["panels"]
+    assert [panel["norm"] for panel in panels] == ["Linf"]
+
+
+def test_imagenet_weights_go_into_the_classifier_without_a_pretraining():
+    plan = Plan(load_study(merge(BASE, {"pretraining": {"imagenet": {"experiments": ["categories"]}}})))
+    experiment = plan.study.experiments["categories"]
+    job = plan.train_classifier("linf", experiment, "imagenet", 0)
+    assert json.loads(job.spec)["params"]["weights"] == {"weights": "resources/resnet18.pth"}
+    assert not job.inputs["encoder"] and not any(job.stage == "pretrain" for job in plan.jobs.values())
+    assert json.loads(plan.train_classifier("linf", experiment, None, 0).spec)["params"]["weights"] is None
+    assert "ImageNet-init" not in json.loads(plan.target("figure10").spec)["params"]["labels"]
+
+
+def test_what_a_user_asks_for_has_a_path():
+    assert [target_path(name) for name in ("table4", "figure4", "figure10")] == [
+        "results/table4.csv",
+        "results/figure4.svg",
+        "results/figure10.png",
+    ]

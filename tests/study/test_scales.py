@@ -26,11 +26,36 @@ def test_the_papers_numbers():
     assert study.report.table4_rows == {"Linf": 24 / 255, "L2": 1.5}
 
 
+def test_the_papers_budgets():
+    """The axes of figures 4, 5 and 7, read off the paper; without 0, which is no attack."""
+    study = scale("paper")
+    assert {name: study.sets[name].background.kind for name in study.report.figure4.experiments} == {
+        "black": "black",
+        "textured": "textured",
+    }
+    found = {
+        (name, norm): study.epsilons(study.experiments[name], norm)
+        for name in ("black", "textured", "categories")
+        for norm in ("Linf", "L2")
+    }
+    linf = tuple(n / 255 for n in (8, 16, 24, 32, 40))
+    assert found == {
+        ("black", "Linf"): linf,
+        ("black", "L2"): (1, 3, 5, 7, 9),
+        ("textured", "Linf"): linf,
+        ("textured", "L2"): (1, 1.5, 2, 2.5, 3),
+        ("categories", "Linf"): linf[:4],
+        ("categories", "L2"): (1, 1.5, 2, 2.5, 3),
+    }
+
+
 def test_encoders_see_equally_many_images():
     """The gpu and default scales; at paper scale pixelNeRF's reference schedule differs from DVR's."""
     for study in (read_study([Path("config.yaml")]), scale("gpu")):
         seen = {}
         for name, entry in study.pretraining.items():
+            if not entry.trains:
+                continue
             params = entry.method_params()
             seen[name] = params.batch * params.loop.steps
         assert len(set(seen.values())) == 1, seen

@@ -28,6 +28,9 @@ class Project:
         values["pretraining"] = {
             name: values["pretraining"][name] for name in values["pretraining"] if name in pretrainings
         }
+        for name in ("figure4", "figure5", "figure7", "figure9"):
+            curves = values["report"][name]
+            curves["pretraining"] = curves["pretraining"] and sorted(pretrainings.intersection(curves["pretraining"]))
         self.configure(values)
         self.environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 

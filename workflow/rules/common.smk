@@ -16,7 +16,7 @@ from robust3d.provenance.files import sha256
 from robust3d.study.cluster import read_cluster
 from robust3d.study.config import load_study
 from robust3d.study.needs import data_folders
-from robust3d.study.plan import FIGURES, TABLES, Plan
+from robust3d.study.plan import FIGURES, PLOTS, TABLES, Plan, target_path
 from robust3d.study.requests import request, resources
 from robust3d.study.stages import STAGES
 from robust3d.study.watchdog import watch_slurm
@@ -87,7 +87,7 @@ if workflow.is_main_process:
 
 def find_job(stage, wildcards):
     """The planned job behind a path; a path of another study has none."""
-    if stage in ("tabulate", "draw"):
+    if stage in ("tabulate", "plot", "draw"):
         return PLAN.target(wildcards.job)
     try:
         return PLAN.jobs[stage, wildcards.job]

@@ -29,6 +29,26 @@ rule tabulate:
         run("tabulate")
 
 
+# A figure of numbers: the picture, and the numbers with their lineage as in a table.
+rule plot:
+    input:
+        unpack(inputs("plot")),
+    output:
+        **reported("plot", "picture", "../report/figure.rst", "Figures"),
+    wildcard_constraints:
+        job="|".join(PLOTS),
+    localrule: True
+    conda:
+        "../../envs/robust3d.yaml"
+    params:
+        spec=spec("plot"),
+        files=files("plot"),
+    message:
+        "plot {wildcards.job}"
+    shell:
+        run("plot")
+
+
 # A picture: gallery, examples, reconstructions.
 rule draw:
     input:
@@ -37,7 +57,7 @@ rule draw:
     output:
         **reported("draw", "picture", "../report/figure.rst", "Figures"),
     wildcard_constraints:
-        job="figure[0-9]+",
+        job="|".join(name for name in FIGURES if name not in PLOTS),
     localrule: True
     conda:
         "../../envs/robust3d.yaml"

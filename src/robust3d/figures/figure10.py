@@ -13,7 +13,7 @@ def sources(plan: "Plan") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any
     """The reconstructions of the first training seed."""
     name = plan.study.report.table4
     experiment, seed = plan.study.experiments[name], plan.study.training_seeds[0]
-    keys = [key for _, key in plan.columns(name) if key]
+    keys = [key for _, key in plan.columns(name) if key and plan.study.pretraining[key].trains]
     told = {"study": plan.study.study, "labels": [plan.study.pretraining[key].label for key in keys]}
     pictures = tuple((plan.pretrain(key, experiment, seed), "reconstructions") for key in keys)
     return told, {"reconstructions": pictures}, {}

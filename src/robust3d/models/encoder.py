@@ -118,7 +118,8 @@ def read_trunk(weights: Path | None) -> dict[str, Tensor]:
     if weights is None or not weights.is_file():
         raise UserError(
             f"ImageNet weights for ResNet-18 were asked for, but {weights or 'no path'} is not a file. Get "
-            "https://download.pytorch.org/models/resnet18-f37072fd.pth on a machine with network and name "
+            "torchvision's ResNet18_Weights.IMAGENET1K_V1 (BSD-3), "
+            "https://download.pytorch.org/models/resnet18-f37072fd.pth, on a machine with network and name "
             "its path in the configuration, or choose the random initialisation."
         )
     return {key: value for key, value in load_state(weights).items() if not key.startswith("fc.")}

@@ -13,7 +13,7 @@ from robust3d.provenance.changes import spec_changes
 from robust3d.provenance.lineage import RESULTS, Lineage, Step
 from robust3d.study.closure import describe
 from robust3d.study.config import read_study
-from robust3d.study.plan import FIGURES, TABLES, Job, Plan
+from robust3d.study.plan import FIGURES, TABLES, Job, Plan, target_path
 from robust3d.study.stages import STAGES
 
 
@@ -66,7 +66,7 @@ def outlook(targets: Sequence[str], overlays: Sequence[Path]) -> Outlook:
 def _target(name: str) -> str:
     stem = Path(name).name.partition(".")[0]
     if stem not in (*TABLES, *FIGURES) or Path(name).parent != RESULTS:
-        known = ", ".join([f"{RESULTS}/{t}.csv" for t in TABLES] + [f"{RESULTS}/{f}.png" for f in FIGURES])
+        known = ", ".join(map(target_path, (*TABLES, *FIGURES)))
         raise UserError(f"{name}: not a target; there are {known}")
     return stem
 

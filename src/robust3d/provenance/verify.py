@@ -19,7 +19,7 @@ from robust3d.provenance.lineage import RESULTS, File, Lineage, Step
 from robust3d.study.accepted import acceptances_of, accepted_digest
 from robust3d.study.closure import closure_digest, describe
 from robust3d.study.config import read_study
-from robust3d.study.plan import FIGURES, TABLES, Plan
+from robust3d.study.plan import FIGURES, TABLES, Plan, target_path
 from robust3d.study.stages import STAGES, locked_versions
 
 State = Literal["OK", "CHANGED", "MISSING", "UNRECORDED", "STALE"]
@@ -83,8 +83,8 @@ def _step(lineage: Lineage, name: str) -> Step | None:
 
 def _stable() -> list[str]:
     """The tables and figures that there are."""
-    paths = [RESULTS / f"{name}.csv" for name in TABLES] + [RESULTS / f"{name}.png" for name in FIGURES]
-    return [str(path) for path in paths if path.exists()]
+    paths = [target_path(name) for name in (*TABLES, *FIGURES)]
+    return [path for path in paths if Path(path).exists()]
 
 
 class _Checker:

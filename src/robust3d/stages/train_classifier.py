@@ -1,4 +1,4 @@
-"""Trains a classifier, standard or adversarially, from scratch or from a pre-trained encoder."""
+"""Trains a classifier, standard or adversarially, from scratch, from a pre-trained encoder or from weights on disk."""
 
 import json
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from robust3d.data.images import load_images
 from robust3d.data.params import SetParams
 from robust3d.models.classifier import Classifier
+from robust3d.models.encoder import Normalisation, read_trunk
 from robust3d.models.files import load_state, save_state
 from robust3d.provenance.files import sha256
 from robust3d.study.parsing import parse
@@ -45,7 +46,7 @@ def train_classifier(
 
     encoder = next(iter(inputs.get("encoder", [])), None)
     encoder_info = json.loads(inputs["encoder_info"][0].read_text()) if encoder else None
-    classifier, start = _start(params, encoder, encoder_info, len(classes), images)
+    classifier, start = _start(params, encoder, encoder_info, told["weights"], len(classes), images)
     device = fabric.device
     task = AdversarialTraining(
         classifier.to(device),
@@ -80,10 +81,15 @@ def train_classifier(
 
 
 def _start(
-    params: ClassifierParams, encoder_file: Path | None, encoder: dict[str, Any] | None, classes: int, images: "Tensor"
+    params: ClassifierParams,
+    encoder_file: Path | None,
+    encoder: dict[str, Any] | None,
+    weights: dict[str, Any] | None,
+    classes: int,
+    images: "Tensor",
 ) -> tuple[Classifier, dict[str, Any]]:
     """The untrained classifier and what it starts from."""
-    if encoder_file is None or encoder is None:
+    if encoder is None and weights is None:
         normalisation = "imagenet" if params.normalisation == "source" else params.normalisation
         classifier = Classifier(classes, normalisation, params.seed)
         return classifier, {
@@ -91,20 +97,31 @@ def _start(
             "normalisation": normalisation,
             "normalisation_change": None,
             "batchnorm": None,
+            "weights": None,
         }
-    normalisation = encoder["normalisation"] if params.normalisation == "source" else params.normalisation
+    source: Normalisation
+    start: dict[str, Any]
+    if weights is not None:
+        path, source = Path(weights["weights"]), "imagenet"
+        trunk = read_trunk(path)
+        start = {"start": "imagenet", "weights": {"path": str(path), "sha256": sha256(path)}}
+    else:
+        assert encoder is not None and encoder_file is not None
+        trunk, source = load_state(encoder_file), encoder["normalisation"]
+        start = {"start": "encoder", "weights": None}
+    normalisation = source if params.normalisation == "source" else params.normalisation
     classifier = Classifier(classes, normalisation, params.seed)
     initialise_classifier(
         classifier,
-        load_state(encoder_file),
-        encoder["normalisation"],
+        trunk,
+        source,
         params.normalisation_change,
         batchnorm=params.batchnorm,
         recalibration=images,
         batch_size=params.batch_size,
     )
     return classifier, {
-        "start": "encoder",
+        **start,
         "normalisation": normalisation,
         "normalisation_change": params.normalisation_change,
         "batchnorm": params.batchnorm,

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BeforeValidator, Field, model_validator
 
-from robust3d.attacks.params import AutoAttackParams
+from robust3d.attacks.params import AutoAttackParams, Norm
 from robust3d.cameras import CameraParams
 from robust3d.data.params import BackgroundParams, SetParams, SplitParams, TextureParams
 from robust3d.errors import UserError
@@ -97,6 +97,11 @@ class Pretraining(Params):
         """The method's own, checked parameters."""
         return parse(registry.load("pretraining", self.method).Params, self.params)
 
+    @property
+    def trains(self) -> bool:
+        """Whether there is anything to train: a method without a task hands on weights that lie on disk."""
+        return hasattr(registry.load("pretraining", self.method), "task")
+
 
 class Attack(Params):
     """AutoAttack over a grid of budgets."""
@@ -104,9 +109,10 @@ class Attack(Params):
     epsilons: tuple[Epsilon, ...] = Field(min_length=1)  # ascending, above zero; 8/255 may be written so
     settings: dict[str, Any] = Field(default_factory=dict)  # further keys of robust3d.attacks.params.AutoAttackParams
 
-    def params(self, norm: str) -> AutoAttackParams:
-        """The attack's parameters for one norm."""
-        return parse(AutoAttackParams, {"norm": norm, "epsilons": list(self.epsilons), **self.settings})
+    def params(self, norm: str, epsilons: Sequence[float] | None = None) -> AutoAttackParams:
+        """The attack's parameters for one norm, over other budgets if `epsilons` names some."""
+        grid = list(self.epsilons if epsilons is None else epsilons)
+        return parse(AutoAttackParams, {"norm": norm, "epsilons": grid, **self.settings})
 
 
 class Experiment(Params):
@@ -120,6 +126,15 @@ class Experiment(Params):
     ]  # keys of `classifiers`: adversarially trained ones, from scratch and from each encoder
     controls: tuple[str, ...] = ()  # keys of `classifiers` trained from scratch only, such as standard training
     shifted: str | None = None  # key of `sets` that breaks a correlation of `set`; tested without attack
+    epsilons: dict[Literal["Linf", "L2"], tuple[Epsilon, ...]] = Field(default_factory=dict)  # its own budgets, in
+    # place of those under `attacks`
+
+
+class Curves(Params):
+    """What a figure of accuracy over budgets shows; it has a panel for each experiment and norm."""
+
+    experiments: tuple[str, ...] = Field(min_length=1)  # keys of `experiments`
+    pretraining: tuple[str, ...] | None = None  # keys of `pretraining`, beside AT; all that take part if left out
 
 
 class Report(Params):
@@ -130,6 +145,10 @@ class Report(Params):
     table4_rows: dict[Literal["Linf", "L2"], Epsilon]  # the budget of each row; it becomes part of the label
     gallery: str  # family of figures 2 and 8: all forty geons
     figure3: tuple[str, ...] = Field(min_length=1)  # keys of `sets`, a row of examples each
+    figure4: Curves  # against Linf; figure 6 sums figures 4 and 5 and Table 3 up
+    figure5: Curves  # against L2
+    figure7: Curves  # against both
+    figure9: Curves  # against both
 
 
 class Study(Params):
@@ -167,14 +186,35 @@ class Study(Params):
         _known("report.gallery", self.report.gallery, self.families)
         for name in self.report.figure3:
             _known("report.figure3", name, self.sets)
-        for norm, epsilon in self.report.table4_rows.items():
-            if norm not in self.attacks or epsilon not in self.attacks[norm].epsilons:
-                raise ValueError(
-                    f"report.table4_rows.{norm}: {epsilon:g} is not among attacks.{norm}.epsilons; add it there"
-                )
+        for figure in ("figure4", "figure5", "figure7", "figure9"):
+            curves: Curves = getattr(self.report, figure)
+            for name in curves.experiments:
+                _known(f"report.{figure}.experiments", name, self.experiments)
+            for name in curves.pretraining or ():
+                _known(f"report.{figure}.pretraining", name, self.pretraining)
         for norm, attack in self.attacks.items():
             attack.params(norm)
+        for name, experiment in self.experiments.items():
+            for norm in experiment.epsilons:
+                _known(f"experiments.{name}.epsilons", norm, self.attacks)
+                try:
+                    self.attack_params(experiment, norm)
+                except ValueError as error:
+                    raise ValueError(f"experiments.{name}.epsilons.{norm}: {error}") from None
+        for norm, epsilon in self.report.table4_rows.items():
+            of_experiment = norm in self.experiments[self.report.table4].epsilons
+            key = f"experiments.{self.report.table4}.epsilons.{norm}" if of_experiment else f"attacks.{norm}.epsilons"
+            if norm not in self.attacks or epsilon not in self.epsilons(self.experiments[self.report.table4], norm):
+                raise ValueError(f"report.table4_rows.{norm}: {epsilon:g} is not among {key}; add it there")
         return self
+
+    def epsilons(self, experiment: Experiment, norm: Norm) -> tuple[float, ...]:
+        """The budgets of an experiment, ascending, 0 not among them."""
+        return experiment.epsilons.get(norm, self.attacks[norm].epsilons)
+
+    def attack_params(self, experiment: Experiment, norm: Norm) -> AutoAttackParams:
+        """How an experiment's classifiers are attacked."""
+        return self.attacks[norm].params(norm, self.epsilons(experiment, norm))
 
 
 def _known(key: str, value: str, allowed: Mapping[Any, Any]) -> None:

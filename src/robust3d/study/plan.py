@@ -26,7 +26,8 @@ from robust3d.study.stages import STAGES, locked_versions
 
 RESULTS = "results"
 TABLES = ("table1", "table2", "table3", "table4")
-FIGURES = ("figure2", "figure3", "figure8", "figure10")
+PLOTS = ("figure4", "figure5", "figure6", "figure7", "figure9")  # drawn from numbers, which stand in cells of their own
+FIGURES = ("figure2", "figure3", *PLOTS, "figure8", "figure10")
 Inputs = dict[str, tuple[tuple["Job", str], ...]]
 
 
@@ -99,6 +100,16 @@ class Job:
     def bulk_paths(self) -> list[str]:
         """Paths of the big files."""
         return [job.output(output) for files in self.bulk.values() for job, output in files]
+
+
+def target_stage(name: str) -> str:
+    """The stage that makes a table or a figure."""
+    return "tabulate" if name in TABLES else "plot" if name in PLOTS else "draw"
+
+
+def target_path(name: str) -> str:
+    """What a user asks for: a table's CSV, a figure's picture."""
+    return next(iter(STAGES[target_stage(name)].outputs.values())).format(results=RESULTS, label=name)
 
 
 def canonical_json(value: Any) -> str:
@@ -299,14 +310,18 @@ class Plan:
         return self._add(Job("extract_encoder", source.label, {}, inputs))
 
     def train_classifier(self, key: str, experiment: Experiment, pretraining: str | None, seed: int) -> Job:
-        """A classifier from scratch or from an encoder."""
+        """A classifier from scratch, from an encoder, or from weights on disk."""
         inputs, bulk = self.set_inputs(experiment.set)
-        encoder = self.extract_encoder(pretraining, experiment, seed) if pretraining else None
+        entry = self.study.pretraining[pretraining] if pretraining else None
+        encoder = (
+            self.extract_encoder(pretraining, experiment, seed) if pretraining and entry and entry.trains else None
+        )
         inputs["encoder"] = ((encoder, "encoder"),) if encoder else ()
         inputs["encoder_info"] = ((encoder, "info"),) if encoder else ()
         told = {
             "classifier": self.study.classifiers[key].model_copy(update={"seed": seed}),
             "set": self.set_params(experiment.set),
+            "weights": entry.method_params() if entry and not entry.trains else None,
         }
         label = _slug(f"{experiment.set}-{key}-{pretraining or 'scratch'}-s{seed}")
         return self._add(Job("train_classifier", label, told, inputs, bulk))
@@ -319,7 +334,7 @@ class Plan:
         inputs["classifier"] = ((classifier, "classifier"),)
         inputs["classifier_info"] = ((classifier, "info"),)
         told = {
-            "attack": self.study.attacks[norm].params(norm).model_copy(update={"seed": self.study.seed}),
+            "attack": self.study.attack_params(experiment, norm).model_copy(update={"seed": self.study.seed}),
             "set": self.set_params(experiment.set),
         }
         label = _slug(f"{classifier.label}-{norm}")
@@ -341,9 +356,9 @@ class Plan:
     @functools.cache  # noqa: B019
     def target(self, name: str) -> Job:
         """A table or a figure; its module says what it is made from."""
-        kind, stage = ("table", "tabulate") if name.startswith("table") else ("figure", "draw")
+        kind = "table" if name in TABLES else "figure"
         told, inputs, bulk = registry.load(kind, name).sources(self)
-        return self._add(Job(stage, name, {kind: name, **told}, inputs, bulk, ((kind, name),)))
+        return self._add(Job(target_stage(name), name, {kind: name, **told}, inputs, bulk, ((kind, name),)))
 
     def every_job(self) -> list[Job]:
         """The jobs of all tables, figures and families."""

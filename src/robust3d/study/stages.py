@@ -62,6 +62,7 @@ STAGES: dict[str, Stage] = {
     "attack_classifier": _addressed((*_LEARNING, "pyautoattack"), metrics="metrics.json", outcomes="outcomes.parquet"),
     "test_shift": _addressed(_LEARNING, metrics="metrics.json", outcomes="outcomes.parquet"),
     "tabulate": _stable(("numpy", "pandas", "scipy"), table=".csv", cells=".cells.json"),
+    "plot": _stable(("numpy", "pandas", "scipy", "matplotlib"), picture=".svg", table=".csv", cells=".cells.json"),
     "draw": _stable(("numpy", "pillow"), picture=".png"),
 }
 

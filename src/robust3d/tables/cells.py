@@ -85,8 +85,9 @@ def source(path: Path, pointer: str) -> dict[str, str]:
 
 # fmt: off
 CLASSIFIER_FACTS = (
-    "objective", "attack", "selection", "augmentation", "normalisation", "start", "normalisation_change", "batchnorm",
-    "background", "resolution_px", "training_images", "steps", "selected_step", "precision", "devices", "seed",
+    "objective", "attack", "selection", "augmentation", "normalisation", "start", "weights", "normalisation_change",
+    "batchnorm", "background", "resolution_px", "training_images", "steps", "selected_step", "precision", "devices",
+    "seed",
     "classes",
 )
 ENCODER_FACTS = (
@@ -119,7 +120,7 @@ def write_table(job: "Context", table: "pd.DataFrame", caption: str, cells: list
     """Write the CSV and the cells, which say to which study they belong."""
     table.to_csv(job.outputs["table"], lineterminator="\n")
     content = {
-        "table": job.params["table"],
+        "table": job.params.get("table") or job.params["figure"],
         "study": job.params["study"],
         "caption": caption,
         "index": table.index.name,

@@ -18,6 +18,8 @@ from robust3d.tables.cells import (
 from robust3d.tables.reported import TABLE3
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from robust3d.provenance.runner import Context
     from robust3d.study.plan import Job, Plan
 
@@ -38,9 +40,8 @@ def sources(plan: "Plan") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any
     ]
     wanted += [(key, key, None, key) for key in experiment.controls]
     for column, key, encoder, group in wanted:
-        models = [plan.train_classifier(key, experiment, encoder, seed) for seed in study.training_seeds]
         first = len(jobs)
-        jobs += [plan.test_shift(model, experiment) for model in models]
+        jobs += tests(plan, key, encoder)
         cells.append({"column": column, "group": group, "sources": list(range(first, len(jobs)))})
     told: dict[str, Any] = {"study": study.study, "seed": study.seed, "cells": cells, "textures": study.textures.source}
     told["data"] = data_conditions(plan, experiment.set)
@@ -49,6 +50,14 @@ def sources(plan: "Plan") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any
         "outcomes": tuple((job, "outcomes") for job in jobs),
     }
     return told, inputs, {}
+
+
+def tests(plan: "Plan", classifier: str, pretraining: str | None) -> "tuple[Job, ...]":
+    """The tests of one column, one for each training seed."""
+    experiment = plan.study.experiments[plan.study.report.table3]
+    seeds = plan.study.training_seeds
+    models = (plan.train_classifier(classifier, experiment, pretraining, seed) for seed in seeds)
+    return tuple(plan.test_shift(model, experiment) for model in models)
 
 
 def write(job: "Context") -> None:
@@ -62,8 +71,8 @@ def write(job: "Context") -> None:
         paths = [job.inputs["metrics"][index] for index in told["sources"]]
         metrics = [json.loads(path.read_text()) for path in paths]
         outcome_paths = [job.inputs["outcomes"][index] for index in told["sources"]]
-        correct = [_correct(path, "shifted") for path in outcome_paths]
-        unshifted = [_correct(path, "set") for path in outcome_paths]
+        correct = [correct_images(path, "shifted") for path in outcome_paths]
+        unshifted = [correct_images(path, "set") for path in outcome_paths]
         baseline.setdefault(told["group"], correct)
         value = float(np.mean([outcome.mean() for outcome in correct]))
         flags = ["procedural textures stand in for DTD"] if stand_in else []
@@ -97,7 +106,8 @@ def write(job: "Context") -> None:
     write_table(job, table, caption + (" The textures are procedural stand-ins for DTD's." if stand_in else ""), cells)
 
 
-def _correct(path: Any, images: str) -> np.ndarray:
+def correct_images(path: "Path", images: str) -> np.ndarray:
+    """(images,) bool: what a test says of one of its sets, `set` or `shifted`."""
     import pandas as pd
 
     frame = pd.read_parquet(path, columns=["image", "images", "correct"])

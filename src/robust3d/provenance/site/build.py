@@ -47,6 +47,11 @@ class Figure:
         """What it shows."""
         return _words(self.name)
 
+    @property
+    def notes(self) -> list[str]:
+        """What is wrong with its files."""
+        return self.node.notes
+
 
 @dataclass
 class Content:
@@ -59,6 +64,12 @@ class Content:
     details: dict[str, Detail]
     files: Files
     frames: Frames
+
+    @property
+    def drawn(self) -> list[Figure | Table]:
+        """Everything that is a figure: pictures, and plots of numbers with cells as a table has."""
+        found: list[Figure | Table] = [*self.figures, *(table for table in self.tables if table.plotted)]
+        return sorted(found, key=lambda figure: plain.natural(figure.name))
 
     @property
     def nodes(self) -> list[Node]:
@@ -128,6 +139,10 @@ def _read(lineage: Lineage, site: Path) -> Content:
         if detail.node.stage == "pretrain":
             alt = f"Held-out reconstructions of {detail.node.label}: the truth above, the model's below"
             detail.reconstructions = copied(detail.node, "reconstructions", alt, site, files)
+    for table in tables:
+        found = graph.node(table.step)
+        if found is not None and table.plotted:
+            table.picture = copied(found, "picture", table.words, site, files)
     figures = []
     for step in drawn:
         found = graph.node(step)

@@ -21,6 +21,7 @@ STAGES = {
     "attack_classifier": "AutoAttack",
     "test_shift": "Shift test",
     "tabulate": "Table",
+    "plot": "Figure",
     "draw": "Figure",
 }
 _LAYERS = (
@@ -31,7 +32,7 @@ _LAYERS = (
     ("extract_encoder",),
     ("train_classifier",),
     ("attack_classifier", "test_shift"),
-    ("tabulate", "draw"),
+    ("tabulate", "plot", "draw"),
 )
 _RANK = {stage: rank for rank, stages in enumerate(_LAYERS) for stage in stages}
 _GROUPED = ("build_shapes", "render_shard")

@@ -1,4 +1,4 @@
-"""Pictures of the site: frames out of shards, and the PNG files that jobs made."""
+"""Pictures of the site: frames out of shards, and the PNG and SVG files that jobs made."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -181,9 +181,7 @@ def _chosen(home: dict[str, Step], splits: dict[str, Any]) -> list[tuple[str, st
 
 
 def copied(node: Node, output: str, alt: str, site: Path, files: Files) -> Picture | None:
-    """A PNG file that a job made, copied into the site; what is wrong with it is noted at the node."""
-    from PIL import Image, UnidentifiedImageError
-
+    """A PNG or SVG file that a job made, copied into the site; what is wrong with it is noted at the node."""
     recorded = node.steps[0].outputs.get(output)
     if recorded is None:
         return None
@@ -193,14 +191,28 @@ def copied(node: Node, output: str, alt: str, site: Path, files: Files) -> Pictu
         node.notes.append(wrong or f"{recorded.path} is not there any more.")
         return None
     try:
-        with Image.open(path) as image:
-            image.verify()
-            if image.format != "PNG":
-                raise UnidentifiedImageError("not a PNG")
-    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises at broken files
+        suffix = _kind(path)
+    except (OSError, SyntaxError, ValueError) as error:  # what Pillow and the XML parser raise at broken files
         node.notes.append(f"{recorded.path} is damaged: {type(error).__name__}.")
         return None
-    target = f"pictures/{node.id}-{slug(output)}.png"
+    target = f"pictures/{node.id}-{slug(output)}{suffix}"
     (site / "pictures").mkdir(exist_ok=True)
     (site / target).write_bytes(path.read_bytes())
     return Picture(target, alt)
+
+
+def _kind(path: Path) -> str:
+    """`.png` or `.svg`, by what is in the file."""
+    from xml.etree import ElementTree
+
+    from PIL import Image, UnidentifiedImageError
+
+    if path.suffix == ".svg":  # shown as an image, so nothing that stands in it runs
+        if ElementTree.parse(path).getroot().tag != "{http://www.w3.org/2000/svg}svg":
+            raise ValueError("not an SVG")
+        return ".svg"
+    with Image.open(path) as image:
+        image.verify()
+        if image.format != "PNG":
+            raise UnidentifiedImageError("not a PNG")
+    return ".png"

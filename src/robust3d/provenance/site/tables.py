@@ -7,6 +7,7 @@ from typing import Any
 from robust3d.errors import UserError
 from robust3d.provenance.lineage import RESULTS, Lineage, Step
 from robust3d.provenance.site.files import Files, at_pointer
+from robust3d.provenance.site.pictures import Picture
 from robust3d.provenance.site.plain import Slugs, as_dict, as_list, flatten, natural, number, show, slug, title
 
 _SHOWN = {  # by a place of their own on the page
@@ -133,7 +134,7 @@ class Cell:
         return flatten({key: value for key, value in self.data.items() if key not in _SHOWN})
 
     def _scaled(self, value: float, signed: bool = False) -> str:
-        scaled = 100 * value if self.data.get("unit") == "%" else value
+        scaled = 100 * value if self.data.get("unit") in ("%", "points") else value
         text = f"{scaled:+.1f}" if signed and f"{abs(scaled):.1f}" != "0.0" else f"{scaled:.1f}"
         return text.replace("-0.0", "0.0").replace("-", "−")
 
@@ -146,9 +147,10 @@ class Cell:
 
 @dataclass
 class Table:
-    """One table.
+    """One table, or the numbers that a figure shows.
 
     Attributes:
+        picture: of a figure.
         step: the job that made it, if its record is readable.
         grid: for each row label, the cells in the order of `columns`; None where a cell has no value.
         notes: what is wrong with its files.
@@ -162,6 +164,17 @@ class Table:
     columns: list[str] = field(default_factory=list)
     grid: list[tuple[str, list[Cell | None]]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    picture: Picture | None = None
+
+    @property
+    def plotted(self) -> bool:
+        """Whether it is what a figure shows."""
+        return self.name.startswith("figure")
+
+    @property
+    def words(self) -> str:
+        """What it shows."""
+        return self.caption or "No caption."
 
     @property
     def title(self) -> str:

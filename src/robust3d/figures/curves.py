@@ -1,0 +1,126 @@
+"""Figures 4, 5, 7 and 9: accuracy over the attack's budget, a panel for each experiment and norm.
+
+Beside the picture stand its points as a table: a row for each budget, 0 being the clean images, a column for each
+curve; every cell has its lineage as in Table 4, and the attacks are those of Table 4 where it asks for the same.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from robust3d.errors import UserError
+from robust3d.tables.cells import data_conditions, epsilon_label, write_table
+from robust3d.tables.robustness import attacks, read_attacked, robust_cell, stand_ins, trained_against
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from robust3d.attacks.params import Norm
+    from robust3d.provenance.runner import Context
+    from robust3d.study.plan import Job, Plan
+
+
+def sources(
+    plan: "Plan", figure: str, norms: "Sequence[Norm]"
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """What a figure is made from: for every curve the metrics and outcomes of each seed's model."""
+    study = plan.study
+    config = getattr(study.report, figure)
+    jobs: list[Job] = []
+    panels = []
+    for name in config.experiments:
+        experiment = study.experiments[name]
+        for norm in norms:
+            series = []
+            for label, style, classifier, pretraining in _columns(plan, figure, name, norm):
+                first = len(jobs)
+                jobs += attacks(plan, name, norm, classifier, pretraining)
+                series.append({"label": label, "style": style, "sources": list(range(first, len(jobs)))})
+            panel = {
+                "experiment": name,
+                "family": study.sets[experiment.set].family,
+                "background": study.sets[experiment.set].background.kind,
+                "norm": norm,
+                "series": series,
+                "stand_ins": stand_ins(study, experiment),
+                "data": data_conditions(plan, experiment.set),
+            }
+            panels += [panel] if series else []
+    told = {"study": study.study, "seed": study.seed, "panels": panels}
+    inputs = {name: tuple((job, name) for job in jobs) for name in ("metrics", "outcomes")}
+    return told, inputs, {}
+
+
+def _columns(plan: "Plan", figure: str, experiment: str, norm: "Norm") -> list[tuple[str, int, str, str | None]]:
+    """(label, style, classifier, pre-training) of a panel's curves; a pre-training looks the same in every figure."""
+    study = plan.study
+    wanted = getattr(study.report, figure).pretraining
+    if norm not in study.attacks:
+        return []
+    styles: dict[str | None, int] = {key: i for i, key in enumerate([None, *study.pretraining])}
+    return [
+        (label, styles[key], classifier, key)
+        for classifier in trained_against(study, study.experiments[experiment], norm)
+        for label, key in plan.columns(experiment)
+        if key is None or wanted is None or key in wanted
+    ]
+
+
+def cells(job: "Context") -> list[dict[str, Any]]:
+    """Every point of every curve, in the order of the panels; beside its facts `panel`, `series` and `epsilon`."""
+    panels = job.params["panels"]
+    several = len({panel["experiment"] for panel in panels}) > 1
+    found = []
+    for number, panel in enumerate(panels):
+        baseline = None
+        for series in panel["series"]:
+            models = read_attacked(job, series["sources"])
+            baseline = baseline or models
+            column = f"{panel['experiment']} {series['label']}" if several else series["label"]
+            for epsilon in models[0].epsilons.tolist():
+                place = {"row": epsilon_label(panel["norm"], epsilon), "column": column}
+                facts = robust_cell(models, baseline, epsilon, job.params["seed"], panel["stand_ins"])
+                where = {"panel": number, "series": series["label"], "norm": panel["norm"], "epsilon": epsilon}
+                found.append({**place, **facts, **where, "data": panel["data"]})
+    return found
+
+
+def table_of(cells: Sequence[dict[str, Any]]) -> "pd.DataFrame":
+    """The texts of the points: budgets ascending within each norm, no text where a curve has no such budget."""
+    import pandas as pd  # planning imports this module and needs none of it
+
+    norms = list(dict.fromkeys(cell["norm"] for cell in cells))
+    ordered = sorted(cells, key=lambda cell: (norms.index(cell["norm"]), cell["epsilon"]))
+    rows = list(dict.fromkeys(cell["row"] for cell in ordered))
+    columns = list(dict.fromkeys(cell["column"] for cell in cells))
+    table = pd.DataFrame("", index=pd.Index(rows, name="threat"), columns=columns)
+    for cell in cells:
+        table.loc[cell["row"], cell["column"]] = cell["text"]
+    return table
+
+
+def write(job: "Context", caption: str) -> None:
+    """Write the picture, the table and its cells."""
+    from robust3d.figures.drawing import Panel, Point, Series, draw_curves  # planning needs no matplotlib
+
+    if not job.params["panels"]:
+        figure = job.params["figure"]
+        raise UserError(
+            f"results/{figure}.svg: no experiment of report.{figure} has classifiers trained against its norms"
+        )
+    points = cells(job)
+    stand_ins = dict.fromkeys(flag for panel in job.params["panels"] for flag in panel["stand_ins"])
+    caveats = [f"{flag[0].upper()}{flag[1:]}." for flag in stand_ins]
+    write_table(job, table_of(points), " ".join([caption, *caveats]), points)
+    panels = []
+    for number, panel in enumerate(job.params["panels"]):
+        here = [cell for cell in points if cell["panel"] == number]
+        series = [
+            Series(told["label"], told["style"], [Point.of(cell) for cell in here if cell["series"] == told["label"]])
+            for told in panel["series"]
+        ]
+        title = f"{panel['family'].capitalize()}, {panel['background']} background"
+        panels.append(Panel(title, panel["norm"], series, here[0]["n"], here[0]["chance"]))
+    seeds = len(points[0]["conditions"])
+    bars = "Student's t over seeds" if seeds > 1 else "Wilson over images"
+    note = f"AutoAttack; study “{job.params['study']}”, training seeds: {seeds}. Bars: 95 % intervals ({bars})."
+    draw_curves(panels, "\n".join([note, *caveats]), job.outputs["picture"])

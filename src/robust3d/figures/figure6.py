@@ -1,0 +1,180 @@
+"""Figure 6: what 3D pre-training adds on geons, on the average over budgets.
+
+For each experiment of figures 4 and 5 the difference, pre-trained minus from scratch, of robust accuracy, averaged
+over the budgets above 0; then, without attack, the difference of accuracy on Table 3's shifted images. The paper's
+caption names the average only; section 5.1 says "across all perturbation budgets", and its third pair of bars are
+the differences of Table 3.
+"""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from robust3d.errors import UserError
+from robust3d.tables import table3
+from robust3d.tables.cells import collapse_flags, conditions, data_conditions, difference, source, write_table
+from robust3d.tables.reported import TABLE3
+from robust3d.tables.robustness import (
+    attacks,
+    read_attacked,
+    stand_ins,
+    trained_against,
+)
+
+if TYPE_CHECKING:
+    from robust3d.attacks.params import Norm
+    from robust3d.provenance.runner import Context
+    from robust3d.study.plan import Job, Plan
+
+NORMS: "tuple[tuple[Norm, str], ...]" = (("Linf", "figure4"), ("L2", "figure5"))
+
+
+def sources(plan: "Plan") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """For every bar the tests of both columns: attacks, those of figures 4 and 5, or Table 3's shift."""
+    study = plan.study
+    jobs: dict[str, list[Job]] = {"attack": [], "shift": []}
+    bars: list[dict[str, Any]] = []
+
+    def add(kind: str, norm: str, name: str, column: str, label: str, pair: "list[tuple[Job, ...]]") -> None:
+        experiment = study.experiments[name]
+        places = []
+        for tests in pair:
+            places.append(list(range(len(jobs[kind]), len(jobs[kind]) + len(tests))))
+            jobs[kind] += tests
+        bars.append(
+            {
+                "kind": kind,
+                "norm": norm,
+                "column": column,
+                "background": study.sets[experiment.set].background.kind,
+                "label": label,
+                "baseline": places[0],
+                "ours": places[1],
+                "stand_ins": stand_ins(study, experiment),
+                "data": data_conditions(plan, experiment.set),
+            }
+        )
+
+    for norm, figure in NORMS:
+        for name in getattr(study.report, figure).experiments:
+            for classifier, label, key in _pair(plan, figure, name, norm):
+                if norm in study.attacks:
+                    add(
+                        "attack",
+                        norm,
+                        name,
+                        name,
+                        label,
+                        [attacks(plan, name, norm, classifier, k) for k in (None, key)],
+                    )
+    name = study.report.table3
+    for norm, figure in NORMS:
+        for classifier, label, key in _pair(plan, figure, name, norm):
+            pair = [table3.tests(plan, classifier, k) for k in (None, key)]
+            add("shift", norm, name, f"{name} shifted", label, pair)
+    inputs = {
+        output if kind == "attack" else f"shift_{output}": tuple((job, output) for job in tests)
+        for kind, tests in jobs.items()
+        for output in ("metrics", "outcomes")
+    }
+    return {"study": study.study, "seed": study.seed, "bars": bars}, inputs, {}
+
+
+def _pair(plan: "Plan", figure: str, experiment: str, norm: "Norm") -> list[tuple[str, str, str]]:
+    """(classifier, label, key) of the first pre-training that a figure compares with training from scratch."""
+    study = plan.study
+    wanted = getattr(study.report, figure).pretraining
+    trained = trained_against(study, study.experiments[experiment], norm)
+    columns = [(label, key) for label, key in plan.columns(experiment) if key and (wanted is None or key in wanted)]
+    return [(trained[0], *columns[0])] if trained and columns else []
+
+
+def cell(job: "Context", bar: dict[str, Any]) -> dict[str, Any]:
+    """One bar: the mean difference in percentage points, with a paired bootstrap over the images."""
+    if bar["kind"] == "attack":
+        columns = [read_attacked(job, bar[side]) for side in ("ours", "baseline")]
+        ours, baseline = ([model.correct[1:].mean(axis=0) for model in models] for models in columns)
+        budgets = columns[0][0].epsilons[1:].tolist()
+        means = [np.mean([model.accuracy[1:] for model in models], axis=0) for models in columns]
+        beside: dict[str, Any] = {"by_budget": dict(zip(map(str, budgets), (100 * (means[0] - means[1])).tolist()))}
+        formula = f"mean over seeds and budgets above 0 of robust accuracy, {bar['label']} minus AT, x 100, one decimal"
+        metrics = [model.metrics for models in columns for model in models]
+        places = [s for models in columns for model in models for budget in budgets for s in model.sources(budget)]
+    else:
+        paths = {
+            side: [(job.inputs["shift_metrics"][i], job.inputs["shift_outcomes"][i]) for i in bar[side]]
+            for side in ("ours", "baseline")
+        }
+        ours, baseline = ([table3.correct_images(o, "shifted") for _, o in paths[side]] for side in paths)
+        beside = {"printed": _printed(job, bar)}
+        formula = f"mean over seeds of accuracy on shifted images, {bar['label']} minus AT, x 100, one decimal"
+        pairs = [pair for side in paths.values() for pair in side]
+        metrics = [json.loads(path.read_text()) for path, _ in pairs]
+        places = [source(path, "/shifted/accuracy") for path, _ in pairs]
+        places += [source(path, "correct where images = shifted") for _, path in pairs]
+    found = difference(ours, baseline, job.params["seed"])
+    return {
+        "row": bar["norm"],
+        "column": bar["column"],
+        "text": f"{100 * found['value']:+.1f}",
+        "value": 100 * found["value"],
+        "unit": "points",
+        "formula": formula,
+        "n": len(ours[0]),
+        "interval": {key: found[key] for key in ("low", "high", "kind")},
+        "beyond_interval": found["beyond_interval"],
+        "printed": None,
+        **beside,
+        "flags": list(dict.fromkeys(bar["stand_ins"] + [f for m in metrics for f in collapse_flags(m["classifier"])])),
+        "conditions": [conditions(content["classifier"]) for content in metrics],
+        "data": bar["data"],
+        "sources": places,
+    }
+
+
+def _printed(job: "Context", bar: dict[str, Any]) -> dict[str, Any] | None:
+    """The paper draws the bar; its height follows from Table 3."""
+    ours, baseline = (TABLE3.get(f"{label}-{bar['norm']}") for label in (bar["label"], "AT"))
+    if ours is None or baseline is None:
+        return None
+    comparable = job.params["study"] == "paper" and not bar["stand_ins"]
+    return {"row": "Table 3's difference", "value": round(ours - baseline, 1), "comparable": comparable}
+
+
+def write(job: "Context") -> None:
+    """Write the picture, its table and the cells."""
+    import pandas as pd  # planning imports this module and needs neither
+
+    from robust3d.figures.drawing import Bar, draw_bars
+
+    bars = job.params["bars"]
+    if not bars:
+        raise UserError(
+            "results/figure6.svg: no experiment of report.figure4 and figure5 has a pre-training to compare"
+        )
+    cells = [cell(job, bar) for bar in bars]
+    columns = list(dict.fromkeys(found["column"] for found in cells))
+    rows = pd.Index(list(dict.fromkeys(found["row"] for found in cells)), name="threat")
+    table = pd.DataFrame("", index=rows, columns=columns)
+    for found in cells:
+        table.loc[found["row"], found["column"]] = found["text"]
+    caption = "What 3D pre-training adds to adversarial training on geons, in percentage points."
+    write_table(job, table, caption, cells)
+    titles = ["spurious\ncorrelation" if bar["kind"] == "shift" else f"{bar['background']}\nbackground" for bar in bars]
+    drawn = [
+        Bar(
+            f"{title}\nn = {found['n']:,}",
+            found["row"],
+            found["value"],
+            100 * found["interval"]["low"],
+            100 * found["interval"]["high"],
+        )
+        for title, found in zip(titles, cells)
+    ]
+    labels = " / ".join(dict.fromkeys(bar["label"] for bar in bars))
+    note = (
+        f"Study “{job.params['study']}”. Bars: 95 % intervals (paired bootstrap over images).\n"
+        "Mean over budgets above 0; at the right Table 3, without attack."
+    )
+    draw_bars(drawn, f"{labels} minus AT (points)", note, job.outputs["picture"])

@@ -1,0 +1,13 @@
+"""Plots one figure of numbers; the figure's own module says how."""
+
+from typing import TYPE_CHECKING
+
+from robust3d.study import registry
+
+if TYPE_CHECKING:
+    from robust3d.provenance.runner import Context
+
+
+def run(job: "Context") -> None:
+    """Write `picture`, and `table` and `cells` with what it shows."""
+    registry.load("figure", job.params["figure"]).write(job)

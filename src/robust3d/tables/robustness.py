@@ -1,0 +1,165 @@
+"""Accuracy under attack: which jobs measure it, a model's curve over budgets, the area under it, a cell of it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from robust3d.tables.cells import collapse_flags, conditions, difference, interval, percent, source
+
+if TYPE_CHECKING:
+    from robust3d.attacks.params import Norm
+    from robust3d.provenance.runner import Context
+    from robust3d.study.config import Experiment, Study
+    from robust3d.study.plan import Job, Plan
+
+CATEGORIES_STAND_IN = "procedural categories stand in for ShapeNet"
+TEXTURES_STAND_IN = "procedural textures stand in for DTD"
+
+
+def trained_against(study: "Study", experiment: "Experiment", norm: "Norm") -> list[str]:
+    """Keys of an experiment's classifiers that are adversarially trained against a norm."""
+    found = [(key, study.classifiers[key]) for key in experiment.classifiers]
+    return [key for key, params in found if params.objective == "pgd" and params.attack.norm == norm]
+
+
+def attacks(plan: "Plan", experiment: str, norm: "Norm", classifier: str, pretraining: str | None) -> "tuple[Job, ...]":
+    """The attacks of one column, one for each training seed; tables and figures that ask for the same share them."""
+    config = plan.study.experiments[experiment]
+    models = (plan.train_classifier(classifier, config, pretraining, seed) for seed in plan.study.training_seeds)
+    return tuple(plan.attack_classifier(model, config, norm) for model in models)
+
+
+def stand_ins(study: "Study", experiment: "Experiment") -> list[str]:
+    """Sentences on what stands in for published data in an experiment's images."""
+    image_set = study.sets[experiment.set]
+    flags = [CATEGORIES_STAND_IN] if study.families[image_set.family].kind == "categories" else []
+    textured = image_set.background.needs_textures and study.textures.source == "procedural"
+    return flags + ([TEXTURES_STAND_IN] if textured else [])
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """What AutoAttack left of one model.
+
+    Attributes:
+        metrics: of the attack.
+        epsilons: (E + 1,) budgets, ascending from 0.
+        correct: (E + 1, images) bool, right and not to be fooled within the budget.
+        metrics_path: where they were read.
+        outcomes_path: where they were read.
+    """
+
+    metrics: dict[str, Any]
+    epsilons: np.ndarray
+    correct: np.ndarray
+    metrics_path: Path
+    outcomes_path: Path
+
+    @property
+    def accuracy(self) -> np.ndarray:
+        """(E + 1,) shares of images."""
+        return self.correct.mean(axis=1)
+
+    def at(self, epsilon: float) -> np.ndarray:
+        """(images,) bool at one of the budgets."""
+        return self.correct[self.epsilons.tolist().index(epsilon)]
+
+    def sources(self, epsilon: float) -> list[dict[str, str]]:
+        """Where the accuracy at one of the budgets stands, and the images behind it."""
+        key, least = f"{epsilon:.6g}", f"{self.epsilons[1]:.6g}"
+        pointer = f"/robust/{key}/accuracy" if epsilon > 0 else "/clean_accuracy"
+        images = f"robust where epsilon = {key}" if epsilon > 0 else f"correct where epsilon = {least}"
+        return [source(self.metrics_path, pointer), source(self.outcomes_path, images)]
+
+
+def read_attacked(job: "Context", indices: Sequence[int]) -> list[Attacked]:
+    """The models of one column, by their places among the inputs `metrics` and `outcomes`."""
+    pairs = [(job.inputs["metrics"][index], job.inputs["outcomes"][index]) for index in indices]
+    return [_read(metrics, outcomes) for metrics, outcomes in pairs]
+
+
+def _read(metrics: Path, outcomes: Path) -> Attacked:
+    import pandas as pd  # planning imports this module and needs none of it
+
+    frame = pd.read_parquet(outcomes, columns=["image", "epsilon", "correct", "robust"])
+    robust = frame.pivot(index="epsilon", columns="image", values="robust").sort_index()
+    clean = frame.drop_duplicates("image").sort_values("image")["correct"].to_numpy()
+    return Attacked(
+        json.loads(metrics.read_text()),
+        np.array([0.0, *robust.index]),
+        np.vstack([clean, robust.to_numpy()]),
+        metrics,
+        outcomes,
+    )
+
+
+def area_under(epsilons: np.ndarray, accuracy: np.ndarray) -> float:
+    """Mean accuracy over the budgets from 0 to the largest: the trapezoid rule, divided by the largest budget.
+
+    Args:
+        epsilons: (E + 1,), ascending from 0.
+        accuracy: (E + 1,).
+    """
+    return float((np.diff(epsilons) * (accuracy[1:] + accuracy[:-1]) / 2).sum() / epsilons[-1])
+
+
+def robust_cell(
+    models: Sequence[Attacked], baseline: Sequence[Attacked], epsilon: float, seed: int, flags: Sequence[str]
+) -> dict[str, Any]:
+    """A cell's facts, all but its place in a table: accuracy at one budget, 0 being no attack at all.
+
+    Args:
+        models: one for each training seed.
+        baseline: those of adversarial training from scratch, on the same images.
+        epsilon: the budget, one that was attacked, or 0.
+        seed: of the bootstrap.
+        flags: sentences that travel with the number whatever the models did.
+    """
+    correct = [model.at(epsilon) for model in models]
+    value = float(np.mean([outcome.mean() for outcome in correct]))
+    areas = [area_under(model.epsilons, model.accuracy) for model in models]
+    metrics = [model.metrics for model in models]
+    word = "robust" if epsilon > 0 else "correct"
+    return {
+        "text": percent(value),
+        "value": 100 * value,
+        "unit": "%",
+        "formula": f"mean over seeds of {word} images / test images, x 100, one decimal",
+        "n": len(correct[0]),
+        "interval": interval(correct),
+        "difference_to_AT": difference(correct, [model.at(epsilon) for model in baseline], seed),
+        "clean_accuracy": float(np.mean([content["clean_accuracy"] for content in metrics])),
+        "chance": 1 / len(metrics[0]["classifier"]["classes"]),
+        "area_under_curve": {
+            "value": float(np.mean(areas)),
+            "grid": models[0].epsilons.tolist(),
+            "formula": "mean over seeds of the trapezoid rule over the grid / largest budget",
+        },
+        "accuracy_at_huge_epsilon": [content["sanity"] for content in metrics],
+        "printed": None,
+        "flags": _flags(metrics, flags),
+        "attack_flags": [content["flags"] for content in metrics],
+        "conditions": [conditions(content["classifier"]) for content in metrics],
+        "sources": [found for pair in zip(*(model.sources(epsilon) for model in models)) for found in pair],
+    }
+
+
+def _flags(metrics: Sequence[dict[str, Any]], flags: Sequence[str]) -> list[str]:
+    """Sentences that must travel with the number."""
+    flags = list(flags)
+    for content in metrics:
+        found = content["flags"]
+        flags += collapse_flags(content["classifier"]) + found["notices"]
+        flags += [
+            f"attack warning: {name.replace('_', ' ')}"
+            for name in ("randomised", "probabilities", "gradient_in_forward", "square_suspicious")
+            if found[name]
+        ]
+        flags += [f"zero gradients at {count} starts of {name}" for name, count in found["zero_gradients"].items()]
+        if content["sanity"]["accuracy"] > 0.01:
+            flags.append(f"accuracy at a huge budget is {content['sanity']['accuracy']:.3f}, not about 0")
+    return list(dict.fromkeys(flags))

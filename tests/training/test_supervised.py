@@ -1,0 +1,79 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from robust3d.pretraining import ae, supervised
+from robust3d.seeds import torch_generator
+from robust3d.training.loop import train
+from robust3d.training.params import LoopParams
+
+torch.set_num_threads(1)
+
+
+def make(toy_solids, **changes):
+    params = supervised.Params(**({"batch": 8, "validation_images": 30} | changes))
+    return supervised.task(params, toy_solids.train, toy_solids.held_out, 0, "cpu")
+
+
+class Oracle(nn.Module):
+    """Answers with known logits, whatever it is shown."""
+
+    def __init__(self, logits):
+        super().__init__()
+        self.logits = logits
+
+    def forward(self, images):
+        return self.logits[: len(images)]
+
+
+def test_labels_go_with_their_views(toy_solids):
+    """The label of a drawn view is that of the object whose view it is."""
+    pretraining = make(toy_solids, batch=40)
+    images, labels = pretraining.draw(torch_generator("draw"))
+    flat = toy_solids.train.inputs.flatten(0, 1)
+    views = toy_solids.train.inputs.shape[1]
+    for image, label in zip((images * 255).round().to(torch.uint8), labels):
+        (same,) = torch.nonzero((flat == image).all((1, 2, 3)), as_tuple=True)
+        assert int(label) in {int(toy_solids.train.class_index[position // views]) for position in same.tolist()}
+    assert set(labels.tolist()) == {0, 1, 2}
+
+
+def test_it_sees_the_images_that_the_autoencoder_sees(toy_solids):
+    autoencoder = ae.task(ae.Params(batch=8, target="unit"), toy_solids.train, toy_solids.held_out, 0, "cpu")
+    for step in range(3):
+        ours, _ = make(toy_solids).draw(torch_generator(0, "step", step))
+        theirs, _ = autoencoder.draw(torch_generator(0, "step", step))
+        assert torch.equal(ours, theirs)
+    assert make(toy_solids).images_per_step == autoencoder.images_per_step == 8
+
+
+def test_validation_and_collapse_in_closed_form(toy_solids):
+    pretraining = make(toy_solids)
+    _, labels = pretraining._validation_views
+    pretraining.module = Oracle(torch.zeros(30, 3))
+    found = pretraining.validate()
+    assert found["cross_entropy"] == pytest.approx(math.log(3)) == found["cross_entropy_baseline"]
+    assert (
+        found["accuracy"] == pytest.approx(float((labels == 0).float().mean())) and found["accuracy_baseline"] == 1 / 3
+    )
+    assert found["commonest_answer"] == 1 and "one class" in pretraining.collapse(found)
+    pretraining.module = Oracle(50 * nn.functional.one_hot(labels, 3).float())
+    found = pretraining.validate()
+    assert found["accuracy"] == 1 and found["cross_entropy"] < 1e-6 and pretraining.collapse(found) is None
+    truth, ours = pretraining.reconstructions(4)
+    flat, of_view = toy_solids.train.inputs.flatten(0, 1), toy_solids.train.class_index.repeat_interleave(12)
+    for i in range(4):  # the mean training image of the class that it answers, here the true one
+        mean = flat[of_view == labels[i]].double().mean(0).round().movedim(0, -1)
+        np.testing.assert_array_equal(ours[i], mean.numpy().astype(np.uint8))
+    assert truth.shape == ours.shape == (4, 32, 32, 3)
+
+
+@pytest.mark.slow
+def test_it_learns_to_name_solids(toy_solids):
+    pretraining = make(toy_solids, batch=16)
+    history = train(pretraining, LoopParams(steps=120, learning_rate=5e-4, decay_steps=(90,), validate_every=120), 0)
+    assert history.images_seen == 120 * 16 and history.collapse is None
+    assert history.selected["validation"]["accuracy"] > 0.6  # chance: a third
