@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_every_stage_that_leaves_the_head_has_a_request():
-    assert set(REQUESTS) == set(STAGES) - {"inventory", "tabulate", "draw"}
+    assert set(REQUESTS) == set(STAGES) - {"inventory", "tabulate", "plot", "draw"}
 
 
 def test_requests_grow_with_the_attempt_up_to_the_clusters_limits():
@@ -53,5 +53,5 @@ def test_several_gpus_are_for_trainings_only():
     assert several == {
         "dvr-categories-s0": 2, "dvr-geons-s0": 2,
         **{f"categories-l2-{start}-s0": 5 for start in ("scratch", "ae", "vae", "dvr", "pixelnerf")},
-        **{f"correlated-l2-{start}-s0": 5 for start in ("scratch", "dvr")},
+        **{f"{name}-l2-{start}-s0": 5 for name in ("black", "textured", "correlated") for start in ("scratch", "dvr")},
     }  # fmt: skip

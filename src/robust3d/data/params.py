@@ -38,7 +38,8 @@ class SplitParams(Base):
     """How instance ids are divided; the same ids for every class (paper §3 "Rendering and data splits")."""
 
     ratio: tuple[PositiveInt, PositiveInt, PositiveInt] = (8, 1, 1)  # train : val : test (paper §3)
-    mode: Literal["random", "orbit"] = "random"  # paper: random; "orbit" keeps near-duplicates in one part
+    mode: Literal["random", "orbit", "published"] = "random"  # paper: random; orbit keeps near-duplicates in one part;
+    # published: the division that a data set on disk brings, whatever the ratio
 
 
 class TextureParams(Base):

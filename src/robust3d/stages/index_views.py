@@ -49,7 +49,7 @@ def _splits(job: "Context", instances: list[str]) -> dict[str, tuple[str, ...]]:
     split, groups = job.params["split"], job.params["groups"]
     if split is None:
         return {"all": tuple(instances)}
-    if split == "published":
+    if split["mode"] == "published":
         published = published_splits(read_inventory(job.input("inventory")), job.params["seed"])
         return {name: tuple(i for i in instances if i in published[name]) for name in SPLITS}
     by_group = groups.__getitem__ if groups else None

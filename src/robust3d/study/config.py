@@ -40,7 +40,7 @@ class Family(Params):
     cameras: CameraParams | None = None  # not for views from disk, which bring theirs
     render: RenderParams | None = None
     shard_instances: int | None = Field(None, ge=1)  # instances of one class in one file; changes no pixel
-    split: SplitParams | Literal["published"] | None = SplitParams()  # none: only looked at, never trained or tested on
+    split: SplitParams | None = SplitParams()  # none: only looked at, never trained or tested on
 
     @model_validator(mode="after")
     def _check_shapes(self) -> "Family":
@@ -50,8 +50,9 @@ class Family(Params):
             if (getattr(self, name) is not None) != wanted:
                 what = "missing" if wanted else f"has no meaning for kind {self.kind}; leave it out"
                 raise ValueError(f"{name}: {what}")
-        if self.split == "published" and self.source == "built":
-            raise ValueError("split: 'published' is for data sets that bring a split; write a ratio and a mode")
+        mode = self.split.mode if self.split else "random"
+        if mode != "random" and (mode == "published") == (self.source == "built"):
+            raise ValueError(f"split.mode: {mode} has no meaning for kind {self.kind}")
         return self
 
     @property

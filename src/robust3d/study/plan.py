@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from robust3d.attacks.params import Norm
-from robust3d.data.params import SplitParams
 from robust3d.errors import UserError
 from robust3d.params import Params
 from robust3d.seeds import seed_of
@@ -234,7 +233,7 @@ class Plan:
         """The family's manifest: its shards, classes and splits."""
         config = self.study.families[family]
         module, params = self._families[family]
-        by_orbit = isinstance(config.split, SplitParams) and config.split.mode == "orbit" and config.source == "built"
+        by_orbit = config.split is not None and config.split.mode == "orbit"
         groups = {i: module.orbit(params, i) for i in self.instances(family)} if by_orbit else {}
         told = {
             "family": family,
