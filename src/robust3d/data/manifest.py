@@ -5,9 +5,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from robust3d.data.shards import Frames, read_shards
 from robust3d.errors import UserError
+
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
@@ -46,14 +49,36 @@ class Views:
 
     @classmethod
     def read(cls, path: Path) -> "Views":
-        """Read what `write` wrote."""
-        content = json.loads(path.read_text(encoding="utf-8"))
-        content["classes"] = tuple(content["classes"])
-        content["splits"] = {name: tuple(ids) for name, ids in content["splits"].items()}
-        content["shards"] = tuple(
-            Shard(**{**shard, "instances": tuple(shard["instances"])}) for shard in content["shards"]
-        )
-        return cls(**content)
+        """Read what `write` wrote.
+
+        Raises:
+            UserError: missing, or not a manifest of views.
+        """
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            shards = tuple(
+                Shard(
+                    _is(entry["path"], str),
+                    _is(entry["class_name"], str),
+                    tuple(_is(instance, str) for instance in entry["instances"]),
+                    _is(entry["sha256"], str),
+                    _is(entry["bytes"], int),
+                )
+                for entry in content["shards"]
+            )
+            return cls(
+                family=_is(content["family"], str),
+                classes=tuple(_is(name, str) for name in content["classes"]),
+                views=_is(content["views"], int),
+                resolution_px=_is(content["resolution_px"], int),
+                extent=float(content["extent"]),
+                splits={name: tuple(_is(key, str) for key in ids) for name, ids in content["splits"].items()},
+                shards=shards,
+            )
+        except FileNotFoundError:
+            raise UserError(f"{path}: no such manifest of views; ask snakemake for it") from None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise UserError(f"{path}: not a manifest of views ({error!r:.120}); delete it to make it again") from None
 
     def objects(self, split: str) -> dict[str, tuple[str, ...]]:
         """The instance ids of every class in one split, sorted; families of our own have the same for all classes."""
@@ -87,3 +112,10 @@ class Views:
             if digest != shard.sha256:
                 raise UserError(f"{path}: not the file of the manifest any more; delete it, it will be rendered again")
         return read_shards([Path(shard.path) for shard in shards], instances)
+
+
+def _is(value: Any, kind: type[Kind]) -> Kind:
+    """The value, if it is of this kind."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{value!r:.40} where a {kind.__name__} belongs")
+    return value

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from robust3d.data.backgrounds import Backgrounds, image_seed
 from robust3d.data.params import BackgroundParams, SetParams, SplitName
 from robust3d.data.textures import Textures
+from robust3d.errors import UserError
 from robust3d.seeds import numpy_generator
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ COLUMNS = (
     "texture_image",
     "background_seed",
 )
+
+_MOST_ROWS = 100_000_000
 
 
 def draw_set(
@@ -91,8 +94,23 @@ def save_set(table: pd.DataFrame, path: Path) -> None:
 
 
 def read_set(path: Path) -> pd.DataFrame:
-    """Read what `save_set` wrote."""
-    return pq.read_table(path).to_pandas()
+    """Read what `save_set` wrote.
+
+    Raises:
+        UserError: missing, or not a readable Parquet file.
+    """
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            if file.metadata.num_rows > _MOST_ROWS:
+                raise UserError(f"{path}: claims {file.metadata.num_rows:,} rows; delete it to make it again")
+            return file.read().to_pandas()
+    except UserError:
+        raise
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such table of images; ask snakemake for it") from None
+    except Exception as error:  # Arrow's kinds and, from to_pandas, nearly any other
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
+        raise UserError(f"{path}: not a readable Parquet file ({reason}); delete it to make it again") from None
 
 
 def load_set(

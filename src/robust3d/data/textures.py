@@ -53,10 +53,26 @@ class Textures:
 
     @classmethod
     def load(cls, path: Path) -> "Textures":
-        """Read what `save` wrote."""
-        with np.load(path, allow_pickle=False) as file:
-            names = tuple(str(name) for name in file["names"])
-            return cls(file["images"], names, file["class_index"], file["split"])
+        """Read what `save` wrote.
+
+        Raises:
+            UserError: missing, damaged, or another file.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                names = tuple(str(name) for name in file["names"])
+                images, class_index, split = file["images"], file["class_index"], file["split"]
+            if (
+                images.dtype != np.uint8
+                or images.shape[3:] != (3,)
+                or not len(images) == len(class_index) == len(split)
+            ):
+                raise ValueError("arrays of other shapes than those of textures")
+        except FileNotFoundError:
+            raise UserError(f"{path}: no such file of textures; ask snakemake for it") from None
+        except Exception as error:  # zip, zlib and numpy each have their own for a damaged file
+            raise UserError(f"{path}: damaged, or not a file of textures ({error!r:.160}); delete it") from None
+        return cls(images, names, class_index, split)
 
 
 def make_textures(params: TextureParams, seed: int) -> Textures:

@@ -4,9 +4,11 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from robust3d.errors import UserError
 from robust3d.shapes.mesh import Mesh
 
 _FIELDS = ("vertices", "faces", "colours")
@@ -57,12 +59,28 @@ def mesh_digest(mesh: Mesh) -> str:
 
 
 def load_meshes(path: Path, instances: list[str] | None = None) -> dict[str, Mesh]:
-    """The meshes of some instances, or of all."""
-    with np.load(path, allow_pickle=False) as file:
-        entries = json.loads(file["index"].tobytes())
-        meshes = {}
-        for instance in sorted(entries) if instances is None else instances:
-            entry = entries[instance]
-            vertices, faces, colours = (file[entry[field]] for field in _FIELDS)
-            meshes[instance] = Mesh(vertices, faces, colours, entry["smooth_angle_deg"])
-    return meshes
+    """The meshes of some instances, or of all.
+
+    Raises:
+        UserError: the file is missing or damaged, or does not hold one of them.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            entries = json.loads(file["index"].tobytes())
+            names = sorted(entries) if instances is None else instances
+            return {instance: _mesh(file, entries[instance]) for instance in names}
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file of meshes; ask snakemake for it") from None
+    except Exception as error:  # zip, zlib, numpy and JSON each have their own for a damaged file
+        raise UserError(
+            f"{path}: damaged, or not a file of meshes ({error!r:.160}); delete it to make it again"
+        ) from None
+
+
+def _mesh(file: Any, entry: dict[str, Any]) -> Mesh:
+    vertices, faces, colours = (file[entry[field]] for field in _FIELDS)
+    if vertices.shape[1:] != (3,) or faces.shape[1:] != (3,) or colours.shape != faces.shape:
+        raise ValueError("arrays of other shapes than a mesh's")
+    if not np.isfinite(vertices).all() or faces.min() < 0 or faces.max() >= len(vertices):
+        raise ValueError("faces or vertices that cannot be")
+    return Mesh(vertices, faces, colours, float(entry["smooth_angle_deg"]))

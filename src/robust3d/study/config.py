@@ -18,6 +18,9 @@ from robust3d.study import registry
 from robust3d.study.parsing import parse
 from robust3d.training.params import ClassifierParams
 
+_LARGEST_FILE = 1 << 20  # bytes of one configuration file
+_MOST_VALUES = 100_000  # in it, with aliases unfolded
+
 
 def parse_epsilon(value: Any) -> Any:
     """`8/255` as written in papers, or a plain number."""
@@ -238,17 +241,45 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """One configuration file.
 
     Raises:
-        UserError: missing, unreadable, or not a mapping.
+        UserError: missing, unreadable, not a mapping, or with values that are no numbers, words, lists or mappings.
     """
     try:
+        if path.stat().st_size > _LARGEST_FILE:
+            raise UserError(f"{path}: {path.stat().st_size:,} bytes are too many for a configuration")
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such configuration file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    except RecursionError:
+        raise UserError(f"{path}: not readable as YAML: nested too deeply") from None
+    except (yaml.YAMLError, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
         raise UserError(f"{path}: not readable as YAML: {error}") from None
     if not isinstance(values, dict):
         raise UserError(f"{path}: a configuration is a mapping of keys to values")
+    _check_plain(values, path)
     return values
+
+
+def _check_plain(values: dict[Any, Any], path: Path) -> None:
+    """Refuse what JSON has no word for, such as dates, and aliases that unfold to more than anyone would write."""
+    left: list[tuple[str, Any]] = [("", values)]
+    for _ in range(_MOST_VALUES):
+        if not left:
+            return
+        key, value = left.pop()
+        if isinstance(value, dict):
+            for name, inner in value.items():
+                if not isinstance(name, str):
+                    raise UserError(f"{path}: {key or 'top level'}: the key {name!r} is no word; put it in quotes")
+                left.append((f"{key}.{name}" if key else name, inner))
+        elif isinstance(value, list):
+            left += [(f"{key}.{number}", inner) for number, inner in enumerate(value)]
+        elif not isinstance(value, str | int | float | None):
+            raise UserError(f"{path}: {key}: YAML reads {value!r} as a {type(value).__name__}; put it in quotes")
+    raise UserError(f"{path}: more than {_MOST_VALUES:,} values (or an alias inside itself) under {left[-1][0][:80]}")
 
 
 def load_study(values: Mapping[str, Any]) -> Study:

@@ -3,6 +3,8 @@
 Whatever is wrong with a file ends in a `UserError` that names it; no other exception leaves this module.
 """
 
+import contextlib
+import io
 import os
 import stat
 import struct
@@ -200,7 +202,8 @@ def read_exr_depth(path: Path, max_side_px: int = MAX_SIDE_PX) -> np.ndarray:
             width, height = (int(side) for side in high - low + 1)
         if not (0 < width <= max_side_px and 0 < height <= max_side_px):
             raise UserError(f"{path}: claims {width}x{height} px; at most {max_side_px} a side are read")
-        with OpenEXR.File(str(path), separate_channels=True) as file:
+        # The library prints a line about damaged data, and then has no channels to give.
+        with contextlib.redirect_stdout(io.StringIO()), OpenEXR.File(str(path), separate_channels=True) as file:
             channels = {name: channel.pixels for name, channel in file.channels().items()}
             name = next((name for name in _DEPTH_CHANNELS if name in channels), next(iter(channels)))
             depth = np.array(channels[name], np.float32)

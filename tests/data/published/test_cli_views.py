@@ -1,0 +1,58 @@
+"""The commands export-views and check-views, as a user types them."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+
+def robust3d(*arguments, cwd=ROOT):
+    command = [sys.executable, "-m", "robust3d.cli", *map(str, arguments)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment)
+
+
+def test_check_views_ends_with_1_when_something_is_wrong(exported, tmp_path):
+    good = robust3d("check-views", exported["srn"])
+    assert good.returncode == 0 and "6 objects in SRN's layout, 6 looked into" in good.stdout, good.stderr
+    bad = shutil.copytree(exported["srn"], tmp_path / "bad")
+    for path in bad.rglob("pose/*.txt"):
+        np.savetxt(path, np.linalg.inv(np.loadtxt(path).reshape(4, 4)))
+    told = robust3d("check-views", bad)
+    assert told.returncode == 1 and "store their inverses, camera-to-world" in told.stdout
+    none = robust3d("check-views", tmp_path / "none")
+    assert none.returncode == 2 and "no such folder" in none.stderr and "Traceback" not in none.stderr
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A folder with the default configuration only."""
+    shutil.copy(ROOT / "config.yaml", tmp_path / "config.yaml")
+    shutil.copytree(ROOT / "envs", tmp_path / "envs")
+    return tmp_path
+
+
+def test_export_views_finds_the_familys_manifest(family, project):
+    from robust3d.study.config import read_study
+
+    name = sorted(read_study([ROOT / "config.yaml"]).families)[0]
+    unknown = robust3d("export-views", "nothing", "--format", "dvr", "--out", "out", cwd=project)
+    assert unknown.returncode == 2 and "nothing: no such family; there are" in unknown.stderr
+    early = robust3d("export-views", name, "--format", "srn", "--out", "out", cwd=project)
+    assert early.returncode == 2 and "is not rendered yet; first run: snakemake results/" in early.stderr
+    manifest = project / early.stderr.split("snakemake ")[1].split()[0]
+    manifest.parent.mkdir(parents=True)
+    family[0].write(manifest)
+    assert json.loads(manifest.read_text())["family"] == "small"
+    done = robust3d("export-views", name, "--format", "srn", "--out", "out", cwd=project)
+    assert done.returncode == 0 and "out: 6 objects" in done.stdout, done.stderr
+    assert (project / "out" / "chair_test" / "0002" / "rgb" / "000007.png").is_file()
+    again = robust3d("export-views", name, "--format", "srn", "--out", "out", cwd=project)
+    assert again.returncode == 2 and "not an empty folder" in again.stderr
