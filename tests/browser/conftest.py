@@ -8,13 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+SVG = (
+    b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 800 300" width="800" height="300">'
+    b'<script>document.title = "ran"</script><path d="M10 10L700 250" stroke="black"/></svg>'
+)
 HOSTILE = "</script><img src=x onerror=alert(1)>"
-STABLE = {"csv": "table", "cells.json": "cells", "png": "picture"}  # what targets call their files
+STABLE = {"csv": "table", "cells.json": "cells", "png": "picture", "svg": "picture"}  # what targets call their files
 ODD_JOB = "<img src=x onerror=alert(2)>"  # as a folder's name; a slash cannot be in one
 
 
 class Results:
-    """A small results folder made by hand: two classes, one pre-training, two classifiers, Tables 1 and 4, Figure 2."""
+    """A small results folder made by hand: two classes, one pre-training, two classifiers, Tables 1 and 4, Figures 2
+    and 4."""
 
     def __init__(self, root: Path) -> None:
         self.root = root / "results"
@@ -30,7 +35,8 @@ class Results:
         )
         at = self._attacked("toys-linf-scratch-s0", [])
         ours = self._attacked("toys-linf-ae-s0", [encoder["encoder.json"]])
-        self._table4({"AT": at, HOSTILE: ours})
+        self._measured("tabulate", "table4", {"AT": at, HOSTILE: ours})
+        self._measured("plot", "figure4", {"AT": at, HOSTILE: ours}, {"figure4.svg": SVG})
         self._table1()
         self._figure2()
 
@@ -152,7 +158,9 @@ class Results:
         inputs = {"classifier": [trained["classifier.json"]], "set": [self.set], "views": [self.index]}
         return self.job("attack_classifier", f"{label}-linf", files, inputs)
 
-    def _table4(self, attacked: dict[str, dict[str, str]]) -> None:
+    def _measured(
+        self, stage: str, name: str, attacked: dict[str, dict[str, str]], files: dict[str, bytes] | None = None
+    ) -> None:
         cells = []
         for column, made in attacked.items():
             metrics, outcomes = self.file(made["metrics.json"]), self.file(made["outcomes.parquet"])
@@ -169,13 +177,13 @@ class Results:
                     {"file": outcomes["path"], "pointer": "robust where epsilon = 0.1", "sha256": outcomes["sha256"]},
                 ],
             })  # fmt: skip
-        content = {"table": "table4", "study": HOSTILE, "caption": f"Accuracy {HOSTILE}", "index": "threat",
+        content = {"table": name, "study": HOSTILE, "caption": f"Accuracy {HOSTILE}", "index": "threat",
                    "rows": ["Linf 8/255"], "columns": list(attacked), "cells": cells}  # fmt: skip
         inputs = {
-            name: [made[f"{name}.{end}"] for made in attacked.values()]
-            for name, end in (("metrics", "json"), ("outcomes", "parquet"))
+            output: [made[f"{output}.{end}"] for made in attacked.values()]
+            for output, end in (("metrics", "json"), ("outcomes", "parquet"))
         }
-        self._target("tabulate", "table4", content, inputs)
+        self._target(stage, name, content, inputs, files)
 
     def _table1(self) -> None:
         cells = [
@@ -185,8 +193,15 @@ class Results:
                    "rows": ["Axis"], "columns": ["Values"], "cells": cells}  # fmt: skip
         self._target("tabulate", "table1", content, {})
 
-    def _target(self, stage: str, name: str, content: dict[str, Any], inputs: dict[str, list[str]]) -> None:
-        files = {f"{name}.csv": b"a,b\n", f"{name}.cells.json": json.dumps(content).encode()}
+    def _target(
+        self,
+        stage: str,
+        name: str,
+        content: dict[str, Any],
+        inputs: dict[str, list[str]],
+        files: dict[str, bytes] | None = None,
+    ) -> None:
+        files = {f"{name}.csv": b"a,b\n", f"{name}.cells.json": json.dumps(content).encode()} | (files or {})
         self.job(stage, name, files, inputs, {"table": name, "study": content["study"]}, folder=".")
 
     def _figure2(self) -> None:

@@ -115,12 +115,40 @@ def test_a_damaged_shard_is_noted(results, damage):
         ("table4.cells.json", None, "table4.html", "cannot be shown"),
         ("table4.record.json", "{}", "table4.html", "no readable record"),
         ("figure2.png", "no picture", "figure2.html", "not the file that was recorded"),
+        ("figure4.svg", "<svg/>", "figure4.html", "not the file that was recorded"),
+        ("figure4.svg", None, "figure4.html", "is not there any more"),
     ],
 )
 def test_a_damaged_target_is_noted(results, file, content, page, words):
     path = results.root / file
     path.unlink() if content is None else path.write_text(content)
     assert words in pages(build_site().parent)[page].text
+
+
+def test_a_plot_is_a_figure_whose_points_are_cells(site):
+    found = pages(site)
+    (picture,) = (site / "pictures").glob("plot-figure4-*.svg")
+    assert (
+        f"pictures/{picture.name}" in found["figure4.html"].links
+        and f"pictures/{picture.name}" in found["index.html"].links
+    )
+    assert "figure4/linf-8-255--at.html" in found["figure4.html"].links
+    assert "svg" in found["figure4/linf-8-255--at.html"].tags  # its lineage, drawn
+    tables = found["index.html"].text.split("Figures")[1]  # after the navigation, which names both headings
+    assert "Figure 4" not in tables
+
+
+def test_a_picture_that_is_no_picture_is_not_shown(results):
+    """Recorded as it is, so nothing is wrong with the file but what is in it."""
+    path = results.root / "figure4.record.json"
+    record = json.loads(path.read_text())
+    for content in (b"<html/>", b"no XML", b"\x89PNG"):
+        (results.root / "figure4.svg").write_bytes(content)
+        record["outputs"]["picture"] = results.file("results/figure4.svg")
+        path.write_text(json.dumps(record))
+        found = pages(build_site().parent)
+        assert "is damaged" in found["figure4.html"].text + found["index.html"].text
+        assert not any(link.startswith("pictures/plot") for link in found["figure4.html"].links)
 
 
 def test_odd_cells_are_shown_as_they_are(results):

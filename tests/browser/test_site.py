@@ -19,6 +19,7 @@ KINDS = {
     "table": "table4.html",
     "words": "table1.html",
     "figure": "figure2.html",
+    "plot": "figure4.html",
     "cell": "table4/linf-8-255--at.html",
     "hostile cell": "table4/linf-8-255--script-img-src-x-onerror-alert-1.html",
     "gallery": "galleries/index-views-*.html",

@@ -59,6 +59,11 @@ MUTANTS = [
     Mutant("provenance/store.py", 'if not (key == "path" and "sha256" in value)', 'if key not in ("path", "sha256")', "provenance/test_store.py", "key"),
     Mutant("provenance/diff.py", "not same and read[0] == read[1] and len", "not same and len", "provenance/test_diff.py", "explained"),
     Mutant("provenance/files.py", 'if name != "seal"', 'if name not in ("seal", "host")', "provenance/test_verify.py", "seal"),
+    Mutant("training/supervised.py", "data.class_index.repeat_interleave(", "data.class_index.repeat(", "training/test_supervised.py", "labels_go"),
+    Mutant("tables/robustness.py", ".sum() / epsilons[-1])", ".sum())", "tables/test_robustness.py", "area"),
+    Mutant("tables/robustness.py", 'pointer = f"/robust/{key}/accuracy" if epsilon > 0 else', 'pointer = f"/robust/{key}/accuracy" if epsilon >= 0 else', "figures/test_curves.py", "lineage"),
+    Mutant("figures/figure6.py", "model.correct[1:].mean(axis=0)", "model.correct.mean(axis=0)", "figures/test_figure6.py", "above_zero"),
+    Mutant("figures/drawing.py", '            "svg.hashsalt": "robust3d",\n', "", "figures/test_curves.py", "numbers_only"),
     Mutant("tables/cells.py", 'per_image[drawn]', 'per_image[drawn * 0]', "tables/test_cells.py", "paired"),
 ]
 # fmt: on

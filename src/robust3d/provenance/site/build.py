@@ -142,7 +142,9 @@ def _read(lineage: Lineage, site: Path) -> Content:
     for table in tables:
         found = graph.node(table.step)
         if found is not None and table.plotted:
+            known = len(found.notes)
             table.picture = copied(found, "picture", table.words, site, files)
+            table.notes += found.notes[known:]
     figures = []
     for step in drawn:
         found = graph.node(step)
