@@ -71,7 +71,9 @@ def test_same_images_fall_as_officially(toy, norm, loss):
             ours = apgd(victim, toy.images, toy.labels, epsilon, norm, start, loss, targets)
         assert torch.equal(ours.fooled, ~robust)
         assert bool((toy.model(ours.adversarial).argmax(1) != toy.labels)[ours.fooled].all())
-        assert victim.backwards == victim.forwards <= 101 * len(toy.labels)
+        # The last iterate is looked at, not differentiated.
+        assert victim.backwards <= 100 * len(toy.labels) and victim.forwards <= 101 * len(toy.labels)
+        assert victim.backwards < victim.forwards
         share.append(float(ours.fooled.float().mean()))
     assert share[0] < 0.6 and share[-1] > 0.15 and share[0] < share[-1]
 

@@ -98,3 +98,15 @@ def test_an_image_does_not_depend_on_the_others(toy):
             for i in range(0, 40, 5)
         ]
     assert torch.allclose(torch.cat(alone), together[::5], atol=1e-6)
+
+
+@pytest.mark.parametrize("norm", ["Linf", "L2"])
+def test_images_that_fall_at_the_start_need_no_query(untrained, norm):
+    toy = untrained(4, n=6)
+    wrong = (toy.labels + 1) % 4  # misclassified from the start, whatever the noise
+    labels = torch.where(torch.arange(6) < 3, wrong, toy.labels)
+    victim = Victim(toy.model)
+    found, margins = square(victim, toy.images, labels, 1e-6, norm, KeyedDraws(torch.arange(6)), 5)
+    assert bool((margins[:3] < 0).all()) and bool((margins[3:] > 0).all())
+    assert victim.forwards == 6 + 5 * 3
+    assert torch.allclose(found, toy.images, atol=1e-5)

@@ -41,7 +41,7 @@ MUTANTS = [
     Mutant("data/splits.py", "groups.setdefault(orbit(name), [])", "groups.setdefault(name, [])", "data/test_splits.py", "orbit"),
     # training and transfer
     Mutant("training/loop.py", '"step", step, device', '"step", 0, device', "training/test_loop.py", "hand_written"),
-    Mutant("training/adversarial.py", "        self.module.eval()\n", "", "training/test_adversarial.py", "eval_mode"),
+    Mutant("training/adversarial.py", "        self._folded.refresh()\n", "", "training/test_adversarial.py", "eval_mode"),
     Mutant("models/classifier.py", "self.network(self.normalise(images))", "self.network(images)", "training/test_adversarial.py", "eval_mode"),
     Mutant("training/transfer.py", "_bytes(before[key]) != _bytes(value)", "True", "training/test_transfer.py", "trained_flags"),
     # attacks

@@ -52,18 +52,25 @@ def make_task(settings, count=48, held_out=30):
 def test_attack_in_eval_mode_then_one_step_on_adversarial_images_only(norm, epsilon, step_size):
     task = make_task(params(attack=PgdParams(norm=norm, epsilon=epsilon, step_size=step_size)))
     model = task.module.train()
+    task.attack(task.images[:2] / 255, task.labels[:2], torch_generator(0))
+    with torch.no_grad():  # as if trained since the attack's copy was made
+        for value in (value for value in model.state_dict().values() if value.is_floating_point()):
+            value *= 1 + 0.5 * torch.rand_like(value)
     untouched = copy.deepcopy(model).eval()
-    calls = []
+    looks, calls = [], []
+    task._folded.register_forward_pre_hook(lambda module, args: looks.append(args[0].requires_grad))
     model.register_forward_pre_hook(lambda module, args: calls.append((module.training, args[0].detach().clone())))
     loss, scalars = task.loss(0, torch_generator(0))
 
-    # 8 looks in eval mode (7 steps, best of 8 iterates), then one in train mode
-    assert [training for training, _ in calls] == [False] * 8 + [True]
+    # 8 looks at the model in eval mode (7 steps, best of 8 iterates), then one in train mode
+    assert looks == [True] * 7 + [False]
+    assert [training for training, _ in calls] == [True]
     assert all(weight.grad is None for weight in model.parameters())
     clean, trained_on = to_unit(task.images[task.batch(0)]), calls[-1][1]
     labels = task.labels[task.batch(0)]
     expected, worst = pgd(untouched, clean, labels, task.params.attack)
-    assert torch.equal(trained_on, expected)
+    # up to rounding, which may turn the sign of a gradient near 0
+    assert ((trained_on - expected).abs() > 1e-4).float().mean() < 0.01
 
     # the ball is in raw pixels
     size = (trained_on - clean).flatten(1)
@@ -77,10 +84,11 @@ def test_attack_in_eval_mode_then_one_step_on_adversarial_images_only(norm, epsi
     # the batch norm saw exactly one batch, the adversarial one
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     with torch.no_grad():
+        before_bn = untouched.network.bn1.running_mean
         maps = untouched.network.conv1((trained_on - mean.view(3, 1, 1)) / std.view(3, 1, 1))
     bn = model.network.bn1
     assert bn.num_batches_tracked == 1
-    assert torch.allclose(bn.running_mean, 0.1 * maps.mean((0, 2, 3)), atol=1e-6)
+    assert torch.allclose(bn.running_mean, 0.9 * before_bn + 0.1 * maps.mean((0, 2, 3)), atol=1e-5)
     assert 0 <= float(scalars["accuracy"]) <= 1 and loss.requires_grad
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from robust3d.attacks.norms import per_image, size, unit
+from robust3d.attacks.norms import per_image, radii, size, unit
 from robust3d.attacks.params import Norm
 from robust3d.attacks.victim import Victim
 
@@ -64,6 +64,7 @@ class _Batch:
     gradient: Tensor
     step: Tensor  # step size
     loss: Tensor  # of the last iterate, before any reset
+    epsilon: Tensor
     increases: Tensor  # of the loss, within the window
     best: Tensor  # iterate of largest loss, with its gradient and loss
     best_gradient: Tensor
@@ -94,7 +95,7 @@ def apgd(
     victim: Victim,
     images: Tensor,
     labels: Tensor,
-    epsilon: float,
+    epsilon: float | Tensor,
     norm: Norm,
     noise: Tensor,
     loss: Loss = cross_entropy,
@@ -107,8 +108,8 @@ def apgd(
         victim: the frozen model.
         images: (N,C,H,W) in [0,1].
         labels: (N,) int64.
-        epsilon: radius of the ball.
-        norm: its norm.
+        epsilon: radius of the balls, one for all or (N,).
+        norm: their norm.
         noise: (N,C,H,W) direction of the start, uniform in [-1,1] (Linf) or normal (L2); scaled here.
         loss: what to maximise.
         targets: (N,) int64 classes of a targeted loss.
@@ -118,8 +119,9 @@ def apgd(
         Success is any misclassification, also of the start and also when the loss is targeted.
     """
     targets = labels if targets is None else targets
+    epsilons = radii(epsilon, images)
     result = Result(images.clone(), torch.zeros_like(labels, dtype=torch.bool))
-    x = (images + epsilon * unit(noise, norm)).clamp(0, 1)
+    x = (images + per_image(epsilons) * unit(noise, norm)).clamp(0, 1)
     logits, value, gradient = victim.differentiate(x, lambda logits: loss(logits, labels, targets))
     result.zero_gradients = int((gradient.flatten(1).abs().amax(1) == 0).sum())
     batch = _Batch(
@@ -130,7 +132,8 @@ def apgd(
         x=x,
         previous=x,
         gradient=gradient,
-        step=torch.full_like(value, 2 * epsilon),
+        step=2 * epsilons,
+        epsilon=epsilons,
         # The official code compares the first loss with an empty row of its buffer: zero.
         loss=torch.zeros_like(value),
         increases=torch.zeros_like(value),
@@ -146,7 +149,11 @@ def apgd(
         if len(batch.row) == 0:
             break
         momentum = MOMENTUM if done > 1 else 1.0
-        batch.x, batch.previous = _step(batch, epsilon, norm, momentum), batch.x
+        batch.x, batch.previous = _step(batch, norm, momentum), batch.x
+        if done == iterations:  # nothing follows that would need a gradient
+            with torch.no_grad():
+                _drop_fooled(batch, victim(batch.x), result)
+            break
         logits = _evaluate(victim, batch, loss)
         batch = _drop_fooled(batch, logits, result)
         if done in reviews:
@@ -164,19 +171,20 @@ def _drop_fooled(batch: _Batch, logits: Tensor, result: Result) -> _Batch:
     return batch.select(~fooled)
 
 
-def _step(batch: _Batch, epsilon: float, norm: Norm, momentum: float) -> Tensor:
+def _step(batch: _Batch, norm: Norm, momentum: float) -> Tensor:
     direction = batch.gradient.sign() if norm == "Linf" else unit(batch.gradient, norm)
+    epsilon = per_image(batch.epsilon)
     ahead = _project(batch.x + per_image(batch.step) * direction, batch.image, epsilon, norm)
     inertia = batch.x - batch.previous
     moved = batch.x + (ahead - batch.x) * momentum + inertia * (1 - momentum)
     return _project(moved, batch.image, epsilon, norm)
 
 
-def _project(x: Tensor, images: Tensor, epsilon: float, norm: Norm) -> Tensor:
+def _project(x: Tensor, images: Tensor, epsilon: Tensor, norm: Norm) -> Tensor:
     if norm == "Linf":
         return x.clamp(images - epsilon, images + epsilon).clamp(0, 1)
     delta = x - images
-    return (images + unit(delta, norm) * per_image(size(delta, norm).clamp(max=epsilon))).clamp(0, 1)
+    return (images + unit(delta, norm) * per_image(size(delta, norm)).minimum(epsilon)).clamp(0, 1)
 
 
 def _evaluate(victim: Victim, batch: _Batch, loss: Loss) -> Tensor:

@@ -2,7 +2,7 @@
 
 Every adversarial image that counts has been verified in fp32: inside the ball and the box, and misclassified.
 One verified at a small epsilon also counts for all larger ones (`nested`).
-For speed, convert the model with ``model.to(memory_format=torch.channels_last)`` before calling.
+The attacks' passes go through faster twins of the model (`twins`), verification through the model itself.
 """
 
 import math
@@ -20,9 +20,10 @@ from robust3d.attacks.norms import TOLERANCE, pull_inside, radius
 from robust3d.attacks.oracle import OfficialBackend
 from robust3d.attacks.outcomes import Cost, Outcomes
 from robust3d.attacks.params import AttackName, AutoAttackParams
+from robust3d.attacks.twins import twins_of
 from robust3d.attacks.victim import Victim, frozen
 
-Progress = Callable[[str, float, int, int], None]  # attack, epsilon (inf: all), images done, images to do
+Progress = Callable[[str, float, int, int], None]  # attack, epsilon (inf: all), images (at an epsilon) done and to do
 
 
 def evaluate(
@@ -40,7 +41,7 @@ def evaluate(
         images: (N,C,H,W) fp32 in [0,1], of any height and width, on the model's device.
         labels: (N,) int64.
         params: norm, budgets, attacks, backend.
-        image_ids: N whole numbers that the random draws are keyed by, so that neither the batch size nor the
+        image_ids: N different whole numbers that the random draws are keyed by, so that neither the batch size nor the
             other images matter; None: 0 … N-1.
         progress: called after every batch.
 
@@ -62,6 +63,8 @@ def evaluate(
 def _check_input(images: Tensor, labels: Tensor, ids: Sequence[int]) -> None:
     if images.ndim != 4 or len(images) == 0 or not len(images) == len(labels) == len(ids):
         raise ValueError(f"need (N,C,H,W) images, got {tuple(images.shape)}, {len(labels)} labels, {len(ids)} ids")
+    if len(set(ids)) < len(ids):
+        raise ValueError("image_ids must differ from each other: the random draws are keyed by them")
     if images.dtype != torch.float32 or not bool(((images >= 0) & (images <= 1)).all()):
         raise ValueError("images must be float32 in [0,1]; divide uint8 images by 255")
 
@@ -87,6 +90,8 @@ class _Cascade:
             self.flags: Flags = inspect_model(victim, images[first], labels[first])
             with torch.no_grad():
                 self.logits = torch.cat([victim(batch) for batch in images.split(params.batch_size)])
+            if not (self.flags.randomised or self.flags.gradient_in_forward):
+                victim.twins = twins_of(victim.model, images[first])
         targets, self.flags.notices[:] = targets_for(self.logits.shape[1], params)
         kind: type[OwnBackend] | type[OfficialBackend] = OwnBackend if params.backend == "own" else OfficialBackend
         self.backend: Backend = kind(victim, params, targets)
@@ -108,56 +113,87 @@ class _Cascade:
         cost.seconds += time.perf_counter() - started
 
     def sweep(self, name: AttackName) -> None:
-        """Run one attack at all epsilons, ascending, on what is still robust there; book what it breaks."""
+        """Run one attack at all epsilons, ascending, on what is still robust there; book what it breaks.
+
+        A batch holds pairs of an image and an epsilon, so that few images fill it too. A pair is left out if
+        the image fell at a smaller epsilon before its turn came.
+        """
         with self._counted(name):
             if name in self.backend.any_epsilon:
-                self._attack_column(name, math.inf, self.robust.any(1), slice(None))
+                rows = self.robust.any(1).nonzero().squeeze(1)
+                for batch, distance in self._attacked(name, rows, math.inf):
+                    self._book(name, batch, distance, slice(None))
                 return
-            for column, epsilon in enumerate(self.params.epsilons):
-                columns = slice(column, None) if self.params.nested else slice(column, column + 1)
-                self._attack_column(name, epsilon, self.robust[:, column], columns)
+            columns, rows = self.robust.T.nonzero().unbind(1)
+            total = len(rows)
+            while len(rows):
+                size = self._batch_length(name, columns)
+                epsilons = self.epsilons[columns[:size]]
+                distance = self._attack(name, rows[:size], epsilons)
+                for column in columns[:size].unique().tolist():
+                    here = columns[:size] == column
+                    covers = slice(column, None if self.params.nested else column + 1)
+                    self._book(name, rows[:size][here], distance[here], covers)
+                columns, rows = columns[size:], rows[size:]
+                still_robust = self.robust[rows, columns]
+                columns, rows = columns[still_robust], rows[still_robust]
+                if self.progress:
+                    self.progress(name, float(epsilons[-1]), total - len(rows), total)
 
-    def _attack_column(self, name: AttackName, epsilon: float, wanted: Tensor, columns: slice) -> None:
-        for rows, distance in self._attacked(name, epsilon, wanted):
-            covered = torch.zeros_like(self.robust[rows])
-            covered[:, columns] = distance[:, None] <= self.epsilons[columns] * (1 + TOLERANCE)
-            covered &= self.robust[rows]
-            self.robust[rows] &= ~covered
-            self.radius[rows] = torch.where(covered, distance[:, None], self.radius[rows])
-            for image, column in covered.nonzero().tolist():
-                self.broken_by[int(rows[image]), column] = name
+    def _batch_length(self, name: AttackName, columns: Tensor) -> int:
+        """How many of the pairs, ordered by epsilon, the backend can attack at once."""
+        some = columns[: self.params.batch_size]
+        return len(some) if name in self.backend.mixes_epsilons else int((some == some[0]).sum())
 
-    def _attacked(self, name: AttackName, epsilon: float, wanted: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Attack the images `wanted` (N,) in batches; yield rows that seem to fall and their radii (n,)."""
-        todo = wanted.nonzero().squeeze(1)
-        # FAB may stop at an image's smallest open budget: nothing nearer would change an outcome.
-        smallest = torch.where(self.robust, self.epsilons, torch.inf).amin(1).float()
+    def _book(self, name: AttackName, rows: Tensor, distance: Tensor, columns: slice) -> None:
+        """Note adversarial images of verified radii `distance` (n,), inf where none, at the epsilons they cover."""
+        covered = torch.zeros_like(self.robust[rows])
+        covered[:, columns] = distance[:, None] <= self.epsilons[columns] * (1 + TOLERANCE)
+        covered &= self.robust[rows]
+        self.robust[rows] &= ~covered
+        self.radius[rows] = torch.where(covered, distance[:, None], self.radius[rows])
+        for image, column in covered.nonzero().tolist():
+            self.broken_by[int(rows[image]), column] = name
+
+    def _attacked(self, name: AttackName, rows: Tensor, epsilon: float) -> Iterator[tuple[Tensor, Tensor]]:
+        """Attack images in batches at one epsilon; yields rows and their verified radii (n,)."""
         done = 0
-        for rows in todo.split(self.params.batch_size) if len(todo) else ():
-            ids = [self.ids[i] for i in rows.tolist()]
-            result = self.backend.attack(
-                name, self.images[rows], self.labels[rows], self.logits[rows], ids, epsilon, smallest[rows]
-            )
-            if result.zero_gradients:
-                seen = self.flags.zero_gradients.get(name, 0)
-                self.flags.zero_gradients[name] = seen + result.zero_gradients
-            rows_fooled = rows[result.fooled]
-            if len(rows_fooled):
-                yield rows_fooled, self._verify(rows_fooled, result.adversarial[result.fooled], epsilon)
-            done += len(rows)
+        for batch in rows.split(self.params.batch_size) if len(rows) else ():
+            yield batch, self._attack(name, batch, torch.full_like(self.radius[batch, 0], epsilon))
+            done += len(batch)
             if self.progress:
-                self.progress(name, epsilon, done, len(todo))
+                self.progress(name, epsilon, done, len(rows))
 
-    def _verify(self, rows: Tensor, candidates: Tensor, epsilon: float) -> Tensor:
-        """Radius (n,) float64 of candidates for images `rows`; inf where one does not count at `epsilon`."""
+    def _attack(self, name: AttackName, rows: Tensor, epsilons: Tensor) -> Tensor:
+        """Attack images at float64 radii (n,); radii (n,) of what was verified, inf where nothing was."""
+        # FAB may stop at an image's smallest open budget: nothing nearer would change an outcome.
+        smallest = torch.where(self.robust[rows], self.epsilons, torch.inf).amin(1).float()
+        ids = [self.ids[i] for i in rows.tolist()]
+        result = self.backend.attack(
+            name, self.images[rows], self.labels[rows], self.logits[rows], ids, epsilons, smallest
+        )
+        if result.zero_gradients:
+            self.flags.zero_gradients[name] = self.flags.zero_gradients.get(name, 0) + result.zero_gradients
+        distance = torch.full_like(epsilons, torch.inf)
+        fooled = result.fooled.nonzero().squeeze(1)
+        if len(fooled):
+            distance[fooled] = self._verify(rows[fooled], result.adversarial[fooled], epsilons[fooled])
+        refuted = fooled[distance[fooled] == torch.inf]
+        if len(refuted) and self.victim.twins is not None:  # by rounding the attack stopped too early: once more
+            with self.victim.itself():
+                distance[refuted] = self._attack(name, rows[refuted], epsilons[refuted])
+        return distance
+
+    def _verify(self, rows: Tensor, candidates: Tensor, epsilons: Tensor) -> Tensor:
+        """Radius (n,) float64 of candidates for images `rows`; inf where one does not count at its epsilon."""
         clean = self.images[rows]
-        if epsilon < math.inf:
-            candidates = pull_inside(candidates, clean, epsilon, self.params.norm)
-        with torch.no_grad():
+        bounded = epsilons < torch.inf
+        candidates[bounded] = pull_inside(candidates[bounded], clean[bounded], epsilons[bounded], self.params.norm)
+        with torch.no_grad(), self.victim.itself():
             wrong = self.victim(candidates).argmax(1) != self.labels[rows]
         distance = radius(candidates, clean, self.params.norm)
         in_box = ((candidates >= 0) & (candidates <= 1)).flatten(1).all(1)
-        return torch.where(wrong & in_box & (distance <= epsilon * (1 + TOLERANCE)), distance, torch.inf)
+        return torch.where(wrong & in_box & (distance <= epsilons * (1 + TOLERANCE)), distance, torch.inf)
 
     def _sanity(self) -> tuple[float, Tensor]:
         """A radius from which mid-grey is in reach, and who is still robust there (N,) against APGD."""
@@ -167,8 +203,8 @@ class _Cascade:
         names: tuple[AttackName, ...] = ("apgd-ce", "apgd-t")
         with self._counted("sanity"):
             for name in names:
-                for rows, distance in self._attacked(name, epsilon, robust.clone()):
-                    robust[rows] &= distance == torch.inf
+                for rows, distance in self._attacked(name, robust.nonzero().squeeze(1), epsilon):
+                    robust[rows] = distance == torch.inf
         return epsilon, robust
 
     def outcomes(self) -> Outcomes:

@@ -18,6 +18,7 @@ class Backend(Protocol):
     """A source of candidates; it may claim nothing, the cascade verifies them."""
 
     any_epsilon: frozenset[str]  # attacks whose one run serves every epsilon
+    mixes_epsilons: frozenset[str]  # attacks whose calls take images of different budgets
 
     def attack(
         self,
@@ -26,7 +27,7 @@ class Backend(Protocol):
         labels: Tensor,
         logits: Tensor,
         image_ids: Sequence[int],
-        epsilon: float,
+        epsilons: Tensor,
         stop_radius: Tensor,
     ) -> Result:
         """Candidates for correctly classified images (N,C,H,W).
@@ -37,7 +38,7 @@ class Backend(Protocol):
             labels: (N,) int64.
             logits: (N,K) of the clean images.
             image_ids: what the random draws are keyed by.
-            epsilon: radius of the ball, inf for an attack of `any_epsilon`.
+            epsilons: (N,) radii of the balls, inf for an attack of `any_epsilon`.
             stop_radius: (N,) radius at which an image needs no smaller one, for an attack of `any_epsilon`.
         """
         ...
@@ -51,6 +52,8 @@ class OwnBackend:
     """
 
     any_epsilon = frozenset({"fab-t"})
+    # Not apgd-ce: it finds most of what falls, and an image that fell is not attacked again at larger epsilons.
+    mixes_epsilons = frozenset({"apgd-t", "square"})
 
     def __init__(self, victim: Victim, params: AutoAttackParams, targets: int) -> None:
         self.victim = victim
@@ -64,19 +67,19 @@ class OwnBackend:
         labels: Tensor,
         logits: Tensor,
         image_ids: Sequence[int],
-        epsilon: float,
+        epsilons: Tensor,
         stop_radius: Tensor,
     ) -> Result:
         """See `Backend.attack`."""
         if name == "apgd-ce":
             start = self._start(name, 0, images, image_ids)
             norm, iterations = self.params.norm, self.params.iterations
-            return apgd(self.victim, images, labels, epsilon, norm, start, cross_entropy, iterations=iterations)
+            return apgd(self.victim, images, labels, epsilons, norm, start, cross_entropy, iterations=iterations)
         if name == "apgd-t":
-            return self._apgd_targeted(images, labels, logits, image_ids, epsilon)
+            return self._apgd_targeted(images, labels, logits, image_ids, epsilons)
         if name == "fab-t":
             return self._fab(images, labels, logits, stop_radius)
-        return self._square(images, labels, image_ids, epsilon)
+        return self._square(images, labels, image_ids, epsilons)
 
     def _start(self, attack: str, target: int, images: Tensor, image_ids: Sequence[int]) -> Tensor:
         keys = noise.keys(self.params.seed, attack, target, image_ids, images.device)
@@ -90,7 +93,7 @@ class OwnBackend:
         return logits.sort(dim=1).indices.flip(1)[:, 1 : 1 + self.targets]
 
     def _apgd_targeted(
-        self, images: Tensor, labels: Tensor, logits: Tensor, image_ids: Sequence[int], epsilon: float
+        self, images: Tensor, labels: Tensor, logits: Tensor, image_ids: Sequence[int], epsilons: Tensor
     ) -> Result:
         """Targets one after the other; once images are few, several targets share a batch.
 
@@ -111,7 +114,7 @@ class OwnBackend:
                 self.victim,
                 images[rows],
                 labels[rows],
-                epsilon,
+                epsilons[rows],
                 self.params.norm,
                 start,
                 loss,
@@ -150,8 +153,8 @@ class OwnBackend:
             done += for_rank.shape[1]
         return Result(best, radius < torch.inf)
 
-    def _square(self, images: Tensor, labels: Tensor, image_ids: Sequence[int], epsilon: float) -> Result:
+    def _square(self, images: Tensor, labels: Tensor, image_ids: Sequence[int], epsilons: Tensor) -> Result:
         keys = noise.keys(self.params.seed, "square", 0, image_ids, images.device)
         norm, queries = self.params.norm, self.params.square_queries
-        found, margins = square(self.victim, images, labels, epsilon, norm, KeyedDraws(keys), queries)
+        found, margins = square(self.victim, images, labels, epsilons, norm, KeyedDraws(keys), queries)
         return Result(found, margins <= 0)

@@ -13,6 +13,11 @@ def per_image(values: Tensor) -> Tensor:
     return values.reshape(-1, 1, 1, 1)
 
 
+def radii(epsilon: float | Tensor, images: Tensor) -> Tensor:
+    """Radii of the balls around images (N,C,H,W): one number for all, or (N,), as (N,) of the images' precision."""
+    return torch.as_tensor(epsilon, dtype=images.dtype, device=images.device).expand(len(images))
+
+
 def size(delta: Tensor, norm: Norm) -> Tensor:
     """Norm (N,) of perturbations (N,C,H,W), in their own precision."""
     flat = delta.flatten(1)
@@ -29,21 +34,21 @@ def radius(adversarial: Tensor, images: Tensor, norm: Norm) -> Tensor:
     return size(adversarial.double() - images.double(), norm)
 
 
-def pull_inside(adversarial: Tensor, images: Tensor, epsilon: float, norm: Norm) -> Tensor:
-    """The nearest fp32 images inside the ball of radius `epsilon` and the box [0,1].
+def pull_inside(adversarial: Tensor, images: Tensor, epsilons: Tensor, norm: Norm) -> Tensor:
+    """The nearest fp32 images inside the balls of radii `epsilons` and the box [0,1].
 
-    Attacks compute ``image + epsilon`` in fp32, whose rounding alone can exceed `epsilon` by more than the
+    Attacks compute ``image + epsilon`` in fp32, whose rounding alone can exceed epsilon by more than the
     tolerance (3e-8 of rounding is 8e-6 of 1/255), so what is verified is first moved in by that last bit.
 
     Args:
         adversarial: (N,C,H,W) candidates.
         images: (N,C,H,W) clean images.
-        epsilon: radius of the ball.
+        epsilons: (N,) float64 radii of the balls.
         norm: its norm.
     """
-    delta = adversarial.double() - images.double()
+    delta, epsilon = adversarial.double() - images.double(), per_image(epsilons)
     if norm == "L2":
-        delta = delta * (epsilon / per_image(size(delta, norm)).clamp(min=epsilon))
+        delta = delta * (epsilon / per_image(size(delta, norm)).maximum(epsilon))
         return (images.double() + delta).float().clamp(0, 1)
     inside = (images.double() + delta.clamp(-epsilon, epsilon)).float().clamp(0, 1)
     over = (inside.double() - images.double()).abs() > epsilon * (1 + TOLERANCE)

@@ -15,6 +15,7 @@ class OfficialBackend:
     """Runs one official attack at one epsilon per call; its budget-free FAB is run for every epsilon too."""
 
     any_epsilon: frozenset[str] = frozenset()
+    mixes_epsilons: frozenset[str] = frozenset()
 
     def __init__(self, victim: Victim, params: AutoAttackParams, targets: int) -> None:
         try:
@@ -36,7 +37,7 @@ class OfficialBackend:
         labels: Tensor,
         logits: Tensor,
         image_ids: Sequence[int],
-        epsilon: float,
+        epsilons: Tensor,
         stop_radius: Tensor,
     ) -> Result:
         """See `Backend.attack`. The official draws depend on the place in the batch, not on `image_ids`."""
@@ -45,7 +46,7 @@ class OfficialBackend:
         official = self.package.AutoAttack(
             self.victim,
             norm=self.params.norm,
-            eps=epsilon,
+            eps=float(epsilons[0]),
             seed=self.params.seed,
             version="custom",
             attacks=[name],

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from robust3d.attacks import noise
-from robust3d.attacks.norms import per_image, size, unit
+from robust3d.attacks.norms import per_image, radii, size, unit
 from robust3d.attacks.params import Norm
 from robust3d.attacks.victim import Victim
 
@@ -54,7 +54,7 @@ def square(
     victim: Victim,
     images: Tensor,
     labels: Tensor,
-    epsilon: float,
+    epsilon: float | Tensor,
     norm: Norm,
     draws: Draws,
     queries: int = 5000,
@@ -65,8 +65,8 @@ def square(
         victim: the frozen model.
         images: (N,C,H,W) in [0,1].
         labels: (N,) int64.
-        epsilon: radius of the ball.
-        norm: its norm.
+        epsilon: radius of the balls, one for all or (N,).
+        norm: their norm.
         draws: random numbers.
         queries: proposals per image after the start.
 
@@ -75,20 +75,21 @@ def square(
     """
     rows = torch.arange(len(labels), device=labels.device)
     propose = _propose_linf if norm == "Linf" else _propose_l2
+    budget = per_image(radii(epsilon, images))
     start = _stripes if norm == "Linf" else _tiles
     with torch.no_grad():  # not inference_mode: a defence may differentiate inside its forward pass
-        found = start(images, epsilon, draws, rows)
+        found = start(images, budget, draws, rows)
         margins = _margin(victim, found, labels)
-        x, clean, label, margin = found, images, labels, margins
+        x, clean, label, margin = found.clone(), images, labels, margins.clone()
         for query in range(queries):
             live = margin > 0
             if not bool(live.all()):
                 found[rows], margins[rows] = x, margin
-                rows, x, clean, label, margin = (v[live] for v in (rows, x, clean, label, margin))
+                rows, x, clean, label, margin, budget = (v[live] for v in (rows, x, clean, label, margin, budget))
                 if len(rows) == 0:
                     break
             length = side(query, images.shape[2], images.shape[3], norm)
-            proposal = propose(x, clean, epsilon, length, draws, query + 1, rows)
+            proposal = propose(x, clean, budget, length, draws, query + 1, rows)
             new = _margin(victim, proposal, label)
             better = (new < margin) | (new <= 0)
             x = torch.where(per_image(better), proposal, x)
@@ -112,14 +113,14 @@ def _offset(u: Tensor, room: int) -> Tensor:
     return (u * room).long()
 
 
-def _stripes(images: Tensor, epsilon: float, draws: Draws, rows: Tensor) -> Tensor:
+def _stripes(images: Tensor, epsilon: Tensor, draws: Draws, rows: Tensor) -> Tensor:
     n, channels, _, width = images.shape
     signs = _sign(draws(0, rows, channels * width)).reshape(n, channels, 1, width)
     return (images + epsilon * signs).clamp(0, 1)
 
 
 def _propose_linf(
-    x: Tensor, clean: Tensor, epsilon: float, length: int, draws: Draws, query: int, rows: Tensor
+    x: Tensor, clean: Tensor, epsilon: Tensor, length: int, draws: Draws, query: int, rows: Tensor
 ) -> Tensor:
     channels, height, width = x.shape[1:]
     u = draws(query, rows, 2 + channels)
@@ -160,7 +161,7 @@ def _lobes(length: int) -> Tensor:
     return lobes / lobes.norm()
 
 
-def _tiles(images: Tensor, epsilon: float, draws: Draws, rows: Tensor) -> Tensor:
+def _tiles(images: Tensor, epsilon: Tensor, draws: Draws, rows: Tensor) -> Tensor:
     n, channels, height, width = images.shape
     length = max(height // 5, 1)
     margin = (height - 5 * length) // 2
@@ -177,7 +178,7 @@ def _tiles(images: Tensor, epsilon: float, draws: Draws, rows: Tensor) -> Tensor
 
 
 def _propose_l2(
-    x: Tensor, clean: Tensor, epsilon: float, length: int, draws: Draws, query: int, rows: Tensor
+    x: Tensor, clean: Tensor, epsilon: Tensor, length: int, draws: Draws, query: int, rows: Tensor
 ) -> Tensor:
     """Empty a second window and spend its budget, with the rest of epsilon, on a new bump in the first."""
     channels, height, width = x.shape[1:]

@@ -6,27 +6,45 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from robust3d.attacks.twins import Twins
+
 
 class Victim:
     """A logits model f(x in [0,1]) -> (N,K), seen by the attacks.
 
     Attributes:
+        twins: faster copies that the passes go through; None: the model itself.
         forwards: images evaluated so far.
         backwards: images differentiated so far.
     """
 
     def __init__(self, model: nn.Module | Callable[[Tensor], Tensor]) -> None:
         self.model = model
+        self.twins: Twins | None = None
         self.forwards = 0
         self.backwards = 0
 
     def __call__(self, images: Tensor) -> Tensor:
         """Logits (N,K) of images (N,C,H,W), differentiable where gradients are enabled."""
         self.forwards += len(images)
-        logits = self.model(images)
+        logits = self._used()(images)
         if logits.requires_grad:
             logits.register_hook(self._count_backward)
         return logits
+
+    def _used(self) -> Callable[[Tensor], Tensor]:
+        if self.twins is None:
+            return self.model
+        return self.twins.differentiable if torch.is_grad_enabled() else self.twins.inference
+
+    @contextmanager
+    def itself(self) -> Iterator[None]:
+        """Inside, every pass goes through the model itself."""
+        twins, self.twins = self.twins, None
+        try:
+            yield
+        finally:
+            self.twins = twins
 
     def _count_backward(self, gradient: Tensor) -> None:
         self.backwards += len(gradient)

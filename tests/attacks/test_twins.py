@@ -1,0 +1,88 @@
+"""Twins compute the model's function; where they would not, or lie, the attack's outcome is the model's own."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from robust3d.attacks import autoattack
+from robust3d.attacks.autoattack import evaluate
+from robust3d.attacks.params import AutoAttackParams
+from robust3d.attacks.twins import Twins, twins_of
+from robust3d.models.classifier import Classifier
+
+QUICK = AutoAttackParams(epsilons=(0.03, 0.05, 0.07), iterations=15, square_queries=60, target_classes=3)
+
+
+def norms_in(module):
+    return sum(isinstance(part, nn.BatchNorm2d) for part in module.modules())
+
+
+def test_a_resnet_has_twins_without_batch_norms():
+    model = Classifier(10).to(memory_format=torch.channels_last)
+    generator = torch.Generator().manual_seed(0)
+    for name, buffer in model.named_buffers():  # an untrained batch norm would be the identity
+        if "running" in name:
+            buffer.copy_(0.5 + torch.rand(buffer.shape, generator=generator))
+    model.eval()
+    images = torch.rand(6, 3, 32, 32, generator=generator)
+    twins = twins_of(model, images)
+    assert norms_in(model) == 20 and norms_in(twins.differentiable) == 0
+    with torch.no_grad():
+        wanted = model(images)
+        for twin in (twins.differentiable, twins.inference):
+            for count in (1, 5, 6):
+                assert torch.allclose(twin(images[:count]), wanted[:count], atol=1e-4, rtol=1e-4)
+    inputs = [images.clone().requires_grad_() for _ in range(2)]
+    slopes = [torch.autograd.grad(f(x)[:, 3].sum(), [x])[0] for f, x in zip((model, twins.differentiable), inputs)]
+    assert torch.allclose(*slopes, atol=1e-4 * float(slopes[0].abs().max()))
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+class Branching(nn.Module):
+    def forward(self, x):
+        return x.flatten(1)[:, :4] if float(x.sum()) > 0 else x.flatten(1)[:, 4:8]
+
+
+class CountsItsCalls(nn.Module):
+    """A trace would keep the number of the call in which it was taken."""
+
+    calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        return x.flatten(1)[:, :4] * self.calls
+
+
+@pytest.mark.parametrize("model", [Branching(), CountsItsCalls(), lambda x: x.flatten(1)[:, :4]])
+def test_what_cannot_be_traced_faithfully_has_none(model):
+    assert twins_of(model, torch.rand(3, 3, 8, 8)) is None
+
+
+def test_outcomes_are_those_of_the_model_itself(toy, monkeypatch):
+    """With honest twins, with none, and with twins that call every image misclassified."""
+    honest = evaluate(toy.model, toy.images[:24], toy.labels[:24], QUICK)
+    monkeypatch.setattr(autoattack, "twins_of", lambda model, images: None)
+    bare = evaluate(toy.model, toy.images[:24], toy.labels[:24], QUICK)
+    assert 0.1 < bare.robust.mean() < 0.9
+    assert np.array_equal(honest.robust, bare.robust) and np.array_equal(honest.broken_by, bare.broken_by)
+
+    class Liar(nn.Module):
+        def forward(self, x):
+            return toy.model(x).roll(1, 1)
+
+    monkeypatch.setattr(autoattack, "twins_of", lambda model, images: Twins(Liar(), Liar()))
+    lied_to = evaluate(toy.model, toy.images[:24], toy.labels[:24], QUICK)
+    assert np.array_equal(lied_to.robust, bare.robust)
+    assert lied_to.cost["apgd-ce"].forwards > bare.cost["apgd-ce"].forwards
+
+
+def test_a_randomised_model_is_attacked_itself(toy, monkeypatch):
+    monkeypatch.setattr(autoattack, "twins_of", lambda model, images: pytest.fail("twins of a randomised model"))
+    generator = torch.Generator().manual_seed(0)
+
+    class Noisy(nn.Module):
+        def forward(self, x):
+            return toy.model(x) + 0.01 * torch.randn(len(x), 10, generator=generator)
+
+    assert evaluate(Noisy().eval(), toy.images[:8], toy.labels[:8], QUICK).flags.randomised
