@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from robust3d.attacks.backends import Backend, OwnBackend
 from robust3d.attacks.checks import Flags, inspect_model, judge_square, targets_for
 from robust3d.attacks.norms import TOLERANCE, pull_inside, radius
 from robust3d.attacks.oracle import OfficialBackend
-from robust3d.attacks.outcomes import Cost, Outcomes
+from robust3d.attacks.outcomes import Cost, Outcomes, SweepState
 from robust3d.attacks.params import AttackName, AutoAttackParams
 from robust3d.attacks.twins import twins_of
 from robust3d.attacks.victim import Victim, frozen
@@ -33,6 +34,8 @@ def evaluate(
     params: AutoAttackParams,
     image_ids: Sequence[int] | None = None,
     progress: Progress | None = None,
+    start: SweepState | None = None,
+    keep: Callable[[SweepState], None] | None = None,
 ) -> Outcomes:
     """Attack a model at every epsilon of `params` (Croce and Hein 2020; Geon3D section 4 "Evaluation").
 
@@ -44,6 +47,8 @@ def evaluate(
         image_ids: N different whole numbers that the random draws are keyed by, so that neither the batch size nor the
             other images matter; None: 0 … N-1.
         progress: called after every batch.
+        start: state of an interrupted sweep of the same arguments, to go on from.
+        keep: called after every batch with the state.
 
     Returns:
         Per-image outcomes, flags and costs.
@@ -54,8 +59,12 @@ def evaluate(
     ids = list(range(len(images))) if image_ids is None else [int(i) for i in image_ids]
     _check_input(images, labels, ids)
     with frozen(model):
-        cascade = _Cascade(Victim(model), images.detach(), labels, ids, params, progress)
-        for name in params.attacks:
+        cascade = _Cascade(Victim(model), images.detach(), labels, ids, params, progress, keep)
+        first = 0
+        if start is not None:
+            cascade.restore(start)
+            first = params.attacks.index(start.attack)
+        for name in params.attacks[first:]:
             cascade.sweep(name)
         return cascade.outcomes()
 
@@ -80,7 +89,10 @@ class _Cascade:
         ids: Sequence[int],
         params: AutoAttackParams,
         progress: Progress | None,
+        keep: Callable[[SweepState], None] | None,
     ) -> None:
+        self.keep = keep
+        self.pending: tuple[Tensor, Tensor] | None = None  # columns and rows that an interrupted attack had left
         self.victim, self.images, self.labels, self.ids = victim, images, labels, ids
         self.params, self.progress = params, progress
         self.cost: dict[str, Cost] = {}
@@ -105,12 +117,18 @@ class _Cascade:
 
     @contextmanager
     def _counted(self, name: str) -> Iterator[None]:
-        started, forwards, backwards = time.perf_counter(), self.victim.forwards, self.victim.backwards
+        self.cost.setdefault(name, Cost())
+        self._mark = time.perf_counter(), self.victim.forwards, self.victim.backwards
         yield
-        cost = self.cost.setdefault(name, Cost())
-        cost.forwards += self.victim.forwards - forwards
-        cost.backwards += self.victim.backwards - backwards
-        cost.seconds += time.perf_counter() - started
+        self._count(name)
+
+    def _count(self, name: str) -> None:
+        """Book what has been spent since the last time."""
+        (seconds, forwards, backwards), cost = self._mark, self.cost[name]
+        self._mark = time.perf_counter(), self.victim.forwards, self.victim.backwards
+        cost.seconds += self._mark[0] - seconds
+        cost.forwards += self._mark[1] - forwards
+        cost.backwards += self._mark[2] - backwards
 
     def sweep(self, name: AttackName) -> None:
         """Run one attack at all epsilons, ascending, on what is still robust there; book what it breaks.
@@ -118,27 +136,57 @@ class _Cascade:
         A batch holds pairs of an image and an epsilon, so that few images fill it too. A pair is left out if
         the image fell at a smaller epsilon before its turn came.
         """
+        at_all = name in self.backend.any_epsilon  # one run serves every epsilon: an image has one pair
+        fresh = self._fresh(at_all)
+        columns, rows = self.pending or fresh
+        self.pending, total = None, len(fresh[0])
         with self._counted(name):
-            if name in self.backend.any_epsilon:
-                rows = self.robust.any(1).nonzero().squeeze(1)
-                for batch, distance in self._attacked(name, rows, math.inf):
-                    self._book(name, batch, distance, slice(None))
-                return
-            columns, rows = self.robust.T.nonzero().unbind(1)
-            total = len(rows)
             while len(rows):
                 size = self._batch_length(name, columns)
-                epsilons = self.epsilons[columns[:size]]
-                distance = self._attack(name, rows[:size], epsilons)
-                for column in columns[:size].unique().tolist():
-                    here = columns[:size] == column
-                    covers = slice(column, None if self.params.nested else column + 1)
-                    self._book(name, rows[:size][here], distance[here], covers)
+                batch, at = rows[:size], columns[:size]
+                epsilons = torch.full_like(self.epsilons[at], math.inf) if at_all else self.epsilons[at]
+                distance = self._attack(name, batch, epsilons)
+                for column in at.unique().tolist():
+                    here = at == column
+                    covers = slice(column, None if at_all or self.params.nested else column + 1)
+                    self._book(name, batch[here], distance[here], covers)
                 columns, rows = columns[size:], rows[size:]
-                still_robust = self.robust[rows, columns]
-                columns, rows = columns[still_robust], rows[still_robust]
+                if not at_all:
+                    still_robust = self.robust[rows, columns]
+                    columns, rows = columns[still_robust], rows[still_robust]
                 if self.progress:
                     self.progress(name, float(epsilons[-1]), total - len(rows), total)
+                if self.keep:
+                    self._count(name)
+                    self.keep(self._state(name, columns, rows))
+
+    def _fresh(self, at_all: bool) -> tuple[Tensor, Tensor]:
+        """Column of the epsilon and row of the image of every pair that an attack begins with."""
+        if at_all:
+            rows = self.robust.any(1).nonzero().squeeze(1)
+            return torch.zeros_like(rows), rows
+        columns, rows = self.robust.T.nonzero().unbind(1)
+        return columns, rows
+
+    def _state(self, name: AttackName, columns: Tensor, rows: Tensor) -> SweepState:
+        """A copy of everything that `restore` needs."""
+        codes = {"": -1, "clean": -2} | {attack: place for place, attack in enumerate(self.params.attacks)}
+        broken_by = torch.from_numpy(np.vectorize(codes.__getitem__, otypes=[np.int64])(self.broken_by))
+        tensors = {"robust": self.robust, "radius": self.radius, "columns": columns, "rows": rows}
+        copies = {key: tensor.clone() for key, tensor in tensors.items()}
+        cost = {key: replace(value) for key, value in self.cost.items()}
+        return SweepState(name, copies | {"broken_by": broken_by}, cost, dict(self.flags.zero_gradients))
+
+    def restore(self, state: SweepState) -> None:
+        """Stand where an interrupted sweep of the same arguments stood."""
+        tensors = {name: tensor.to(self.images.device) for name, tensor in state.tensors.items()}
+        self.robust, self.radius = tensors["robust"], tensors["radius"]
+        names = {-1: "", -2: "clean"} | dict(enumerate(self.params.attacks))
+        codes = state.tensors["broken_by"].cpu().numpy()
+        self.broken_by = np.vectorize(names.__getitem__, otypes=[object])(codes)
+        self.pending = tensors["columns"], tensors["rows"]
+        self.cost = {name: replace(cost) for name, cost in state.cost.items()}
+        self.flags.zero_gradients = dict(state.zero_gradients)
 
     def _batch_length(self, name: AttackName, columns: Tensor) -> int:
         """How many of the pairs, ordered by epsilon, the backend can attack at once."""

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from torch import Tensor
 
 from robust3d.attacks.checks import Flags
+from robust3d.attacks.params import AttackName
 
 
 @dataclass
@@ -21,6 +23,24 @@ class Cost:
     forwards: int = 0
     backwards: int = 0
     seconds: float = 0.0
+
+
+@dataclass
+class SweepState:
+    """How far a sweep is: one that starts from it ends as if it had never been interrupted.
+
+    Attributes:
+        attack: the one that is running.
+        tensors: robust (N,E) bool, radius (N,E) float64, broken_by (N,E) int64 indices into the attacks ("" and
+            "clean" are -1 and -2), and the pairs that this attack has still to do: columns (P,) and rows (P,).
+        cost: per attack so far.
+        zero_gradients: as in `Flags`.
+    """
+
+    attack: AttackName
+    tensors: dict[str, Tensor]
+    cost: dict[str, Cost]
+    zero_gradients: dict[str, int]
 
 
 @dataclass
