@@ -19,6 +19,7 @@ from robust3d.errors import UserError
 
 _FORMAT = "robust3d-views-1"
 _LEVEL = 6  # of zlib
+_LARGEST_PX = 8192  # side of a frame
 
 
 @dataclass(frozen=True)
@@ -168,6 +169,7 @@ class _Kept:
             with h5py.File(path, "r") as file:
                 if file.attrs.get("format") != _FORMAT:
                     raise UserError(f"{path}: an HDF5 file, but not a shard of views ({_FORMAT})")
+                self._check(file)
                 self.class_name = str(file.attrs["class_name"])
                 self.resolution_px = int(file.attrs["resolution_px"])
                 self.extent = float(file.attrs["extent"])
@@ -182,12 +184,30 @@ class _Kept:
                 self._streams = file["streams"][:]
         except FileNotFoundError:
             raise UserError(f"{path}: no such shard") from None
-        except (OSError, KeyError, IndexError, ValueError, RuntimeError) as error:
-            if isinstance(error, UserError):
-                raise
+        except UserError:
+            raise
+        except Exception as error:  # h5py passes on whatever a damaged file leads its library to
             raise UserError(
                 f"{path}: damaged, or not a shard of views: {error}; delete it to render it again"
             ) from None
+
+    @staticmethod
+    def _check(file: h5py.File) -> None:
+        """Refuse sizes that cannot be before memory is spent on them: all is stored as it is, uncompressed."""
+        stored = sum(dataset.nbytes for dataset in file.values())
+        if stored > file.id.get_filesize():
+            raise ValueError(f"it claims {stored:,} bytes of data")
+        frames = len(file["frame_instance"])
+        shapes = {
+            "frame_view": (frames,),
+            "world_to_camera": (frames, 4, 4),
+            "intrinsics": (frames, 3, 3),
+            "box": (frames, 4),
+            "stream_bytes": (frames, 3),
+        }
+        wrong = [name for name, shape in shapes.items() if file[name].shape != shape]
+        if wrong or not 1 <= int(file.attrs["resolution_px"]) <= _LARGEST_PX:
+            raise ValueError(f"the shape of {wrong[0] if wrong else 'its frames'} is wrong")
 
     def packed(self) -> Iterator[tuple[np.ndarray, list[bytes]]]:
         ends = self._bytes.ravel().cumsum().reshape(self._bytes.shape)
@@ -217,13 +237,25 @@ def _pack(frame: Frame) -> tuple[tuple[int, int, int, int], list[bytes]]:
     return (top, left, bottom, right), [zlib.compress(stream, _LEVEL) for stream in streams]
 
 
+def _inflate(stream: bytes, limit: int) -> bytes:
+    """The content of a stream that unpacks to so many bytes at most."""
+    unpacking = zlib.decompressobj()
+    content = unpacking.decompress(stream, limit + 1)
+    if len(content) > limit or not unpacking.eof:
+        raise ValueError("a stream that is cut off or too long")
+    return content
+
+
 def _unpack(frames: Frames, place: int, box: np.ndarray, streams: list[bytes], path: Path) -> None:
     top, left, bottom, right = (int(side) for side in box)
     height, width = bottom - top, right - left
     if height == 0:
         return
     try:
-        colour, mask_bits, depth = (np.frombuffer(zlib.decompress(stream), np.uint8) for stream in streams)
+        side = frames.mask.shape[1]
+        if not (0 <= top < bottom <= side and 0 <= left < right <= side):
+            raise ValueError(f"a box of {(top, left, bottom, right)} in {side} px")
+        colour, mask_bits, depth = (np.frombuffer(_inflate(stream, 4 * height * width), np.uint8) for stream in streams)
         inside = slice(top, bottom), slice(left, right)
         planes = colour.reshape(4, height, width).cumsum(axis=2, dtype=np.uint8)
         mask = np.unpackbits(mask_bits, count=height * width).astype(bool).reshape(height, width)

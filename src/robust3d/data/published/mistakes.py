@@ -7,7 +7,7 @@ import numpy as np
 
 from robust3d.data.published.agreement import Object, agreement, hull_points
 
-FITS = 0.95  # agreement of good data is 0.97 to 1 at 32 to 128 px, 8 to 24 views (measured on thirteen categories)
+FITS = 0.95  # good data reach 0.99 (thirteen categories, 32 to 128 px, 8 to 24 views on a ring or a sphere)
 _GAIN = 0.8  # a half pixel is believed if it leaves less than so much of the unexplained mask pixels
 _HOPELESS = 0.5  # no other object mends a mean after one like this
 _FLIP = np.diag([1.0, -1.0, -1.0, 1.0])  # OpenCV camera axes <-> OpenGL's
@@ -93,8 +93,8 @@ def _poses(layout: str) -> list[Remedy]:
 def _pictures() -> list[Remedy]:
     return [
         Remedy(
-            "the pictures or the cameras' y axis are upside down; flip images and masks vertically, or the second row "
-            "and column of the intrinsics' sign",
+            "the pictures are upside down against the cameras; flip images and masks vertically (the first row of a "
+            "picture is its top, and y points down)",
             lambda t: replace(t, masks=t.masks[:, ::-1]),
         ),
         Remedy(
