@@ -17,6 +17,7 @@ from robust3d.tables.cells import collapse_flags, conditions, data_conditions, d
 from robust3d.tables.reported import TABLE3
 from robust3d.tables.robustness import (
     attacks,
+    chance_flags,
     read_attacked,
     stand_ins,
     trained_against,
@@ -100,6 +101,7 @@ def cell(job: "Context", bar: dict[str, Any]) -> dict[str, Any]:
         beside: dict[str, Any] = {"by_budget": dict(zip(map(str, budgets), (100 * (means[0] - means[1])).tolist()))}
         formula = f"mean over seeds and budgets above 0 of robust accuracy, {bar['label']} minus AT, x 100, one decimal"
         metrics = [model.metrics for models in columns for model in models]
+        flags = [flag for models in columns for flag in chance_flags(models)]
         places = [s for models in columns for model in models for budget in budgets for s in model.sources(budget)]
     else:
         paths = {
@@ -111,6 +113,7 @@ def cell(job: "Context", bar: dict[str, Any]) -> dict[str, Any]:
         formula = f"mean over seeds of accuracy on shifted images, {bar['label']} minus AT, x 100, one decimal"
         pairs = [pair for side in paths.values() for pair in side]
         metrics = [json.loads(path.read_text()) for path, _ in pairs]
+        flags = []
         places = [source(path, "/shifted/accuracy") for path, _ in pairs]
         places += [source(path, "correct where images = shifted") for _, path in pairs]
     found = difference(ours, baseline, job.params["seed"])
@@ -126,7 +129,9 @@ def cell(job: "Context", bar: dict[str, Any]) -> dict[str, Any]:
         "beyond_interval": found["beyond_interval"],
         "printed": None,
         **beside,
-        "flags": list(dict.fromkeys(bar["stand_ins"] + [f for m in metrics for f in collapse_flags(m["classifier"])])),
+        "flags": list(
+            dict.fromkeys(bar["stand_ins"] + flags + [f for m in metrics for f in collapse_flags(m["classifier"])])
+        ),
         "conditions": [conditions(content["classifier"]) for content in metrics],
         "data": bar["data"],
         "sources": places,
