@@ -120,7 +120,7 @@ def cell(job: "Context", bar: dict[str, Any]) -> dict[str, Any]:
     return {
         "row": bar["norm"],
         "column": bar["column"],
-        "text": f"{100 * found['value']:+.1f}",
+        "text": f"{100 * found['value']:+.1f}".replace("-0.0", "+0.0"),
         "value": 100 * found["value"],
         "unit": "points",
         "formula": formula,
@@ -165,7 +165,9 @@ def write(job: "Context") -> None:
     for found in cells:
         table.loc[found["row"], found["column"]] = found["text"]
     caption = "What 3D pre-training adds to adversarial training on geons, in percentage points."
-    write_table(job, table, caption, cells)
+    stand_ins = dict.fromkeys(flag for bar in bars for flag in bar["stand_ins"])
+    caveats = [f"{flag[0].upper()}{flag[1:]}." for flag in stand_ins]
+    write_table(job, table, " ".join([caption, *caveats]), cells)
     titles = ["spurious\ncorrelation" if bar["kind"] == "shift" else f"{bar['background']}\nbackground" for bar in bars]
     drawn = [
         Bar(
@@ -182,4 +184,4 @@ def write(job: "Context") -> None:
         f"Study “{job.params['study']}”. Bars: 95 % intervals (paired bootstrap over images).\n"
         "Mean over budgets above 0; at the right Table 3, without attack."
     )
-    draw_bars(drawn, f"{labels} minus AT (points)", note, job.outputs["picture"])
+    draw_bars(drawn, f"{labels} minus AT (points)", "\n".join([note, *caveats]), job.outputs["picture"])
