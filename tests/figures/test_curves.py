@@ -71,6 +71,14 @@ def test_every_point_is_a_cell_with_its_lineage(job):
     assert ours["area_under_curve"]["grid"] == [0, 1, 3]
 
 
+def test_a_model_that_has_not_learned_is_flagged(attempts):
+    """Four classes: 10 of 40 right is chance; 20 of 40 has Wilson's interval 0.352 to 0.648."""
+    for right, flagged in ((10, True), (15, True), (20, False)):  # 15 of 40: 0.242 to 0.530
+        model = attempts.attack([1] * right + [0] * (40 - right), {1.0: [0] * 40})
+        job = attempts.job(figure="figure4", panels=[panel("L2", [("AT", 0, [model])])])
+        assert all(any("not beyond chance" in flag for flag in cell["flags"]) == flagged for cell in curves.cells(job))
+
+
 def test_several_seeds_are_averaged(attempts):
     seeds = [attempts.attack([1, 1], {1.0: [1, 1]}), attempts.attack([1, 1], {1.0: [1, 0]}),
              attempts.attack([1, 0], {1.0: [0, 0]})]  # fmt: skip

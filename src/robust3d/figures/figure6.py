@@ -17,6 +17,7 @@ from robust3d.tables.cells import collapse_flags, conditions, data_conditions, d
 from robust3d.tables.reported import TABLE3
 from robust3d.tables.robustness import (
     attacks,
+    chance_flags,
     read_attacked,
     stand_ins,
     trained_against,
@@ -100,6 +101,7 @@ def cell(job: "Context", bar: dict[str, Any]) -> dict[str, Any]:
         beside: dict[str, Any] = {"by_budget": dict(zip(map(str, budgets), (100 * (means[0] - means[1])).tolist()))}
         formula = f"mean over seeds and budgets above 0 of robust accuracy, {bar['label']} minus AT, x 100, one decimal"
         metrics = [model.metrics for models in columns for model in models]
+        flags = [flag for models in columns for flag in chance_flags(models)]
         places = [s for models in columns for model in models for budget in budgets for s in model.sources(budget)]
     else:
         paths = {
@@ -111,13 +113,14 @@ def cell(job: "Context", bar: dict[str, Any]) -> dict[str, Any]:
         formula = f"mean over seeds of accuracy on shifted images, {bar['label']} minus AT, x 100, one decimal"
         pairs = [pair for side in paths.values() for pair in side]
         metrics = [json.loads(path.read_text()) for path, _ in pairs]
+        flags = []
         places = [source(path, "/shifted/accuracy") for path, _ in pairs]
         places += [source(path, "correct where images = shifted") for _, path in pairs]
     found = difference(ours, baseline, job.params["seed"])
     return {
         "row": bar["norm"],
         "column": bar["column"],
-        "text": f"{100 * found['value']:+.1f}",
+        "text": f"{100 * found['value']:+.1f}".replace("-0.0", "+0.0"),
         "value": 100 * found["value"],
         "unit": "points",
         "formula": formula,
@@ -126,7 +129,9 @@ def cell(job: "Context", bar: dict[str, Any]) -> dict[str, Any]:
         "beyond_interval": found["beyond_interval"],
         "printed": None,
         **beside,
-        "flags": list(dict.fromkeys(bar["stand_ins"] + [f for m in metrics for f in collapse_flags(m["classifier"])])),
+        "flags": list(
+            dict.fromkeys(bar["stand_ins"] + flags + [f for m in metrics for f in collapse_flags(m["classifier"])])
+        ),
         "conditions": [conditions(content["classifier"]) for content in metrics],
         "data": bar["data"],
         "sources": places,
@@ -160,7 +165,9 @@ def write(job: "Context") -> None:
     for found in cells:
         table.loc[found["row"], found["column"]] = found["text"]
     caption = "What 3D pre-training adds to adversarial training on geons, in percentage points."
-    write_table(job, table, caption, cells)
+    stand_ins = dict.fromkeys(flag for bar in bars for flag in bar["stand_ins"])
+    caveats = [f"{flag[0].upper()}{flag[1:]}." for flag in stand_ins]
+    write_table(job, table, " ".join([caption, *caveats]), cells)
     titles = ["spurious\ncorrelation" if bar["kind"] == "shift" else f"{bar['background']}\nbackground" for bar in bars]
     drawn = [
         Bar(
@@ -177,4 +184,4 @@ def write(job: "Context") -> None:
         f"Study “{job.params['study']}”. Bars: 95 % intervals (paired bootstrap over images).\n"
         "Mean over budgets above 0; at the right Table 3, without attack."
     )
-    draw_bars(drawn, f"{labels} minus AT (points)", note, job.outputs["picture"])
+    draw_bars(drawn, f"{labels} minus AT (points)", "\n".join([note, *caveats]), job.outputs["picture"])

@@ -68,6 +68,11 @@ class Attacked:
         """(images,) bool at one of the budgets."""
         return self.correct[self.epsilons.tolist().index(epsilon)]
 
+    @property
+    def chance(self) -> float:
+        """The accuracy of guessing."""
+        return 1 / len(self.metrics["classifier"]["classes"])
+
     def sources(self, epsilon: float) -> list[dict[str, str]]:
         """Where the accuracy at one of the budgets stands, and the images behind it."""
         key, least = f"{epsilon:.6g}", f"{self.epsilons[1]:.6g}"
@@ -133,7 +138,7 @@ def robust_cell(
         "interval": interval(correct),
         "difference_to_AT": difference(correct, [model.at(epsilon) for model in baseline], seed),
         "clean_accuracy": float(np.mean([content["clean_accuracy"] for content in metrics])),
-        "chance": 1 / len(metrics[0]["classifier"]["classes"]),
+        "chance": models[0].chance,
         "area_under_curve": {
             "value": float(np.mean(areas)),
             "grid": models[0].epsilons.tolist(),
@@ -141,16 +146,22 @@ def robust_cell(
         },
         "accuracy_at_huge_epsilon": [content["sanity"] for content in metrics],
         "printed": None,
-        "flags": _flags(metrics, flags),
+        "flags": list(dict.fromkeys([*flags, *chance_flags(models), *_flags(metrics)])),
         "attack_flags": [content["flags"] for content in metrics],
         "conditions": [conditions(content["classifier"]) for content in metrics],
         "sources": [found for pair in zip(*(model.sources(epsilon) for model in models)) for found in pair],
     }
 
 
-def _flags(metrics: Sequence[dict[str, Any]], flags: Sequence[str]) -> list[str]:
-    """Sentences that must travel with the number."""
-    flags = list(flags)
+def chance_flags(models: Sequence[Attacked]) -> list[str]:
+    """A sentence if the models have not learned: of what they withstand nothing follows then."""
+    clean = interval([model.at(0) for model in models])
+    return [] if clean["low"] > models[0].chance else ["clean accuracy is not beyond chance: the training did not work"]
+
+
+def _flags(metrics: Sequence[dict[str, Any]]) -> list[str]:
+    """Sentences on the models and their attacks that must travel with the number."""
+    flags: list[str] = []
     for content in metrics:
         found = content["flags"]
         flags += collapse_flags(content["classifier"]) + found["notices"]
@@ -162,4 +173,4 @@ def _flags(metrics: Sequence[dict[str, Any]], flags: Sequence[str]) -> list[str]
         flags += [f"zero gradients at {count} starts of {name}" for name, count in found["zero_gradients"].items()]
         if content["sanity"]["accuracy"] > 0.01:
             flags.append(f"accuracy at a huge budget is {content['sanity']['accuracy']:.3f}, not about 0")
-    return list(dict.fromkeys(flags))
+    return flags
