@@ -71,7 +71,7 @@ def data_sets(study: Study) -> list[DataSet]:
         )
     for name, entry in study.pretraining.items():
         weights = getattr(entry.method_params(), "weights", None)
-        if weights is not None:
+        if weights is not None and entry.experiments != ():
             found.append(
                 DataSet(
                     name="ImageNet weights",

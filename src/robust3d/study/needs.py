@@ -22,6 +22,15 @@ def made_from(jobs: Iterable[Job]) -> Iterator[Job]:
         pending += [other for files in (*job.inputs.values(), *job.bulk.values()) for other, _ in files]
 
 
+def _weights(job: Job) -> Path | None:
+    """The weights on disk that a training starts from."""
+    if job.stage == "train_classifier" and job.params["weights"] is not None:
+        return Path(job.params["weights"].weights)
+    told = job.params.get("params") if job.stage == "pretrain" else None
+    weights = getattr(told, "weights", None) if getattr(told, "init", None) == "imagenet" else None
+    return Path(weights) if weights else None
+
+
 def data_folders(jobs: Iterable[Job]) -> dict[str, str | None]:
     """The folders of published data that the jobs read, and what is wrong with each; None: it is there."""
     found: dict[str, str | None] = {}
@@ -33,6 +42,12 @@ def data_folders(jobs: Iterable[Job]) -> dict[str, str | None]:
             elif job.stage == "make_textures" and job.params["textures"].path is not None:
                 path = job.params["textures"].path
                 texture_folder(Path(path))
+            elif (weights := _weights(job)) is not None:
+                path = str(weights)
+                if not weights.is_file():
+                    raise UserError(
+                        f"{job.label}: no file {path} of ImageNet weights; resources/README.md says what to get"
+                    )
             else:
                 continue
             found[path] = None
