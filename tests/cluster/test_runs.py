@@ -16,7 +16,7 @@ TABLE = "results/table4.csv"
 FILES = ("table4.csv", "table4.cells.json")
 VIEWS = ("build_shapes", "render_shard", "index_views")  # what a pre-training needs
 MODEL = "[plan.target('table4'), *(job for (stage, _), job in plan.jobs.items() if stage == 'pretrain')][1]"
-STEPS = 160
+STEPS = 240
 
 
 @pytest.fixture(scope="module")
@@ -82,15 +82,16 @@ def test_a_training_outlives_time_limits_interruptions_and_its_head(table_run, f
     head = Head(project, *limited)
     assert head.wait(400) == 0, head.told[-4000:]
 
+    assert "Trying to restart" in head.told
     assert local.wait(60) == 0
     assert sha256(project.folder / target) == sha256(folder / model)
     lines = [line.split() for line in steps.read_text().splitlines()]
     assert STEPS <= len(lines) <= 1.05 * STEPS
     writers = [job for job, _ in itertools.groupby(lines, key=lambda line: line[1])]
-    assert len(writers) == len(set(writers)) >= 3  # each had the training for itself, and nobody had it twice
+    assert len(writers) == len(set(writers)) >= 4  # each had the training for itself, and nobody had it twice
     texts = [log.read_text() for log in logs(project, "pretrain")]
-    assert sum("stopped by a signal" in text for text in texts) >= 2
-    assert sum("going on from step" in text for text in texts) >= 2
+    assert sum("stopped by a signal" in text for text in texts) >= 3
+    assert sum("going on from step" in text for text in texts) >= 3
 
 
 def test_a_job_that_always_fails_starts_once_an_attempt_and_leaves_every_log(table_run, finished, tmp_path):
@@ -141,7 +142,7 @@ def test_a_checkout_that_is_edited_while_a_job_waits_is_not_run(table_run, finis
     assert head.wait(300) == 1
     assert len(head.jobs()) == 2
     for log in logs(project, "pretrain"):
-        assert "the code has changed since this job was planned" in log.read_text() and str(log) in head.told
+        assert "has changed since this job was planned" in log.read_text() and str(log) in head.told
 
 
 def test_table_4_by_slurm_equals_the_local_one(table_run, finished):

@@ -70,6 +70,11 @@ def find_job(stage, wildcards):
     try:
         return PLAN.jobs[stage, wildcards.job]
     except KeyError:
+        if workflow.remote_exec:
+            why = (
+                "the code, the configuration or the lock has changed since this job was planned; start snakemake again"
+            )
+            raise WorkflowError(f"{stage}/{wildcards.job}: {why}") from None
         raise WorkflowError(f"{stage}/{wildcards.job} is not part of this study") from None
 
 
