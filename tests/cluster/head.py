@@ -68,6 +68,13 @@ class Head:
             assert self.process.poll() is None or true(), self.told[-4000:]
             time.sleep(0.1)
 
+    def wait_for_an_empty_queue(self) -> None:
+        """Some 5 s on an idle machine, of which SLURM gives its jobs 8 at most to end by themselves."""
+        begun = time.monotonic()
+        while self.jobs("pending,running,completing,suspended"):
+            assert time.monotonic() - begun < 25
+            time.sleep(0.2)
+
     def interrupt(self) -> None:
         """What Ctrl-C does."""
         os.killpg(self.process.pid, signal.SIGINT)

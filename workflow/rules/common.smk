@@ -92,6 +92,11 @@ def find_job(stage, wildcards):
     try:
         return PLAN.jobs[stage, wildcards.job]
     except KeyError:
+        if workflow.remote_exec:
+            why = (
+                "the code, the configuration or the lock has changed since this job was planned; start snakemake again"
+            )
+            raise WorkflowError(f"{stage}/{wildcards.job}: {why}") from None
         raise WorkflowError(f"{stage}/{wildcards.job} is not part of this study") from None
 
 
@@ -172,15 +177,12 @@ if CLUSTER.account is not None:
     os.environ["SBATCH_ACCOUNT"] = CLUSTER.account
 
 
-def status_command():
-    """What the plugin asks for the state of its jobs: sacct where the cluster forgets them too fast for squeue."""
-    from snakemake_executor_plugin_slurm.job_status_query import get_min_job_age
-
-    settings = workflow.executor_settings
-    forgets = (get_min_job_age() or 0) < 3 * settings.init_seconds_before_status_checks
-    return "sacct" if forgets else settings.status_command
+def slurm_run():
+    """The name that all SLURM jobs of this process bear; none where it submits none."""
+    jobs = [job for job in workflow.dag.needrun_jobs() if not job.is_local]
+    return getattr(workflow.scheduler.get_executor(jobs[0]), "run_uuid", None) if jobs else None
 
 
 onstart:
-    if on_cluster():
-        watch_slurm(status_command(), CLUSTER.patience_min)
+    if slurm_run():
+        watch_slurm(slurm_run(), CLUSTER.patience_min)

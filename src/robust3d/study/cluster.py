@@ -30,7 +30,7 @@ class Cluster(Params):
     render_cpus: int = Field(16, ge=1)  # of a render job, all kept busy
     training_gpus: int = Field(1, ge=1)  # of a pre-training or adversarial training; changes no key but the record
     container: str = "envs/robust3d.sif"  # image for `--sdm apptainer`, a file or an address
-    patience_min: float = Field(15, gt=0)  # SLURM may be silent for so long before snakemake gives up
+    patience_min: float = Field(15, gt=0)  # no answer of SLURM's, or no job there, for so long: snakemake gives up
 
     def partition_of(self, gpus: int) -> str | None:
         """The partition for a job with so many GPUs."""

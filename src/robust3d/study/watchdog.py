@@ -1,10 +1,11 @@
-"""Ends a `snakemake` whose cluster has stopped answering, instead of letting it wait without end.
+"""Ends a `snakemake` that waits for jobs which SLURM does not have any more, and jobs whose `snakemake` has ended.
 
-The plugin for SLURM loses its jobs once it has asked in vain a number of times, and then waits for them for ever. The
-profile makes that number large, and this thread ends the wait. Jobs are not touched: they go on, and the next start
+When SLURM or its accounting has not answered a number of times, or has forgotten a finished job, Snakemake's plugin
+waits for that job for ever. This thread ends the wait. It touches no job: those in the queue go on, and the next start
 finds what they have made.
 """
 
+import atexit
 import os
 import subprocess
 import sys
@@ -12,39 +13,41 @@ import threading
 import time
 from collections.abc import Callable
 
-QUESTIONS = {
-    "squeue": ["squeue", "--noheader", "--name", "none"],
-    "sacct": ["sacct", "-X", "--noheader", "--name", "none"],
-}
 
-
-def answers(question: list[str], timeout_s: float = 60) -> bool:
-    """Whether a command of SLURM's succeeds in time."""
+def in_queue(run: str, timeout_s: float = 60) -> bool:
+    """Whether SLURM answers and has jobs of this run, waiting or running; all of them bear its name."""
     try:
-        return subprocess.run(question, capture_output=True, timeout=timeout_s).returncode == 0
+        asked = ["squeue", "--noheader", "--name", run]
+        told = subprocess.run(asked, capture_output=True, timeout=timeout_s)
     except (subprocess.TimeoutExpired, OSError):
         return False
+    return told.returncode == 0 and bool(told.stdout.strip())
 
 
-def watch(question: list[str], patience_min: float, give_up: Callable[[str], None], every_s: float) -> None:
-    """Ask now and then; give up when there has been no answer for the patience. Returns only after that."""
-    answered = time.monotonic()
-    while time.monotonic() - answered < 60 * patience_min:
+def watch(is_alive: Callable[[], bool], patience_min: float, give_up: Callable[[str], None], every_s: float) -> None:
+    """Look now and then; give up when there has been no life for the patience. Returns only after that."""
+    alive = time.monotonic()
+    while time.monotonic() - alive < 60 * patience_min:
         time.sleep(every_s)
-        if answers(question):
-            answered = time.monotonic()
+        if is_alive():
+            alive = time.monotonic()
     give_up(
-        f"`{' '.join(question)}` has failed for {patience_min:g} minutes (patience_min in cluster.yaml), so nothing is "
-        "known of the jobs any more. Those in the queue go on; start snakemake again when SLURM answers."
+        f"for {patience_min:g} minutes (patience_min in cluster.yaml) SLURM has not answered or has had no job of this "
+        "run, and yet its jobs are not known to have ended. What they made is kept, those that still run go on: "
+        "start snakemake again."
     )
 
 
-def watch_slurm(status_command: str, patience_min: float) -> None:
-    """Watch from a thread of this process, which ends with exit code 1 when SLURM is silent for too long."""
+def watch_slurm(run: str, patience_min: float) -> None:
+    """Watch from a thread of this process, which ends with exit code 1 when there is nothing to wait for.
+
+    When the process ends in another way, jobs that were being submitted meanwhile are cancelled.
+    """
 
     def give_up(message: str) -> None:
         print(f"robust3d: {message}", file=sys.stderr, flush=True)
-        os._exit(1)  # an orderly end would wait for the same answer
+        os._exit(1)  # an orderly end would wait for the same jobs
 
-    arguments = (QUESTIONS[status_command], patience_min, give_up, min(30.0, 15 * patience_min))
+    arguments = (lambda: in_queue(run), patience_min, give_up, min(30.0, 15 * patience_min))
     threading.Thread(target=watch, args=arguments, daemon=True).start()
+    atexit.register(subprocess.run, ["scancel", "--name", run], capture_output=True, timeout=60)
