@@ -97,7 +97,8 @@ def test_a_training_outlives_time_limits_interruptions_and_its_head(table_run, f
 def test_a_job_that_always_fails_starts_once_an_attempt_and_leaves_every_log(table_run, finished, tmp_path):
     """With two GPUs asked for: the stage runs once in each attempt, and sees two."""
     project = pretraining(finished, tmp_path / "failing")
-    describe_cluster(project, training_gpus=2)
+    describe_cluster(project)
+    project.change({"pretraining": {"ae": {"params": {"loop": {"devices": 2}}}}})
     edit(
         project.take_source() / "stages/pretrain.py",
         "    told = job.params\n    method",

@@ -81,7 +81,7 @@ def test_a_wrong_frame_is_no_frame(frame):
     ],
 )
 def test_what_torch_sees(gpu, state, text):
-    (found,) = judge_gpu({"host": "g1", "errors": {}, "gpu": GPU | gpu}, "a node", Cluster())
+    (found,) = judge_gpu({"host": "g1", "errors": {}, "gpu": GPU | gpu}, "a node", 1)
     assert found.state == state and text in found.text and (state == "OK" or found.mend)
 
 

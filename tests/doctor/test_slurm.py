@@ -9,13 +9,12 @@ GOOD = {
     "gpu_model": "h100",
     "account": "lab",
     "max_runtime_min": 120,
-    "training_gpus": 4,
 }
 SQUEUE = {"slurm-status-command": "squeue"}
 
 
-def look(profile=SQUEUE, **keys):
-    return list(slurm.check_slurm(Cluster(**(GOOD | keys)), profile))
+def look(profile=SQUEUE, gpus=4, **keys):
+    return list(slurm.check_slurm(Cluster(**(GOOD | keys)), profile, gpus))
 
 
 def only_problem(findings):
@@ -39,7 +38,7 @@ def test_a_fitting_cluster_file_has_no_problem(fake):
         ({"gpu_partition": "gpus"}, "no partition gpus; there is: cpu, gpu, old", "correct gpu_partition"),
         ({"gpu_model": "a100"}, "no node has GPUs of model a100; there is: h100 (up to 4", "gpu_model: h100"),
         ({"gpu_partition": "cpu", "gpu_model": None}, "none of its nodes has a GPU", "gpu_partition"),
-        ({"training_gpus": 5}, "a node has at most 4 such GPUs, training_gpus asks for 5", "training_gpus: 4"),
+        ({"gpus": 5}, "a node has at most 4 such GPUs, a training of the study shares 5", "devices: 4"),
         ({"max_runtime_min": 121}, "time limit 120 min is below max_runtime_min 121", "max_runtime_min: 120"),
         ({"render_cpus": 65}, "largest node has 64 CPUs, render_cpus asks for 65", "render_cpus: 64"),
         ({"account": "labs"}, "no account labs; there is: lab", "account: lab"),
@@ -52,7 +51,7 @@ def test_a_wrong_key_is_named_with_what_is_there(fake, keys, text, mend):
 
 
 def test_a_partition_that_takes_no_jobs(fake):
-    found = [f for f in look(gpu_partition="old", gpu_model=None, training_gpus=1) if f.state == "PROBLEM"]
+    found = [f for f in look(gpu_partition="old", gpu_model=None, gpus=1) if f.state == "PROBLEM"]
     assert [f.text for f in found] == ["the partition is not up"]
     fake.says("sinfo", "cpu|up|infinite|16|gpu:h100:4|down*|c1\ncpu|up|infinite|16|gpu:h100:4|idle*|c2\n")
     found = [f for f in look(gpu_partition="cpu") if f.state == "PROBLEM"]

@@ -42,15 +42,16 @@ def examine(
         yield from disk.check_folders(study, plan)
     reason = "--quick leaves out the render and the GPU" if quick else ""
     reason = reason if study is not None else "the configuration cannot be read"
-    yield from _check_places(cluster, cluster_file, reason, wait_s)
+    gpus = max((job.devices for job in plan.jobs.values()), default=1) if plan is not None else 1
+    yield from _check_places(cluster, cluster_file, reason, wait_s, gpus)
 
 
-def _check_places(cluster: Cluster, cluster_file: Path, left_out: str, wait_s: int) -> Iterator[Finding]:
+def _check_places(cluster: Cluster, cluster_file: Path, left_out: str, wait_s: int, gpus: int) -> Iterator[Finding]:
     """SLURM and the machines where jobs run, these not where there is a reason to leave them out."""
     target: Cluster | None = cluster
     if slurm.is_installed():
         is_healthy = True
-        for finding in slurm.check_slurm(cluster, read_profile()):
+        for finding in slurm.check_slurm(cluster, read_profile(), gpus):
             if finding.check == "SLURM" and finding.state == "PROBLEM":
                 is_healthy = False
                 if not cluster_file.exists():  # SLURM's programs on a laptop are nobody's cluster
@@ -71,7 +72,7 @@ def _check_places(cluster: Cluster, cluster_file: Path, left_out: str, wait_s: i
         yield not_checked("nodes" if target else "this machine", left_out)
         return
     for gpu in (False, True):
-        yield from nodes.check_node(target, gpu, disk.RESULTS, wait_s)
+        yield from nodes.check_node(target, gpu, disk.RESULTS, wait_s, gpus)
 
 
 def read_profile() -> dict[str, object]:

@@ -36,7 +36,7 @@ class Look:
     after: float
 
 
-def check_node(cluster: Cluster | None, gpu: bool, results: Path, wait_s: int) -> Iterator[Finding]:
+def check_node(cluster: Cluster | None, gpu: bool, results: Path, wait_s: int, gpus: int = 1) -> Iterator[Finding]:
     """Run the node's part and judge it.
 
     Args:
@@ -44,11 +44,12 @@ def check_node(cluster: Cluster | None, gpu: bool, results: Path, wait_s: int) -
         gpu: look at a GPU; else at the renderer.
         results: where to leave the token.
         wait_s: how long to wait in the queue.
+        gpus: how many to ask for, as a training of the study does.
     """
     place = "this machine" if cluster is None else f"a node {'with a GPU' if gpu else 'for renders'}"
     try:
         with token(results) as (path, secret):
-            look = send(cluster, gpu, path, wait_s, place)
+            look = send(cluster, gpus if gpu else 0, path, wait_s, place)
     except OSError as error:
         yield not_checked(place, f"results/ cannot take a token: {error}")
         return
@@ -57,7 +58,7 @@ def check_node(cluster: Cluster | None, gpu: bool, results: Path, wait_s: int) -
         return
     if cluster is not None:
         yield from judge_sharing(look, secret, place)
-    yield from judge_gpu(look.seen, place, cluster) if gpu else judge_render(look.seen, place)
+    yield from judge_gpu(look.seen, place, None if cluster is None else gpus) if gpu else judge_render(look.seen, place)
 
 
 @contextlib.contextmanager
@@ -74,19 +75,18 @@ def token(results: Path) -> Iterator[tuple[Path, str]]:
         yield Path(file.name).absolute(), secret
 
 
-def send(cluster: Cluster | None, gpu: bool, path: Path, wait_s: int, place: str) -> Look | Finding:
+def send(cluster: Cluster | None, gpus: int, path: Path, wait_s: int, place: str) -> Look | Finding:
     """What the node saw, or why it saw nothing."""
-    command = [sys.executable, "-m", "robust3d.doctor.node", "--token", str(path), *(["--gpu"] if gpu else [])]
+    command = [sys.executable, "-m", "robust3d.doctor.node", "--token", str(path), *(["--gpu"] if gpus else [])]
     name = f"robust3d-doctor-{os.getpid()}"
     patience = RUN_S
     if cluster is not None:
-        gpus = cluster.training_gpus if gpu else 0
         options = job_options(cluster, gpus, 5, 1)
         command = [
             "srun",
             f"--job-name={name}",
             f"--immediate={wait_s}",
-            f"--mem={4000 if gpu else 2000}",
+            f"--mem={4000 if gpus else 2000}",
             *options,
             *command,
         ]
@@ -157,7 +157,7 @@ def judge_render(seen: dict[str, Any], place: str) -> Iterator[Finding]:
         yield ok(check, f"{host} rendered a frame in {frame['seconds']} s")
 
 
-def judge_gpu(seen: dict[str, Any], place: str, cluster: Cluster | None) -> Iterator[Finding]:
+def judge_gpu(seen: dict[str, Any], place: str, asked: int | None) -> Iterator[Finding]:
     """What torch sees, against what was asked for."""
     host, check, gpu = seen["host"], f"{place}: torch", seen.get("gpu")
     if gpu is None:
@@ -166,7 +166,7 @@ def judge_gpu(seen: dict[str, Any], place: str, cluster: Cluster | None) -> Iter
         return
     devices, version = gpu["devices"], f"torch {gpu['torch']}, driver {gpu['driver'] or 'none'}"
     if not devices:
-        if cluster is None and gpu["driver"] is None:
+        if asked is None and gpu["driver"] is None:
             yield ok(check, f"{version}: no GPU here, jobs compute on the processor")
         elif gpu["built_for_cuda"] is None:
             mend = "install the wheel that the lock names: `make environment`"
@@ -181,7 +181,7 @@ def judge_gpu(seen: dict[str, Any], place: str, cluster: Cluster | None) -> Iter
         reason = "; ".join(seen["errors"].values()) or "a small matrix product is wrong"
         yield problem(check, f"{host}: {devices[0]} ({version}): {reason}", "tell the administrators which node it is")
         return
-    wanted = cluster.training_gpus if cluster is not None else len(devices)
+    wanted = len(devices) if asked is None else asked
     if len(devices) != wanted:
         text = f"{host}: a job that asks for {wanted} GPU sees {len(devices)} (CUDA_VISIBLE_DEVICES={gpu['visible']})"
         yield warning(check, text, "ask the administrators to confine jobs to their GPUs (gres.conf)")

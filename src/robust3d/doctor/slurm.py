@@ -99,12 +99,13 @@ def is_installed() -> bool:
     return shutil.which("sbatch") is not None
 
 
-def check_slurm(cluster: Cluster, profile: dict[str, object]) -> Iterator[Finding]:
+def check_slurm(cluster: Cluster, profile: dict[str, object], gpus: int = 1) -> Iterator[Finding]:
     """All that can be asked without a job.
 
     Args:
         cluster: the user's file, or a cluster's defaults.
         profile: options of profiles/slurm.
+        gpus: most that one training of the study shares.
     """
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
     if missing:
@@ -120,9 +121,9 @@ def check_slurm(cluster: Cluster, profile: dict[str, object]) -> Iterator[Findin
     yield ok("SLURM", f"the controller answers; partitions {', '.join(names) or 'none'}")
     yield from check_head()
     yield from check_status_method(profile)
-    yield from check_partitions(cluster, nodes)
+    yield from check_partitions(cluster, nodes, gpus)
     yield from check_account(cluster)
-    yield from check_submission(cluster, nodes)
+    yield from check_submission(cluster, nodes, gpus)
 
 
 def check_head() -> Iterator[Finding]:
@@ -189,10 +190,10 @@ def nodes_of(partition: str | None, nodes: list[Node]) -> list[Node]:
     return [node for node in nodes if (node.partition == partition if partition else node.is_default)]
 
 
-def check_partitions(cluster: Cluster, nodes: list[Node]) -> Iterator[Finding]:
+def check_partitions(cluster: Cluster, nodes: list[Node], most_gpus: int) -> Iterator[Finding]:
     """The two kinds of partition that jobs go to."""
     known = ", ".join(sorted({node.partition for node in nodes})) or "none"
-    for key, gpus in (("partition", 0), ("gpu_partition", cluster.training_gpus)):
+    for key, gpus in (("partition", 0), ("gpu_partition", most_gpus)):
         partition = cluster.partition_of(gpus)
         members = nodes_of(partition, nodes)
         check = f"partition {partition or '(default)'} for jobs {'with' if gpus else 'without'} a GPU"
@@ -202,7 +203,7 @@ def check_partitions(cluster: Cluster, nodes: list[Node]) -> Iterator[Finding]:
             continue
         yield from _check_partition(check, members, cluster)
         if gpus:
-            yield from _check_gpus(check, members, cluster)
+            yield from _check_gpus(check, members, cluster, gpus)
         else:
             yield from _check_cpus(check, members, cluster)
 
@@ -231,7 +232,7 @@ def _check_cpus(check: str, members: list[Node], cluster: Cluster) -> Iterator[F
         yield problem(check, text, f"set render_cpus: {most} in cluster.yaml")
 
 
-def _check_gpus(check: str, members: list[Node], cluster: Cluster) -> Iterator[Finding]:
+def _check_gpus(check: str, members: list[Node], cluster: Cluster, gpus: int) -> Iterator[Finding]:
     models: dict[str, int] = {}
     for node in members:
         for model, count in node.gpus.items():
@@ -247,9 +248,9 @@ def _check_gpus(check: str, members: list[Node], cluster: Cluster) -> Iterator[F
         yield problem(check, f"no node has GPUs of model {cluster.gpu_model}; there is: {there}", mend)
         return
     most = models[cluster.gpu_model] if cluster.gpu_model else max(models.values())
-    if most < cluster.training_gpus:
-        text = f"a node has at most {most} such GPUs, training_gpus asks for {cluster.training_gpus}"
-        yield problem(check, text, f"set training_gpus: {most} in cluster.yaml")
+    if most < gpus:
+        text = f"a node has at most {most} such GPUs, a training of the study shares {gpus}"
+        yield problem(check, text, f"set devices: {most} in the configuration (a key of trainings), or fewer")
         return
     yield ok(check, f"GPUs: {there}")
 
@@ -290,9 +291,9 @@ def job_options(cluster: Cluster, gpus: int, minutes: int, cpus: int) -> list[st
     return options
 
 
-def check_submission(cluster: Cluster, nodes: list[Node]) -> Iterator[Finding]:
+def check_submission(cluster: Cluster, nodes: list[Node], most_gpus: int) -> Iterator[Finding]:
     """SLURM's own word on the jobs to come: `sbatch --test-only` queues nothing."""
-    kinds = [("a render job", 0, cluster.render_cpus), ("a training job", cluster.training_gpus, 1)]
+    kinds = [("a render job", 0, cluster.render_cpus), ("a training job", most_gpus, 1)]
     for kind, gpus, cpus in kinds:
         if not nodes_of(cluster.partition_of(gpus), nodes):
             yield not_checked(f"submit {kind}", "its partition is not there")

@@ -46,7 +46,8 @@ def data_folders(jobs: Iterable[Job]) -> dict[str, str | None]:
                 path = str(weights)
                 if not weights.is_file():
                     raise UserError(
-                        f"{job.label}: no file {path} of ImageNet weights; resources/README.md says what to get"
+                        f"{job.label}: no file {path}; get torchvision's ResNet18_Weights.IMAGENET1K_V1 "
+                        "(resources/README.md), or take out the pre-training that asks for it"
                     )
             else:
                 continue
