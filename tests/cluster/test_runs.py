@@ -101,10 +101,10 @@ def test_a_job_that_always_fails_starts_once_an_attempt_and_leaves_every_log(tab
     project.change({"pretraining": {"ae": {"params": {"loop": {"devices": 2}}}}})
     edit(
         project.take_source() / "stages/pretrain.py",
-        "    told = job.params\n    method",
+        "    told = job.params\n    params",
         "    import os\n    told = job.params\n    with open('starts', 'a') as file:\n"
         "        print(os.environ['SLURM_JOB_ID'], os.environ['CUDA_VISIBLE_DEVICES'], file=file)\n"
-        "    raise ValueError('on purpose')\n    method",
+        "    raise ValueError('on purpose')\n    params",
     )
     head = Head(project, "--retries", "2", project.path(f"{MODEL}.output('model')"))
     assert head.wait(300) == 1

@@ -46,7 +46,7 @@ def examine(
     yield from _check_places(cluster, cluster_file, reason, wait_s, gpus)
 
 
-def _check_places(cluster: Cluster, cluster_file: Path, left_out: str, wait_s: int, gpus: int) -> Iterator[Finding]:
+def _check_places(cluster: Cluster, cluster_file: Path, left_out: str, wait_s: int, gpus: int = 1) -> Iterator[Finding]:
     """SLURM and the machines where jobs run, these not where there is a reason to leave them out."""
     target: Cluster | None = cluster
     if slurm.is_installed():
