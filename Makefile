@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: all environment test test-all check demo lock format
+.PHONY: all environment test test-all check demo benchmark lock format
 all: $(READY)
 	snakemake
 
@@ -34,6 +34,10 @@ check: $(READY)
 
 demo: $(READY)
 	sh workflow/demo.sh
+
+# One JSON for this class of machine in results/benchmarks, and a table; wants an idle machine and about an hour.
+benchmark: $(READY)
+	python tests/benchmarks/run.py
 
 format: $(READY)
 	ruff check --fix .

@@ -8,7 +8,7 @@ from torch import nn
 from robust3d.attacks import autoattack
 from robust3d.attacks.autoattack import evaluate
 from robust3d.attacks.params import AutoAttackParams
-from robust3d.attacks.twins import Twins, twins_of
+from robust3d.attacks.twins import Folded, Twins, twins_of
 from robust3d.models.classifier import Classifier
 
 QUICK = AutoAttackParams(epsilons=(0.03, 0.05, 0.07), iterations=15, square_queries=60, target_classes=3)
@@ -37,6 +37,22 @@ def test_a_resnet_has_twins_without_batch_norms():
     slopes = [torch.autograd.grad(f(x)[:, 3].sum(), [x])[0] for f, x in zip((model, twins.differentiable), inputs)]
     assert torch.allclose(*slopes, atol=1e-4 * float(slopes[0].abs().max()))
     assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize(("kernel", "stride", "padding"), [(3, 1, 1), (3, 2, 1), (7, 2, 3), (5, 1, 2), (1, 2, 0)])
+def test_cropped_kernels_convolve_alike(size, kernel, stride, padding):
+    with torch.random.fork_rng():
+        torch.manual_seed(size)
+        model = nn.Sequential(nn.Conv2d(3, 5, kernel, stride, padding), nn.BatchNorm2d(5)).eval()
+        model[1].running_mean.uniform_()
+        images = torch.rand(2, 3, size, size + 1)
+    folded = Folded(model, images)
+    assert torch.allclose(folded(images), model(images), atol=1e-5)
+    if size == 1 and kernel > 1:
+        assert folded.pairs[0].folded.weight.shape[2] == 1 < kernel
+    with pytest.raises(ValueError, match="folded for images"):
+        folded(torch.rand(2, 3, size + 1, size))
 
 
 class Branching(nn.Module):

@@ -20,13 +20,19 @@ AGREEMENT = 1e-4  # largest difference of logits, relative to the largest logit,
 class Folded(nn.Module):
     """A copy of a traceable model, as in eval mode, whose convolutions contain the batch norms after them.
 
-    Everything else is shared with the model. `refresh` takes over what training has changed since.
+    Kernels lose the rows and columns that see nothing but padding at this size: on the 1 x 1 maps at the end of a
+    ResNet-18 at 32 px, all but the middle tap. Everything else is shared with the model.
+
+    Args:
+        model: images (N,C,H,W) to logits.
+        images: (N,C,H,W) of the size that all images will have.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, images: Tensor) -> None:
         super().__init__()
+        self.size_px = images.shape[2:]
         self.traced = fx.symbolic_trace(model)
-        self.pairs: list[tuple[nn.Conv2d, nn.BatchNorm2d, nn.Conv2d]] = []
+        self.pairs: list[_Pair] = []
         modules = dict(self.traced.named_modules())
         called = [node.target for node in self.traced.graph.nodes if node.op == "call_module"]
         for node in list(self.traced.graph.nodes):
@@ -37,30 +43,77 @@ class Folded(nn.Module):
             conv = modules.get(str(before.target))
             if type(conv) is not nn.Conv2d or len(before.users) > 1 or called.count(before.target) > 1:
                 continue
-            folded = copy.deepcopy(conv)
-            folded.bias = nn.Parameter(conv.weight.new_zeros(len(conv.weight)))
-            self.pairs.append((conv, norm, folded.requires_grad_(False)))
+            folded = copy.deepcopy(conv).requires_grad_(False)
+            folded.bias = nn.Parameter(conv.weight.new_zeros(len(conv.weight)), requires_grad=False)
+            self.pairs.append(_Pair(conv, norm, folded))
             self.traced.set_submodule(str(before.target), folded)
             node.replace_all_uses_with(before)
             self.traced.graph.erase_node(node)
         self.traced.delete_all_unused_submodules()
         self.traced.recompile()
+        self._crop(images[:1])
         self.refresh()
+
+    @torch.no_grad()
+    def _crop(self, image: Tensor) -> None:
+        hooks = [pair.folded.register_forward_pre_hook(pair.crop) for pair in self.pairs]
+        self.traced(image)
+        for hook in hooks:
+            hook.remove()
 
     @torch.no_grad()
     def refresh(self) -> None:
         """Fold the model's present weights and running statistics."""
-        for conv, norm, folded in self.pairs:
-            mean, variance = norm.get_buffer("running_mean"), norm.get_buffer("running_var")
-            weight, bias = fuse_conv_bn_weights(
-                conv.weight, conv.bias, mean, variance, norm.eps, norm.weight, norm.bias
-            )
-            folded.weight.copy_(weight)
-            folded.get_parameter("bias").copy_(bias)
+        for pair in self.pairs:
+            pair.refresh()
 
     def forward(self, images: Tensor) -> Tensor:
         """The model's logits, up to rounding."""
+        if images.shape[2:] != self.size_px:
+            raise ValueError(f"folded for images of {tuple(self.size_px)} pixels, not {tuple(images.shape[2:])}")
         return self.traced(images)
+
+
+@dataclass
+class _Pair:
+    """A convolution and the batch norm after it, and the convolution that stands for both."""
+
+    conv: nn.Conv2d
+    norm: nn.BatchNorm2d
+    folded: nn.Conv2d
+    taps: tuple[slice, slice] = (slice(None), slice(None))  # rows and columns of the kernel that are kept
+
+    def crop(self, folded: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        """Drop the taps that see only padding on maps of the size of `inputs`: a forward pre-hook."""
+        conv = self.conv
+        if conv.padding_mode != "zeros" or isinstance(conv.padding, str) or set(conv.dilation) != {1}:
+            return
+        sides = zip(inputs[0].shape[2:], conv.kernel_size, conv.stride, conv.padding, strict=True)
+        (rows, top), (columns, left) = (_useful_taps(*side) for side in sides)
+        self.taps, self.folded.padding = (rows, columns), (top, left)
+        self.folded.weight = nn.Parameter(
+            conv.weight.detach()[:, :, rows, columns].clone(memory_format=torch.preserve_format), requires_grad=False
+        )
+
+    def refresh(self) -> None:
+        """Take over the present weights and statistics."""
+        mean, variance = self.norm.get_buffer("running_mean"), self.norm.get_buffer("running_var")
+        weight, bias = fuse_conv_bn_weights(
+            self.conv.weight, self.conv.bias, mean, variance, self.norm.eps, self.norm.weight, self.norm.bias
+        )
+        self.folded.weight.copy_(weight[:, :, *self.taps])
+        self.folded.get_parameter("bias").copy_(bias)
+
+
+def _useful_taps(size: int, kernel: int, stride: int, padding: int) -> tuple[slice, int]:
+    """The taps of a kernel side that meet a map of `size` somewhere, and the padding that goes with them alone."""
+    places = range((size + 2 * padding - kernel) // stride + 1)
+    met = [tap for tap in range(kernel) if any(0 <= place * stride - padding + tap < size for place in places)]
+    first, after = met[0], met[-1] + 1
+    rest = padding - first
+    if rest < 0 or (size + 2 * rest - (after - first)) // stride + 1 != len(places):
+        return slice(0, kernel), padding
+    return slice(first, after), rest
 
 
 @dataclass(frozen=True)
@@ -90,7 +143,7 @@ def twins_of(model: nn.Module | Callable[[Tensor], Tensor], images: Tensor) -> T
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TorchScript announces its end; without it the folded copy serves both
         try:
-            folded = Folded(model).eval()
+            folded = Folded(model, images).eval()
             if not _agree(folded, model, images):
                 return None
         except Exception:  # tracers raise whatever the traced code makes them raise

@@ -69,14 +69,15 @@ class AdversarialTraining(Task):
         It passes through a copy with the batch norms folded into the convolutions: the same function in fewer
         operations, and the module's own mode and buffers stay as they are.
         """
-        self._folded.refresh()
         images = images.contiguous(memory_format=torch.channels_last)
+        self._folded.refresh()
         adversarial, _ = pgd(self._folded, images, labels, self.params.attack, generator)
         return adversarial
 
     @cached_property
     def _folded(self) -> Folded:
-        return Folded(self.module)  # not before the first attack: the loop may move the module to a device
+        # Not before the first attack: the loop may move the module to another device.
+        return Folded(self.module, to_unit(self.images[:1]))
 
     def batch(self, step: int) -> Tensor:
         """Indices of a step's images (of this device's share): the epochs' shuffles end to end, cut into batches."""

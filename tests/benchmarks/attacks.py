@@ -1,0 +1,139 @@
+"""The AutoAttack sweep over five budgets against the official code, which runs once per budget."""
+
+import time
+from typing import Any
+
+import pyautoattack
+import torch
+from harness import Row, Section, Spread, device, spread, timed
+from inputs import blurred_classes
+from torch import Tensor, nn
+from torch.nn import functional
+
+from robust3d.attacks.autoattack import evaluate
+from robust3d.attacks.fab import fab
+from robust3d.attacks.outcomes import Outcomes
+from robust3d.attacks.params import AutoAttackParams, PgdParams
+from robust3d.attacks.pgd import pgd
+from robust3d.attacks.victim import Victim, frozen
+from robust3d.models.classifier import Classifier
+
+CLASSES = 10
+GRID = (1 / 3, 2 / 3, 1.0, 4 / 3, 5 / 3)  # of the median radius, so that about half survive in the middle
+
+
+class Counted(nn.Module):
+    """The official code's view of the model: counts images that pass forward and backward."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model, self.forwards, self.backwards = model, 0, 0
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.forwards += len(images)
+        logits = self.model(images)
+        if logits.requires_grad:
+            logits.register_hook(self._backward)
+        return logits
+
+    def _backward(self, gradient: Tensor) -> None:
+        self.backwards += len(gradient)
+
+
+def trained(steps: int) -> Classifier:
+    """A ResNet-18 at 32 px, adversarially trained until it is neither hopeless nor invulnerable."""
+    model = Classifier(CLASSES, seed=0).to(device())
+    optimiser = torch.optim.SGD(model.parameters(), 0.02, momentum=0.9)
+    params = PgdParams(epsilon=0.06, step_size=0.03, steps=3)
+    for step in range(steps):
+        images, labels = (tensor.to(device()) for tensor in blurred_classes(32, CLASSES, 32, seed=1000 + step))
+        adversarial, _ = pgd(model.eval(), images, labels, params)
+        loss = functional.cross_entropy(model.train()(adversarial), labels)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return model.eval().to(memory_format=torch.channels_last)
+
+
+def budgets(model: nn.Module, images: Tensor, labels: Tensor) -> tuple[float, ...]:
+    """Five radii around the median distance to the strongest rival's boundary."""
+    with frozen(model), torch.no_grad():
+        rival = model(images).scatter(1, labels[:, None], -torch.inf).argmax(1)
+        radius = fab(Victim(model), images, labels, rival, "Linf", 20)[1]
+    middle = float(radius[radius < torch.inf].median())
+    return tuple(share * middle for share in GRID)
+
+
+def official(model: nn.Module, images: Tensor, labels: Tensor, params: AutoAttackParams) -> dict[str, Any]:
+    """The official code on the same images, all four attacks afresh at every epsilon."""
+    counted, robust, seconds = Counted(model), [], []
+    for epsilon in params.epsilons:
+        started = time.perf_counter()
+        attack = pyautoattack.AutoAttack(
+            counted, norm="Linf", eps=epsilon, seed=params.seed, version="standard", device=images.device
+        )
+        for part in (attack.apgd, attack.apgd_targeted, attack.fab):
+            part.n_iter = params.iterations
+        attack.square.n_queries = params.square_queries
+        _, predictions = attack.run_standard_evaluation(images, labels, batch_size=params.batch_size)
+        robust.append(int((predictions == labels).sum()))
+        seconds.append(time.perf_counter() - started)
+    return {"forwards": counted.forwards, "backwards": counted.backwards, "robust": robust, "seconds": seconds}
+
+
+def measure(toy: bool, repeats: int) -> Section:
+    """One sweep each is minutes long and deterministic, so repeats beyond two add little: at most two are run."""
+    count, steps = (4, 2) if toy else (32, 200)
+    model = trained(steps)
+    images, labels = (tensor.to(device()) for tensor in blurred_classes(count, CLASSES, 32, seed=7))
+    if toy:
+        labels = model(images).argmax(1)
+    settings = {"iterations": 3, "square_queries": 5} if toy else {}
+    right = model(images).argmax(1) == labels
+    params = AutoAttackParams(epsilons=budgets(model, images[right], labels[right]), **settings)
+    ours, theirs = [], []
+    for _ in range(1 if toy else min(repeats, 2)):
+        ours.append(timed(lambda: evaluate(model, images, labels, params)))
+        theirs.append(timed(lambda: official(model, images, labels, params)))
+    outcomes: Outcomes = ours[0].result
+    oracle = theirs[0].result
+    own = {
+        "forwards": sum(cost.forwards for cost in outcomes.cost.values()),
+        "backwards": sum(cost.backwards for cost in outcomes.cost.values()),
+        "robust": outcomes.robust.sum(0).tolist(),
+    }
+    passes = [sum(found[name] for name in ("forwards", "backwards")) for found in (own, oracle)]
+    per_pass = [
+        spread([1e3 * sample.seconds / total for sample in samples]) for samples, total in zip((ours, theirs), passes)
+    ]
+    worst = max(a - b for a, b in zip(own["robust"], oracle["robust"]))
+    section = Section(
+        "attacks",
+        {"images": count, "size_px": 32, "epsilons": params.epsilons, "training_steps": steps, **settings},
+        facts={
+            "passes": {"ours": own, "official": {k: oracle[k] for k in ("forwards", "backwards", "robust")}},
+            "official_seconds_per_epsilon": oracle["seconds"],
+            "cost": {name: vars(cost) for name, cost in outcomes.cost.items()},
+            "survivors_at_middle": own["robust"][2] / count,
+        },
+    )
+    peer = "pyautoattack, once per epsilon"
+    totals = [spread([sample.seconds for sample in samples]) for samples in (ours, theirs)]
+    ratio = spread([b.seconds / a.seconds for a, b in zip(ours, theirs)])
+    section.rows = [
+        Row("AutoAttack, five Linf budgets", "s", *totals, ratio=ratio, bar=1.6, peer=peer),
+        Row(
+            "… images passed forward or backward",
+            "",
+            *(_exact(n) for n in passes),
+            ratio=_exact(passes[1] / passes[0]),
+            peer=peer,
+        ),
+        Row("… time per pass", "ms", *per_pass, ratio=_exact(per_pass[1].median / per_pass[0].median), peer=peer),
+        Row("… official robust count less ours, worst budget", "images", _exact(-worst), bar=-1),
+    ]
+    return section
+
+
+def _exact(value: float) -> Spread:
+    return Spread(value, value, value, 1)

@@ -1,0 +1,155 @@
+"""Steps of DVR and pixelNeRF against literal reference paths, whole and item by item (S1 … S10 of the notes)."""
+
+import copy
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from harness import Row, Sample, Section, device, interleaved, rate_row, spread, timed
+from inputs import balls
+from reference import dvr as reference_dvr
+from reference import pixelnerf as reference_pixelnerf
+
+from robust3d.pretraining import dvr, pixelnerf
+from robust3d.seeds import torch_generator
+from robust3d.training.loop import LoopParams, Pretraining
+
+SIZES = {"dvr": {"batch": 16, "pixels": 256, "hidden": 128}, "pixelnerf": {"batch": 4, "rays": 128, "width": 128}}
+TOY = {"dvr": {"batch": 2, "pixels": 32, "hidden": 16}, "pixelnerf": {"batch": 2, "rays": 8, "width": 16}}
+
+
+def measure(toy: bool, repeats: int) -> Section:
+    """Every variant does the same steps from the same weights; 200 steps (2) compare the losses."""
+    size_px, objects, views = (16, 3, 2) if toy else (64, 24, 24)
+    sizes, steps, long = (TOY, 1, 2) if toy else (SIZES, 3, 200)
+    if device() == "cuda" and not toy:
+        sizes = {"dvr": {"batch": 64, "pixels": 1024, "hidden": 128}, "pixelnerf": {"batch": 4, "rays": 128}}
+    repeats = 1 if toy else repeats
+    section = Section("reconstruction", {"size_px": size_px, "objects": objects, "views": views, **sizes})
+    train = balls(objects, views, size_px, seed=1)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        reference_dvr.write_files(train, folder)
+        _dvr(section, train, folder, sizes["dvr"], steps, long, repeats)
+        _pixelnerf(section, train, folder, sizes["pixelnerf"], steps, long, repeats)
+    return section
+
+
+def _dvr(section: Section, train: Any, folder: Path, sizes: dict, steps: int, long: int, repeats: int) -> None:
+    params = dvr.Params(
+        init="random", initialisation="geometric", march_steps=(16,), march_schedule=(), chunk_points=4096,
+        loop=LoopParams(steps=1), **sizes,
+    )  # fmt: skip
+    literal = reference_dvr.Literal()
+    task = dvr.task(params, train, train, 0, device())
+    ours = _runner(task, task, steps)
+    variants = {"ours": ours, "literal": _runner(task, reference_dvr.Step(task, folder, literal), steps)}
+    items = {"S1 arrays in memory": "png", "S6 first-order equal of the gradient": "custom_backward",
+             "S7 helper losses where masked": "everywhere"}  # fmt: skip
+    for item, switch in items.items():
+        how = reference_dvr.Literal(**{switch: False})
+        variants[item] = _runner(task, reference_dvr.Step(task, folder, how), steps)
+    changed = {
+        "S5 width 512 instead": {"hidden": 512},
+        "S9 four secant steps": {"secant_steps": 4},
+        "S10 chunks of 3.7 M points instead": {"chunk_points": 3_700_000},
+    }
+    for item, change in changed.items():
+        other = dvr.task(params.model_copy(update=change), train, train, 0, device())
+        variants[item] = _runner(other, other, steps)
+    samples = interleaved(variants, repeats)
+    rays = steps * params.batch * params.pixels
+    bar = 2.0 if device() == "cpu" else None
+    _rows(section, "DVR", samples, rays, steps, bar, items, changed)
+    _equal_losses(section, "DVR", task, reference_dvr.Step(task, folder, literal), long)
+
+
+def _pixelnerf(section: Section, train: Any, folder: Path, sizes: dict, steps: int, long: int, repeats: int) -> None:
+    params = pixelnerf.Params(init="random", activation="softplus", loop=LoopParams(steps=1), **sizes)
+    literal = reference_pixelnerf.Literal()
+    task = pixelnerf.task(params, train, train, 0, device())
+    variants = {
+        "ours": _runner(task, task, steps),
+        "literal": _runner(task, reference_pixelnerf.Step(task, folder, literal), steps),
+    }
+    items = {"S1 gather of rays": "png", "S3 projected feature map": "project_samples"}
+    for item, switch in items.items():
+        how = reference_pixelnerf.Literal(**{switch: False})
+        variants[item] = _runner(task, reference_pixelnerf.Step(task, folder, how), steps)
+    # A ray is in the unit cube for 0.64 of 2.8 on average: the same spacing takes a quarter of the samples.
+    bounds = {"near_far": "aabb", "coarse_samples": 16, "importance_samples": 4, "depth_samples": 4}
+    bounded = pixelnerf.task(params.model_copy(update=bounds), train, train, 0, device())
+    variants["S2 per-ray bounds"] = _runner(bounded, bounded, steps)
+    samples = interleaved(variants, repeats)
+    rays = steps * params.batch * params.rays
+    cpu = device() == "cpu"
+    _rows(section, "pixelNeRF", samples, rays, steps, 1.3 if cpu else None, items, {})
+    section.rows.append(
+        rate_row("pixelNeRF with per-ray bounds (S2)", "rays/s", rays, samples["S2 per-ray bounds"], samples["literal"],
+                 "literal path", bar=3.0 if cpu else None)
+    )  # fmt: skip
+    _equal_losses(section, "pixelNeRF", task, reference_pixelnerf.Step(task, folder, literal), long)
+    held_out = balls(max(2, long // 50), section.sizes["views"], section.sizes["size_px"], seed=2)
+    quality = {}
+    for name, change in (("fixed", {}), ("per-ray", bounds)):
+        fresh = pixelnerf.task(params.model_copy(update=change), train, held_out, 0, device())
+        _train(fresh, fresh, long)
+        fresh.module.eval()
+        with torch.no_grad():
+            quality[name] = fresh.validate()["psnr"]
+    section.facts["pixelNeRF held-out PSNR after the long run, dB"] = quality
+
+
+def _runner(task: Pretraining, path: Any, steps: int) -> Any:
+    start = copy.deepcopy(task.module.state_dict())
+
+    def run() -> list[float]:
+        task.module.load_state_dict(start)
+        return _train(task, path, steps)
+
+    return run
+
+
+def _train(task: Pretraining, path: Any, steps: int) -> list[float]:
+    """The losses of so many steps of Adam."""
+    task.module.train()
+    optimiser = torch.optim.Adam(task.module.parameters(), 1e-4)
+    losses = []
+    for step in range(steps):
+        loss = path.loss(step, torch_generator(0, "step", step, device=device()))
+        loss = loss[0] if isinstance(loss, tuple) else loss
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    return losses
+
+
+def _rows(
+    section: Section, name: str, samples: dict[str, list[Sample]], rays: int, steps: int, bar: float | None,
+    items: dict, changed: dict,
+) -> None:  # fmt: skip
+    peer = "literal path"
+    ours, literal = samples["ours"], samples["literal"]
+    section.rows.append(rate_row(f"{name} step", "rays/s", rays, ours, literal, peer, bar=bar))
+    section.facts[f"{name} steps/s"] = spread([steps / sample.seconds for sample in ours])
+    for item in items:
+        section.rows.append(rate_row(f"{name}, literal but {item}", "rays/s", rays, samples[item], literal, peer))
+    for item in changed:
+        section.rows.append(rate_row(f"{name}, ours but {item}", "rays/s", rays, samples[item], ours, "ours"))
+
+
+def _equal_losses(section: Section, name: str, task: Pretraining, literal: Any, steps: int) -> None:
+    """Mean losses of both paths over the same steps, from the same weights."""
+    runners = {"ours": _runner(task, task, steps), "literal": _runner(task, literal, steps)}  # from one start
+    runs = {key: timed(run) for key, run in runners.items()}
+    first = [sample.result[0] for sample in runs.values()]
+    if abs(first[0] / first[1] - 1) > 1e-4:
+        raise AssertionError(
+            f"{name}: the two paths compute different losses, {first}, from the same weights and draws"
+        )
+    means = {key: sum(sample.result) / steps for key, sample in runs.items()}
+    apart = abs(means["ours"] / means["literal"] - 1)
+    section.facts[f"{name} mean loss over {steps} steps"] = means
+    section.rows.append(Row(f"{name} losses over {steps} steps, agreement", "", spread([1 - apart]), bar=0.99))
