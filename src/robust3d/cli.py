@@ -105,6 +105,12 @@ def _parser() -> argparse.ArgumentParser:
     check_views.add_argument("--objects", type=int, default=24, help="how many to look into, evenly spaced")
     check_views.set_defaults(function=_check_views)
 
+    download = commands.add_parser("download", help="fetch what may be fetched: the DTD textures, ImageNet weights")
+    download.add_argument("name", help="dtd or resnet18")
+    download.add_argument("--to", type=Path, default=Path("resources"), help="folder")
+    download.add_argument("--marker", type=Path, help="a file to write at the end that says what was fetched")
+    download.set_defaults(function=_download)
+
     evaluate = commands.add_parser("evaluate", help="AutoAttack against a checkpoint of your own")
     evaluate.add_argument("checkpoint", type=Path, help="torchvision ResNet-18 state: .safetensors, .pth or .pt")
     evaluate.add_argument("--images", type=Path, required=True, help=".npz with images (uint8, N×H×W×3) and labels")
@@ -239,6 +245,12 @@ def _check_views(arguments: argparse.Namespace) -> None:
     print(report.text())
     if not report.ok:
         sys.exit(1)
+
+
+def _download(arguments: argparse.Namespace) -> None:
+    from robust3d.data.published.download import download
+
+    print(download(arguments.name, arguments.to, arguments.marker))
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:

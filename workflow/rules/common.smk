@@ -30,9 +30,7 @@ except UserError as error:
     raise WorkflowError(str(error)) from None
 
 
-DRY_RUN = any(
-    flag in ("--dry-run", "--dryrun") or flag[:1] == "-" != flag[1:2] and "n" in flag for flag in sys.argv
-)
+DRY_RUN = any(flag in ("--dry-run", "--dryrun") or flag[:1] == "-" != flag[1:2] and "n" in flag for flag in sys.argv)
 
 
 def read_the_same(record):
@@ -64,6 +62,8 @@ def retire_stale_targets():
 
 def asked_for():
     """The jobs of the tables and figures on the command line; of all tables where none is named there."""
+    if any("download" in argument for argument in sys.argv):
+        return []
     named = [name for name in TABLES + FIGURES if any(name in argument for argument in sys.argv)]
     families = PLAN.study.families if "views" in sys.argv else []
     return [PLAN.target(name) for name in named or ([] if families else TABLES)] + [
@@ -160,15 +160,19 @@ def devices(stage):
     return lambda wildcards: find_job(stage, wildcards).devices
 
 
-def run(stage):
-    """The shell line of a rule.
+# The code is that of the checkout that planned the job, whatever environment or container the line runs in.
+CODE = shlex.quote(str(Path(robust3d.__file__).parents[1]))
+ROBUST3D = f"PYTHONPATH={CODE} python -m robust3d.cli".replace("{", "{{").replace("}", "}}")
 
-    The code is that of the checkout that planned the job, whatever environment or container the line runs in.
-    """
-    code = shlex.quote(str(Path(robust3d.__file__).parents[1]))
+
+def run(stage):
+    """The shell line of a rule."""
     store = f" --store {shlex.quote(PLAN.study.store)}" if PLAN.study.store else ""
-    fixed = f"PYTHONPATH={code} python -m robust3d.cli run {stage}{store}".replace("{", "{{").replace("}", "}}")
-    return fixed + " --job {wildcards.job} --threads {threads} {params.files} --spec {params.spec:q}"
+    return (
+        ROBUST3D
+        + f" run {stage}{store}".replace("{", "{{").replace("}", "}}")
+        + " --job {wildcards.job} --threads {threads} {params.files} --spec {params.spec:q}"
+    )
 
 
 # The plugin for SLURM would ask the accounting database about an account before each submission, and drop the job

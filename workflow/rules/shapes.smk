@@ -26,11 +26,11 @@ rule read_shapes:
         unpack(inputs("read_shapes")),
     output:
         **outputs("read_shapes"),
+    conda:
+        "../../envs/robust3d.yaml"
     threads: cpus("read_shapes")
     resources:
         **resources("read_shapes", CLUSTER),
-    conda:
-        "../../envs/robust3d.yaml"
     params:
         spec=spec("read_shapes"),
         files=files("read_shapes"),

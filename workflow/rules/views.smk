@@ -27,11 +27,11 @@ rule read_shard:
         unpack(inputs("read_shard")),
     output:
         **outputs("read_shard"),
+    conda:
+        "../../envs/robust3d.yaml"
     threads: cpus("read_shard")
     resources:
         **resources("read_shard", CLUSTER),
-    conda:
-        "../../envs/robust3d.yaml"
     params:
         spec=spec("read_shard"),
         files=files("read_shard"),

@@ -1,0 +1,93 @@
+"""Downloads from a server of the test's own: whole, checked, or not there."""
+
+import dataclasses
+import hashlib
+import http.server
+import io
+import json
+import tarfile
+import threading
+
+import pytest
+
+from robust3d.data.published import download as module
+from robust3d.data.published.download import DOWNLOADS, download
+from robust3d.errors import UserError
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """Serves an archive and a file, and a table of downloads that names them with their real checksums."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as archive:
+        for name in ("dtd/images/banded/a.jpg", "dtd/labels/test1.txt"):
+            entry = tarfile.TarInfo(name)
+            entry.size = 5
+            archive.addfile(entry, io.BytesIO(b"hello"))
+    files = {"/dtd.tar.gz": content.getvalue(), "/weights.pth": b"weights"}
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            if self.path not in files:
+                self.send_error(404)
+                return
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(files[self.path])))
+            self.end_headers()
+            self.wfile.write(files[self.path])
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        at = f"http://127.0.0.1:{running.server_port}"
+        digests = {
+            "dtd": hashlib.md5(files["/dtd.tar.gz"]).hexdigest(),
+            "resnet18": hashlib.sha256(b"weights").hexdigest()[:8],
+        }
+        urls = {"dtd": f"{at}/dtd.tar.gz", "resnet18": f"{at}/weights.pth"}
+        known = {name: dataclasses.replace(DOWNLOADS[name], url=urls[name], digest=digests[name]) for name in DOWNLOADS}
+        monkeypatch.setattr(module, "DOWNLOADS", known)
+        yield known
+        running.shutdown()
+
+
+def test_the_checksums_are_torchvisions():
+    from torchvision.datasets.dtd import DTD
+    from torchvision.models import ResNet18_Weights
+
+    assert (DOWNLOADS["dtd"].url, DOWNLOADS["dtd"].digest) == (DTD._URL, DTD._MD5)
+    assert DOWNLOADS["resnet18"].url == ResNet18_Weights.IMAGENET1K_V1.url
+    assert DOWNLOADS["resnet18"].url.endswith(f"-{DOWNLOADS['resnet18'].digest}.pth")
+
+
+def test_an_archive_is_unpacked_and_a_file_is_put_in_place(server, tmp_path):
+    folder, marker = tmp_path / "resources", tmp_path / "resources/.downloaded/dtd.json"
+    assert download("dtd", folder, marker) == folder / "dtd"
+    assert (folder / "dtd/dtd/images/banded/a.jpg").read_bytes() == b"hello"
+    assert json.loads(marker.read_text())["digest"] == server["dtd"].digest
+    assert download("resnet18", folder).read_bytes() == b"weights"
+    assert sorted(path.name for path in folder.iterdir()) == [".downloaded", "dtd", "resnet18.pth"]
+
+
+def test_what_is_there_stays(server, tmp_path, monkeypatch):
+    (tmp_path / "resnet18.pth").write_bytes(b"mine")
+    monkeypatch.setattr(module.urllib.request, "urlopen", None)
+    assert download("resnet18", tmp_path).read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [({"digest": "0" * 32}, "its md5 is .*, not 0000"), ({"url": "http://127.0.0.1:9/x"}, "put it at .*dtd")],
+)
+def test_what_cannot_be_had_leaves_nothing(server, tmp_path, monkeypatch, change, told):
+    monkeypatch.setitem(server, "dtd", dataclasses.replace(server["dtd"], **change))
+    with pytest.raises(UserError, match=told):
+        download("dtd", tmp_path / "resources")
+    assert not list((tmp_path / "resources").iterdir())
+
+
+def test_an_unknown_name_is_told():
+    with pytest.raises(UserError, match="there are dtd, resnet18"):
+        download("shapenet", None)
