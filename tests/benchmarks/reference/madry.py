@@ -1,4 +1,4 @@
-"""Adversarial training as MadryLab's `robustness` does it, step by step (facts: README, "Benchmarks").
+"""Adversarial training as MadryLab's `robustness` does it, step by step.
 
 Plain layout, the model switched to eval mode for the attack and back; gradients of the input only; the iterate of
 largest loss kept among the clean image and seven steps; one step of SGD with momentum on the adversarial batch.
