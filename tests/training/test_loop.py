@@ -2,6 +2,7 @@ import copy
 import multiprocessing
 import os
 import signal
+import sys
 
 import pytest
 import torch
@@ -113,6 +114,22 @@ def test_a_second_signal_acts_at_once(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         train(Toy({3: interrupt_twice}), params(), 5, tmp_path)
+
+
+def test_a_second_sigterm_waits_for_the_step_border(tmp_path):
+    """SLURM signals the step, and srun passes it on again."""
+
+    def terminate_twice(loss):
+        return terminate(terminate(loss))
+
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as the runner does
+    try:
+        with pytest.raises(SystemExit) as stopped:
+            train(Toy({3: terminate_twice}), params(), 5, tmp_path)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert stopped.value.code == STOPPED
+    assert [path.stem for path in tmp_path.glob("step-*.json")] == ["step-000000004"]
 
 
 def test_signal_handlers_are_put_back(tmp_path):

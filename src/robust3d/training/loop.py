@@ -301,7 +301,11 @@ def _optimiser(module: nn.Module, params: LoopParams) -> torch.optim.Optimizer:
 
 @contextmanager
 def _stop_requests(active: bool) -> Iterator[threading.Event]:
-    """Set the event on SIGTERM and SIGINT; a second signal acts as it would have without us."""
+    """Set the event on SIGTERM and SIGINT; a second SIGINT acts as it would have without us.
+
+    A second SIGTERM does nothing: at a time limit SLURM sends it to the step and srun passes it on again, before the
+    step border is reached.
+    """
     stop = threading.Event()
     if not active or threading.current_thread() is not threading.main_thread():
         yield stop
@@ -311,7 +315,8 @@ def _stop_requests(active: bool) -> Iterator[threading.Event]:
 
     def request(number: int, frame: FrameType | None) -> None:
         stop.set()
-        signal.signal(number, previous[number])
+        if number == signal.SIGINT:
+            signal.signal(number, previous[number])
 
     for number in signals:
         signal.signal(number, request)
