@@ -98,6 +98,8 @@ def test_a_stopped_shard_goes_on_to_the_same_bytes(jobs):
     stopped = start(shard)
     time.sleep(0.6 * record["seconds"])
     stopped.send_signal(signal.SIGTERM)
+    time.sleep(0.05)
+    stopped.send_signal(signal.SIGTERM)  # as SLURM does at a time limit
     assert stopped.wait(timeout=30) == 75, stopped.stderr.read()
     assert not Path(shard.output("views")).exists()
     again = start(shard)

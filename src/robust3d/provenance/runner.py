@@ -263,5 +263,13 @@ def _gpu() -> str | None:
 
 
 def exit_on_sigterm() -> None:
-    """Turn SIGTERM into SystemExit: temporary files are removed, long stages save how far they are."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(STOPPED))
+    """Turn the first SIGTERM into SystemExit: temporary files are removed, long stages save how far they are.
+
+    At a time limit SLURM sends it twice; the second one must not interrupt the saving.
+    """
+
+    def stop(*_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        sys.exit(STOPPED)
+
+    signal.signal(signal.SIGTERM, stop)

@@ -1,6 +1,7 @@
-"""Names, blocks and splits of the objects of an inventory."""
+"""Names, blocks and splits of the objects of an inventory, and what all families from disk have in common."""
 
 from pathlib import Path
+from typing import Any
 
 from robust3d.data.params import SPLITS
 from robust3d.data.published.files import read_text
@@ -8,6 +9,16 @@ from robust3d.data.published.inventory import Entry, Inventory
 from robust3d.seeds import numpy_generator, seed_of
 
 VALIDATION_SHARE = 0.1  # of a published training part that comes without a validation part
+
+
+def only(params: Any, class_name: str) -> Any:
+    """The parameters of a published data set that one class depends on."""
+    return params.model_copy(update={"classes": (class_name,)})
+
+
+def extent(params: Any) -> float:
+    """Side of the origin-centred cube that holds every object, in world units: readers scale into it."""
+    return 1.0
 
 
 def read_inventory(path: Path) -> Inventory:

@@ -43,6 +43,7 @@ class PublishedParams(Base):
     path: str = Field(min_length=1)  # folder of the unpacked data set
     classes: tuple[str, ...] = Field(min_length=1)  # in label order
     instances: int | None = Field(default=None, ge=1)  # first so many of each class (and published split) by id
+    shards: int = Field(default=8, ge=1)  # files of ours a class; changes no pixel
     missing: Literal["error", "skip"] = "error"  # what to do about objects that the lists name but the disk lacks
 
     @field_validator("classes")
