@@ -48,7 +48,7 @@ class Head:
     @property
     def name(self) -> str:
         """The name of all its jobs in SLURM."""
-        self.wait_for(lambda: "SLURM run ID: " in self.told, 60)
+        self.wait_for(lambda: "SLURM run ID: " in self.told, 300)
         return re.search(r"SLURM run ID: (\S+)", self.told)[1]
 
     def jobs(self, states: str = "all") -> list[str]:

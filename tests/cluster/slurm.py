@@ -45,7 +45,7 @@ ReturnToService=2
 # The node's cores and memory are made up.
 SlurmdParameters=config_overrides
 GresTypes=gpu
-MinJobAge=600
+MinJobAge=7200
 KillWait=8
 CompleteWait=0
 InactiveLimit=0
