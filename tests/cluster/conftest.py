@@ -1,5 +1,8 @@
+import subprocess
+
 import pytest
 import slurm
+from head import Head
 
 
 def _cluster(accounting: bool):
@@ -22,3 +25,14 @@ def cluster():
 def cluster_with_accounting():
     """A running cluster with slurmdbd."""
     yield from _cluster(accounting=True)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind():
+    """The heads that a failed test has left would disturb the next one."""
+    before = set(Head.running)
+    yield
+    for head in Head.running:
+        if head not in before and head.process.poll() is None and not head.lasting:
+            head.kill()
+            subprocess.run(["scancel", "--name", head.name])

@@ -5,7 +5,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 from project import Project
@@ -33,6 +33,8 @@ def reuse(finished: Project, project: Project, *stages: str) -> None:
 class Head:
     """A running `snakemake` that submits to the test cluster."""
 
+    running: ClassVar[list["Head"]] = []
+
     def __init__(self, project: Project, *arguments: str) -> None:
         self.log = project.folder / f"head-{time.monotonic_ns()}.log"
         with self.log.open("w") as file:
@@ -40,6 +42,8 @@ class Head:
                 ["snakemake", *QUICK, *arguments], cwd=project.folder, env=project.environment,
                 stdout=file, stderr=file, start_new_session=True,
             )  # fmt: skip
+        self.lasting = False  # beyond the test that has started it
+        self.running.append(self)
 
     @property
     def told(self) -> str:

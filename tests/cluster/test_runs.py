@@ -25,6 +25,7 @@ def table_run(cluster, finished, tmp_path_factory):
     project = Project(tmp_path_factory.mktemp("slurm") / "project")
     describe_cluster(project)
     head = Head(project, TABLE)
+    head.lasting = True
     yield project, head
     if head.process.poll() is None:
         head.kill()
@@ -117,7 +118,7 @@ def test_a_job_that_always_fails_starts_once_an_attempt_and_leaves_every_log(tab
     asked = [subprocess.check_output(["scontrol", "show", "job", job], text=True) for job, _ in starts]
     assert all(" TimeLimit=00:30:00 " in text for text in asked)  # clipped to the cluster's limit
     memory = [re.search(r"MinMemoryNode=([0-9.]+)([MG])", text).groups() for text in asked]
-    assert [float(number) * {"M": 1, "G": 1024}[unit] for number, unit in memory] == [64_000, 96_000, 128_000]
+    assert [float(number) * {"M": 1, "G": 1024}[unit] for number, unit in memory] == [128_000, 192_000, 256_000]
     assert all("gpu:toy:2" in text and "Partition=gpu" in text for text in asked)
 
 
