@@ -40,7 +40,7 @@ class Head:
         with self.log.open("w") as file:
             self.process = subprocess.Popen(
                 ["snakemake", *QUICK, *arguments], cwd=project.folder, env=project.environment,
-                stdout=file, stderr=file, start_new_session=True,
+                stdout=file, stderr=file, start_new_session=True, preexec_fn=_hear_interrupts,
             )  # fmt: skip
         self.lasting = False  # beyond the test that has started it
         self.running.append(self)
@@ -87,6 +87,11 @@ class Head:
         """Only the head: what runs in SLURM lives on."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+
+
+def _hear_interrupts() -> None:
+    """A shell's background processes, and all that they start, are deaf to Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def logs(project: Project, rule: str) -> list[Path]:
