@@ -13,7 +13,7 @@ FLAGS = {"randomised": False, "probabilities": False, "gradient_in_forward": Fal
          "notices": [], "zero_gradients": {}}  # fmt: skip
 FACTS = ("objective", "attack", "selection", "augmentation", "normalisation", "start", "weights",
          "normalisation_change", "batchnorm", "background", "resolution_px", "training_images", "steps",
-         "selected_step", "precision", "seed")  # fmt: skip
+         "selected_step", "precision", "devices", "seed")  # fmt: skip
 
 
 def classifier(**changes: Any) -> dict[str, Any]:

@@ -40,7 +40,7 @@ MUTANTS = [
     Mutant("data/sets.py", 'numpy_generator(seed, "set", split, name)', 'numpy_generator(seed, "set", split, name, params.background.kind)', "data/test_sets.py", "r7"),
     Mutant("data/splits.py", "groups.setdefault(orbit(name), [])", "groups.setdefault(name, [])", "data/test_splits.py", "orbit"),
     # training and transfer
-    Mutant("training/loop.py", '"step", step, device', '"step", 0, device', "training/test_loop.py", "hand_written"),
+    Mutant("training/loop.py", '"step", step, *share', '"step", 0, *share', "training/test_loop.py", "hand_written"),
     Mutant("training/adversarial.py", "        self._folded.refresh()\n", "", "training/test_adversarial.py", "eval_mode"),
     Mutant("models/classifier.py", "self.network(self.normalise(images))", "self.network(images)", "training/test_adversarial.py", "eval_mode"),
     Mutant("training/transfer.py", "_bytes(before[key]) != _bytes(value)", "True", "training/test_transfer.py", "trained_flags"),
