@@ -38,6 +38,7 @@ def kill_at_random(project: Project, targets: tuple[str, ...], kills: int, seed:
             time.sleep(0.1)
         if head.poll() is None and (killed := _kill(project, head, victim)):
             done[killed] += 1
+            print(time.strftime("%X"), dict(done), flush=True)
             if killed in ("job", "worker"):
                 head.wait()  # it says that the job failed and ends after the others
         check(project)
