@@ -9,7 +9,12 @@ from robust3d.provenance.changes import flatten
 from robust3d.provenance.lineage import Lineage, Step
 from robust3d.study.accepted import acceptances_of
 
-SUMMARISED = {"render_shard", "build_shapes"}  # stages of which a step reads one for every class or block
+SUMMARISED = {
+    "render_shard",
+    "read_shard",
+    "build_shapes",
+    "read_shapes",
+}  # stages of which a step reads one for every class or block
 
 
 def why(table: Path, row: str, column: str) -> dict[str, Any]:

@@ -9,9 +9,13 @@ from typing import Any
 from robust3d.provenance.lineage import Lineage, Step
 from robust3d.provenance.site.plain import Slugs, as_dict, as_list, count, duration
 
+VIEW_STAGES = ("render_shard", "read_shard")  # the stages that make files of views
 STAGES = {
+    "inventory": "Data on disk",
     "build_shapes": "Shapes",
+    "read_shapes": "Shapes",
     "render_shard": "Views",
+    "read_shard": "Views",
     "index_views": "View manifest",
     "make_textures": "Textures",
     "draw_set": "Image set",
@@ -25,8 +29,9 @@ STAGES = {
     "draw": "Figure",
 }
 _LAYERS = (
-    ("build_shapes",),
-    ("render_shard",),
+    ("inventory",),
+    ("build_shapes", "read_shapes"),
+    VIEW_STAGES,
     ("index_views", "make_textures"),
     ("draw_set", "pretrain"),
     ("extract_encoder",),
@@ -35,7 +40,7 @@ _LAYERS = (
     ("tabulate", "plot", "draw"),
 )
 _RANK = {stage: rank for rank, stages in enumerate(_LAYERS) for stage in stages}
-_GROUPED = ("build_shapes", "render_shard")
+_GROUPED = ("build_shapes", "read_shapes", *VIEW_STAGES)
 
 
 @dataclass(eq=False)
@@ -82,12 +87,13 @@ class Node:
     def summary(self) -> str:
         """How much it was."""
         taken = duration(sum(float(step.record.get("seconds") or 0) for step in self.steps))
-        if self.stage == "render_shard":
+        if self.stage in VIEW_STAGES:
             frames = sum(
                 len(as_list(step.params.get("instances"))) * int(as_dict(step.params.get("cameras")).get("views") or 0)
                 for step in self.steps
             )
-            return f"{count(len(self.steps), 'shard')}, {count(frames, 'frame')}, {taken}"
+            known = f"{count(frames, 'frame')}, " if frames else ""  # of views from disk, their files know
+            return f"{count(len(self.steps), 'shard')}, {known}{taken}"
         return f"{count(len(self.steps), 'class', 'classes')}, {taken}" if self.grouped else taken
 
 
@@ -156,7 +162,7 @@ def _node(members: list[Step], slugs: Slugs) -> Node:
         return Node(slugs.new(f"{stage}-{members[0].job}"), stage, members[0].label, members)
     common = _common_words([step.label for step in members])
     label = common or members[0].label
-    if stage == "render_shard" and len(members) == 1:
+    if stage in VIEW_STAGES and len(members) == 1:
         label = label.rpartition("-")[0] or label  # without the number of the block
     digest = hashlib.sha256("\n".join(step.job for step in members).encode()).hexdigest()[:8]
     return Node(slugs.new(f"{stage}-{label}-{digest}"), stage, label, members)

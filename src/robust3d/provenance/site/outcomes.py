@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from robust3d.errors import UserError
 from robust3d.provenance.lineage import Step
 from robust3d.provenance.site.files import Files
-from robust3d.provenance.site.graph import Graph, Node
+from robust3d.provenance.site.graph import VIEW_STAGES, Graph, Node
 from robust3d.provenance.site.pictures import Frames, Picture
 from robust3d.provenance.site.plain import as_list, show
 from robust3d.provenance.site.tables import Cell
@@ -103,7 +103,7 @@ def _shards(node: Node, graph: Graph) -> dict[tuple[str, str], Step]:
         step
         for index in indices
         for name in index.parents
-        if graph.nodes[name].stage == "render_shard"
+        if graph.nodes[name].stage in VIEW_STAGES
         for step in graph.nodes[name].steps
     ]
     return {
