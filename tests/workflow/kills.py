@@ -31,21 +31,21 @@ def kill_at_random(project: Project, targets: tuple[str, ...], kills: int, seed:
     """
     draw = random.Random(seed)
     done: Counter[str] = Counter()
+    head = _start(project, targets)
     while sum(done.values()) < kills:
-        head = _start(project, targets)
-        victim, moment = draw.choice(VICTIMS), time.monotonic() + draw.uniform(1, 20)
+        victim, moment = draw.choice(VICTIMS), time.monotonic() + draw.uniform(1, 12)
         while head.poll() is None and time.monotonic() < moment:
             time.sleep(0.1)
-        if head.poll() is None and (killed := _kill(project, head, victim)):
-            done[killed] += 1
+        if head.poll() is None and _kill(project, head, victim):
+            done[victim] += 1
             print(time.strftime("%X"), dict(done), flush=True)
-            if killed in ("job", "worker"):
-                head.wait()  # it says that the job failed and ends after the others
         check(project)
-        if head.poll() == 0:
-            _take_away(project, draw)
-    head = _start(project, targets)
-    assert head.wait() == 0, (project.folder / "head.log").read_text()[-3000:]
+        if head.poll() is not None:  # killed, or ended after a job of it was killed, or all is made
+            if head.returncode == 0:
+                _take_away(project, draw)
+            head = _start(project, targets)
+    while head.wait() != 0:  # jobs of it were killed
+        head = _start(project, targets)
     check(project)
     return done
 
@@ -70,22 +70,22 @@ def _start(project: Project, targets: tuple[str, ...]) -> subprocess.Popen[bytes
         )  # fmt: skip
 
 
-def _kill(project: Project, head: subprocess.Popen[bytes], victim: str) -> str | None:
-    """Kill -9; the kind of what was killed."""
+def _kill(project: Project, head: subprocess.Popen[bytes], victim: str) -> bool:
+    """Kill -9; whether there was such a thing to kill."""
     if victim == "all":
         os.killpg(head.pid, signal.SIGKILL)
         head.wait()
-        return victim
+        return True
     if victim == "head":  # its jobs live on
         head.kill()
         head.wait()
-        return victim
+        return True
     pattern = "robust3d.rendering.worker" if victim == "worker" else " run "
     found = [pid for pid in _descendants(head.pid) if pattern in _command(pid) and "snakemake" not in _command(pid)]
     for pid in found[:1]:
         os.kill(pid, signal.SIGKILL)
-        return victim
-    return None
+        return True
+    return False
 
 
 def _descendants(pid: int) -> list[int]:
