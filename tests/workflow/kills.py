@@ -44,8 +44,8 @@ def kill_at_random(project: Project, targets: tuple[str, ...], kills: int, seed:
             if head.returncode == 0:
                 _take_away(project, draw)
             head = _start(project, targets)
-    while head.wait() != 0:  # jobs of it were killed
-        head = _start(project, targets)
+    if head.wait() != 0:  # jobs of it were killed
+        assert _start(project, targets).wait() == 0, (project.folder / "head.log").read_text()[-3000:]
     check(project)
     return done
 
