@@ -8,6 +8,7 @@ from robust3d.data.multiview import Multiview, load_multiview
 from robust3d.data.params import BackgroundParams, SplitName
 from robust3d.data.pictures import draw_pairs
 from robust3d.data.textures import Textures
+from robust3d.errors import UserError
 from robust3d.models.files import save_state
 from robust3d.provenance.files import sha256
 from robust3d.study import registry
@@ -29,6 +30,8 @@ def run(job: "Context") -> None:
     told = job.params
     params = parse(registry.load("pretraining", told["method"]).Params, told["params"])
     if params.loop.devices > 1:
+        if not hasattr(params, "batch"):
+            raise UserError(f"pretraining.params.loop.devices: {told['method']} has no `batch` for devices to share")
         check_shares(params.batch, params.loop.devices)
     trained = launch(pretrain, params.loop.devices, params.loop.precision, told, job.inputs, job.progress)
     save_state(trained["state"], job.outputs["model"])
@@ -42,7 +45,9 @@ def pretrain(fabric: "Fabric", told: dict[str, Any], inputs: dict[str, list[Path
     """Train on this process's device; everything that `run` writes, if this is the first one."""
     method = registry.load("pretraining", told["method"])
     params = parse(method.Params, told["params"])
-    mine = params.model_copy(update={"batch": params.batch // fabric.world_size})
+    mine = params
+    if fabric.world_size > 1:
+        mine = params.model_copy(update={"batch": params.batch // fabric.world_size})
     folder = progress / f"views-{fabric.global_rank}"
     data = [_load(told, inputs, split, folder).to(fabric.device) for split in ("train", "val")]
     task: Pretraining = method.task(mine, *data, told["seed"], fabric.device)
