@@ -112,8 +112,12 @@ def test_a_second_signal_acts_at_once(tmp_path):
         os.kill(os.getpid(), signal.SIGINT)
         return loss
 
-    with pytest.raises(KeyboardInterrupt):
-        train(Toy({3: interrupt_twice}), params(), 5, tmp_path)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background processes ignore it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train(Toy({3: interrupt_twice}), params(), 5, tmp_path)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_second_sigterm_waits_for_the_step_border(tmp_path):
