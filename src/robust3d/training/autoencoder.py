@@ -16,6 +16,7 @@ from robust3d.models.autoencoder import UPSCALE, Autoencoder, VariationalAutoenc
 from robust3d.models.encoder import ResNet18Encoder
 from robust3d.pretraining import ae, vae
 from robust3d.seeds import torch_generator
+from robust3d.training.draws import integers
 from robust3d.training.loop import Pretraining
 
 CHUNK = 256  # images at once in validation; memory only
@@ -74,8 +75,7 @@ class AutoencoderPretraining(Pretraining):
     def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Input images in [0, 1] and what the decoder must give, each (batch, 3, H, W)."""
         inputs, targets = self.train.inputs.flatten(0, 1), self.train.targets.flatten(0, 1)
-        shape = (self.params.batch,)
-        chosen = torch.randint(len(inputs), shape, generator=generator, device=generator.device).to(self.device)
+        chosen = integers(len(inputs), (self.params.batch,), generator, self.device)
         truth = targets[chosen] / 255
         return inputs[chosen] / 255, self.encoder.normalise(truth) if self.params.target == "normalised" else truth
 

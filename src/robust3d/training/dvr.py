@@ -32,6 +32,7 @@ from robust3d.models.implicit import (
 from robust3d.models.visual_hull import hull_depth
 from robust3d.pretraining.dvr import Params
 from robust3d.seeds import torch_generator
+from robust3d.training.draws import integers
 from robust3d.training.loop import Pretraining
 from robust3d.training.metrics import best_constant_mask, mask_iou
 
@@ -225,9 +226,9 @@ class DVRPretraining(Pretraining):
         """Weighted losses of `batch` objects, each seen in one view and compared in another, drawn alone."""
         objects, view_count = self.train.masks.shape[:2]
         draws = (objects, view_count, view_count)
-        chosen, view_in, view_out = (self._integers(n, (self.params.batch,), generator) for n in draws)
+        chosen, view_in, view_out = (integers(n, (self.params.batch,), generator, self.device) for n in draws)
         shape = (self.params.batch, self.params.pixels)
-        pixels = self._integers(self.train.masks[0, 0].numel(), shape, generator)
+        pixels = integers(self.train.masks[0, 0].numel(), shape, generator, self.device)
         condition = self.module.condition(self.train.inputs[chosen, view_in] / 255)
         rays = take_rays(self.train, chosen, view_out, pixels, self.half_size)
         losses, hits = dvr_losses(
@@ -365,9 +366,6 @@ class DVRPretraining(Pretraining):
         colours = self.train.targets.flatten(0, 1)[::stride].movedim(1, -1)[masks]
         depth = self.train.depth.flatten(0, 1)[::stride][masks].nanmedian()
         return best_constant_mask(masks), colours.float().mean(0) / 255, depth
-
-    def _integers(self, below: int, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-        return torch.randint(below, shape, generator=generator, device=generator.device).to(self.device)
 
 
 def _mean(values: Tensor) -> float:

@@ -18,6 +18,7 @@ from robust3d.models.pixelnerf import PixelNerf, Scene
 from robust3d.models.volume_rendering import uniform
 from robust3d.pretraining.pixelnerf import Params
 from robust3d.seeds import torch_generator
+from robust3d.training.draws import integers
 from robust3d.training.loop import Pretraining
 from robust3d.training.metrics import best_constant_mask, mask_iou, psnr
 
@@ -109,10 +110,10 @@ class PixelNerfPretraining(Pretraining):
         """Mean squared errors of coarse and fine colours over `batch` objects with `rays` rays each."""
         objects, views = self.train.masks.shape[:2]
         batch, rays = self.params.batch, self.params.rays
-        chosen = self._integers(objects, (batch,), generator)
-        source = self._integers(views, (batch,), generator)
+        chosen = integers(objects, (batch,), generator, self.device)
+        source = integers(views, (batch,), generator, self.device)
         scene = self._scene(self.train, chosen, source)
-        target = self._integers(views, (batch, rays), generator).flatten()
+        target = integers(views, (batch, rays), generator, self.device).flatten()
         index = torch.arange(batch, device=self.device).repeat_interleave(rays)
         owner = chosen[index]
         rows, columns = self._pixels(owner, target, step, generator)
@@ -233,6 +234,3 @@ class PixelNerfPretraining(Pretraining):
             parts.append((rendering.fine, rendering.opacity, rendering.meets))
         colour, opacity, meets = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
         return colour, opacity, meets
-
-    def _integers(self, below: int, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-        return torch.randint(below, shape, generator=generator, device=generator.device).to(self.device)

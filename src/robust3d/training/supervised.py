@@ -11,6 +11,7 @@ from robust3d.data.multiview import Multiview
 from robust3d.models.encoder import ResNet18Encoder, seeded_initialisation
 from robust3d.pretraining import supervised
 from robust3d.seeds import torch_generator
+from robust3d.training.draws import integers
 from robust3d.training.loop import Pretraining
 
 CHUNK = 256  # images at once in validation; memory only
@@ -73,8 +74,7 @@ class SupervisedPretraining(Pretraining):
     def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Images in [0, 1], (batch, 3, H, W), and their labels (batch,)."""
         inputs, labels = _views(self.train)
-        shape = (self.params.batch,)
-        chosen = torch.randint(len(inputs), shape, generator=generator, device=generator.device).to(self.device)
+        chosen = integers(len(inputs), (self.params.batch,), generator, self.device)
         return inputs[chosen] / 255, labels[chosen]
 
     def validate(self) -> dict[str, float]:
