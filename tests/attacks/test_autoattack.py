@@ -90,6 +90,38 @@ def test_false_claims_are_not_counted(toy, monkeypatch, lie):
     assert bool(outcomes.robust.all())
 
 
+def test_shrinking_counts_down_to_the_nearest_boundary(linear, linear_optimum, monkeypatch):
+    """An attack that only knows the largest budget finds the optimal direction there; shrunk, it serves them all."""
+    weight = linear.model[1].weight.detach()
+    optimum = linear_optimum["Linf"]
+    grid = (float(optimum.quantile(0.3)), float(optimum.quantile(0.6)), float(1.1 * optimum.max()))
+
+    class Coarse(autoattack.OwnBackend):
+        mixes_epsilons = frozenset()
+
+        def attack(self, name, images, labels, logits, image_ids, epsilon, stop_radius):
+            normals = weight[labels][:, None] - weight
+            gaps = logits.gather(1, labels[:, None]) - logits
+            distance = (gaps / normals.abs().sum(2)).scatter(1, labels[:, None], torch.inf)
+            normal = normals[torch.arange(len(labels)), distance.argmin(1)]
+            step = -epsilon.float()[:, None] * normal.sign()
+            large = epsilon > grid[1] * 1.01
+            return Result((images.flatten(1) + step).reshape(images.shape), large)
+
+    monkeypatch.setattr(autoattack, "OwnBackend", Coarse)
+    settings = {"attacks": ("apgd-ce",), "epsilons": grid, "sanity_epsilon": grid[-1]}
+    plain, shrunk = (attack(linear, quick(**settings, shrink=shrink), n=24) for shrink in (False, True))
+    assert plain.robust[:, :2].all() and not plain.robust[:, 2].any()
+    reachable = optimum[:, None].numpy() < np.array(grid)
+    assert np.array_equal(shrunk.robust, ~reachable) and 0 < reachable[:, 0].sum() < 24
+    assert (shrunk.radius[reachable[:, 0], 0] <= grid[0] * (1 + 1e-6)).all()
+
+
+def test_shrinking_is_off_unless_asked_for_and_breaks_no_less(toy):
+    plain, shrunk = (attack(toy, quick(**some)) for some in ({}, {"shrink": True}))
+    assert not (shrunk.robust & ~plain.robust).any()
+
+
 def test_fab_radii_serve_every_epsilon(toy):
     params = quick(attacks=("fab-t",), target_classes=3)
     together = attack(toy, params, n=24)

@@ -23,6 +23,8 @@ from robust3d.attacks.params import AutoAttackParams, PgdParams
         {"norm": "L1"},
         {"epsilons": (0.1,), "sanity_epsilon": 0.05},
         {"batch_size": 0},
+        {"backend": "pyautoattack", "shrink": True},
+        {"backend": "pyautoattack", "search_precision": "bf16"},
         {"unknown": 1},
     ],
 )

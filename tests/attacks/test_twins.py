@@ -8,7 +8,7 @@ from torch import nn
 from robust3d.attacks import autoattack
 from robust3d.attacks.autoattack import evaluate
 from robust3d.attacks.params import AutoAttackParams
-from robust3d.attacks.twins import Folded, Twins, twins_of
+from robust3d.attacks.twins import Folded, InBf16, Twins, twins_of
 from robust3d.models.classifier import Classifier
 
 QUICK = AutoAttackParams(epsilons=(0.03, 0.05, 0.07), iterations=15, square_queries=60, target_classes=3)
@@ -102,3 +102,36 @@ def test_a_randomised_model_is_attacked_itself(toy, monkeypatch):
             return toy.model(x) + 0.01 * torch.randn(len(x), 10, generator=generator)
 
     assert evaluate(Noisy().eval(), toy.images[:8], toy.labels[:8], QUICK).flags.randomised
+
+
+def test_a_search_in_bf16_counts_only_what_the_model_itself_confirms(toy, monkeypatch):
+    exact = evaluate(toy.model, toy.images[:40], toy.labels[:40], QUICK)
+    differentiated = []
+    forward = InBf16.forward
+
+    def watched(self, images):
+        logits = forward(self, images)
+        weights = [part.weight.dtype for part in self.copy.modules() if isinstance(part, nn.Conv2d | nn.Linear)]
+        assert logits.dtype == torch.float32 and set(weights) == {torch.bfloat16}
+        differentiated.append(logits.requires_grad)
+        return logits
+
+    monkeypatch.setattr(InBf16, "forward", watched)
+    coarse = evaluate(
+        toy.model, toy.images[:40], toy.labels[:40], QUICK.model_copy(update={"search_precision": "bf16"})
+    )
+    assert {True, False} <= set(differentiated) and coarse.flags.notices == exact.flags.notices
+    assert abs(coarse.robust.sum(0) - exact.robust.sum(0)).max() <= 2  # of 40: other roundings, other paths
+    assert toy.model.get_submodule("0").weight.dtype == torch.float32
+
+
+def test_bf16_rounds_the_logits_and_nothing_more(toy):
+    wanted, found = toy.model(toy.images), InBf16(toy.model)(toy.images)
+    apart = (found - wanted).abs().amax() / wanted.abs().amax()
+    assert 1e-5 < apart < 0.03
+
+
+def test_a_search_that_cannot_be_in_bf16_says_so(toy):
+    params = QUICK.model_copy(update={"search_precision": "bf16"})
+    outcomes = evaluate(lambda images: toy.model(images), toy.images[:4], toy.labels[:4], params)
+    assert any("bfloat16" in notice for notice in outcomes.flags.notices)

@@ -2,6 +2,7 @@
 
 import copy
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +59,11 @@ def _dvr(section: Section, train: Any, folder: Path, sizes: dict, steps: int, lo
     for item, change in changed.items():
         other = dvr.task(params.model_copy(update=change), train, train, 0, device())
         variants[item] = _runner(other, other, steps)
+    variants |= _in_bf16(task, steps)
     samples = interleaved(variants, repeats)
     rays = steps * params.batch * params.pixels
     bar = 2.0 if device() == "cpu" else None
-    _rows(section, "DVR", samples, rays, steps, bar, items, changed)
+    _rows(section, "DVR", samples, rays, steps, bar, items, [*changed, *(name for name in samples if "S8" in name)])
     _equal_losses(section, "DVR", task, reference_dvr.Step(task, folder, literal), long)
 
 
@@ -81,10 +83,14 @@ def _pixelnerf(section: Section, train: Any, folder: Path, sizes: dict, steps: i
     bounds = {"near_far": "aabb", "coarse_samples": 16, "importance_samples": 4, "depth_samples": 4}
     bounded = pixelnerf.task(params.model_copy(update=bounds), train, train, 0, device())
     variants["S2 per-ray bounds"] = _runner(bounded, bounded, steps)
+    shared = pixelnerf.task(params.model_copy(update={"share_mlp": True}), train, train, 0, device())
+    variants["S4 one MLP for both passes"] = _runner(shared, shared, steps)
+    variants |= _in_bf16(task, steps)
     samples = interleaved(variants, repeats)
     rays = steps * params.batch * params.rays
     cpu = device() == "cpu"
-    _rows(section, "pixelNeRF", samples, rays, steps, 1.3 if cpu else None, items, {})
+    changed = [name for name in samples if name.startswith(("S4", "S8"))]
+    _rows(section, "pixelNeRF", samples, rays, steps, 1.3 if cpu else None, items, changed)
     section.rows.append(
         rate_row("pixelNeRF with per-ray bounds (S2)", "rays/s", rays, samples["S2 per-ray bounds"], samples["literal"],
                  "literal path", bar=3.0 if cpu else None)
@@ -99,6 +105,19 @@ def _pixelnerf(section: Section, train: Any, folder: Path, sizes: dict, steps: i
         with torch.no_grad():
             quality[name] = fresh.validate()["psnr"]
     section.facts["pixelNeRF held-out PSNR after the long run, dB"] = quality
+
+
+def _in_bf16(task: Pretraining, steps: int) -> dict[str, Any]:
+    """S8, `precision: bf16` of the training loop, which is for GPUs: without one there is no such variant."""
+    if device() == "cpu":
+        return {}
+    exact = _runner(task, task, steps)
+
+    def run() -> list[float]:
+        with torch.autocast("cuda", torch.bfloat16):
+            return exact()
+
+    return {"S8 autocast to bf16": run}
 
 
 def _runner(task: Pretraining, path: Any, steps: int) -> Any:
@@ -128,7 +147,7 @@ def _train(task: Pretraining, path: Any, steps: int) -> list[float]:
 
 def _rows(
     section: Section, name: str, samples: dict[str, list[Sample]], rays: int, steps: int, bar: float | None,
-    items: dict, changed: dict,
+    items: dict, changed: Iterable[str],
 ) -> None:  # fmt: skip
     peer = "literal path"
     ours, literal = samples["ours"], samples["literal"]

@@ -66,8 +66,9 @@ def _shard(requests: Requests, size_px: int, workers: int, folder: Path) -> dict
             arrived.append(time.perf_counter())
             yield frame
 
+    path = folder / f"shard-{workers}.h5"
     with _cores(workers):
-        entry = write_shard(folder / "shard.h5", watched(), class_name="bench", resolution_px=size_px, extent=1.5)
+        entry = write_shard(path, watched(), class_name="bench", resolution_px=size_px, extent=1.5)
     now = time.perf_counter()
     return {"all_s": now - started, "rest_s": now - arrived[0], "bytes": entry["bytes"]}
 
@@ -93,24 +94,22 @@ def _bare(requests: Requests, size_px: int, folder: Path) -> dict[str, float]:
 
 
 def _against_bare(section: Section, requests: Requests, size_px: int, repeats: int) -> None:
+    twice = [(f"{name}{turn}", mesh, poses) for turn in ("", "-again") for name, mesh, poses in requests]
     with tempfile.TemporaryDirectory(dir="/dev/shm") as name:
         folder = Path(name)
         variants = {
             "ours": lambda: _shard(requests, size_px, 1, folder),
             "bare": lambda: _bare(requests, size_px, folder),
-            "two": lambda: _shard(requests, size_px, 2, folder),
+            "two": lambda: _shard(twice, size_px, 2, folder),
         }
         samples = interleaved(variants, repeats, warm_up=0 if repeats == 1 else 1)
-        read = timed(lambda: read_shards([folder / "shard.h5"]))
+        read = timed(lambda: read_shards([folder / "shard-1.h5"]))
     views = len(requests[0][2])
     count, results = views * len(requests), {name: [s.result for s in found] for name, found in samples.items()}
     whole = {name: [count / result["all_s"] for result in found] for name, found in results.items()}
     # The first frame arrives when each worker has done an instance; the rest is the steady state.
-    done_first = {"ours": 1, "bare": 1, "two": 2}
-    steady = {
-        name: [views * (len(requests) - done_first[name]) / result["rest_s"] for result in found]
-        for name, found in results.items()
-    }
+    rest = {"ours": len(requests) - 1, "bare": len(requests) - 1, "two": len(twice) - 2}
+    steady = {name: [views * rest[name] / result["rest_s"] for result in found] for name, found in results.items()}
     what, peer = f"with mask, depth, cameras and shard at {size_px} px, one core", "bare bpy loop"
 
     def row(what: str, ours: list[float], theirs: list[float], bar: float | None, peer: str) -> None:

@@ -27,6 +27,8 @@ def measure(toy: bool, repeats: int) -> Section:
     imports = [timed(lambda: subprocess.run(command, check=True, env=_environment())).wall_s for _ in range(repeats)]
     section.rows.append(Row("overhead of a job: interpreter and imports of the command line", "s", spread(imports)))
     section.facts.update(_records(ROOT / "results"))
+    if stages := section.facts.get("stages"):
+        print(chart(stages), file=sys.stderr)
     return section
 
 
@@ -67,11 +69,12 @@ def _dry_run(seeds: int) -> tuple[int, float]:
 
 
 def _records(results: Path) -> dict[str, Any]:
-    """Critical path from the records of a study that has run here; no more than their number without any."""
-    records = [json.loads(path.read_text()) for path in sorted(results.rglob("record*.json"))]
-    records = [record for record in records if "seconds" in record and "outputs" in record]
-    if not records:
+    """Where the time of a study that has run here went; no more than the number of its records without any."""
+    found = [(path.parents[1].name, json.loads(path.read_text())) for path in sorted(results.glob("*/*/record*.json"))]
+    found = [(stage, record) for stage, record in found if not record.get("reused")]
+    if not found:
         return {"records": 0}
+    records = [record for _, record in found]
     makers = {digest: number for number, record in enumerate(records) for digest in _digests(record["outputs"])}
 
     @cache
@@ -80,11 +83,20 @@ def _records(results: Path) -> dict[str, Any]:
         before = {makers[digest] for digest in _digests(records[number]["inputs"]) if digest in makers} - {number}
         return records[number]["seconds"] + max(map(path, before), default=0.0)
 
+    stages: dict[str, list[float]] = {}
+    for stage, record in found:
+        total = stages.setdefault(stage, [0, 0.0, 0.0])
+        for place, value in enumerate((1, record["seconds"], record["cpu_seconds"])):
+            total[place] += value
+    names = "jobs", "seconds", "cpu_seconds"
     return {
-        "records": len(records),
+        "records": len(found),
         "critical_path_s": max(path(number) for number in range(len(records))),
-        "job_seconds": sum(record["seconds"] for record in records),
-        "idle_share_of_training": _idle(records),
+        "stages": {
+            stage: dict(zip(names, total, strict=True))
+            for stage, total in sorted(stages.items(), key=lambda item: -item[1][2])
+        },
+        "idle_share_of_training": _idle(found),
     }
 
 
@@ -96,11 +108,20 @@ def _digests(value: Any) -> set[str]:
     return set().union(*map(_digests, value)) if isinstance(value, list) else set()
 
 
-def _idle(records: list[dict[str, Any]]) -> dict[str, float]:
-    """Share of the wall time in which a training job's threads computed nothing; a GPU's own share is not recorded."""
-    training = [record for record in records if record["job"].split("/")[0].startswith(("train", "pretrain"))]
+def _idle(found: list[tuple[str, dict[str, Any]]]) -> dict[str, float]:
+    """Share of the wall time in which a training's threads computed nothing; a GPU's own share is not recorded."""
     return {
         record["job"]: 1 - record["cpu_seconds"] / (record["seconds"] * record["host"]["threads"])
-        for record in training
-        if record["seconds"] and record["host"].get("threads")
+        for stage, record in found
+        if stage in ("pretrain", "train_classifier") and record["seconds"]
     }
+
+
+def chart(stages: dict[str, dict[str, float]], width: int = 40) -> str:
+    """Bars of CPU time by stage, for the README."""
+    largest = max(stage["cpu_seconds"] for stage in stages.values())
+    lines = []
+    for name, stage in stages.items():
+        bar = "█" * round(width * stage["cpu_seconds"] / largest)
+        lines.append(f"{name:20} {stage['jobs']:4.0f} jobs {stage['cpu_seconds']:7.0f} s  {bar}".rstrip())
+    return "\n".join(lines)

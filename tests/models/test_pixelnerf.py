@@ -258,3 +258,18 @@ def test_the_seed_decides_the_weights_and_the_fine_pass_is_optional():
     assert module.fine is None
     rendering = module.render(encode(module), *some_rays(6))
     assert torch.equal(rendering.coarse, rendering.fine)
+
+
+def test_a_shared_mlp_renders_what_two_equal_ones_do_with_fewer_evaluations():
+    shared, two = small(share_mlp=True), small()
+    two.fine.load_state_dict(two.coarse.state_dict())
+    evaluated = {shared: [], two: []}
+    for module, counts in evaluated.items():
+        for mlp in filter(None, (module.coarse, module.fine)):
+            mlp.register_forward_hook(lambda _, given, __, counts=counts: counts.append(len(given[0])))
+    renderings = [module.render(encode(module), *some_rays(20), torch_generator("depths")) for module in (shared, two)]
+    for name in ("coarse", "fine", "opacity", "depth"):
+        torch.testing.assert_close(*(getattr(rendering, name) for rendering in renderings))
+    hits = int(renderings[0].meets.sum())
+    assert hits > 5 and evaluated == {shared: [6 * hits, 6 * hits], two: [6 * hits, 12 * hits]}
+    assert not torch.equal(renderings[0].coarse, renderings[0].fine) and shared.fine is None

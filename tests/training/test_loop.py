@@ -173,7 +173,7 @@ def test_damaged_checkpoint_falls_back_to_the_older(tmp_path, capsys, suffix):
 def test_half_written_files_are_not_read_and_are_cleared(tmp_path):
     save_checkpoint(tmp_path, Checkpoint(1, {"a": torch.ones(2)}, {"x": 1.5}))
     (tmp_path / "step-000000009.safetensors").write_bytes(b"tensors without their JSON")
-    (tmp_path / ".step-000000002.json.123.partial").write_bytes(b"{")
+    (tmp_path / ".partial-123-step-000000002.json").write_bytes(b"{")
     (tmp_path / "owner").write_text("not ours")
     found = load_checkpoint(tmp_path, pytest.fail)
     assert found.step == 1 and found.values == {"x": 1.5} and torch.equal(found.tensors["a"], torch.ones(2))

@@ -21,7 +21,7 @@ from robust3d.attacks.norms import TOLERANCE, pull_inside, radius
 from robust3d.attacks.oracle import OfficialBackend
 from robust3d.attacks.outcomes import Cost, Outcomes, SweepState
 from robust3d.attacks.params import AttackName, AutoAttackParams
-from robust3d.attacks.twins import twins_of
+from robust3d.attacks.twins import coarse_twins, twins_of
 from robust3d.attacks.victim import Victim, frozen
 
 Progress = Callable[[str, float, int, int], None]  # attack, epsilon (inf: all), images (at an epsilon) done and to do
@@ -104,7 +104,11 @@ class _Cascade:
                 self.logits = torch.cat([victim(batch) for batch in images.split(params.batch_size)])
             if not (self.flags.randomised or self.flags.gradient_in_forward):
                 victim.twins = twins_of(victim.model, images[first])
+                if params.search_precision == "bf16" and isinstance(victim.model, nn.Module):
+                    victim.twins = coarse_twins(victim.model, victim.twins)
         targets, self.flags.notices[:] = targets_for(self.logits.shape[1], params)
+        if params.search_precision == "bf16" and victim.twins is None:
+            self.flags.notices.append("the model has no copy in bfloat16: the attacks searched in fp32")
         kind: type[OwnBackend] | type[OfficialBackend] = OwnBackend if params.backend == "own" else OfficialBackend
         self.backend: Backend = kind(victim, params, targets)
         self.correct = self.logits.argmax(1) == labels
@@ -148,7 +152,7 @@ class _Cascade:
                 distance = self._attack(name, batch, epsilons)
                 for column in at.unique().tolist():
                     here = at == column
-                    covers = slice(column, None if at_all or self.params.nested else column + 1)
+                    covers = self._covered_by(column, at_all)
                     self._book(name, batch[here], distance[here], covers)
                 columns, rows = columns[size:], rows[size:]
                 if not at_all:
@@ -167,6 +171,11 @@ class _Cascade:
             return torch.zeros_like(rows), rows
         columns, rows = self.robust.T.nonzero().unbind(1)
         return columns, rows
+
+    def _covered_by(self, column: int, at_all: bool) -> slice:
+        """Columns of the epsilons that success at one epsilon may count for, its radius permitting."""
+        first = 0 if at_all or self.params.shrink else column
+        return slice(first, None if at_all or self.params.nested else column + 1)
 
     def _state(self, name: AttackName, columns: Tensor, rows: Tensor) -> SweepState:
         """A copy of everything that `restore` needs."""
@@ -226,6 +235,8 @@ class _Cascade:
         fooled = result.fooled.nonzero().squeeze(1)
         if len(fooled):
             distance[fooled] = self._verify(rows[fooled], result.adversarial[fooled], epsilons[fooled])
+            if self.params.shrink:
+                distance[fooled] = self._shrunk(rows[fooled], result.adversarial[fooled], distance[fooled])
         refuted = fooled[distance[fooled] == torch.inf]
         if len(refuted) and self.victim.twins is not None:  # by rounding the attack stopped too early: once more
             with self.victim.itself():
@@ -242,6 +253,22 @@ class _Cascade:
         distance = radius(candidates, clean, self.params.norm)
         in_box = ((candidates >= 0) & (candidates <= 1)).flatten(1).all(1)
         return torch.where(wrong & in_box & (distance <= epsilons * (1 + TOLERANCE)), distance, torch.inf)
+
+    def _shrunk(self, rows: Tensor, adversarial: Tensor, distance: Tensor) -> Tensor:
+        """Radii (n,) after drawing verified images towards the clean ones, to every smaller epsilon still open."""
+        distance = distance.clone()
+        for epsilon in self.epsilons.flip(0):
+            column = int((self.epsilons == epsilon).nonzero())
+            nearer = ((distance < torch.inf) & (distance > epsilon) & self.robust[rows, column]).nonzero().squeeze(1)
+            if not len(nearer):
+                continue
+            clean = self.images[rows[nearer]]
+            share = (epsilon / distance[nearer]).float()[:, None, None, None]
+            candidates = clean + share * (adversarial[nearer] - clean)
+            found = self._verify(rows[nearer], candidates, epsilon.expand(len(nearer)))
+            adversarial[nearer] = torch.where((found < torch.inf)[:, None, None, None], candidates, adversarial[nearer])
+            distance[nearer] = torch.minimum(distance[nearer], found)
+        return distance
 
     def _sanity(self) -> tuple[float, Tensor]:
         """A radius from which mid-grey is in reach, and who is still robust there (N,) against APGD."""

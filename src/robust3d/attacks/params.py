@@ -34,6 +34,11 @@ class AutoAttackParams(Params):
     batch_size: int = Field(250, ge=1)  # images per forward pass; changes speed and memory only
     seed: int = Field(0, ge=0)  # of all random draws, each keyed also by attack, target and image
     nested: bool = True  # an adversarial image verified at one epsilon counts for every larger one
+    # An adversarial image is also tried nearer, at every smaller epsilon: more than the standard does.
+    shrink: bool = False
+    # bf16: attacks steer by a bfloat16 copy, for GPUs; what they find is verified in fp32, what that refutes is
+    # attacked again in fp32. Still an upper bound, but images that fp32 attacks would break may be missed.
+    search_precision: Literal["fp32", "bf16"] = "fp32"
     sanity_epsilon: float | None = Field(None, gt=0)  # accuracy here must be about 0; None: reaches mid-grey
     backend: Literal["own", "pyautoattack"] = "own"  # pyautoattack: the official package, once per epsilon
 
@@ -45,4 +50,6 @@ class AutoAttackParams(Params):
             raise ValueError(f"attacks must differ from each other, got {self.attacks}")
         if self.sanity_epsilon is not None and self.sanity_epsilon < self.epsilons[-1]:
             raise ValueError("sanity_epsilon must be at least the largest of epsilons")
+        if self.backend == "pyautoattack" and (self.shrink or self.search_precision == "bf16"):
+            raise ValueError("shrink and search_precision are of backend own; pyautoattack runs as published")
         return self

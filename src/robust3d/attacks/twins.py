@@ -129,6 +129,28 @@ class Twins:
     inference: nn.Module
 
 
+class InBf16(nn.Module):
+    """A copy of a model whose convolutions and matrix products compute in bfloat16; images and logits stay fp32."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.copy = copy.deepcopy(model).requires_grad_(False)
+        for module in self.copy.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                module.to(torch.bfloat16)  # once, instead of at every pass
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (N,K), coarsely rounded, of images (N,C,H,W)."""
+        with torch.autocast(images.device.type, torch.bfloat16):
+            return self.copy(images).float()
+
+
+def coarse_twins(model: nn.Module, twins: Twins | None) -> Twins:
+    """Twins in bfloat16: they steer an attack, and only the model itself says whether it has succeeded."""
+    coarse = InBf16(model if twins is None else twins.differentiable).eval()
+    return Twins(coarse, coarse)
+
+
 def twins_of(model: nn.Module | Callable[[Tensor], Tensor], images: Tensor) -> Twins | None:
     """Twins of a deterministic model in eval mode, or None where it has none.
 

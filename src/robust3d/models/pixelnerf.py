@@ -12,13 +12,7 @@ from torch import Tensor, nn
 
 from robust3d.models.encoder import ResNet18Encoder, seeded_initialisation
 from robust3d.models.implicit import cube_interval
-from robust3d.models.volume_rendering import (
-    Composite,
-    around_depth,
-    composite,
-    importance,
-    stratified,
-)
+from robust3d.models.volume_rendering import around_depth, composite, importance, stratified
 
 CONDITIONED_BLOCKS = 3  # the latent is added before these first residual blocks
 LEVEL_CHANNELS = (64, 64, 128, 256, 512)  # of ResNet-18's feature maps
@@ -165,6 +159,8 @@ class PixelNerf(nn.Module):
         coarse_samples: stratified samples per ray (reference 64).
         importance_samples: samples by the coarse weights (reference 16).
         depth_samples: samples around the coarse depth (reference 16); none of either: no fine pass.
+        share_mlp: one MLP for both passes; the fine one evaluates its own samples only and reuses the coarse one's,
+            as EG3D (Chan et al. 2022) does. Off in the reference.
         near_far: (near, far) distances for every ray, or None: where the ray is inside the unit cube.
         background: colour behind everything, in [0, 1].
         seed: of the MLPs' initial weights.
@@ -183,6 +179,7 @@ class PixelNerf(nn.Module):
         coarse_samples: int = 64,
         importance_samples: int = 16,
         depth_samples: int = 16,
+        share_mlp: bool = False,
         near_far: tuple[float, float] | None = None,
         background: tuple[float, float, float] = (1.0, 1.0, 1.0),
         seed: int = 0,
@@ -192,12 +189,12 @@ class PixelNerf(nn.Module):
         self.num_layers, self.use_first_pool = num_layers, use_first_pool
         self.coarse_samples, self.near_far = coarse_samples, near_far
         self.importance_samples, self.depth_samples = importance_samples, depth_samples
+        self.fine_pass = importance_samples + depth_samples > 0
         latent = sum(LEVEL_CHANNELS[:num_layers])
         with seeded_initialisation(seed, "pixelnerf"):
             self.coarse = ConditionedMlp(latent, width, blocks, activation)
-            self.fine = (
-                ConditionedMlp(latent, width, blocks, activation) if importance_samples + depth_samples else None
-            )
+            second = self.fine_pass and not share_mlp
+            self.fine = ConditionedMlp(latent, width, blocks, activation) if second else None
         self.register_buffer("background", torch.tensor(background), persistent=False)
 
     def pyramid(self, images: Tensor) -> Tensor:
@@ -248,12 +245,20 @@ class PixelNerf(nn.Module):
         rays = scene.in_source_camera(index[hit], origins[hit], directions[hit])
         near, far = near[hit], far[hit]
         depths = stratified(near, far, self.coarse_samples, generator)
-        coarse = last = self._pass(self.coarse, scene.coarse, rays, depths, far, scene.size_px)
-        if self.fine is not None and scene.fine is not None:
+        field = self._field(self.coarse, scene.coarse, rays, depths, scene.size_px)
+        coarse = last = composite(*field, depths, far, self.background)
+        if self.fine_pass:
             by_weight = importance(coarse.weights, near, far, self.importance_samples, generator)
             guided = around_depth(coarse.depth, near, far, self.depth_samples, generator)
-            depths = torch.cat([depths, by_weight, guided], dim=1).sort(dim=1).values
-            last = self._pass(self.fine, scene.fine, rays, depths, far, scene.size_px)
+            further = torch.cat([by_weight, guided], dim=1)
+            depths, order = torch.cat([depths, further], dim=1).sort(dim=1)
+            if self.fine is not None and scene.fine is not None:
+                field = self._field(self.fine, scene.fine, rays, depths, scene.size_px)
+            else:
+                more = self._field(self.coarse, scene.coarse, rays, further, scene.size_px)
+                sigma, colour = (torch.cat(parts, dim=1) for parts in zip(field, more, strict=True))
+                field = sigma.gather(1, order), colour.gather(1, order[..., None].expand_as(colour))
+            last = composite(*field, depths, far, self.background)
         sky = self.background.expand(len(index), 3)
         nothing = torch.zeros_like(origins[:, 0])
         return Rendering(
@@ -264,16 +269,11 @@ class PixelNerf(nn.Module):
             meets,
         )
 
-    def _pass(
-        self,
-        mlp: ConditionedMlp,
-        conditioning: Tensor,
-        rays: SourceRays,
-        depths: Tensor,
-        far: Tensor,
-        size_px: tuple[int, int],
-    ) -> Composite:
-        """Evaluate one MLP at `depths` (N, K) along the rays and composite."""
+    @staticmethod
+    def _field(
+        mlp: ConditionedMlp, conditioning: Tensor, rays: SourceRays, depths: Tensor, size_px: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
+        """Density (N, K) and colour (N, K, 3) of one MLP at `depths` (N, K) along the rays."""
         count, samples = depths.shape
         points = rays.origins[:, None] + depths[..., None] * rays.directions[:, None]
         in_camera = points + rays.translations[:, None]
@@ -283,4 +283,4 @@ class PixelNerf(nn.Module):
         directions = rays.directions[:, None].expand(count, samples, 3).flatten(0, 1)
         inputs = torch.cat([positional_encoding(points.flatten(0, 1)), directions], dim=1)
         sigma, colour = mlp(inputs, look_up(conditioning, index, pixels, size_px))
-        return composite(sigma.view(count, samples), colour.view(count, samples, 3), depths, far, self.background)
+        return sigma.view(count, samples), colour.view(count, samples, 3)

@@ -35,6 +35,8 @@ class Params(Base):
     coarse_samples: int = Field(64, gt=1)  # stratified, per ray (reference: 64)
     importance_samples: int = Field(16, ge=0)  # drawn by the coarse weights (reference: 16)
     depth_samples: int = Field(16, ge=0)  # around the coarse depth (reference: 16); both 0: no fine pass
+    # One MLP for both passes, which evaluates the coarse samples once (as EG3D); reference: an MLP each.
+    share_mlp: bool = False
     near_far: Literal["fixed", "aabb"] = "fixed"  # of a ray: the two below, or where it is inside the unit cube
     near: float = Field(1.2, ge=0)  # distance from the camera, unit-cube units (reference: 1.2 for NMR)
     far: float = Field(4.0, gt=0)  # reference: 4.0 for NMR

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import Any
 
 from safetensors.torch import load, save
 from torch import Tensor
+
+from robust3d.provenance.files import partial, publish
 
 KEPT = 2
 
@@ -23,29 +24,25 @@ class Checkpoint:
     values: dict[str, Any] = field(default_factory=dict)
 
 
-def publish(path: Path, content: bytes) -> None:
-    """Write a file that appears complete or not at all: temporary name beside it, fsync, replace."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with partial.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(partial, path)
+def _write(path: Path, content: bytes) -> None:
+    temporary = partial(path)
+    temporary.write_bytes(content)
+    publish(temporary, path)
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Write ``step-N.safetensors`` and then ``step-N.json``, which makes it valid; drop all but two."""
+    folder.mkdir(parents=True, exist_ok=True)
     name = f"step-{checkpoint.step:09d}"
     tensors = save({key: value.detach().cpu().contiguous().clone() for key, value in checkpoint.tensors.items()})
-    publish(folder / f"{name}.safetensors", tensors)
+    _write(folder / f"{name}.safetensors", tensors)
     values = {"step": checkpoint.step, "tensors_sha256": _sha256(tensors), **checkpoint.values}
-    publish(
+    _write(
         folder / f"{name}.json",
         json.dumps({"values": values, "sha256": _sha256(_canonical(values))}).encode(),
     )
     kept = {path.stem for path in sorted(folder.glob("step-*.json"))[-KEPT:]}
-    for path in [*folder.glob("step-*"), *folder.glob(".step-*.partial")]:
+    for path in [*folder.glob("step-*"), *folder.glob(".partial-*-step-*")]:
         if path.stem not in kept:  # older ones, and what a killed run left
             path.unlink(missing_ok=True)
 

@@ -100,6 +100,7 @@ class PixelNerfPretraining(Pretraining):
             coarse_samples=params.coarse_samples,
             importance_samples=params.importance_samples,
             depth_samples=params.depth_samples,
+            share_mlp=params.share_mlp,
             near_far=(params.near, params.far) if params.near_far == "fixed" else None,
             background=params.background or median_background(train),
             seed=seed,
@@ -122,7 +123,7 @@ class PixelNerfPretraining(Pretraining):
         rendering = self.module.render(scene, index, origins, directions, generator)
         coarse, fine = F.mse_loss(rendering.coarse, truth), F.mse_loss(rendering.fine, truth)
         # without a fine pass both colours are the coarse one's, and the loss has one term
-        total = coarse if self.module.fine is None else coarse + fine
+        total = coarse + fine if self.module.fine_pass else coarse
         opacity = rendering.opacity.detach().mean()
         return total, {"mse_coarse": coarse.detach(), "mse_fine": fine.detach(), "opacity": opacity}
 

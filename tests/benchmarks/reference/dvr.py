@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from robust3d.data.multiview import Multiview
 from robust3d.models.implicit import MIN_SLOPE, at, cube_interval, normals, pixel_rays
+from robust3d.training.draws import integers
 from robust3d.training.dvr import DVRPretraining
 
 
@@ -54,8 +55,9 @@ class Step:
     def loss(self, step: int, generator: torch.Generator) -> Tensor:
         task, params = self.task, self.task.params
         objects, count = task.train.masks.shape[:2]
-        chosen, view_in, view_out = (task._integers(n, (params.batch,), generator) for n in (objects, count, count))
-        pixels = task._integers(task.train.masks[0, 0].numel(), (params.batch, params.pixels), generator)
+        counts = objects, count, count
+        chosen, view_in, view_out = (integers(n, (params.batch,), generator, task.device) for n in counts)
+        pixels = integers(task.train.masks[0, 0].numel(), (params.batch, params.pixels), generator, task.device)
         if self.how.png:
             images, truth, mask, pose, optics = self._read(chosen, view_in, view_out, pixels)
         else:

@@ -16,6 +16,7 @@ from torch.nn import functional
 from robust3d.models.implicit import pixel_rays
 from robust3d.models.pixelnerf import CONDITIONED_BLOCKS, MIN_DEPTH, ConditionedMlp, SourceRays, positional_encoding
 from robust3d.models.volume_rendering import Composite, around_depth, composite, importance, stratified
+from robust3d.training.draws import integers
 from robust3d.training.pixelnerf import PixelNerfPretraining
 
 
@@ -36,9 +37,9 @@ class Step:
     def loss(self, step: int, generator: torch.Generator) -> Tensor:
         task, params = self.task, self.task.params
         objects, views = task.train.masks.shape[:2]
-        chosen = task._integers(objects, (params.batch,), generator)
-        source = task._integers(views, (params.batch,), generator)
-        target = task._integers(views, (params.batch, params.rays), generator).flatten()
+        chosen = integers(objects, (params.batch,), generator, task.device)
+        source = integers(views, (params.batch,), generator, task.device)
+        target = integers(views, (params.batch, params.rays), generator, task.device).flatten()
         index = torch.arange(params.batch, device=task.device).repeat_interleave(params.rays)
         rows, columns = task._pixels(chosen[index], target, step, generator)
         if self.how.png:
