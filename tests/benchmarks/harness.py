@@ -168,7 +168,6 @@ def table(sections: list[Section]) -> str:
             theirs = f"{row.theirs.median:.3g} ({row.peer})" if row.theirs else "–"
             ratio = f"{row.ratio.median:.2f} ({row.ratio.low:.2f}–{row.ratio.high:.2f})" if row.ratio else "–"
             bar = "–" if row.bar is None else f"≥ {row.bar:g} {'✓' if row.met else '✗'}"
-            lines.append(
-                f"| {section.name}: {row.what} | {row.ours.median:.3g} {row.unit} | {theirs} | {ratio} | {bar} |"
-            )
+            what = f"{section.name}: {row.what}" + (f" ({row.note})" if row.note else "")
+            lines.append(f"| {what} | {row.ours.median:.3g} {row.unit} | {theirs} | {ratio} | {bar} |")
     return "\n".join(lines)

@@ -64,6 +64,10 @@ def _dvr(section: Section, train: Any, folder: Path, sizes: dict, steps: int, lo
     rays = steps * params.batch * params.pixels
     bar = 2.0 if device() == "cpu" else None
     _rows(section, "DVR", samples, rays, steps, bar, items, [*changed, *(name for name in samples if "S8" in name)])
+    if device() == "cuda":
+        for march, bar in ((16, 10.0), (64, 4.0)):
+            other = dvr.task(params.model_copy(update={"march_steps": (march,)}), train, train, 0, device())
+            _absolute(section, f"DVR at {march} march steps", "steps/s", steps, _runner(other, other, steps), bar)
     _equal_losses(section, "DVR", task, reference_dvr.Step(task, folder, literal), long)
 
 
@@ -95,6 +99,8 @@ def _pixelnerf(section: Section, train: Any, folder: Path, sizes: dict, steps: i
         rate_row("pixelNeRF with per-ray bounds (S2)", "rays/s", rays, samples["S2 per-ray bounds"], samples["literal"],
                  "literal path", bar=3.0 if cpu else None)
     )  # fmt: skip
+    if device() == "cuda":
+        _absolute(section, "pixelNeRF as published", "rays/s", rays, _runner(task, task, steps), 20_000.0)
     _equal_losses(section, "pixelNeRF", task, reference_pixelnerf.Step(task, folder, literal), long)
     held_out = balls(max(2, long // 50), section.sizes["views"], section.sizes["size_px"], seed=2)
     quality = {}
@@ -105,6 +111,12 @@ def _pixelnerf(section: Section, train: Any, folder: Path, sizes: dict, steps: i
         with torch.no_grad():
             quality[name] = fresh.validate()["psnr"]
     section.facts["pixelNeRF held-out PSNR after the long run, dB"] = quality
+
+
+def _absolute(section: Section, what: str, unit: str, count: float, run: Any, bar: float) -> None:
+    """A row that is measured against a number, for GPUs of the H200's class."""
+    run()
+    section.rows.append(Row(what, unit, spread([count / timed(run).seconds for _ in range(3)]), bar=bar))
 
 
 def _in_bf16(task: Pretraining, steps: int) -> dict[str, Any]:

@@ -1,13 +1,15 @@
 """PGD-7 training of a ResNet-18 against a plain loop that does what MadryLab's library does, and the roofline."""
 
 import copy
+import re
 import time
 
 import torch
-from harness import Row, Section, device, interleaved, rate_row, spread
+from harness import Row, Section, device, interleaved, rate_row, spread, timed
 from inputs import blurred_classes
 from reference import madry
 from torch import nn
+from torch.autograd import DeviceType
 
 from robust3d.attacks.params import PgdParams
 from robust3d.models.classifier import Classifier
@@ -38,9 +40,11 @@ def measure(toy: bool, repeats: int) -> Section:
         # A CPU needs ten seconds a step for a full batch at 224 px; throughput there does not depend on it.
         part = min(batch, 10) if size_px == 224 and device() == "cpu" else batch
         section.rows += _size(size_px, part, steps, 1 if toy else repeats)
+    if device() == "cuda":
+        section.rows += _half_precision(64 if toy else 224, batch, steps, 1 if toy else repeats)
     section.facts["conv_flops"] = _conv_flops(4 if toy else 50)
-    for row in section.rows:
-        size = int(row.what.split()[-2])
+    for row in (row for row in section.rows if row.unit == "images/s"):
+        size = int(re.search(r"(\d+) px", row.what)[1])
         work = 17.93 * CONV_FLOP_PX[size]  # 7 (F + F) + F + 3 F - conv1's input gradient
         row.note = f"{100 * row.ours.median * work / section.facts['conv_flops']:.0f} % of the measured conv roofline"
     return section
@@ -78,6 +82,31 @@ def _size(size_px: int, batch: int, steps: int, repeats: int) -> list[Row]:
     bar = 1.15 if device() == "cpu" else None
     what = f"PGD-7 training at {size_px} px"
     return [rate_row(what, "images/s", batch * steps, *samples.values(), "plain loop", bar=bar)]
+
+
+def _half_precision(size_px: int, batch: int, steps: int, repeats: int) -> list[Row]:
+    """The workflow's loop with `precision: bf16`, and the share of its wall time in which the GPU computes nothing."""
+    params = ClassifierParams(
+        attack=PgdParams(epsilon=0.05, step_size=0.01, steps=7), batch_size=batch, epochs=1, learning_rate=0.01,
+        decay_epochs=(), precision="bf16",
+    )  # fmt: skip
+    images, labels = blurred_classes(batch * steps, CLASSES, size_px, seed=3)
+    images, labels = (images * 255).round().to(torch.uint8).to(device()), labels.to(device())
+    task = Unvalidated(Classifier(CLASSES, seed=0).to(device()), images, labels, images[:1], labels[:1], params)
+
+    def run() -> None:
+        train(task, params.loop(len(images)), seed=0)
+
+    samples = interleaved({"ours": run}, repeats)["ours"]
+    with torch.profiler.profile() as profile:
+        profiled = timed(run)
+    kernels = (event for event in profile.events() if event.device_type == DeviceType.CUDA)
+    busy_s = 1e-6 * sum(kernel.self_device_time_total for kernel in kernels)
+    rates = spread([batch * steps / sample.seconds for sample in samples])
+    return [
+        Row(f"PGD-7 training at {size_px} px in bf16", "images/s", rates, bar=3000.0),
+        Row("… share of the time in which the GPU computes", "", spread([busy_s / profiled.wall_s]), bar=0.95),
+    ]
 
 
 def _conv_flops(batch: int) -> float:
