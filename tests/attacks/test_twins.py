@@ -8,7 +8,7 @@ from torch import nn
 from robust3d.attacks import autoattack
 from robust3d.attacks.autoattack import evaluate
 from robust3d.attacks.params import AutoAttackParams
-from robust3d.attacks.twins import Folded, InBf16, Twins, twins_of
+from robust3d.attacks.twins import Blocks, Folded, InBf16, Twins, twins_of
 from robust3d.models.classifier import Classifier
 
 QUICK = AutoAttackParams(epsilons=(0.03, 0.05, 0.07), iterations=15, square_queries=60, target_classes=3)
@@ -53,6 +53,44 @@ def test_cropped_kernels_convolve_alike(size, kernel, stride, padding):
         assert folded.pairs[0].folded.weight.shape[2] == 1 < kernel
     with pytest.raises(ValueError, match="folded for images"):
         folded(torch.rand(2, 3, size + 1, size))
+
+
+@pytest.mark.parametrize("size", [(8, 8), (10, 6), (2, 4)])
+@pytest.mark.parametrize(("kernel", "padding"), [(7, 3), (3, 1), (4, 1), (5, 2), (1, 0), (2, 0), (3, (0, 2))])
+def test_a_convolution_over_blocks_is_the_one_over_pixels(size, kernel, padding):
+    if any(side + 2 * min(np.atleast_1d(padding)) < kernel for side in size):
+        return
+    with torch.random.fork_rng():
+        torch.manual_seed(kernel)
+        model = nn.Sequential(nn.Conv2d(3, 5, kernel, 2, padding), nn.BatchNorm2d(5)).eval()
+        images = torch.rand(2, 3, *size)
+    blocked = Folded(model, images, blocked=True)
+    assert isinstance(blocked.blocks, Blocks)
+    for turn in range(2):  # also after the weights have changed
+        pictures = [images.clone().requires_grad_() for _ in range(2)]
+        outputs = [f(x) for f, x in zip((blocked, model), pictures)]
+        weights = torch.rand_like(outputs[0])
+        slopes = [torch.autograd.grad((y * weights).sum(), [x])[0] for y, x in zip(outputs, pictures)]
+        assert torch.allclose(*outputs, atol=1e-5) and torch.allclose(*slopes, atol=1e-5), turn
+        with torch.no_grad():
+            model[0].weight.mul_(1.5)
+            model[1].running_mean.add_(0.3)
+        blocked.refresh()
+
+
+@pytest.mark.parametrize(
+    "conv", [nn.Conv2d(3, 4, 3, 1, 1), nn.Conv2d(8, 4, 3, 2, 1), nn.Conv2d(3, 3, 3, 2, 1, groups=3),
+             nn.Conv2d(3, 4, 3, 2, 1, padding_mode="reflect"), nn.Conv2d(3, 4, 3, 2, 1, dilation=2)],
+)  # fmt: skip
+def test_other_convolutions_stay(conv):
+    model = nn.Sequential(conv, nn.BatchNorm2d(conv.out_channels)).eval()
+    images = torch.rand(2, conv.in_channels, 8, 8)
+    folded = Folded(model, images, blocked=True)
+    assert folded.blocks is None and torch.allclose(folded(images), model(images), atol=1e-5)
+    assert (
+        Folded(nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.BatchNorm2d(4)).eval(), torch.rand(1, 3, 7, 8), True).blocks
+        is None
+    )
 
 
 class Branching(nn.Module):

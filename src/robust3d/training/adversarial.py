@@ -77,7 +77,7 @@ class AdversarialTraining(Task):
     @cached_property
     def _folded(self) -> Folded:
         # Not before the first attack: the loop may move the module to another device.
-        return Folded(self.module, to_unit(self.images[:1]))
+        return Folded(self.module, to_unit(self.images[:1]), blocked=True)
 
     def batch(self, step: int) -> Tensor:
         """Indices of a step's images (of this device's share): the epochs' shuffles end to end, cut into batches."""
