@@ -35,7 +35,7 @@ check: $(READY)
 demo: $(READY)
 	sh workflow/demo.sh
 
-# One JSON for this class of machine in results/benchmarks, and a table; wants an idle machine and about an hour.
+# One JSON for this class of machine in results/benchmarks, and a table; wants an idle machine and an hour and a half.
 benchmark: $(READY)
 	python tests/benchmarks/run.py
 

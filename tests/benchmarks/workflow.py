@@ -23,9 +23,14 @@ def measure(toy: bool, repeats: int) -> Section:
         jobs, seconds = _plan(wanted, repeats)
         section.rows.append(Row(f"planning {jobs:,} jobs", "s", spread(seconds)))
         section.facts[f"ms a job at {jobs:,} jobs"] = 1e3 * spread(seconds).median / max(jobs, 1)
-    command = [sys.executable, "-c", "import robust3d.cli"]
-    imports = [timed(lambda: subprocess.run(command, check=True, env=_environment())).wall_s for _ in range(repeats)]
-    section.rows.append(Row("overhead of a job: interpreter and imports of the command line", "s", spread(imports)))
+    for what, module in (("the command line", "cli"), ("a training", "training.adversarial")):
+        command = [sys.executable, "-c", f"import robust3d.{module}"]
+        runs = [
+            timed(lambda command=command: subprocess.run(command, check=True, env=_environment()))
+            for _ in range(repeats)
+        ]
+        starts = spread([run.wall_s for run in runs])
+        section.rows.append(Row(f"overhead of a job: interpreter and imports of {what}", "s", starts))
     section.facts.update(_records(ROOT / "results"))
     if stages := section.facts.get("stages"):
         print(chart(stages), file=sys.stderr)
