@@ -86,8 +86,8 @@ def test_several_seeds_are_averaged(attempts):
     clean, robust = curves.cells(job)
     assert (clean["row"], robust["row"]) == ("Linf 0/255", "Linf 255/255")
     assert robust["value"] == 50 and clean["value"] == pytest.approx(100 * 5 / 6)
-    half = 4.302653 * 0.5 / 3**0.5  # the means 1, 0.5 and 0 have standard deviation 0.5; t(0.975, 2)
-    assert (robust["interval"]["low"], robust["interval"]["high"]) == pytest.approx((0.5 - half, 0.5 + half))
+    # The means 1, 0.5 and 0 have standard deviation 0.5, and t(0.975, 2) is 4.3: wider than all there can be.
+    assert (robust["interval"]["low"], robust["interval"]["high"]) == (0, 1)
     assert len(robust["sources"]) == 6 and "3 seeds" in robust["interval"]["kind"]
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from robust3d.errors import UserError
 from robust3d.tables.cells import data_conditions, epsilon_label, write_table
 from robust3d.tables.robustness import attacks, read_attacked, robust_cell, stand_ins, trained_against
+from robust3d.tables.statistics import bars_note
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,14 +72,12 @@ def cells(job: "Context") -> list[dict[str, Any]]:
     several = len({panel["experiment"] for panel in panels}) > 1
     found = []
     for number, panel in enumerate(panels):
-        baseline = None
-        for series in panel["series"]:
-            models = read_attacked(job, series["sources"])
-            baseline = baseline or models
+        peers = [read_attacked(job, series["sources"]) for series in panel["series"]]
+        for series, models in zip(panel["series"], peers):
             column = f"{panel['experiment']} {series['label']}" if several else series["label"]
             for epsilon in models[0].epsilons.tolist():
                 place = {"row": epsilon_label(panel["norm"], epsilon), "column": column}
-                facts = robust_cell(models, baseline, epsilon, job.params["seed"], panel["stand_ins"])
+                facts = robust_cell(models, peers, epsilon, job.params["seed"], panel["stand_ins"])
                 where = {"panel": number, "series": series["label"], "norm": panel["norm"], "epsilon": epsilon}
                 found.append({**place, **facts, **where, "data": panel["data"]})
     return found
@@ -121,6 +120,5 @@ def write(job: "Context", caption: str) -> None:
         title = f"{panel['family'].capitalize()}, {panel['background']} background"
         panels.append(Panel(title, panel["norm"], series, here[0]["n"], here[0]["chance"]))
     seeds = len(points[0]["conditions"])
-    bars = "Student's t over seeds" if seeds > 1 else "Wilson over images"
-    note = f"AutoAttack; study “{job.params['study']}”, training seeds: {seeds}. Bars: 95 % intervals ({bars})."
+    note = f"AutoAttack; study “{job.params['study']}”. Bars: {bars_note(seeds)}."
     draw_curves(panels, "\n".join([note, *caveats]), job.outputs["picture"])

@@ -13,7 +13,7 @@ import numpy as np
 
 from robust3d.errors import UserError
 from robust3d.tables import table3
-from robust3d.tables.cells import collapse_flags, conditions, data_conditions, difference, source, write_table
+from robust3d.tables.cells import conditions, data_conditions, run_flags, source, write_table
 from robust3d.tables.reported import TABLE3
 from robust3d.tables.robustness import (
     attacks,
@@ -22,6 +22,7 @@ from robust3d.tables.robustness import (
     stand_ins,
     trained_against,
 )
+from robust3d.tables.statistics import bars_note, difference
 
 if TYPE_CHECKING:
     from robust3d.attacks.params import Norm
@@ -92,7 +93,7 @@ def _pair(plan: "Plan", figure: str, experiment: str, norm: "Norm") -> list[tupl
 
 
 def cell(job: "Context", bar: dict[str, Any]) -> dict[str, Any]:
-    """One bar: the mean difference in percentage points, with a paired bootstrap over the images."""
+    """One bar: the mean difference in percentage points, with its interval and verdict."""
     if bar["kind"] == "attack":
         columns = [read_attacked(job, bar[side]) for side in ("ours", "baseline")]
         ours, baseline = ([model.correct[1:].mean(axis=0) for model in models] for models in columns)
@@ -116,7 +117,9 @@ def cell(job: "Context", bar: dict[str, Any]) -> dict[str, Any]:
         flags = []
         places = [source(path, "/shifted/accuracy") for path, _ in pairs]
         places += [source(path, "correct where images = shifted") for _, path in pairs]
-    found = difference(ours, baseline, job.params["seed"])
+    found = difference(ours, baseline, [baseline, ours], job.params["seed"])
+    flags += run_flags([content["classifier"] for content in metrics[: len(ours)]])
+    flags += run_flags([content["classifier"] for content in metrics[len(ours) :]])
     return {
         "row": bar["norm"],
         "column": bar["column"],
@@ -126,12 +129,10 @@ def cell(job: "Context", bar: dict[str, Any]) -> dict[str, Any]:
         "formula": formula,
         "n": len(ours[0]),
         "interval": {key: found[key] for key in ("low", "high", "kind")},
-        "beyond_interval": found["beyond_interval"],
+        **{key: found[key] for key in ("seeds", "p", "verdict", "note")},
         "printed": None,
         **beside,
-        "flags": list(
-            dict.fromkeys(bar["stand_ins"] + flags + [f for m in metrics for f in collapse_flags(m["classifier"])])
-        ),
+        "flags": list(dict.fromkeys(bar["stand_ins"] + flags)),
         "conditions": [conditions(content["classifier"]) for content in metrics],
         "data": bar["data"],
         "sources": places,
@@ -181,7 +182,7 @@ def write(job: "Context") -> None:
     ]
     labels = " / ".join(dict.fromkeys(bar["label"] for bar in bars))
     note = (
-        f"Study “{job.params['study']}”. Bars: 95 % intervals (paired bootstrap over images).\n"
+        f"Study “{job.params['study']}”. Bars: {bars_note(cells[0]['seeds'])}.\n"
         "Mean over budgets above 0; at the right Table 3, without attack."
     )
     draw_bars(drawn, f"{labels} minus AT (points)", "\n".join([note, *caveats]), job.outputs["picture"])

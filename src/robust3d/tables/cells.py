@@ -12,15 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from robust3d.provenance.files import sha256
-from robust3d.seeds import numpy_generator
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from robust3d.provenance.runner import Context
     from robust3d.study.plan import Plan
-
-RESAMPLES = 10_000
 
 
 def percent(value: float) -> str:
@@ -34,48 +31,6 @@ def epsilon_label(norm: str, epsilon: float) -> str:
     if norm == "Linf" and math.isclose(in_255, round(in_255), abs_tol=1e-6):
         return f"{norm} {round(in_255)}/255"
     return f"{norm} {epsilon:.1f}" if math.isclose(epsilon, round(epsilon, 1)) else f"{norm} {epsilon:g}"
-
-
-def interval(outcomes: Sequence[np.ndarray]) -> dict[str, Any]:
-    """95 % interval of an accuracy: Student's t over seeds if there are several, else Wilson's over images.
-
-    Args:
-        outcomes: for each seed, (images,) bool.
-    """
-    from scipy import stats  # planning imports this module and needs none of it
-
-    if len(outcomes) > 1:
-        means = np.array([outcome.mean() for outcome in outcomes])
-        half = float(stats.t.ppf(0.975, len(means) - 1) * means.std(ddof=1) / math.sqrt(len(means)))
-        return {
-            "low": means.mean() - half,
-            "high": means.mean() + half,
-            "kind": f"t over {len(means)} seeds, 95 %",
-        }
-    (outcome,) = outcomes
-    bounds = stats.binomtest(int(outcome.sum()), len(outcome)).proportion_ci(method="wilson")
-    return {"low": bounds.low, "high": bounds.high, "kind": f"Wilson over {len(outcome)} images, 95 %"}
-
-
-def difference(ours: Sequence[np.ndarray], baseline: Sequence[np.ndarray], seed: int) -> dict[str, Any]:
-    """Ours minus the baseline on the same images, with a paired bootstrap over images.
-
-    Args:
-        ours: for each seed, (images,) bool.
-        baseline: the same, on the same images.
-        seed: of the resampling.
-    """
-    per_image = np.mean(ours, axis=0) - np.mean(baseline, axis=0)
-    rng = numpy_generator(seed, "bootstrap")
-    drawn = rng.integers(0, len(per_image), (RESAMPLES, len(per_image)))
-    low, high = np.quantile(per_image[drawn].mean(axis=1), [0.025, 0.975])
-    return {
-        "value": float(per_image.mean()),
-        "low": float(low),
-        "high": float(high),
-        "kind": f"paired bootstrap over {len(per_image)} images, {RESAMPLES} resamples, 95 %",
-        "beyond_interval": bool(low > 0 or high < 0),
-    }
 
 
 def source(path: Path, pointer: str) -> dict[str, str]:
@@ -92,7 +47,7 @@ CLASSIFIER_FACTS = (
 )
 ENCODER_FACTS = (
     "method", "init", "normalisation", "input_background", "target_background", "images_seen", "steps",
-    "selected_step", "trained_tensors", "tensors", "validation", "collapse", "devices", "params",
+    "selected_step", "trained_tensors", "tensors", "validation", "collapse", "devices", "seed", "params",
 )
 # fmt: on
 
@@ -110,10 +65,16 @@ def data_conditions(plan: "Plan", image_set: str) -> dict[str, Any]:
     return {"shapes": family.shape_params(), "cameras": family.cameras, "split": family.split}
 
 
-def collapse_flags(classifier: dict[str, Any]) -> list[str]:
-    """Sentences on runs that collapsed, the classifier's or its encoder's."""
-    runs = {"classifier": classifier, "pre-training": classifier["encoder"] or {}}
-    return [f"{name} collapsed: {run['collapse']}" for name, run in runs.items() if run.get("collapse")]
+def run_flags(classifiers: Sequence[dict[str, Any]]) -> list[str]:
+    """Sentences on the training runs behind a cell: those that collapsed, and a pre-training that several share."""
+    flags = []
+    seeds = [(model["encoder"] or {}).get("seed") for model in classifiers]
+    if len(seeds) > 1 and len(set(seeds)) == 1 and seeds[0] is not None:
+        flags.append(f"the {len(seeds)} training seeds share one pre-training: its noise is in no interval")
+    for classifier in classifiers:
+        runs = {"classifier": classifier, "pre-training": classifier["encoder"] or {}}
+        flags += [f"{name} collapsed: {run['collapse']}" for name, run in runs.items() if run.get("collapse")]
+    return list(dict.fromkeys(flags))
 
 
 def write_table(job: "Context", table: "pd.DataFrame", caption: str, cells: list[dict[str, Any]]) -> None:

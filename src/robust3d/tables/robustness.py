@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from robust3d.tables.cells import collapse_flags, conditions, difference, interval, percent, source
+from robust3d.tables.cells import conditions, percent, run_flags, source
+from robust3d.tables.statistics import difference, interval
 
 if TYPE_CHECKING:
     from robust3d.attacks.params import Norm
@@ -113,18 +114,23 @@ def area_under(epsilons: np.ndarray, accuracy: np.ndarray) -> float:
 
 
 def robust_cell(
-    models: Sequence[Attacked], baseline: Sequence[Attacked], epsilon: float, seed: int, flags: Sequence[str]
+    models: Sequence[Attacked],
+    peers: Sequence[Sequence[Attacked]],
+    epsilon: float,
+    seed: int,
+    flags: Sequence[str],
 ) -> dict[str, Any]:
     """A cell's facts, all but its place in a table: accuracy at one budget, 0 being no attack at all.
 
     Args:
         models: one for each training seed.
-        baseline: those of adversarial training from scratch, on the same images.
+        peers: all columns that were trained and attacked alike, adversarial training from scratch first; on the
+            same images. A control is compared with it alone.
         epsilon: the budget, one that was attacked, or 0.
         seed: of the bootstrap.
         flags: sentences that travel with the number whatever the models did.
     """
-    correct = [model.at(epsilon) for model in models]
+    correct, *columns = ([model.at(epsilon) for model in column] for column in (models, *peers))
     value = float(np.mean([outcome.mean() for outcome in correct]))
     areas = [area_under(model.epsilons, model.accuracy) for model in models]
     metrics = [model.metrics for model in models]
@@ -136,7 +142,7 @@ def robust_cell(
         "formula": f"mean over seeds of {word} images / test images, x 100, one decimal",
         "n": len(correct[0]),
         "interval": interval(correct),
-        "difference_to_AT": difference(correct, [model.at(epsilon) for model in baseline], seed),
+        "difference_to_AT": difference(correct, columns[0], columns, seed),
         "clean_accuracy": float(np.mean([content["clean_accuracy"] for content in metrics])),
         "chance": models[0].chance,
         "area_under_curve": {
@@ -161,10 +167,10 @@ def chance_flags(models: Sequence[Attacked]) -> list[str]:
 
 def _flags(metrics: Sequence[dict[str, Any]]) -> list[str]:
     """Sentences on the models and their attacks that must travel with the number."""
-    flags: list[str] = []
+    flags = run_flags([content["classifier"] for content in metrics])
     for content in metrics:
         found = content["flags"]
-        flags += collapse_flags(content["classifier"]) + found["notices"]
+        flags += found["notices"]
         flags += [
             f"attack warning: {name.replace('_', ' ')}"
             for name in ("randomised", "probabilities", "gradient_in_forward", "square_suspicious")

@@ -5,17 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from robust3d.tables.cells import (
-    collapse_flags,
-    conditions,
-    data_conditions,
-    difference,
-    interval,
-    percent,
-    source,
-    write_table,
-)
+from robust3d.tables.cells import conditions, data_conditions, percent, run_flags, source, write_table
 from robust3d.tables.reported import TABLE3
+from robust3d.tables.statistics import difference, interval
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,18 +57,18 @@ def write(job: "Context") -> None:
     import pandas as pd  # planning imports this module and needs none of it
 
     stand_in = job.params["textures"] == "procedural"
-    baseline: dict[str, list[np.ndarray]] = {}
+    read = [_read(job, told["sources"]) for told in job.params["cells"]]
+    groups: dict[str, list[list[np.ndarray]]] = {}
+    for told, (_, correct, _) in zip(job.params["cells"], read):
+        groups.setdefault(told["group"], []).append(correct)
     cells = []
-    for told in job.params["cells"]:
+    for told, (metrics, correct, unshifted) in zip(job.params["cells"], read):
+        peers = groups[told["group"]]
         paths = [job.inputs["metrics"][index] for index in told["sources"]]
-        metrics = [json.loads(path.read_text()) for path in paths]
         outcome_paths = [job.inputs["outcomes"][index] for index in told["sources"]]
-        correct = [correct_images(path, "shifted") for path in outcome_paths]
-        unshifted = [correct_images(path, "set") for path in outcome_paths]
-        baseline.setdefault(told["group"], correct)
         value = float(np.mean([outcome.mean() for outcome in correct]))
         flags = ["procedural textures stand in for DTD"] if stand_in else []
-        flags += [flag for content in metrics for flag in collapse_flags(content["classifier"])]
+        flags += run_flags([content["classifier"] for content in metrics])
         printed = TABLE3.get(told["column"])
         comparable = job.params["study"] == "paper" and not stand_in
         cells.append(
@@ -89,11 +81,11 @@ def write(job: "Context") -> None:
                 "formula": "mean over seeds of correct images / shifted test images, x 100, one decimal",
                 "n": len(correct[0]),
                 "interval": interval(correct),
-                "difference_to_AT": difference(correct, baseline[told["group"]], job.params["seed"]),
+                "difference_to_AT": difference(correct, peers[0], peers, job.params["seed"]),
                 "unshifted_accuracy": float(np.mean([outcome.mean() for outcome in unshifted])),
                 "unshifted_interval": interval(unshifted),
                 "printed": {"row": ROW, "value": printed, "comparable": comparable} if printed else None,
-                "flags": list(dict.fromkeys(flags)),
+                "flags": flags,
                 "conditions": [conditions(content["classifier"]) for content in metrics],
                 "data": job.params["data"],
                 "sources": [source(path, "/shifted/accuracy") for path in paths]
@@ -104,6 +96,13 @@ def write(job: "Context") -> None:
     table.index.name = "test set"
     caption = "Accuracy (%) of models trained on Correlated Textured, on a test set that breaks the correlation."
     write_table(job, table, caption + (" The textures are procedural stand-ins for DTD's." if stand_in else ""), cells)
+
+
+def _read(job: "Context", places: list[int]) -> tuple[list[dict[str, Any]], list[np.ndarray], list[np.ndarray]]:
+    """Of each seed's model: metrics, and (images,) bool on the shifted and on its own test images."""
+    metrics = [json.loads(job.inputs["metrics"][index].read_text()) for index in places]
+    paths = [job.inputs["outcomes"][index] for index in places]
+    return metrics, *([correct_images(path, name) for path in paths] for name in ("shifted", "set"))
 
 
 def correct_images(path: "Path", images: str) -> np.ndarray:

@@ -32,7 +32,8 @@ def sources(plan: "Plan") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any
         for label, key, encoder in wanted:
             first = len(jobs)
             jobs += attacks(plan, name, norm, key, encoder)
-            cells.append({"norm": norm, "epsilon": epsilon, "column": label, "sources": list(range(first, len(jobs)))})
+            places = {"sources": list(range(first, len(jobs))), "control": key in experiment.controls}
+            cells.append({"norm": norm, "epsilon": epsilon, "column": label, **places})
     family = study.families[study.sets[experiment.set].family]
     told: dict[str, Any] = {"study": study.study, "seed": study.seed, "cells": cells, "family_kind": family.kind}
     told["data"] = data_conditions(plan, experiment.set)
@@ -47,15 +48,18 @@ def write(job: "Context") -> None:
     """Write the table and its cells."""
     import pandas as pd  # planning imports this module and needs none of it
 
-    baseline: dict[str, list[Attacked]] = {}
+    read = [(told, read_attacked(job, told["sources"])) for told in job.params["cells"]]
+    columns: dict[str, list[list[Attacked]]] = {}
+    for told, models in read:
+        columns.setdefault(told["norm"], []).extend([] if told["control"] else [models])
     stand_in = job.params["family_kind"] == "categories"
     cells = []
-    for told in job.params["cells"]:
+    for told, models in read:
         row = epsilon_label(told["norm"], told["epsilon"])
-        models = read_attacked(job, told["sources"])
-        baseline.setdefault(row, models)
+        alike = columns[told["norm"]]
+        peers = [*alike[:1], models] if told["control"] else alike
         flags = [CATEGORIES_STAND_IN] if stand_in else []
-        facts = robust_cell(models, baseline[row], told["epsilon"], job.params["seed"], flags)
+        facts = robust_cell(models, peers, told["epsilon"], job.params["seed"], flags)
         facts["printed"] = _printed(told, row, job.params["study"], stand_in)
         cells.append({"row": row, "column": told["column"], **facts, "data": job.params["data"]})
     table = pd.DataFrame({(c["row"], c["column"]): [c["text"]] for c in cells}).T[0].unstack(sort=False)

@@ -87,7 +87,7 @@ class Cell:
 
     @property
     def difference(self) -> dict[str, Any] | None:
-        """What it has over the baseline, in points: value, range, kind, whether beyond its interval."""
+        """What it has over the baseline, in points: value, range, kind, verdict, what the interval leaves out."""
         told = as_dict(self.data.get("difference_to_AT"))
         value, bounds = number(told.get("value")), self._range(told, signed=True)
         if (
@@ -96,8 +96,8 @@ class Cell:
             or (value == 0 and bounds == self._range({"low": 0, "high": 0}, signed=True))
         ):
             return None  # none is stated, or it is the baseline itself
-        beyond = told.get("beyond_interval") is True
-        return {"value": self._scaled(value, True), "range": bounds, "kind": show(told.get("kind")), "beyond": beyond}
+        words = {key: show(told[key]) if told.get(key) else None for key in ("kind", "verdict", "note")}
+        return {"value": self._scaled(value, True), "range": bounds, **words}
 
     @property
     def printed(self) -> dict[str, Any] | None:

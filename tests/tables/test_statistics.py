@@ -1,0 +1,152 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from robust3d.tables.statistics import difference, interval
+
+DRAWS = 2000
+
+
+@pytest.mark.parametrize(
+    ("successes", "n", "low", "high"),  # Newcombe (1998), table I, method 3
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_one_seed_has_wilsons_interval(successes, n, low, high):
+    found = interval([np.arange(n) < successes])
+    assert (found["low"], found["high"]) == pytest.approx((low, high), abs=5e-5)
+    assert "Wilson" in found["kind"] and "one training run: training noise is not in this interval" in found["kind"]
+
+
+def test_three_seeds_have_an_interval_over_seeds_and_images():
+    rows = [1, 1, 1, 1, 0, 0, 0, 0], [1, 1, 0, 0, 0, 0, 0, 0], [1, 1, 1, 1, 1, 1, 0, 0]
+    found = interval([np.array(row, bool) for row in rows])
+    # By hand: mean squares of seeds 1/2, images 10/21, rest 5/42; (1/2 + 10/21 - 5/42) / 24 = 1/28 with
+    # 2 (6/7)^2 / (1/2)^2 = 5.878 degrees of freedom, t(0.975, 5.878) = 2.4593
+    half = 2.4593 / 28**0.5
+    assert (found["low"], found["high"]) == pytest.approx((0.5 - half, 0.5 + half), abs=1e-4)
+    assert "3 seeds and 8 images" in found["kind"]
+
+
+def test_seeds_alone_give_students_interval():
+    """Where images differ no more than chance, the variance of the seeds' means is all there is."""
+    found = interval([np.array([1, 1], bool), np.array([1, 0], bool), np.array([0, 0], bool)])
+    half = 4.302653 * 0.5 / 3**0.5  # the means 1, 0.5 and 0 have standard deviation 0.5; t(0.975, 2); clipped to [0, 1]
+    assert half > 0.5 and (found["low"], found["high"]) == (0, 1)
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_fewer_than_three_seeds_have_no_verdict(seeds):
+    rng = np.random.default_rng(0)
+    baseline = [rng.random(400) < 0.5 for _ in range(seeds)]
+    better = [b | (np.arange(400) < 200) for b in baseline]
+    found = difference(better, baseline, [baseline, better], 0)
+    assert found["verdict"] is None and found["p"] is None and found["low"] > 0
+    assert "training noise is not in this interval" in found["note"]
+    assert ("one training run" if seeds == 1 else "2 training runs, too few") in found["note"]
+
+
+def test_a_difference_is_paired():
+    rng = np.random.default_rng(0)
+    baseline = rng.random(400) < 0.5
+    same = difference([baseline], [baseline], [[baseline]], 0)
+    assert same["value"] == same["low"] == same["high"] == 0
+    better = baseline.copy()
+    better[np.flatnonzero(~baseline)[:20]] = True
+    found = difference([better], [baseline], [[baseline], [better]], 0)
+    # 20 of 400 images gained: standard error sqrt(p (1 - p) / n), and none lost
+    half = 1.96 * (0.05 * 0.95 / 400) ** 0.5
+    assert found["value"] == pytest.approx(0.05)
+    assert (found["low"], found["high"]) == pytest.approx((0.05 - half, 0.05 + half), abs=0.004)
+
+
+def test_constant_columns_give_what_must_be():
+    none, every = [np.zeros(20, bool)] * 3, [np.ones(20, bool)] * 3
+    assert difference(none, none, [none, none], 0)["verdict"] == "does not differ"
+    assert difference(every, none, [none, every], 0)["verdict"] == "differs"
+    assert interval(every)["low"] == pytest.approx(interval(every[:1])["low"])  # Wilson's, not a point
+
+
+def test_seeds_that_agree_by_chance_are_not_certain():
+    """Each seed gains one image, each another one: the means agree, the models do not."""
+    ours = [np.arange(12) == place for place in range(3)]
+    baseline = [np.zeros(12, bool)] * 3
+    assert difference(ours, baseline, [baseline, ours], 0)["verdict"] == "does not differ"
+
+
+def test_without_images_to_vary_the_test_is_students():
+    """Differences that are the same on every image leave the seeds alone: scipy's paired t test is the oracle."""
+    ours, baseline = np.array([0.6, 0.75, 0.7]), np.array([0.5, 0.6, 0.65])
+    columns = [[np.full(30, value) for value in values] for values in (ours, baseline)]
+    found = difference(*columns, columns[::-1], 0)
+    expected = stats.ttest_rel(ours, baseline)
+    assert found["p"] == pytest.approx(expected.pvalue)
+    assert (found["low"], found["high"]) == pytest.approx(tuple(expected.confidence_interval()))
+
+
+def test_pooling_is_a_two_way_analysis_of_variance():
+    """Without images to vary: residual mean square of columns x seeds, (C - 1)(S - 1) = 6 degrees of freedom."""
+    rng = np.random.default_rng(1)
+    means = rng.random((4, 3))  # columns, seeds
+    columns = [[np.full(10, value) for value in column] for column in means]
+    found = difference(columns[1], columns[0], columns, 0)
+    centred = means - means.mean(axis=0) - means.mean(axis=1)[:, None] + means.mean()
+    error = (2 * (centred**2).sum() / 6 / 3) ** 0.5
+    value = means[1].mean() - means[0].mean()
+    assert found["p"] == pytest.approx(2 * stats.t.sf(abs(value) / error, 6))
+    assert "pooled over 4 columns" in found["kind"]
+
+
+def simulate(columns, seeds, images, by_seed, by_image, rest, shift):
+    """Columns of models whose margin on an image is image + seed + column x image + noise; the second is shifted."""
+    rng = np.random.default_rng([columns, seeds, images, int(100 * by_seed), int(100 * by_image), int(1000 * shift)])
+    shape = (DRAWS, columns, seeds, images)
+    margin = rng.normal(0.5, 1, (DRAWS, 1, 1, images)) + rng.normal(0, 0.1, (DRAWS, 1, seeds, 1))
+    margin = margin + rng.normal(0, by_image, (DRAWS, columns, 1, images)) + rng.normal(0, by_seed, (*shape[:3], 1))
+    margin = margin + rng.normal(0, rest, shape)
+    margin[:, 1] += shift
+    return margin > 0
+
+
+def differing(tables):
+    """Share of draws in which the second column is said to differ from the first."""
+    verdicts = [difference(table[1], table[0], list(table), 0)["verdict"] for table in tables]
+    return np.mean([verdict == "differs" for verdict in verdicts])
+
+
+def three_errors(*setting):
+    """The shift of the margin that moves the accuracy by three standard errors of the difference."""
+    tables = simulate(*setting, 0.0).mean(axis=(2, 3))
+    error = (tables[:, 1] - tables[:, 0]).std()
+    low, high = 0.0, 4.0
+    for _ in range(12):
+        middle = (low + high) / 2
+        sample = simulate(2, *setting[1:], middle)[:400].mean(axis=(2, 3))
+        low, high = (middle, high) if (sample[:, 1] - sample[:, 0]).mean() < 3 * error else (low, middle)
+    return middle
+
+
+# Noise of seeds from none to most of all; seeds that shift all images alike, and images that suit one column.
+NOISE = [(0.0, 0.3, 0.5), (0.1, 0.3, 0.5), (0.2, 0.3, 0.5), (0.5, 0.3, 0.3), (0.05, 0.1, 0.3)]
+
+
+@pytest.mark.parametrize("noise", NOISE[1:4:2])
+def test_the_verdict_holds_on_simulated_seeds_and_images(noise):
+    """Table 4's case: five columns, three seeds, 52 images."""
+    assert 0.02 <= differing(simulate(5, 3, 52, *noise, 0.0)) <= 0.08
+    assert differing(simulate(5, 3, 52, *noise, three_errors(5, 3, 52, *noise))) >= 0.7
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("noise", NOISE)
+@pytest.mark.parametrize(("columns", "seeds", "images"), [(5, 3, 52), (5, 3, 200), (2, 6, 100), (5, 5, 100)])
+def test_the_verdict_holds_for_other_numbers_of_columns_seeds_and_images(columns, seeds, images, noise):
+    assert 0.02 <= differing(simulate(columns, seeds, images, *noise, 0.0)) <= 0.08
+    shift = three_errors(columns, seeds, images, *noise)
+    assert differing(simulate(columns, seeds, images, *noise, shift)) >= 0.7
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("noise", NOISE)
+def test_a_pair_of_columns_with_three_seeds_keeps_its_level(noise):
+    """Two degrees of freedom: no exact test sees three standard errors more often than about 40 times in 100."""
+    assert 0.02 <= differing(simulate(2, 3, 100, *noise, 0.0)) <= 0.09
