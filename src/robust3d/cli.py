@@ -135,6 +135,9 @@ def _study_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
+    from robust3d.study.numerics import pin
+
+    pin(json.loads(arguments.spec).get("numerics", "native"))  # before anything loads numpy or torch
     from robust3d.provenance import runner
 
     runner.exit_on_sigterm()

@@ -9,7 +9,12 @@ from robust3d.provenance.changes import Change, Kind, spec_changes
 from robust3d.provenance.lineage import File, Lineage, Step
 from robust3d.provenance.why import sources
 
-_HARDWARE = ("name", "system", "gpu", "threads")
+# What may give other bytes, the likeliest first: rounding goes with the GPU and the processor, not with a host's name.
+_CIRCUMSTANCES: tuple[tuple[Kind, tuple[str, ...]], ...] = (
+    ("hardware only", ("gpu",)),
+    ("processor", ("processor", "instruction_set")),
+    ("hardware only", ("system", "name", "threads")),
+)
 
 
 @dataclass(frozen=True)
@@ -17,7 +22,7 @@ class Difference:
     """One step whose own circumstances differ.
 
     Attributes:
-        kind: parameter, seed, code, package, input, hardware only, nondeterminism, or missing.
+        kind: parameter, seed, code, package, input, processor, hardware only, nondeterminism, or missing.
         step: which step, by stage and readable name.
         text: what differs.
         same_bytes: the outputs are equal all the same.
@@ -140,13 +145,11 @@ def _circumstances(ours: Step, theirs: Step) -> Change:
         locks = f"lock {old['environment']['lock'][:12]} → {new['environment']['lock'][:12]}"
         python = f"Python {old['environment']['python']} → {new['environment']['python']}"
         return Change("package", f"{locks}, {python}")
-    hardware = [
-        f"{name}: {old['host'][name]} → {new['host'][name]}"
-        for name in _HARDWARE
-        if old["host"][name] != new["host"][name]
-    ]
-    if hardware:
-        return Change("hardware only", "; ".join(hardware))
+    for kind, keys in _CIRCUMSTANCES:
+        hosts = [(name, old["host"].get(name), new["host"].get(name)) for name in keys]
+        changed = [f"{name}: {was} → {becomes}" for name, was, becomes in hosts if was != becomes]
+        if changed:
+            return Change(kind, "; ".join(changed))
     return Change("nondeterminism", "all that is recorded is equal, the outputs are not")
 
 

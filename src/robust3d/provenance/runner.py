@@ -21,6 +21,7 @@ from typing import Any
 from robust3d.errors import STOPPED, UserError
 from robust3d.provenance import store
 from robust3d.provenance.files import clear_partial, partial, publish, sealed, sha256, write_json
+from robust3d.provenance.machine import describe_machine
 from robust3d.provenance.owner import only_owner
 from robust3d.provenance.store import RESULTS, Finished
 from robust3d.study import registry
@@ -242,7 +243,7 @@ def _record(
             "lock": sha256(Path("envs/requirements.lock")),
             "packages": {name: importlib.metadata.version(name) for name in spec["packages"]},
         },
-        "host": {"name": platform.node(), "system": platform.platform(), "threads": threads, "gpu": _gpu()},
+        "host": describe_machine(threads),
         "slurm": {k: v for k, v in os.environ.items() if k in ("SLURM_JOB_ID", "SLURM_JOB_NODELIST")},
         "started": _now(started),
         "seconds": round(time.time() - started, 2),
@@ -253,13 +254,6 @@ def _record(
 
 def _now(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
-
-
-def _gpu() -> str | None:
-    torch = sys.modules.get("torch")
-    if torch is None or not torch.cuda.is_available():
-        return None
-    return str(torch.cuda.get_device_name())
 
 
 def exit_on_sigterm() -> None:

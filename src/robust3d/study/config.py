@@ -161,7 +161,9 @@ class Study(Params):
     study: str  # a name for this scale; stands in every cell
     store: str | None = None  # folder of finished jobs shared with other checkouts or users; none: this project's own
     seed: int = Field(ge=0)  # of everything that is drawn: shapes, cameras, splits, backgrounds, attacks
+    numerics: Literal["native", "portable"] = "native"  # portable: the same bytes on every AVX2 processor, slower
     training_seeds: tuple[int, ...] = Field(min_length=1)  # one model each; cells hold their mean
+    pretraining_seed: int | None = None  # of the one pre-training that all training seeds share; none: each its own
     textures: TextureParams
     families: dict[str, Family]
     sets: dict[str, ImageSet]

@@ -5,6 +5,7 @@ of the jobs it is made from. So a name is an identity: an edited parameter is a 
 there again. Only tables and figures have stable names (`Plan.targets`).
 """
 
+import dataclasses
 import functools
 import hashlib
 import json
@@ -41,6 +42,7 @@ class Job:
         inputs: named lists of (job, output name), passed on the command line.
         bulk: the same for big files which a manifest among the inputs names; passed to Snakemake only.
         plugins: (kind, name) of modules that the stage loads by name.
+        numerics: which instructions it may use (`robust3d.study.numerics`).
     """
 
     stage: str
@@ -49,6 +51,7 @@ class Job:
     inputs: Inputs = field(default_factory=dict)
     bulk: Inputs = field(default_factory=dict)
     plugins: tuple[tuple[str, str], ...] = ()
+    numerics: str = "native"
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -66,6 +69,8 @@ class Job:
             "code": accepted_digest(roots, closure_digest(roots)),
             "packages": locked_versions(STAGES[self.stage].packages),
         }
+        if self.numerics != "native":
+            content["numerics"] = self.numerics
         return canonical_json(content)
 
     @functools.cached_property
@@ -135,6 +140,7 @@ class Plan:
 
     def _add(self, job: Job) -> Job:
         """The job itself, or the equal one that was planned before."""
+        job = dataclasses.replace(job, numerics=self.study.numerics)
         return self.jobs.setdefault((job.stage, job.id), job)
 
     # --- shapes and views -------------------------------------------------------------------------------------
@@ -286,7 +292,8 @@ class Plan:
     # --- models -----------------------------------------------------------------------------------------------
 
     def pretrain(self, key: str, experiment: Experiment, seed: int) -> Job:
-        """A pre-training on the experiment's family and backgrounds."""
+        """A pre-training on the experiment's family and backgrounds; training seeds may share one."""
+        seed = seed if self.study.pretraining_seed is None else self.study.pretraining_seed
         entry = self.study.pretraining[key]
         family = self.study.sets[experiment.set].family
         inputs, bulk = self.views(family, experiment.pretrain_input, experiment.pretrain_target)

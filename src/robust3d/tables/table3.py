@@ -102,7 +102,8 @@ def _read(job: "Context", places: list[int]) -> tuple[list[dict[str, Any]], list
     """Of each seed's model: metrics, and (images,) bool on the shifted and on its own test images."""
     metrics = [json.loads(job.inputs["metrics"][index].read_text()) for index in places]
     paths = [job.inputs["outcomes"][index] for index in places]
-    return metrics, *([correct_images(path, name) for path in paths] for name in ("shifted", "set"))
+    shifted, unshifted = ([correct_images(path, name) for path in paths] for name in ("shifted", "set"))
+    return metrics, shifted, unshifted
 
 
 def correct_images(path: "Path", images: str) -> np.ndarray:

@@ -1,0 +1,46 @@
+"""Which instructions a job's arithmetic may use: the processor's best, or those that every AVX2 machine has.
+
+`portable` gives a CPU job the same bytes on every processor with AVX2. It is set through the environment, before
+numpy or torch is loaded. MKL has a reproducible AVX2 mode, but for Intel's processors only (on AMD's it is ignored
+without a word), so its `COMPATIBLE` mode is taken. Work on a GPU is not pinned.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from robust3d.errors import UserError
+
+PORTABLE = {
+    "ATEN_CPU_CAPABILITY": "avx2",  # torch's own kernels
+    "ONEDNN_MAX_CPU_ISA": "AVX2",  # convolutions
+    "MKL_CBWR": "COMPATIBLE",  # matrix products of torch
+    "OPENBLAS_CORETYPE": "Haswell",  # those of numpy and scipy
+    "NPY_DISABLE_CPU_FEATURES": "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL",
+}
+
+
+def pin(numerics: str) -> None:
+    """Pin this process, and those it starts, to the instructions that a spec names.
+
+    Raises:
+        UserError: `portable` is asked for and the processor has no AVX2, or numpy or torch is loaded already.
+    """
+    if numerics != "portable":
+        return
+    early = [name for name in ("numpy", "torch") if name in sys.modules]
+    if early:
+        raise UserError(f"numerics: portable: {early[0]} was loaded before its instructions could be pinned")
+    flags = _flags()
+    if flags and not {"avx2", "fma"} <= flags:
+        raise UserError("numerics: portable needs a processor with AVX2 and FMA; take numerics: native here")
+    os.environ.update(PORTABLE)
+
+
+def _flags() -> set[str]:
+    """What the processor can do, as Linux names it; nothing where that is not known."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return set()
+    return set(next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), []))
