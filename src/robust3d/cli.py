@@ -30,6 +30,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--input", nargs="+", action="append", default=[], metavar=("NAME", "FILE"))
     run.add_argument("--output", nargs=2, action="append", default=[], metavar=("NAME", "FILE"))
     run.add_argument("--store", type=Path, help="folder of finished jobs that several checkouts or users share")
+    run.add_argument("--apart", type=Path, help="compute whatever is finished already, and touch only this folder")
     run.set_defaults(function=_run)
 
     check = commands.add_parser("check", help="check a configuration and this machine")
@@ -58,6 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     verify = commands.add_parser("verify", help="rehash what results rest on and compare it with the records")
     verify.add_argument("target", nargs="*", help="tables, figures or other results; everything if left out")
     _study_options(verify)
+    verify.add_argument("--recompute", type=int, metavar="N", help="run N recorded jobs again, the cheapest first")
+    verify.add_argument("--stage", action="append", metavar="STAGE", help="with --recompute: only jobs of this stage")
     verify.set_defaults(function=_verify)
 
     diff = commands.add_parser("diff", help="the first difference between two results folders, and its kind")
@@ -137,14 +140,15 @@ def _study_options(parser: argparse.ArgumentParser) -> None:
 def _run(arguments: argparse.Namespace) -> None:
     from robust3d.study.numerics import pin
 
-    pin(json.loads(arguments.spec).get("numerics", "native"))  # before anything loads numpy or torch
+    pin(json.loads(arguments.spec).get("numerics", {}))  # before anything loads numpy or torch
     from robust3d.provenance import runner
 
     runner.exit_on_sigterm()
     inputs = {name: [Path(file) for file in files] for name, *files in arguments.input}
     outputs = {name: Path(file) for name, file in arguments.output}
     command = ["robust3d", *sys.argv[1:]]
-    runner.run(arguments.spec, arguments.job, inputs, outputs, arguments.threads, command, arguments.store)
+    shared, apart = arguments.store, arguments.apart
+    runner.run(arguments.spec, arguments.job, inputs, outputs, arguments.threads, command, shared, apart)
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -180,11 +184,23 @@ def _why(arguments: argparse.Namespace) -> None:
 
 
 def _verify(arguments: argparse.Namespace) -> None:
+    if arguments.recompute is not None or arguments.stage:
+        _recompute(arguments)
+        return
     from robust3d.provenance.verify import tell, verify
 
     findings = verify(arguments.target, arguments.configfile)
     print(tell(findings))
     if any(finding.is_bad for finding in findings):
+        sys.exit(1)
+
+
+def _recompute(arguments: argparse.Namespace) -> None:
+    from robust3d.provenance.recompute import recompute, tell
+
+    repeated = recompute(arguments.recompute or 1, arguments.target, arguments.stage or ())
+    print(tell(repeated))
+    if not repeated.is_good:
         sys.exit(1)
 
 

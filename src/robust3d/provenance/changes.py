@@ -77,7 +77,7 @@ def code_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]
 def spec_changes(old: Mapping[str, Any], new: Mapping[str, Any], old_code: Any, new_code: Any) -> list[Change]:
     """All that differs between what two jobs were told."""
     changes = parameter_changes(old["params"], new["params"])
-    changes += parameter_changes(*({"numerics": spec.get("numerics", "native")} for spec in (old, new)))
+    changes += parameter_changes(*({"numerics": "portable" if "numerics" in s else "native"} for s in (old, new)))
     if old["code"] != new["code"]:
         found = code_changes(old_code, new_code)
         changes += found or [Change("code", f"digest {old['code'][:12]} → {new['code'][:12]}")]

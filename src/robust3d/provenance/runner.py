@@ -79,6 +79,7 @@ def run(
     threads: int,
     command: list[str],
     shared: Path | None = None,
+    apart: Path | None = None,
 ) -> None:
     """Run one job to its published outputs and record, or copy them from a job that was told and read the same.
 
@@ -90,6 +91,7 @@ def run(
         threads: cores granted.
         command: for the record.
         shared: a store of finished jobs besides the project's own results.
+        apart: a folder for a repetition: what is finished is not looked at, and nothing outside is touched.
 
     Raises:
         UserError: the code or a package on disk is not that of the spec, or the stage refused its input.
@@ -98,7 +100,7 @@ def run(
     roots = tuple(spec["modules"])
     _check_code(spec, roots)
     _check_packages(spec["packages"])
-    progress = PROGRESS / job
+    progress = (apart or PROGRESS) / job
     for path in outputs.values():
         path.parent.mkdir(parents=True, exist_ok=True)
     with only_owner(progress):
@@ -108,9 +110,9 @@ def run(
             return  # a run whose head process was killed has finished meanwhile
         started = time.time()
         data = {name: path for name, path in outputs.items() if name != "record"}
-        key = store.key_of(spec, inputs) if STAGES[spec["stage"]].reusable else None
+        key = store.key_of(spec, inputs) if STAGES[spec["stage"]].reusable and apart is None else None
         input_files = {name: [_describe(p) for p in paths] for name, paths in inputs.items()}
-        folders = [RESULTS, *([shared] if shared else [])]
+        folders = [] if apart else [RESULTS, *([shared] if shared else [])]
         found = _copied(key, data, folders)
         if found is not None:
             output_files = {name: _describe(path) for name, path in data.items()}

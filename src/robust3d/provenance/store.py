@@ -173,6 +173,7 @@ def alike(stage: str, job: str, spec: dict[str, Any], folders: Sequence[Path]) -
                 record = json.loads(path.read_text(encoding="utf-8"))
             except (OSError, ValueError):
                 continue
-            same = all(record["spec"].get(name) == spec[name] for name in ("stage", "modules", "code", "packages"))
+            alike = ("stage", "modules", "code", "packages", "numerics")
+            same = all(record["spec"].get(name) == spec.get(name) for name in alike)
             if same and path.parent.name != job:
                 yield Finished(folder, record)

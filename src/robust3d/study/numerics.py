@@ -20,13 +20,13 @@ PORTABLE = {
 }
 
 
-def pin(numerics: str) -> None:
-    """Pin this process, and those it starts, to the instructions that a spec names.
+def pin(variables: dict[str, str]) -> None:
+    """Pin this process, and those it starts, to the instructions that a spec names; none: the processor's best.
 
     Raises:
-        UserError: `portable` is asked for and the processor has no AVX2, or numpy or torch is loaded already.
+        UserError: the processor has no AVX2, or numpy or torch is loaded already.
     """
-    if numerics != "portable":
+    if not variables:
         return
     early = [name for name in ("numpy", "torch") if name in sys.modules]
     if early:
@@ -34,7 +34,7 @@ def pin(numerics: str) -> None:
     flags = _flags()
     if flags and not {"avx2", "fma"} <= flags:
         raise UserError("numerics: portable needs a processor with AVX2 and FMA; take numerics: native here")
-    os.environ.update(PORTABLE)
+    os.environ.update(variables)
 
 
 def _flags() -> set[str]:

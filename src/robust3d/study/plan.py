@@ -22,6 +22,7 @@ from robust3d.study import registry
 from robust3d.study.accepted import accepted_digest
 from robust3d.study.closure import closure_digest
 from robust3d.study.config import Experiment, Study
+from robust3d.study.numerics import PORTABLE
 from robust3d.study.stages import STAGES, locked_versions
 
 RESULTS = "results"
@@ -70,7 +71,7 @@ class Job:
             "packages": locked_versions(STAGES[self.stage].packages),
         }
         if self.numerics != "native":
-            content["numerics"] = self.numerics
+            content["numerics"] = PORTABLE
         return canonical_json(content)
 
     @functools.cached_property
