@@ -48,7 +48,14 @@ def record(stage: str, job: str, inputs: dict[str, list[tuple[str, str]]], outpu
             for n, (path, text) in enumerate(outputs.items())
         },
         "environment": {"python": "3.11.7", "lock": sha("lock"), "packages": {"numpy": "1.26.4"}},
-        "host": {"name": "a", "system": "Linux", "threads": 1, "gpu": None},
+        "host": {
+            "name": "a",
+            "system": "Linux",
+            "threads": 1,
+            "gpu": None,
+            "processor": "EPYC",
+            "instruction_set": None,
+        },
         "started": "2026-01-01T00:00:00+00:00",
     }
 
@@ -146,6 +153,22 @@ def gpu(records: Records) -> None:
     output(records, TRAINED, "other")
 
 
+def processor(records: Records) -> None:
+    """Another node, but rounding goes with the processor."""
+    records[TRAINED]["host"] |= {"name": "b", "processor": "Xeon", "instruction_set": {"torch": "AVX2"}}
+    output(records, TRAINED, "other")
+
+
+def another_host(records: Records) -> None:
+    records[TRAINED]["host"]["name"] = "b"
+    output(records, TRAINED, "other")
+
+
+def numerics(records: Records) -> None:
+    records[TRAINED]["spec"]["numerics"] = {"ATEN_CPU_CAPABILITY": "avx2"}
+    output(records, TRAINED, "other")
+
+
 def nothing_told(records: Records) -> None:
     output(records, SHARD, "noise")
     output(records, TRAINED, "other")
@@ -167,6 +190,9 @@ PLANTED: list[tuple[Callable[[Records], None], str, str, str]] = [
     (another_lock, "package", "train_classifier set-linf-scratch-s0", "lock"),
     (external_file, "input", "build_shapes geons-cone", "/data/a.obj"),
     (gpu, "hardware only", "train_classifier set-linf-scratch-s0", "gpu: None → H100"),
+    (processor, "processor", "train_classifier set-linf-scratch-s0", "processor: EPYC → Xeon; instruction_set"),
+    (another_host, "hardware only", "train_classifier set-linf-scratch-s0", "name: a → b"),
+    (numerics, "parameter", "train_classifier set-linf-scratch-s0", "numerics: native → portable"),
     (nothing_told, "nondeterminism", "render_shard geons-cone-000", "equal"),
     (gone, "missing", "build_shapes geons-cone", "shapes of render_shard"),
 ]

@@ -69,8 +69,8 @@ def test_all_mistakes_are_told_at_once():
 
 
 def test_fractions_are_budgets():
-    study = load_study(changed("attacks/Linf/epsilons", ["4/255", "8/255"]))
-    assert study.attacks["Linf"].epsilons == (4 / 255, 8 / 255)
+    study = load_study(changed("attacks/Linf/epsilons", ["4/255", "16/255"]))
+    assert study.attacks["Linf"].epsilons == (4 / 255, 16 / 255)
 
 
 def test_an_unreadable_file_is_named(tmp_path):

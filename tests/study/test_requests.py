@@ -47,6 +47,7 @@ def test_several_gpus_are_for_trainings_only():
     values = yaml.safe_load((ROOT / "config.yaml").read_text())
     values["pretraining"]["dvr"]["params"]["loop"]["devices"] = 2
     values["classifiers"]["l2"]["devices"] = 5
+    values["training_seeds"] = [0]
     plan = Plan(load_study(values))
     plan.every_job()
     several = {job.label: job.devices for job in plan.jobs.values() if job.devices > 1}
