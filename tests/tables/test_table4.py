@@ -1,0 +1,69 @@
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from robust3d.tables import table4
+
+ROW = {"norm": "Linf", "epsilon": 1.0}
+
+
+@pytest.fixture
+def cells(attempts):
+    """Three columns and a control, three seeds each: images that a model withstands come in blocks, seeds vary."""
+    rng = np.random.default_rng(3)
+    difficulty = rng.random(200)
+
+    def column(skill, **info):
+        seeds = []
+        for _ in range(3):
+            robust = difficulty + rng.normal(0, 0.1, 200) < skill + rng.normal(0, 0.02)
+            seeds.append(attempts.attack([1] * 200, {1.0: robust.astype(int).tolist()}, **info))
+        return seeds
+
+    shared = {"encoder": {"seed": 0, "collapse": None} | dict.fromkeys(table4_encoder_facts())}
+    told = [
+        {**ROW, "column": "AT", "sources": column(0.4), "control": False},
+        {**ROW, "column": "AE+AT", "sources": column(0.4, **shared), "control": False},
+        {**ROW, "column": "PxN+AT", "sources": column(0.6), "control": False},
+        {**ROW, "column": "standard", "sources": column(0.05), "control": True},
+    ]
+    job = attempts.job(table="table4", cells=told, family_kind="categories", data={})
+    table4.write(job)
+    return {cell["column"]: cell for cell in json.loads(job.outputs["cells"].read_text())["cells"]}
+
+
+def table4_encoder_facts():
+    from robust3d.tables.cells import ENCODER_FACTS
+
+    return [name for name in ENCODER_FACTS if name not in ("seed", "collapse")]
+
+
+def test_differences_are_judged_over_seeds_and_images(cells):
+    assert cells["AT"]["difference_to_AT"]["value"] == 0
+    assert cells["AE+AT"]["difference_to_AT"]["verdict"] == "does not differ"
+    better = cells["PxN+AT"]["difference_to_AT"]
+    assert better["verdict"] == "differs" and better["low"] > 0 and better["seeds"] == 3 and better["note"] is None
+    assert better["value"] == pytest.approx((cells["PxN+AT"]["value"] - cells["AT"]["value"]) / 100)
+    assert "pooled over 3 columns" in better["kind"]
+
+
+def test_a_control_is_compared_with_at_alone(cells):
+    """Standard training has a noise of its own, which says nothing of the others'."""
+    told = cells["standard"]["difference_to_AT"]
+    assert told["verdict"] == "differs" and told["high"] < 0 and "pooled" not in told["kind"]
+
+
+def test_a_shared_pre_training_is_flagged(cells):
+    assert any("share one pre-training" in flag for flag in cells["AE+AT"]["flags"])
+    assert not any("share one pre-training" in flag for flag in cells["AT"]["flags"] + cells["PxN+AT"]["flags"])
+
+
+def test_the_interval_holds_seeds_and_images(cells):
+    """At least as wide as one over images of a single model would be by chance alone."""
+    cell = cells["AT"]
+    assert "t over 3 seeds and 200 images" in cell["interval"]["kind"]
+    share = cell["value"] / 100
+    images_alone = stats.norm.ppf(0.975) * (share * (1 - share) / 200) ** 0.5
+    assert cell["interval"]["high"] - share > 0.9 * images_alone
