@@ -2,10 +2,15 @@
 
 import argparse
 import json
+import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from robust3d.errors import UserError
+
+if TYPE_CHECKING:
+    from robust3d.study.config import Study
 
 
 def main() -> None:
@@ -33,7 +38,8 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(function=_run)
 
     check = commands.add_parser("check", help="check a configuration and this machine")
-    check.add_argument("overlays", nargs="*", type=Path, help="laid over config.yaml, later ones over earlier ones")
+    check.add_argument("overlays", nargs="*", type=Path, help="the same as --configfile, before it")
+    _study_options(check)
     check.set_defaults(function=_check)
 
     doctor = commands.add_parser("doctor", help="look at project, disk and cluster before anyone waits in a queue")
@@ -84,6 +90,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="OVERLAY",
         help="an overlay of config.yaml whose study is kept as well; may be given again",
     )
+    collect.add_argument(
+        "--scale",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a scale whose study is kept as well; may be given again",
+    )
     collect.add_argument("--delete", action="store_true", help="free it; else it is only listed")
     collect.set_defaults(function=_gc)
 
@@ -124,14 +137,23 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _study_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--scale", metavar="NAME", help="an overlay of workflow/scales, as `--config scale=NAME`")
     parser.add_argument(
         "--configfile",
         action="append",
         default=[],
         type=Path,
         metavar="OVERLAY",
-        help="laid over config.yaml, as for snakemake; may be given again",
+        help="laid over config.yaml and the scale, as for snakemake; may be given again",
     )
+
+
+def _study(overlays: list[Path], scale: str | None) -> "Study":
+    """The study that `snakemake --config scale=SCALE --configfile OVERLAYS` makes."""
+    from robust3d.study.config import read_study
+    from robust3d.study.places import configuration
+
+    return read_study([configuration(), *overlays], {"scale": scale} if scale is not None else {})
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -146,9 +168,8 @@ def _run(arguments: argparse.Namespace) -> None:
 
 def _check(arguments: argparse.Namespace) -> None:
     from robust3d.rendering.system import check_system_libraries
-    from robust3d.study.config import read_study
 
-    study = read_study([Path("config.yaml"), *arguments.overlays])
+    study = _study(arguments.overlays + arguments.configfile, arguments.scale)
     check_system_libraries()
     print(f"study {study.study!r}: the configuration is sound and Blender's system libraries are there")
 
@@ -157,7 +178,7 @@ def _doctor(arguments: argparse.Namespace) -> None:
     from robust3d.doctor import examine
     from robust3d.doctor.findings import as_json, tell
 
-    findings = list(examine(arguments.configfile, arguments.quick, arguments.wait))
+    findings = list(examine(arguments.configfile, arguments.quick, arguments.wait, scale=arguments.scale))
     print(json.dumps(as_json(findings), indent=1, ensure_ascii=False) if arguments.json else tell(findings))
     if any(finding.state == "PROBLEM" for finding in findings):
         sys.exit(1)
@@ -166,7 +187,7 @@ def _doctor(arguments: argparse.Namespace) -> None:
 def _plan(arguments: argparse.Namespace) -> None:
     from robust3d.provenance.plan import tell_plan
 
-    print(tell_plan(arguments.target, arguments.configfile))
+    print(tell_plan(arguments.target, _study(arguments.configfile, arguments.scale)))
 
 
 def _why(arguments: argparse.Namespace) -> None:
@@ -179,7 +200,7 @@ def _why(arguments: argparse.Namespace) -> None:
 def _verify(arguments: argparse.Namespace) -> None:
     from robust3d.provenance.verify import tell, verify
 
-    findings = verify(arguments.target, arguments.configfile)
+    findings = verify(arguments.target, _study(arguments.configfile, arguments.scale))
     print(tell(findings))
     if any(finding.is_bad for finding in findings):
         sys.exit(1)
@@ -209,29 +230,32 @@ def _site(arguments: argparse.Namespace) -> None:
 def _gc(arguments: argparse.Namespace) -> None:
     from robust3d.provenance.collect import collect
 
-    print(collect(arguments.keep, arguments.delete))
+    kept = {"config.yaml": _study([], None)}
+    kept |= {str(overlay): _study([overlay], None) for overlay in arguments.keep}
+    kept |= {f"scale {scale}": _study([], scale) for scale in arguments.scale}
+    print(collect(kept, arguments.delete))
 
 
 def _accept(arguments: argparse.Namespace) -> None:
     from robust3d.provenance.accept import accept
 
-    print(accept(arguments.rule, arguments.reason, arguments.configfile))
+    print(accept(arguments.rule, arguments.reason, _study(arguments.configfile, arguments.scale)))
 
 
 def _export_views(arguments: argparse.Namespace) -> None:
     from robust3d.data.manifest import Views
     from robust3d.data.published.export import export_views
-    from robust3d.study.config import read_study
     from robust3d.study.plan import Plan
 
-    study = read_study([Path("config.yaml"), *arguments.configfile])
+    study = _study(arguments.configfile, arguments.scale)
     if arguments.family not in study.families:
         raise UserError(f"{arguments.family}: no such family; there are {', '.join(sorted(study.families))}")
     manifest = Path(Plan(study).index_views(arguments.family).output("manifest"))
     if not manifest.is_file():
-        overlays = "".join(f" {path}" for path in arguments.configfile)
-        more = f" --configfile config.yaml{overlays}" if overlays else ""
-        raise UserError(f"family {arguments.family!r} is not rendered yet; first run: snakemake {manifest}{more}")
+        scale = ["--config", f"scale={arguments.scale}"] if arguments.scale is not None else []
+        overlays = ["--configfile", *map(str, arguments.configfile)] if arguments.configfile else []
+        command = shlex.join(["snakemake", str(manifest), *scale, *overlays])
+        raise UserError(f"family {arguments.family!r} is not rendered yet; first run: {command}")
     objects = export_views(Views.read(manifest), arguments.out, arguments.format)
     print(
         f"{arguments.out}: {objects} objects of {arguments.family}; `robust3d check-views {arguments.out}` checks them"

@@ -15,6 +15,7 @@ from project import ROOT, Project
 from robust3d.provenance.files import seal
 from robust3d.provenance.verify import verify
 from robust3d.provenance.why import why
+from robust3d.study.config import read_study
 
 pytestmark = pytest.mark.slow
 
@@ -107,16 +108,16 @@ def test_a_flipped_bit_in_any_file_is_named(finished, tmp_path, monkeypatch):
     """All outputs, then each record, then the lock and each source file of the closure."""
     project = copied(finished, tmp_path / "copy")
     monkeypatch.chdir(project.folder)
-    results = Path("results")
+    results, study = Path("results"), read_study([Path("config.yaml")])
     outputs = [p for p in sorted(results.rglob("*")) if p.is_file() and not p.name.endswith("record.json")]
     outputs = [path for path in outputs if path.relative_to(results).parts[0] not in (".known", ".progress")]
     assert len(outputs) > 60
     before = {path: flip(path) for path in outputs}
-    named = {finding.path for finding in verify([], []) if finding.state == "CHANGED"}
+    named = {finding.path for finding in verify([], study) if finding.state == "CHANGED"}
     assert named == {str(path) for path in outputs}
     for path, whole in before.items():
         replaced(path, whole)
-    assert not [finding for finding in verify([], []) if finding.is_bad]
+    assert not [finding for finding in verify([], study) if finding.is_bad]
 
     records = sorted([*results.glob("*/*/record.json"), *results.glob("*.record.json")])
     for path in records:
@@ -128,7 +129,7 @@ def test_a_flipped_bit_in_any_file_is_named(finished, tmp_path, monkeypatch):
             pass  # no JSON any more: named as UNRECORDED below
         replaced(path, whole)
     before = {path: flip(path) for path in records}
-    named = {finding.path for finding in verify([], []) if finding.is_bad}
+    named = {finding.path for finding in verify([], study) if finding.is_bad}
     assert named >= {str(path) for path in records}
     for path, whole in before.items():
         replaced(path, whole)

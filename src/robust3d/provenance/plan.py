@@ -12,7 +12,7 @@ from robust3d.provenance import store
 from robust3d.provenance.changes import spec_changes
 from robust3d.provenance.lineage import RESULTS, Lineage, Step
 from robust3d.study.closure import describe
-from robust3d.study.config import read_study
+from robust3d.study.config import Study
 from robust3d.study.plan import FIGURES, TABLES, Job, Plan, target_path
 from robust3d.study.stages import STAGES
 
@@ -42,22 +42,21 @@ class Outlook:
     reused: dict[str, int]
 
 
-def tell_plan(targets: Sequence[str], overlays: Sequence[Path]) -> str:
+def tell_plan(targets: Sequence[str], study: Study) -> str:
     """The outlook in words.
 
     Args:
         targets: ``results/table4.csv``, ``results/figure2.png``, …
-        overlays: laid over ``config.yaml``.
+        study: the study.
 
     Raises:
-        UserError: an unknown target or a wrong configuration.
+        UserError: an unknown target.
     """
-    return as_text(outlook(targets, overlays), targets)
+    return as_text(outlook(targets, study), targets)
 
 
-def outlook(targets: Sequence[str], overlays: Sequence[Path]) -> Outlook:
+def outlook(targets: Sequence[str], study: Study) -> Outlook:
     """What asking for some targets would do; see `tell_plan`."""
-    study = read_study([Path("config.yaml"), *overlays])
     plan = Plan(study)
     jobs = [plan.target(_target(name)) for name in targets]
     return _Forecast([RESULTS, *([Path(study.store)] if study.store else [])]).of(jobs)

@@ -18,13 +18,13 @@ from robust3d.provenance.files import seal, sha256
 from robust3d.provenance.lineage import RESULTS, File, Lineage, Step
 from robust3d.study.accepted import acceptances_of, accepted_digest
 from robust3d.study.closure import closure_digest, describe
-from robust3d.study.config import read_study
+from robust3d.study.config import Study
+from robust3d.study.places import own_file
 from robust3d.study.plan import FIGURES, TABLES, Plan, target_path
-from robust3d.study.stages import STAGES, locked_versions
+from robust3d.study.stages import LOCK, STAGES, locked_versions
 
 State = Literal["OK", "CHANGED", "MISSING", "UNRECORDED", "STALE"]
 ALLOWED = {".progress", ".known", "site"}  # folders under results/ that hold nothing to be trusted
-LOCK = Path("envs/requirements.lock")
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,15 @@ class Finding:
         return self.state != "OK"
 
 
-def verify(targets: Sequence[str], overlays: Sequence[Path]) -> list[Finding]:
+def verify(targets: Sequence[str], study: Study) -> list[Finding]:
     """Check the closure of some results; of everything, files without a record included, if none is named.
 
     Args:
         targets: tables, figures or other files under ``results/``.
-        overlays: laid over ``config.yaml``; the study that stable names are compared with.
+        study: what stable names are compared with.
 
     Raises:
-        UserError: no results, or a configuration that is wrong.
+        UserError: no results.
     """
     lineage = Lineage()
     checker = _Checker(lineage)
@@ -61,7 +61,7 @@ def verify(targets: Sequence[str], overlays: Sequence[Path]) -> list[Finding]:
         checker.check(step)
         checker.check_current(step)
     checker.check_study(
-        [step for step in asked if step.name.startswith(f"{RESULTS}/") and step.name.count("/") == 1], overlays
+        [step for step in asked if step.name.startswith(f"{RESULTS}/") and step.name.count("/") == 1], study
     )
     checker.check_lock()
     if not targets:
@@ -161,13 +161,13 @@ class _Checker:
 
     def check_lock(self) -> None:
         """Whether the lock is the one that everything was made with."""
-        if self._locks and self._locks != {sha256(LOCK)}:
+        if self._locks and self._locks != {sha256(own_file(LOCK))}:
             text = "another lock than at least one step was made with; versions that shape results were compared"
-            self._tell(Finding("OK", str(LOCK), text))
+            self._tell(Finding("OK", LOCK, text))
 
-    def check_study(self, steps: Iterable[Step], overlays: Sequence[Path]) -> None:
+    def check_study(self, steps: Iterable[Step], study: Study) -> None:
         """Whether stable names hold the study that is asked for now."""
-        plan = Plan(read_study([Path("config.yaml"), *overlays]))
+        plan = Plan(study)
         for step in steps:
             if step.job not in (*TABLES, *FIGURES):
                 continue
