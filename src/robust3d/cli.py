@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -18,9 +19,15 @@ def main() -> None:
     arguments = _parser().parse_args()
     try:
         arguments.function(arguments)
+        sys.stdout.flush()
     except UserError as error:
         print(f"robust3d: {error}", file=sys.stderr)
         sys.exit(2)
+    except BrokenPipeError:
+        if arguments.function is _run:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # a reader such as `head` has seen enough
+        sys.exit(1)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -52,18 +59,21 @@ def _parser() -> argparse.ArgumentParser:
     plan = commands.add_parser("plan", help="what a target would run, what it would reuse, and why")
     plan.add_argument("target", nargs="*", default=["results/table4.csv"], help="tables and figures")
     _study_options(plan)
+    plan.add_argument("--full", action="store_true", help="every job and every cause")
     plan.set_defaults(function=_plan)
 
     why = commands.add_parser("why", help="where a cell comes from, back to the meshes")
     why.add_argument("table", type=Path, help="results/table4.csv, say")
     why.add_argument("--row", required=True, help="label of the row as printed")
     why.add_argument("--column", required=True, help="label of the column as printed")
-    why.add_argument("--json", action="store_true", help="for programs")
+    why.add_argument("--full", action="store_true", help="every parameter, hash and command")
+    why.add_argument("--json", action="store_true", help="the same for programs")
     why.set_defaults(function=_why)
 
     verify = commands.add_parser("verify", help="rehash what results rest on and compare it with the records")
     verify.add_argument("target", nargs="*", help="tables, figures or other results; everything if left out")
     _study_options(verify)
+    verify.add_argument("--full", action="store_true", help="a line for each finding")
     verify.set_defaults(function=_verify)
 
     diff = commands.add_parser("diff", help="the first difference between two results folders, and its kind")
@@ -187,21 +197,25 @@ def _doctor(arguments: argparse.Namespace) -> None:
 def _plan(arguments: argparse.Namespace) -> None:
     from robust3d.provenance.plan import tell_plan
 
-    print(tell_plan(arguments.target, _study(arguments.configfile, arguments.scale)))
+    print(tell_plan(arguments.target, _study(arguments.configfile, arguments.scale), arguments.full))
 
 
 def _why(arguments: argparse.Namespace) -> None:
+    from robust3d.provenance.brief import brief
     from robust3d.provenance.why import as_text, why
 
     answer = why(arguments.table, arguments.row, arguments.column)
-    print(json.dumps(answer, indent=1, ensure_ascii=False) if arguments.json else as_text(answer))
+    if arguments.json:
+        print(json.dumps(answer, indent=1, ensure_ascii=False))
+    else:
+        print(as_text(answer) if arguments.full else brief(answer))
 
 
 def _verify(arguments: argparse.Namespace) -> None:
     from robust3d.provenance.verify import tell, verify
 
     findings = verify(arguments.target, _study(arguments.configfile, arguments.scale))
-    print(tell(findings))
+    print(tell(findings, arguments.full))
     if any(finding.is_bad for finding in findings):
         sys.exit(1)
 

@@ -26,6 +26,8 @@ from robust3d.study.stages import LOCK, STAGES, locked_versions
 State = Literal["OK", "CHANGED", "MISSING", "UNRECORDED", "STALE"]
 ALLOWED = {".progress", ".known", "site"}  # folders under results/ that hold nothing to be trusted
 
+_LINES = 35  # of findings on one screen
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -204,9 +206,26 @@ def _unrecorded(lineage: Lineage) -> list[Finding]:
     return findings
 
 
-def tell(findings: Sequence[Finding]) -> str:
-    """All that is not plainly OK, then a count of each state."""
-    lines = [f"{f.state:<10} {f.path}{f': {f.detail}' if f.detail else ''}" for f in findings if f.is_bad or f.detail]
+def tell(findings: Sequence[Finding], full: bool = False) -> str:
+    """What is not plainly OK, the bad first, then a count of each state.
+
+    Args:
+        findings: of `verify`.
+        full: a line for each; else one screen, on which files of the same state and detail are one line.
+    """
+    groups: dict[tuple[State, str], dict[str, None]] = {}
+    for finding in sorted(findings, key=lambda finding: not finding.is_bad):
+        if finding.is_bad or finding.detail:
+            groups.setdefault((finding.state, finding.detail), {})[finding.path] = None
+    lines = []
+    for (state, detail), paths in groups.items():
+        shown, more = (
+            list(paths)[: None if full else 1],
+            "" if full or len(paths) == 1 else f" and {len(paths) - 1} more",
+        )
+        lines += [f"{state:<10} {path}{more}{f': {detail}' if detail else ''}" for path in shown]
+    if not full and len(lines) > _LINES:
+        lines = [*lines[: _LINES - 1], f"… {len(lines) - _LINES + 1} more lines with --full"]
     counts = Counter(finding.state for finding in findings)
     summary = ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "nothing has been made yet"
-    return "\n".join([*dict.fromkeys(lines), summary])
+    return "\n".join([*lines, summary])
