@@ -175,3 +175,20 @@ def test_snakemake_itself_plans_the_jobs_of_the_study(tmp_path):
     plan = Plan(read_study([CONFIG, overlay], command_line(entries)))
     jobs = {job.id for job in made_from([plan.target("table4")]) if job.stage != "tabulate"}
     assert set(lines) == {*jobs, "write table4"} and len(jobs) > 50
+
+
+@pytest.mark.slow
+def test_another_workflow_takes_this_one_as_a_module(tmp_path):
+    """From a folder of its own, with values for what others give in files."""
+    folder = tmp_path / "é and spaces"
+    folder.mkdir()
+    values = {"scale": "test", "study": "of another", "seed": 3}
+    module = f"module robust3d:\n    snakefile: {str(ROOT / 'Snakefile')!r}\n    config: {values!r}\n"
+    (folder / "Snakefile").write_text(f"{module}use rule * from robust3d\n")
+    command = [str(Path(sys.executable).with_name("snakemake")), "--cores", "1"]
+    told = subprocess.run([*command, "results/table1.csv"], capture_output=True, text=True, cwd=folder)
+    assert told.returncode == 0, told.stderr[-2000:]
+    assert '"study": "of another"' in (folder / "results/table1.cells.json").read_text()
+    told = subprocess.run([*command, "-n", "results/figure2.png"], capture_output=True, text=True, cwd=folder)
+    wanted = Plan(read_study([CONFIG], values)).index_views("gallery").id
+    assert f"index views: {wanted}" in told.stdout + told.stderr
