@@ -124,6 +124,12 @@ def test_a_difference_comes_with_its_verdict(told, text):
     assert "against AT" not in brief(answer([step()], difference_to_AT=told, column="AT"))
 
 
+def test_a_cell_that_is_a_difference_has_its_own_verdict():
+    found = brief(answer([step()], difference_to_AT=None, unit="points", verdict=None, note="one training run"))
+    assert "  against AT no verdict; one training run\n" in found
+    assert "  interval   10.1 to 14.6 points (t over 3 seeds, 95 %)\n" in found
+
+
 def test_flags_take_the_room_that_is_left_and_the_rest_is_counted():
     plan = Plan(read_study([ROOT / "config.yaml"], {"scale": "paper"}))
     steps = chain([plan.target("table4").inputs["metrics"][3][0]])

@@ -88,6 +88,8 @@ def _said(answer: dict[str, Any]) -> list[str]:
         lines.append(_line("interval", f"{_range(interval, scale)}{unit} ({interval.get('kind')})"))
     if text := _difference(answer):
         lines += _told("against AT", [text])
+    if "verdict" in answer or "beyond_interval" in answer:  # the cell is itself a difference
+        lines += _told("against AT", [_verdict(answer)])
     if printed := answer.get("printed"):
         judged = "comparable" if printed.get("comparable") else "not comparable"
         lines.append(_line("printed", f"{printed.get('value')} for {printed.get('row')} in the paper: {judged}"))
@@ -111,12 +113,17 @@ def _difference(answer: dict[str, Any]) -> str | None:
     told = answer.get("difference_to_AT")
     if not isinstance(told, dict) or told.get("value") is None or answer["column"].partition("-")[0] == "AT":
         return None
+    text = f"{100 * told['value']:+.1f} points, {_range(told, 100, '+')}: {_verdict(told)}"
+    return f"{text}; {told['kind']}" if told.get("kind") else text
+
+
+def _verdict(told: dict[str, Any]) -> str:
+    """What may be said of a difference, and why no more."""
     if "verdict" in told:
-        verdict = told["verdict"] or "no verdict"
+        verdict = str(told["verdict"] or "no verdict")
     else:
         verdict = "beyond its interval" if told.get("beyond_interval") else "inside its interval"
-    text = f"{100 * told['value']:+.1f} points, {_range(told, 100, '+')}: {verdict}"
-    return "; ".join([text, *(str(told[key]) for key in ("note", "kind") if told.get(key))])
+    return f"{verdict}; {told['note']}" if told.get("note") else verdict
 
 
 # --- the chain ------------------------------------------------------------------------------------------------------
