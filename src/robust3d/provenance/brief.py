@@ -42,7 +42,8 @@ def brief(answer: dict[str, Any]) -> str:
     Args:
         answer: of `robust3d.provenance.why.why`.
     """
-    head = [f"{answer['table']} of study {answer['study']!r}: {answer['row']} · {answer['column']}", *_said(answer)]
+    title = f"{answer['table']} of study {answer['study']!r}: {answer['row']} · {answer['column']}"
+    head = [_cut(title), *_said(answer)]
     groups = _by_stage(answer["steps"].values())
     foot = [*_where(answer["steps"].values()), _more(answer["steps"].values())]
     caveats = [*_told("flag", answer.get("flags") or []), *_told("accepted", _acceptances(answer["steps"].values()))]

@@ -201,8 +201,11 @@ def _reasons(group: list[Pending]) -> Iterator[str]:
     counts = Counter(cause for pending in group for cause in pending.causes)
     for kind in _KINDS:
         found = [cause for cause, _ in counts.most_common() if cause.kind == kind]
-        if kind == "input" and len({cause.kind for cause in counts}) > 1:
-            continue  # it follows from what was told already
+        if kind == "input" and len({cause.kind for cause in counts}) > 1:  # it follows from what was told already
+            only = sum(all(cause.kind == "input" for cause in pending.causes) for pending in group)
+            if only:
+                yield f"its inputs are others ({only} of them)"
+            continue
         if len(found) <= 2:
             for cause in found:
                 yield _cause(cause) + (f" ({counts[cause]} of them)" if counts[cause] < len(group) else "")

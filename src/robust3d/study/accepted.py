@@ -15,7 +15,8 @@ from robust3d.study.places import own_file
 
 def accepted_file() -> Path:
     """Where acceptances stand, whether or not there are any."""
-    return own_file("workflow") / "accepted.json"
+    found = own_file("workflow/accepted.json")
+    return found if found.exists() else own_file("workflow") / "accepted.json"
 
 
 @functools.cache
