@@ -28,7 +28,7 @@ def test_all_that_the_papers_scale_makes_for_the_first_time_is_a_line_a_stage(tm
     lines = tell_plan([target_path(name) for name in TABLES + FIGURES], study).splitlines()
     assert len(lines) <= 20 and max(map(len, lines)) <= 112
     assert "read_shard: 104 jobs: shapenet-airplane-000 … shapenet-vessel-007" in lines
-    assert lines[-1].endswith("all for the first time")
+    assert lines[-3] == "all because made for the first time" and "because" not in "".join(lines[:-3])
     assert len(tell_plan(["results/table4.csv"], study, full=True).splitlines()) > len(lines)
 
 
@@ -42,11 +42,11 @@ def test_causes_stand_by_kind_with_their_numbers():
         "train_classifier: 6 jobs, about 5 min, 1 copied if inputs come out as they were: categories-"
     )
     assert lines == [
-        "    because code src/robust3d/training/loop.py: step (1 of them)",
-        "    because parameter epochs: 1 → 2 (3 of them)",
-        "    because parameter learning_rate: 0.02 → 0.03 (1 of them)",
-        "    because made for the first time (1 of them)",
-        "    because its inputs are others (1 of them)",
+        "all because code src/robust3d/training/loop.py: step (1 of them)",
+        "all because parameter epochs: 1 → 2 (3 of them)",
+        "all because parameter learning_rate: 0.02 → 0.03 (1 of them)",
+        "all because made for the first time (1 of them)",
+        "all because its inputs are others (1 of them)",
         "reused as they are: 3 x",
         "6 jobs in all, one after another about 5 min",
     ]
@@ -64,5 +64,25 @@ def test_what_only_follows_is_told_and_may_be_copied():
 def test_many_causes_fit_a_line():
     many = tuple(Change("parameter", f"key{number}: {number} → {'9' * number}") for number in range(40, 0, -1))
     lines = brief(Outlook(pending([many] * 6), {})).splitlines()
-    assert len(lines) == 4 and lines[1].startswith("    because 40 changes of parameter: key1: 1 → 9, key2: 2 → 99, ")
+    assert len(lines) == 4 and lines[1].startswith("all because 40 changes of parameter: key1: 1 → 9, key2: 2 → 99, ")
     assert len(lines[1]) == 112 and lines[1].endswith("…")
+
+
+def test_stages_with_causes_of_their_own_have_them_below():
+    plan = Plan(read_study([ROOT / "config.yaml"], {"scale": "test"}))
+    plan.target("table4")
+    made = {job.stage: job for job in plan.jobs.values()}
+    code = Change("code", "src/robust3d/seeds.py: numpy_generator")
+    shared = [Pending(made[stage], (code,), None, None) for stage in ("build_shapes", "render_shard")]
+    assert brief(Outlook(tuple(shared), {})).splitlines()[2:3] == [f"all because code {code.text}"]
+    first = Pending(made["draw_set"], (FIRST,), None, None)
+    lines = brief(Outlook((*shared, first), {})).splitlines()
+    assert [line.split()[0] for line in lines[:6]] == [
+        "build_shapes:",
+        "because",
+        "render_shard:",
+        "because",
+        "draw_set:",
+        "because",
+    ]
+    assert lines[5] == "    because made for the first time"

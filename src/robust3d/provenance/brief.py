@@ -171,7 +171,9 @@ def _facts(group: list[dict[str, Any]]) -> Iterator[str]:
 
 def _name(key: str) -> str:
     """The key without what its stage says already."""
-    return key.removeprefix("params.").removeprefix("loop.").removeprefix("classifier.").replace(".kind", "")
+    for block in ("params.", "loop.", "classifier.", "cameras.", "render.", "shapes.", "textures.", "source."):
+        key = key.removeprefix(block)
+    return key.replace(".kind", "")
 
 
 def _value(key: str, params: dict[str, Any]) -> str:

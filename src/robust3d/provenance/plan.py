@@ -178,22 +178,23 @@ def as_text(outlook: Outlook) -> str:
 
 
 def brief(outlook: Outlook) -> str:
-    """One screen: a line a stage, then its causes by kind; that another input is a consequence is left out."""
-    only_first = all(pending.causes == (FIRST,) for pending in outlook.pending)
+    """One screen: a line a stage, then its causes by kind; those that all stages share stand once, below."""
     stages: dict[str, list[Pending]] = {}
     for pending in outlook.pending:
         stages.setdefault(pending.job.stage, []).append(pending)
+    reasons = {stage: list(_reasons(group)) for stage, group in stages.items()}
+    shared = next(iter(reasons.values())) if len({tuple(found) for found in reasons.values()}) == 1 else []
     for most in (_LINES, 2, 1):  # causes of a stage
         lines = []
         for stage, group in stages.items():
             ends = list(dict.fromkeys([group[0].job.label, group[-1].job.label]))
             lines.append(_cut(f"{stage}: {_jobs(group)}: {' … '.join(ends)}"))
-            reasons = [] if only_first else list(_reasons(group))
-            lines += [_cut(f"    because {text}") for text in reasons[:most]]
-            lines += [f"    and {len(reasons) - most} more causes with --full"] if len(reasons) > most > 1 else []
+            found = [] if shared else reasons[stage]
+            lines += [_cut(f"    because {text}") for text in found[:most]]
+            lines += [f"    and {len(found) - most} more causes with --full"] if len(found) > most > 1 else []
         if len(lines) <= _LINES:
             break
-    return "\n".join([*lines, _sum(outlook) + (", all for the first time" if only_first else "")])
+    return "\n".join([*lines, *(_cut(f"all because {text}") for text in shared), _sum(outlook)])
 
 
 def _reasons(group: list[Pending]) -> Iterator[str]:

@@ -26,7 +26,7 @@ from robust3d.study.stages import LOCK, STAGES, locked_versions
 State = Literal["OK", "CHANGED", "MISSING", "UNRECORDED", "STALE"]
 ALLOWED = {".progress", ".known", "site"}  # folders under results/ that hold nothing to be trusted
 
-_LINES = 35  # of findings on one screen
+_LINES, _WIDTH = 35, 220  # of findings on one screen; a line may take two of a terminal's
 
 
 @dataclass(frozen=True)
@@ -181,6 +181,9 @@ class _Checker:
                 text = (
                     "; ".join(change.text for change in changes) or "it rests on artifacts of other parameters or code"
                 )
+                whose = step.params.get("study", study.study)
+                if whose != study.study:
+                    text = f"it is of study {whose!r}, asked for is {study.study!r} (--scale, --configfile)"
                 self.findings.append(Finding("STALE", step.name, f"parameters of the study asked for: {text}"))
 
     def _tell(self, finding: Finding) -> None:
@@ -224,8 +227,10 @@ def tell(findings: Sequence[Finding], full: bool = False) -> str:
             "" if full or len(paths) == 1 else f" and {len(paths) - 1} more",
         )
         lines += [f"{state:<10} {path}{more}{f': {detail}' if detail else ''}" for path in shown]
-    if not full and len(lines) > _LINES:
-        lines = [*lines[: _LINES - 1], f"… {len(lines) - _LINES + 1} more lines with --full"]
+    if not full:
+        lines = [line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…" for line in lines]
+        hidden = len(lines) - _LINES
+        lines = [*lines[: _LINES - 1], f"… {hidden + 1} more lines with --full"] if hidden > 0 else lines
     counts = Counter(finding.state for finding in findings)
     summary = ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "nothing has been made yet"
     return "\n".join([*lines, summary])
