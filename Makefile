@@ -1,18 +1,21 @@
 # `make results/table4.csv` and `make test`: the environment if need be, then the job.
+# `make results/table4.csv SCALE=gpu` takes an overlay of workflow/scales.
 
 PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+$(if $(scale),$(error write it in capitals: SCALE=$(scale)))
+SCALED := $(if $(SCALE),--config "scale=$(SCALE)")
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .PHONY: all environment test test-all check demo benchmark lock format
 all: $(READY)
-	snakemake
+	snakemake $(SCALED)
 
 # Tables and figures are Snakemake's; make only hands the name on.
 results/%: $(READY) FORCE
-	snakemake $@
+	snakemake $@ $(SCALED)
 FORCE:
 
 environment: $(READY)

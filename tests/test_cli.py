@@ -89,6 +89,34 @@ def test_check_says_that_the_default_study_is_sound():
     assert told.returncode == 0 and "study 'test'" in told.stdout
 
 
+def test_a_scale_is_chosen_by_its_name():
+    told = robust3d("check", "--scale", "test")
+    assert told.returncode == 0 and "study 'test'" in told.stdout
+    for command in (("check",), ("plan",), ("verify",), ("accept", "pretrain", "--reason", "x"), ("gc",)):
+        told = robust3d(*command, "--scale", "tset")
+        assert told.returncode == 2 and told.stderr.count("\n") == 1, told.stderr
+        assert told.stderr.startswith("robust3d: scale: there is no 'tset'; workflow/scales has gpu, paper, test")
+
+
+def test_export_views_says_how_snakemake_makes_them(tmp_path):
+    overlay = tmp_path / "my overlay.yaml"
+    overlay.write_text("seed: 9\n")
+    arguments = ("--format", "dvr", "--out", tmp_path / "out", "--scale", "test", "--configfile", overlay)
+    told = robust3d("export-views", "geons", *arguments)
+    assert told.returncode == 2 and told.stderr.endswith(f"--config scale=test --configfile '{overlay}'\n")
+
+
+@pytest.mark.parametrize("target", [[], ["results/table4.csv"]])
+def test_make_hands_the_scale_on(target):
+    make = ["make", "-n", "-o", ".venv/.ready", *target]
+    plain = subprocess.run(make, capture_output=True, text=True, cwd=ROOT)
+    scaled = subprocess.run([*make, "SCALE=gpu"], capture_output=True, text=True, cwd=ROOT)
+    assert plain.stdout.split() == ["snakemake", *target]
+    assert scaled.stdout.split() == ["snakemake", *target, "--config", '"scale=gpu"']
+    wrong = subprocess.run([*make, "scale=gpu"], capture_output=True, text=True, cwd=ROOT)
+    assert wrong.returncode != 0 and "SCALE=gpu" in wrong.stderr and not wrong.stdout
+
+
 def test_snakemake_refuses_a_wrong_key_before_anything_runs():
     snakemake = str(Path(sys.executable).with_name("snakemake"))
     told = subprocess.run([snakemake, "-n", "--config", "sede=3"], capture_output=True, text=True, cwd=ROOT)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # The taste of it: the tests' scale, then one cell, one picture and where they came from.
 set -eu
-snakemake --configfile workflow/scales/test.yaml --quiet all -- results/table4.csv results/figure3.png
+snakemake results/table4.csv results/figure3.png --config scale=test --quiet all
 python - <<'PYTHON'
 import json
 import textwrap

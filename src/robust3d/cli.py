@@ -2,10 +2,16 @@
 
 import argparse
 import json
+import os
+import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from robust3d.errors import UserError
+
+if TYPE_CHECKING:
+    from robust3d.study.config import Study
 
 
 def main() -> None:
@@ -13,9 +19,15 @@ def main() -> None:
     arguments = _parser().parse_args()
     try:
         arguments.function(arguments)
+        sys.stdout.flush()
     except UserError as error:
         print(f"robust3d: {error}", file=sys.stderr)
         sys.exit(2)
+    except BrokenPipeError:
+        if arguments.function is _run:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # a reader such as `head` has seen enough
+        sys.exit(1)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -34,7 +46,8 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(function=_run)
 
     check = commands.add_parser("check", help="check a configuration and this machine")
-    check.add_argument("overlays", nargs="*", type=Path, help="laid over config.yaml, later ones over earlier ones")
+    check.add_argument("overlays", nargs="*", type=Path, help="the same as --configfile, before it")
+    _study_options(check)
     check.set_defaults(function=_check)
 
     doctor = commands.add_parser("doctor", help="look at project, disk and cluster before anyone waits in a queue")
@@ -47,13 +60,15 @@ def _parser() -> argparse.ArgumentParser:
     plan = commands.add_parser("plan", help="what a target would run, what it would reuse, and why")
     plan.add_argument("target", nargs="*", default=["results/table4.csv"], help="tables and figures")
     _study_options(plan)
+    plan.add_argument("--full", action="store_true", help="every job and every cause")
     plan.set_defaults(function=_plan)
 
     why = commands.add_parser("why", help="where a cell comes from, back to the meshes")
     why.add_argument("table", type=Path, help="results/table4.csv, say")
     why.add_argument("--row", required=True, help="label of the row as printed")
     why.add_argument("--column", required=True, help="label of the column as printed")
-    why.add_argument("--json", action="store_true", help="for programs")
+    why.add_argument("--full", action="store_true", help="every parameter, hash and command")
+    why.add_argument("--json", action="store_true", help="the same for programs")
     why.set_defaults(function=_why)
 
     verify = commands.add_parser("verify", help="rehash what results rest on and compare it with the records")
@@ -61,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     _study_options(verify)
     verify.add_argument("--recompute", type=int, metavar="N", help="run N recorded jobs again, the cheapest first")
     verify.add_argument("--stage", action="append", metavar="STAGE", help="with --recompute: only jobs of this stage")
+    verify.add_argument("--full", action="store_true", help="a line for each finding")
     verify.set_defaults(function=_verify)
 
     diff = commands.add_parser("diff", help="the first difference between two results folders, and its kind")
@@ -86,6 +102,13 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="OVERLAY",
         help="an overlay of config.yaml whose study is kept as well; may be given again",
+    )
+    collect.add_argument(
+        "--scale",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a scale whose study is kept as well; may be given again",
     )
     collect.add_argument("--delete", action="store_true", help="free it; else it is only listed")
     collect.set_defaults(function=_gc)
@@ -127,14 +150,23 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _study_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--scale", metavar="NAME", help="an overlay of workflow/scales, as `--config scale=NAME`")
     parser.add_argument(
         "--configfile",
         action="append",
         default=[],
         type=Path,
         metavar="OVERLAY",
-        help="laid over config.yaml, as for snakemake; may be given again",
+        help="laid over config.yaml and the scale, as for snakemake; may be given again",
     )
+
+
+def _study(overlays: list[Path], scale: str | None) -> "Study":
+    """The study that `snakemake --config scale=SCALE --configfile OVERLAYS` makes."""
+    from robust3d.study.config import read_study
+    from robust3d.study.places import configuration
+
+    return read_study([configuration(), *overlays], {"scale": scale} if scale is not None else {})
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -153,9 +185,8 @@ def _run(arguments: argparse.Namespace) -> None:
 
 def _check(arguments: argparse.Namespace) -> None:
     from robust3d.rendering.system import check_system_libraries
-    from robust3d.study.config import read_study
 
-    study = read_study([Path("config.yaml"), *arguments.overlays])
+    study = _study(arguments.overlays + arguments.configfile, arguments.scale)
     check_system_libraries()
     print(f"study {study.study!r}: the configuration is sound and Blender's system libraries are there")
 
@@ -164,7 +195,7 @@ def _doctor(arguments: argparse.Namespace) -> None:
     from robust3d.doctor import examine
     from robust3d.doctor.findings import as_json, tell
 
-    findings = list(examine(arguments.configfile, arguments.quick, arguments.wait))
+    findings = list(examine(arguments.configfile, arguments.quick, arguments.wait, scale=arguments.scale))
     print(json.dumps(as_json(findings), indent=1, ensure_ascii=False) if arguments.json else tell(findings))
     if any(finding.state == "PROBLEM" for finding in findings):
         sys.exit(1)
@@ -173,14 +204,18 @@ def _doctor(arguments: argparse.Namespace) -> None:
 def _plan(arguments: argparse.Namespace) -> None:
     from robust3d.provenance.plan import tell_plan
 
-    print(tell_plan(arguments.target, arguments.configfile))
+    print(tell_plan(arguments.target, _study(arguments.configfile, arguments.scale), arguments.full))
 
 
 def _why(arguments: argparse.Namespace) -> None:
+    from robust3d.provenance.brief import brief
     from robust3d.provenance.why import as_text, why
 
     answer = why(arguments.table, arguments.row, arguments.column)
-    print(json.dumps(answer, indent=1, ensure_ascii=False) if arguments.json else as_text(answer))
+    if arguments.json:
+        print(json.dumps(answer, indent=1, ensure_ascii=False))
+    else:
+        print(as_text(answer) if arguments.full else brief(answer))
 
 
 def _verify(arguments: argparse.Namespace) -> None:
@@ -189,8 +224,8 @@ def _verify(arguments: argparse.Namespace) -> None:
         return
     from robust3d.provenance.verify import tell, verify
 
-    findings = verify(arguments.target, arguments.configfile)
-    print(tell(findings))
+    findings = verify(arguments.target, _study(arguments.configfile, arguments.scale))
+    print(tell(findings, arguments.full))
     if any(finding.is_bad for finding in findings):
         sys.exit(1)
 
@@ -228,29 +263,32 @@ def _site(arguments: argparse.Namespace) -> None:
 def _gc(arguments: argparse.Namespace) -> None:
     from robust3d.provenance.collect import collect
 
-    print(collect(arguments.keep, arguments.delete))
+    kept = {"config.yaml": _study([], None)}
+    kept |= {str(overlay): _study([overlay], None) for overlay in arguments.keep}
+    kept |= {f"scale {scale}": _study([], scale) for scale in arguments.scale}
+    print(collect(kept, arguments.delete))
 
 
 def _accept(arguments: argparse.Namespace) -> None:
     from robust3d.provenance.accept import accept
 
-    print(accept(arguments.rule, arguments.reason, arguments.configfile))
+    print(accept(arguments.rule, arguments.reason, _study(arguments.configfile, arguments.scale)))
 
 
 def _export_views(arguments: argparse.Namespace) -> None:
     from robust3d.data.manifest import Views
     from robust3d.data.published.export import export_views
-    from robust3d.study.config import read_study
     from robust3d.study.plan import Plan
 
-    study = read_study([Path("config.yaml"), *arguments.configfile])
+    study = _study(arguments.configfile, arguments.scale)
     if arguments.family not in study.families:
         raise UserError(f"{arguments.family}: no such family; there are {', '.join(sorted(study.families))}")
     manifest = Path(Plan(study).index_views(arguments.family).output("manifest"))
     if not manifest.is_file():
-        overlays = "".join(f" {path}" for path in arguments.configfile)
-        more = f" --configfile config.yaml{overlays}" if overlays else ""
-        raise UserError(f"family {arguments.family!r} is not rendered yet; first run: snakemake {manifest}{more}")
+        scale = ["--config", f"scale={arguments.scale}"] if arguments.scale is not None else []
+        overlays = ["--configfile", *map(str, arguments.configfile)] if arguments.configfile else []
+        command = shlex.join(["snakemake", str(manifest), *scale, *overlays])
+        raise UserError(f"family {arguments.family!r} is not rendered yet; first run: {command}")
     objects = export_views(Views.read(manifest), arguments.out, arguments.format)
     print(
         f"{arguments.out}: {objects} objects of {arguments.family}; `robust3d check-views {arguments.out}` checks them"

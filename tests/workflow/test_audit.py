@@ -12,9 +12,11 @@ import pandas as pd
 import pytest
 from project import ROOT, Project
 
+from robust3d.provenance.brief import LINES, WIDTH, brief
 from robust3d.provenance.files import seal
 from robust3d.provenance.verify import verify
 from robust3d.provenance.why import why
+from robust3d.study.config import read_study
 
 pytestmark = pytest.mark.slow
 
@@ -58,6 +60,8 @@ def test_why_resolves_every_cell_back_to_the_meshes(here):
         started = time.monotonic()
         answer = why(table.relative_to(here.folder), row, column)
         assert time.monotonic() - started < 2
+        lines = brief(answer).splitlines()
+        assert len(lines) <= LINES and max(map(len, lines)) <= WIDTH, lines
         stages = {step["stage"] for step in answer["steps"].values()}
         if table.stem in ("table3", "table4"):
             wanted = {"build_shapes", "render_shard", "index_views", "draw_set", "train_classifier"}
@@ -75,6 +79,10 @@ def test_why_is_quick_and_tells_it_in_words(here):
     started = time.monotonic()
     told = here.robust3d("why", str(TABLE4), "--row", row, "--column", column)
     assert told.returncode == 0 and time.monotonic() - started < 2, told.stderr
+    assert len(told.stdout.splitlines()) <= LINES
+    for text in ("interval", "against AT", "pretrain ", "render_shard ", "build_shapes "):
+        assert text in told.stdout
+    told = here.robust3d("why", str(TABLE4), "--row", row, "--column", column, "--full")
     record = next(r for job, r in here.records("pretrain").items() if job.startswith("dvr-categories"))
     for text in ("formula", "interval", "build_shapes", "render_shard", record["outputs"]["model"]["sha256"]):
         assert text in told.stdout
@@ -86,7 +94,7 @@ def test_why_is_quick_and_tells_it_in_words(here):
 
 def test_all_is_well_and_every_file_is_recorded(here):
     told = here.robust3d("verify")
-    assert told.returncode == 0, told.stdout + told.stderr
+    assert told.returncode == 0 and len(told.stdout.splitlines()) <= 3, told.stdout + told.stderr
     (here.folder / "results/pretrain/stranger.txt").write_text("whence?")
     told = here.robust3d("verify")
     (here.folder / "results/pretrain/stranger.txt").unlink()
@@ -107,16 +115,16 @@ def test_a_flipped_bit_in_any_file_is_named(finished, tmp_path, monkeypatch):
     """All outputs, then each record, then the lock and each source file of the closure."""
     project = copied(finished, tmp_path / "copy")
     monkeypatch.chdir(project.folder)
-    results = Path("results")
+    results, study = Path("results"), read_study([Path("config.yaml")])
     outputs = [p for p in sorted(results.rglob("*")) if p.is_file() and not p.name.endswith("record.json")]
     outputs = [path for path in outputs if path.relative_to(results).parts[0] not in (".known", ".progress")]
     assert len(outputs) > 60
     before = {path: flip(path) for path in outputs}
-    named = {finding.path for finding in verify([], []) if finding.state == "CHANGED"}
+    named = {finding.path for finding in verify([], study) if finding.state == "CHANGED"}
     assert named == {str(path) for path in outputs}
     for path, whole in before.items():
         replaced(path, whole)
-    assert not [finding for finding in verify([], []) if finding.is_bad]
+    assert not [finding for finding in verify([], study) if finding.is_bad]
 
     records = sorted([*results.glob("*/*/record.json"), *results.glob("*.record.json")])
     for path in records:
@@ -128,7 +136,7 @@ def test_a_flipped_bit_in_any_file_is_named(finished, tmp_path, monkeypatch):
             pass  # no JSON any more: named as UNRECORDED below
         replaced(path, whole)
     before = {path: flip(path) for path in records}
-    named = {finding.path for finding in verify([], []) if finding.is_bad}
+    named = {finding.path for finding in verify([], study) if finding.is_bad}
     assert named >= {str(path) for path in records}
     for path, whole in before.items():
         replaced(path, whole)
@@ -148,7 +156,8 @@ def test_a_flipped_bit_in_code_or_lock_is_named(finished, tmp_path):
     for addition, code, says in ((b"#", 0, "{}: only prose"), (b"\n_ADDED = 1\n", 1, "{}: _ADDED")):
         for path, whole in before.items():
             path.write_bytes(whole + (addition if path.suffix == ".py" else b"# "))
-        told = project.robust3d("verify", str(TABLE4))
+        assert len(project.robust3d("verify", str(TABLE4)).stdout.splitlines()) <= LINES
+        told = project.robust3d("verify", str(TABLE4), "--full")
         assert told.returncode == code, told.stdout + told.stderr
         assert "envs/requirements.lock: another lock" in told.stdout
         for name in sorted(used):

@@ -14,16 +14,29 @@ import robust3d
 from robust3d.errors import UserError
 from robust3d.provenance.files import sha256
 from robust3d.study.cluster import read_cluster
-from robust3d.study.config import load_study
+from robust3d.study.config import command_line, read_study
 from robust3d.study.needs import data_folders
+from robust3d.study.places import own_file
 from robust3d.study.plan import FIGURES, PLOTS, TABLES, Plan, target_path
 from robust3d.study.requests import request, resources
 from robust3d.study.stages import STAGES
 from robust3d.study.watchdog import watch_slurm
 
+
+def load():
+    """The study as `robust3d` loads it: a `configfile:` would merge in another way, and read numbers as text."""
+    settings, default = workflow.config_settings, own_file("config.yaml")
+    workflow.configfiles.append(str(default))  # for Snakemake's reports and archives
+    if settings.replace_workflow_config:
+        raise UserError("--replace-workflow-config: overlays lie over config.yaml here; edit that or a copy of it")
+    if workflow.modifier.skip_configfile:  # this is a module: its user gives values where others give files
+        return read_study([default], config)
+    return read_study([default, *settings.configfiles], command_line(settings.config_args))
+
+
 try:
     CLUSTER = read_cluster()
-    PLAN = Plan(load_study(config))
+    PLAN = Plan(load())
     for target in TABLES + FIGURES:
         PLAN.target(target)
 except UserError as error:
@@ -81,6 +94,7 @@ def check_data():
 
 
 if workflow.is_main_process:
+    logger.info(f"Study: {PLAN.study.study}")
     check_data()
     retire_stale_targets()
 

@@ -16,7 +16,11 @@ PROFILES = (Path("profiles/slurm/profile.yaml"), Path("profiles/slurm/config.yam
 
 
 def examine(
-    overlays: Sequence[Path], quick: bool = False, wait_s: int = 60, cluster_file: Path = CLUSTER_FILE
+    overlays: Sequence[Path],
+    quick: bool = False,
+    wait_s: int = 60,
+    cluster_file: Path = CLUSTER_FILE,
+    scale: str | None = None,
 ) -> Iterator[Finding]:
     """Look at everything, the cheap things first.
 
@@ -25,8 +29,9 @@ def examine(
         quick: leave out what runs Blender, torch or a job.
         wait_s: how long to wait in the queue for each of two small jobs.
         cluster_file: the user's description of the cluster.
+        scale: its overlay lies between config.yaml and the others.
     """
-    study, findings = project.read_configuration(overlays)
+    study, findings = project.read_configuration(overlays, scale)
     yield from findings
     cluster, findings = project.read_cluster_file(cluster_file)
     yield from findings

@@ -10,17 +10,19 @@ from robust3d.doctor.findings import Finding, not_checked, ok, one_line, problem
 from robust3d.errors import UserError
 from robust3d.study.cluster import Cluster, read_cluster
 from robust3d.study.config import Study, read_study
+from robust3d.study.places import configuration
 from robust3d.study.plan import Plan
 from robust3d.study.stages import STAGES, locked_versions
 
 ENVIRONMENT = "run `make environment`, or recreate the conda environment or container"
 
 
-def read_configuration(overlays: Sequence[Path]) -> tuple[Study | None, list[Finding]]:
+def read_configuration(overlays: Sequence[Path], scale: str | None = None) -> tuple[Study | None, list[Finding]]:
     """The study, or None and why not."""
-    names = " + ".join(str(path) for path in (Path("config.yaml"), *overlays))
+    paths = [configuration(), *overlays]
+    names = " + ".join([str(paths[0]), *([f"scale {scale}"] if scale else []), *map(str, overlays)])
     try:
-        study = read_study([Path("config.yaml"), *overlays])
+        study = read_study(paths, {"scale": scale} if scale is not None else {})
     except UserError as error:
         mend = "correct the key, or run from the root of the project"
         return None, [problem("configuration", f"{names}: {one_line(str(error))}", mend)]

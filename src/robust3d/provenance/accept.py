@@ -4,25 +4,24 @@ import json
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 from robust3d.errors import UserError
 from robust3d.provenance.files import write_json
 from robust3d.provenance.lineage import Lineage, Step
-from robust3d.study.accepted import ACCEPTED, acceptances
+from robust3d.study.accepted import acceptances, accepted_file
 from robust3d.study.closure import closure_digest
-from robust3d.study.config import read_study
+from robust3d.study.config import Study
 from robust3d.study.plan import Job, Plan
 from robust3d.study.stages import STAGES
 
 
-def accept(rule: str, reason: str, overlays: Sequence[Path]) -> str:
+def accept(rule: str, reason: str, study: Study) -> str:
     """Write an acceptance for each code closure of a rule that differs from that of what exists.
 
     Args:
         rule: a stage, such as ``train_classifier``.
         reason: why no result can differ.
-        overlays: laid over ``config.yaml``; tell which jobs are meant.
+        study: tells which jobs are meant.
 
     Raises:
         UserError: an unknown rule, no reason, or nothing that exists was made by earlier code of the rule.
@@ -31,7 +30,7 @@ def accept(rule: str, reason: str, overlays: Sequence[Path]) -> str:
         raise UserError(f"{rule}: no such rule; there are {', '.join(STAGES)}")
     if not reason.strip():
         raise UserError("--reason: say why no result can differ; it is shown with every number that rests on it")
-    planned = [job for job in Plan(read_study([Path("config.yaml"), *overlays])).every_job() if job.stage == rule]
+    planned = [job for job in Plan(study).every_job() if job.stage == rule]
     steps = [step for step in Lineage().records() if step.stage == rule]
     entries = []
     for modules in sorted({job.modules for job in planned}):
@@ -55,10 +54,10 @@ def accept(rule: str, reason: str, overlays: Sequence[Path]) -> str:
         )
     replaced = {(tuple(entry["modules"]), entry["code"]) for entry in entries}
     kept = [dict(entry) for entry in acceptances() if (entry["modules"], entry["code"]) not in replaced]
-    ACCEPTED.parent.mkdir(parents=True, exist_ok=True)
-    write_json(ACCEPTED, kept + entries)
+    accepted_file().parent.mkdir(parents=True, exist_ok=True)
+    write_json(accepted_file(), kept + entries)
     told = "\n".join(f"  {entry['code'][:12]} counts as {entry['counts_as'][:12]}" for entry in entries)
-    return f"{ACCEPTED}: {rule}\n{told}\ncommit this file; `robust3d plan` shows what is still to be made"
+    return f"{accepted_file()}: {rule}\n{told}\ncommit this file; `robust3d plan` shows what is still to be made"
 
 
 def _earlier_code(jobs: Sequence[Job], steps: Sequence[Step]) -> str | None:

@@ -3,30 +3,30 @@
 import fcntl
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from robust3d.errors import UserError
 from robust3d.provenance.lineage import RESULTS
 from robust3d.provenance.store import forget
-from robust3d.study.config import read_study
+from robust3d.study.config import Study
 from robust3d.study.plan import Plan
 from robust3d.study.stages import STAGES
 
 
-def collect(keep: Sequence[Path], delete: bool) -> str:
-    """List what the study of ``config.yaml`` does not need, or delete it.
+def collect(kept: Mapping[str, Study], delete: bool) -> str:
+    """List what some studies do not need, or delete it.
 
     Args:
-        keep: overlays of ``config.yaml``; each is a further study whose artifacts stay.
+        kept: studies whose artifacts stay, each by the name under which it is told.
         delete: free the space; else only say what could be freed.
 
     Raises:
-        UserError: no results, a wrong configuration, or a job is running.
+        UserError: no results.
     """
     if not RESULTS.is_dir():
         raise UserError(f"{RESULTS}: no such folder; run from the project's root")
-    needed = _needed([[], *([overlay] for overlay in keep)])
+    needed = {Path(job.output("record")).parent for study in kept.values() for job in Plan(study).every_job()}
     folders = [path for stage in STAGES for path in sorted((RESULTS / stage).glob("*")) if path not in needed]
     leftovers = [path for path in sorted(RESULTS.glob("*/*/.partial-*")) if path.parent in needed and not _alive(path)]
     abandoned = [path for path in sorted((RESULTS / ".progress").glob("*")) if not _owned(path)]
@@ -42,17 +42,8 @@ def collect(keep: Sequence[Path], delete: bool) -> str:
             _delete(path)
         forget(RESULTS)
     verb = "freed" if delete else "can be freed with --delete"
-    kept = f"kept: what the study of config.yaml needs{''.join(f', that of {path}' for path in keep)}"
-    return "\n".join([*lines, f"{total} in {len(found)} places {verb}; {kept}"])
-
-
-def _needed(studies: list[list[Path]]) -> set[Path]:
-    """Folders of all jobs of some studies."""
-    needed = set()
-    for overlays in studies:
-        jobs = Plan(read_study([Path("config.yaml"), *overlays])).every_job()
-        needed |= {Path(job.output("record")).parent for job in jobs}
-    return needed
+    told = ", ".join(kept)
+    return "\n".join([*lines, f"{total} in {len(found)} places {verb}; kept: what these studies need: {told}"])
 
 
 def _owned(progress: Path) -> bool:

@@ -2,19 +2,25 @@
 
 import json
 import statistics
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from robust3d.errors import UserError
 from robust3d.provenance import store
-from robust3d.provenance.changes import spec_changes
+from robust3d.provenance.changes import Change, Kind, spec_changes
 from robust3d.provenance.lineage import RESULTS, Lineage, Step
 from robust3d.study.closure import describe
-from robust3d.study.config import read_study
+from robust3d.study.config import Study
 from robust3d.study.plan import FIGURES, TABLES, Job, Plan, target_path
 from robust3d.study.stages import STAGES
+
+FIRST = Change("missing", "made for the first time")
+GONE = Change("missing", "its files are gone or incomplete")
+_LINES, _WIDTH = 36, 112
+_KINDS: tuple[Kind, ...] = ("code", "package", "parameter", "seed", "missing", "input")
 
 
 @dataclass(frozen=True)
@@ -23,13 +29,13 @@ class Pending:
 
     Attributes:
         job: the job.
-        causes: in words.
+        causes: what differs from the last job of the same label, or that there was none.
         copy_of: an earlier job with the same key, whose files would be copied.
         seconds: how long a job like it took, if one is known.
     """
 
     job: Job
-    causes: tuple[str, ...]
+    causes: tuple[Change, ...]
     copy_of: str | None
     seconds: float | None
 
@@ -42,22 +48,25 @@ class Outlook:
     reused: dict[str, int]
 
 
-def tell_plan(targets: Sequence[str], overlays: Sequence[Path]) -> str:
+def tell_plan(targets: Sequence[str], study: Study, full: bool = False) -> str:
     """The outlook in words.
 
     Args:
         targets: ``results/table4.csv``, ``results/figure2.png``, …
-        overlays: laid over ``config.yaml``.
+        study: the study.
+        full: every cause of every group of jobs; else one screen.
 
     Raises:
-        UserError: an unknown target or a wrong configuration.
+        UserError: an unknown target.
     """
-    return as_text(outlook(targets, overlays), targets)
+    told = outlook(targets, study)
+    if not told.pending:
+        return f"{', '.join(targets)}: nothing to be done"
+    return as_text(told) if full else brief(told)
 
 
-def outlook(targets: Sequence[str], overlays: Sequence[Path]) -> Outlook:
+def outlook(targets: Sequence[str], study: Study) -> Outlook:
     """What asking for some targets would do; see `tell_plan`."""
-    study = read_study([Path("config.yaml"), *overlays])
     plan = Plan(study)
     jobs = [plan.target(_target(name)) for name in targets]
     return _Forecast([RESULTS, *([Path(study.store)] if study.store else [])]).of(jobs)
@@ -117,24 +126,22 @@ class _Forecast:
         found = store.lookup(store.key_of(json.loads(job.spec), inputs), self.folders)
         return next((str(entry.record["job"]) for entry in found), None)
 
-    def _causes(self, job: Job) -> tuple[str, ...]:
-        """What differs from the last job of the same label, or that there was none."""
+    def _causes(self, job: Job) -> tuple[Change, ...]:
         before = [step for step in self.earlier.get(job.stage, ()) if step.label == job.label]
         if not before:
-            return ("made for the first time",)
+            return (FIRST,)
         spec = json.loads(job.spec)
         found = [(self._differences(job, spec, step), step) for step in before]
         causes, _ = min(found, key=lambda item: (len(item[0]), _age(item[1])))
-        return tuple(causes) or ("its files are gone or incomplete",)
+        return tuple(causes) or (GONE,)
 
-    def _differences(self, job: Job, spec: dict[str, Any], step: Step) -> list[str]:
+    def _differences(self, job: Job, spec: dict[str, Any], step: Step) -> list[Change]:
         then = step.record["spec"]
         now = describe(job.modules) if then["code"] != spec["code"] else {}
-        causes = [f"{c.kind} {c.text}" for c in spec_changes(then, spec, step.record["code"], now)]
         old, new = _made_from(step), {name: paths for name, paths in job.input_paths().items() if paths}
-        return causes + [
-            f"input {name} is another one" for name in sorted({*old, *new}) if old.get(name) != new.get(name)
-        ]
+        others = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
+        changes = spec_changes(then, spec, step.record["code"], now)
+        return changes + [Change("input", f"{name} is another one") for name in others]
 
     def _seconds(self, job: Job) -> float | None:
         alike = self.earlier.get(job.stage, [])
@@ -153,32 +160,91 @@ def _made_from(step: Step) -> dict[str, list[str]]:
     return {name: [file.path for file in files] for name, files in step.inputs.items() if files}
 
 
-def as_text(outlook: Outlook, targets: Sequence[str]) -> str:
+def as_text(outlook: Outlook) -> str:
     """Jobs with the same causes together, then what is reused and how long it may take."""
-    reused = ", ".join(f"{count} {stage}" for stage, count in outlook.reused.items())
-    if not outlook.pending:
-        return f"{', '.join(targets)}: nothing to be done"
-    groups: dict[tuple[str, tuple[str, ...], bool], list[Pending]] = {}
+    groups: dict[tuple[str, tuple[Change, ...], bool], list[Pending]] = {}
     for pending in outlook.pending:
         groups.setdefault((pending.job.stage, pending.causes, pending.copy_of is not None), []).append(pending)
     lines = []
     for (stage, causes, copied), group in groups.items():
-        lines.append(f"{stage}: {len(group)} job(s), {_duration(group)}")
-        lines.append(f"    {_names(group)}")
-        lines += [f"    because {cause}" for cause in causes]
+        lines.append(f"{stage}: {_jobs(group)}")
+        lines.append(f"    {', '.join(pending.job.label for pending in group)}")
+        lines += [f"    because {_cause(cause)}" for cause in causes]
         if copied:
             lines.append(f"    copied, not computed: {group[0].copy_of} was told and read the same")
-        elif STAGES[stage].reusable and all(cause.startswith("input ") for cause in causes):
+        elif _may_be_copied(group[0]):
             lines.append("    copied, not computed, if its inputs come out as they were")
-    lines.append(f"reused as they are: {reused or 'nothing'}")
+    return "\n".join([*lines, _sum(outlook)])
+
+
+def brief(outlook: Outlook) -> str:
+    """One screen: a line a stage, then its causes by kind; those that all stages share stand once, below."""
+    stages: dict[str, list[Pending]] = {}
+    for pending in outlook.pending:
+        stages.setdefault(pending.job.stage, []).append(pending)
+    reasons = {stage: list(_reasons(group)) for stage, group in stages.items()}
+    shared = next(iter(reasons.values())) if len({tuple(found) for found in reasons.values()}) == 1 else []
+    for most in (_LINES, 2, 1):  # causes of a stage
+        lines = []
+        for stage, group in stages.items():
+            ends = list(dict.fromkeys([group[0].job.label, group[-1].job.label]))
+            lines.append(_cut(f"{stage}: {_jobs(group)}: {' … '.join(ends)}"))
+            found = [] if shared else reasons[stage]
+            lines += [_cut(f"    because {text}") for text in found[:most]]
+            lines += [f"    and {len(found) - most} more causes with --full"] if len(found) > most > 1 else []
+        if len(lines) <= _LINES:
+            break
+    return "\n".join([*lines, *(_cut(f"all because {text}") for text in shared), _sum(outlook)])
+
+
+def _reasons(group: list[Pending]) -> Iterator[str]:
+    """The causes of some jobs by kind: each where there are two or fewer, else their number and the first."""
+    counts = Counter(cause for pending in group for cause in pending.causes)
+    for kind in _KINDS:
+        found = [cause for cause, _ in counts.most_common() if cause.kind == kind]
+        if kind == "input" and len({cause.kind for cause in counts}) > 1:  # it follows from what was told already
+            only = sum(all(cause.kind == "input" for cause in pending.causes) for pending in group)
+            if only:
+                yield f"its inputs are others ({only} of them)"
+            continue
+        if len(found) <= 2:
+            for cause in found:
+                yield _cause(cause) + (f" ({counts[cause]} of them)" if counts[cause] < len(group) else "")
+        elif kind == "input":
+            yield f"inputs are others: {', '.join(cause.text.split()[0] for cause in found)}"
+        else:
+            found.sort(key=lambda cause: len(cause.text))
+            yield f"{len(found)} changes of {kind}: {', '.join(cause.text for cause in found)}"
+
+
+def _cause(cause: Change) -> str:
+    return cause.text if cause.kind == "missing" else f"{cause.kind} {cause.text}"
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…"
+
+
+def _may_be_copied(pending: Pending) -> bool:
+    """Whether a job would be copied if its inputs came out as they were."""
+    return STAGES[pending.job.stage].reusable and all(cause.kind == "input" for cause in pending.causes)
+
+
+def _jobs(group: list[Pending]) -> str:
+    """How many and how long; how many of them are copied, or may be."""
+    copied = sum(pending.copy_of is not None for pending in group)
+    may = sum(pending.copy_of is None and _may_be_copied(pending) for pending in group)
+    known = any(pending.seconds is not None for pending in group)
+    text = f"{len(group)} job{'s' if len(group) > 1 else ''}" + (f", {_duration(group)}" if known else "")
+    text += f", {copied} copied from earlier ones" if copied else ""
+    return text + (f", {may} copied if inputs come out as they were" if may else "")
+
+
+def _sum(outlook: Outlook) -> str:
     computed = [pending for pending in outlook.pending if pending.copy_of is None]
-    lines.append(f"{len(outlook.pending)} job(s) in all, one after another {_duration(computed)}")
-    return "\n".join(lines)
-
-
-def _names(group: list[Pending]) -> str:
-    labels = [pending.job.label for pending in group]
-    return ", ".join(labels if len(labels) <= 6 else [*labels[:3], "…", labels[-1]])
+    reused = ", ".join(f"{count} {stage}" for stage, count in outlook.reused.items()) or "nothing"
+    text = f"{len(outlook.pending)} jobs in all, one after another {_duration(computed)}"
+    return f"reused as they are: {reused}\n{text}"
 
 
 def _duration(group: Sequence[Pending]) -> str:

@@ -27,7 +27,8 @@ from robust3d.provenance.store import RESULTS, Finished
 from robust3d.study import registry
 from robust3d.study.accepted import acceptance, accepted_digest
 from robust3d.study.closure import closure, closure_digest, describe, is_neutral
-from robust3d.study.stages import STAGES
+from robust3d.study.places import own_file
+from robust3d.study.stages import LOCK, STAGES
 
 PROGRESS = RESULTS / ".progress"
 Paths = dict[str, list[Path]]
@@ -242,7 +243,7 @@ def _record(
         "outputs": outputs,
         "environment": {
             "python": platform.python_version(),
-            "lock": sha256(Path("envs/requirements.lock")),
+            "lock": sha256(own_file(LOCK)),
             "packages": {name: importlib.metadata.version(name) for name in spec["packages"]},
         },
         "host": describe_machine(threads),

@@ -18,13 +18,15 @@ from robust3d.provenance.files import seal, sha256
 from robust3d.provenance.lineage import RESULTS, File, Lineage, Step
 from robust3d.study.accepted import acceptances_of, accepted_digest
 from robust3d.study.closure import closure_digest, describe
-from robust3d.study.config import read_study
+from robust3d.study.config import Study
+from robust3d.study.places import own_file
 from robust3d.study.plan import FIGURES, TABLES, Plan, target_path
-from robust3d.study.stages import STAGES, locked_versions
+from robust3d.study.stages import LOCK, STAGES, locked_versions
 
 State = Literal["OK", "CHANGED", "MISSING", "UNRECORDED", "STALE"]
 ALLOWED = {".progress", ".known", "site"}  # folders under results/ that hold nothing to be trusted
-LOCK = Path("envs/requirements.lock")
+
+_LINES, _WIDTH = 35, 220  # of findings on one screen; a line may take two of a terminal's
 
 
 @dataclass(frozen=True)
@@ -41,15 +43,15 @@ class Finding:
         return self.state != "OK"
 
 
-def verify(targets: Sequence[str], overlays: Sequence[Path]) -> list[Finding]:
+def verify(targets: Sequence[str], study: Study) -> list[Finding]:
     """Check the closure of some results; of everything, files without a record included, if none is named.
 
     Args:
         targets: tables, figures or other files under ``results/``.
-        overlays: laid over ``config.yaml``; the study that stable names are compared with.
+        study: what stable names are compared with.
 
     Raises:
-        UserError: no results, or a configuration that is wrong.
+        UserError: no results.
     """
     lineage = Lineage()
     checker = _Checker(lineage)
@@ -61,7 +63,7 @@ def verify(targets: Sequence[str], overlays: Sequence[Path]) -> list[Finding]:
         checker.check(step)
         checker.check_current(step)
     checker.check_study(
-        [step for step in asked if step.name.startswith(f"{RESULTS}/") and step.name.count("/") == 1], overlays
+        [step for step in asked if step.name.startswith(f"{RESULTS}/") and step.name.count("/") == 1], study
     )
     checker.check_lock()
     if not targets:
@@ -161,13 +163,13 @@ class _Checker:
 
     def check_lock(self) -> None:
         """Whether the lock is the one that everything was made with."""
-        if self._locks and self._locks != {sha256(LOCK)}:
+        if self._locks and self._locks != {sha256(own_file(LOCK))}:
             text = "another lock than at least one step was made with; versions that shape results were compared"
-            self._tell(Finding("OK", str(LOCK), text))
+            self._tell(Finding("OK", LOCK, text))
 
-    def check_study(self, steps: Iterable[Step], overlays: Sequence[Path]) -> None:
+    def check_study(self, steps: Iterable[Step], study: Study) -> None:
         """Whether stable names hold the study that is asked for now."""
-        plan = Plan(read_study([Path("config.yaml"), *overlays]))
+        plan = Plan(study)
         for step in steps:
             if step.job not in (*TABLES, *FIGURES):
                 continue
@@ -179,6 +181,9 @@ class _Checker:
                 text = (
                     "; ".join(change.text for change in changes) or "it rests on artifacts of other parameters or code"
                 )
+                whose = step.params.get("study", study.study)
+                if whose != study.study:
+                    text = f"it is of study {whose!r}, asked for is {study.study!r} (--scale, --configfile)"
                 self.findings.append(Finding("STALE", step.name, f"parameters of the study asked for: {text}"))
 
     def _tell(self, finding: Finding) -> None:
@@ -204,9 +209,28 @@ def _unrecorded(lineage: Lineage) -> list[Finding]:
     return findings
 
 
-def tell(findings: Sequence[Finding]) -> str:
-    """All that is not plainly OK, then a count of each state."""
-    lines = [f"{f.state:<10} {f.path}{f': {f.detail}' if f.detail else ''}" for f in findings if f.is_bad or f.detail]
+def tell(findings: Sequence[Finding], full: bool = False) -> str:
+    """What is not plainly OK, the bad first, then a count of each state.
+
+    Args:
+        findings: of `verify`.
+        full: a line for each; else one screen, on which files of the same state and detail are one line.
+    """
+    groups: dict[tuple[State, str], dict[str, None]] = {}
+    for finding in sorted(findings, key=lambda finding: not finding.is_bad):
+        if finding.is_bad or finding.detail:
+            groups.setdefault((finding.state, finding.detail), {})[finding.path] = None
+    lines = []
+    for (state, detail), paths in groups.items():
+        shown, more = (
+            list(paths)[: None if full else 1],
+            "" if full or len(paths) == 1 else f" and {len(paths) - 1} more",
+        )
+        lines += [f"{state:<10} {path}{more}{f': {detail}' if detail else ''}" for path in shown]
+    if not full:
+        lines = [line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…" for line in lines]
+        hidden = len(lines) - _LINES
+        lines = [*lines[: _LINES - 1], f"… {hidden + 1} more lines with --full"] if hidden > 0 else lines
     counts = Counter(finding.state for finding in findings)
     summary = ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "nothing has been made yet"
-    return "\n".join([*dict.fromkeys(lines), summary])
+    return "\n".join([*lines, summary])

@@ -10,8 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from robust3d.errors import UserError
+from robust3d.study.places import own_file
 
-ACCEPTED = Path("workflow/accepted.json")
+
+def accepted_file() -> Path:
+    """Where acceptances stand, whether or not there are any."""
+    found = own_file("workflow/accepted.json")
+    return found if found.exists() else own_file("workflow") / "accepted.json"
 
 
 @functools.cache
@@ -22,12 +27,12 @@ def acceptances() -> tuple[dict[str, Any], ...]:
         UserError: the file is damaged.
     """
     try:
-        entries = json.loads(ACCEPTED.read_text(encoding="utf-8"))
+        entries = json.loads(accepted_file().read_text(encoding="utf-8"))
         return tuple({**entry, "modules": tuple(entry["modules"])} for entry in entries)
     except FileNotFoundError:
         return ()
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{ACCEPTED}: damaged: {error}; restore it from version control or delete it") from None
+        raise UserError(f"{accepted_file()}: damaged: {error}; restore it from version control or delete it") from None
 
 
 def acceptance(roots: tuple[str, ...], code: str) -> dict[str, Any] | None:

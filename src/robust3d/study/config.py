@@ -1,4 +1,7 @@
-"""The study's configuration as a typed model: `config.yaml` with overlays over it, checked before anything runs."""
+"""The study's configuration as a typed model, and the one way to load it; checked before anything runs.
+
+Layers, later over earlier: `config.yaml`, the overlay of the scale, overlays of the user's, values of the command line.
+"""
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -6,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from robust3d.attacks.params import AutoAttackParams, Norm
 from robust3d.cameras import CameraParams
@@ -16,10 +19,21 @@ from robust3d.params import Params
 from robust3d.rendering.params import RenderParams
 from robust3d.study import registry
 from robust3d.study.parsing import parse
+from robust3d.study.places import scale_file
 from robust3d.training.params import ClassifierParams
 
 _LARGEST_FILE = 1 << 20  # bytes of one configuration file
 _MOST_VALUES = 100_000  # in it, with aliases unfolded
+PRETRAININGS = ("ae", "vae", "dvr", "pixelnerf")  # the paper's columns; further ones follow by name
+NORMS = ("Linf", "L2")  # the paper's rows
+
+
+def in_order(first: Sequence[str]) -> AfterValidator:
+    """Brings a mapping's keys into one order, `first` and then the others by name: that of the text means nothing."""
+    ranks = {key: rank for rank, key in enumerate(first)}
+    return AfterValidator(
+        lambda values: {key: values[key] for key in sorted(values, key=lambda key: (ranks.get(key, len(ranks)), key))}
+    )
 
 
 def parse_epsilon(value: Any) -> Any:
@@ -146,7 +160,8 @@ class Report(Params):
 
     table3: str  # key of `experiments`
     table4: str
-    table4_rows: dict[Literal["Linf", "L2"], Epsilon]  # the budget of each row; it becomes part of the label
+    # The budget of each row; it becomes part of the label.
+    table4_rows: Annotated[dict[Literal["Linf", "L2"], Epsilon], in_order(NORMS)]
     gallery: str  # family of figures 2 and 8: all forty geons
     figure3: tuple[str, ...] = Field(min_length=1)  # keys of `sets`, a row of examples each
     figure4: Curves  # against Linf; figure 6 sums figures 4 and 5 and Table 3 up
@@ -167,9 +182,9 @@ class Study(Params):
     textures: TextureParams
     families: dict[str, Family]
     sets: dict[str, ImageSet]
-    pretraining: dict[str, Pretraining]
+    pretraining: Annotated[dict[str, Pretraining], in_order(PRETRAININGS)]  # the order of columns
     classifiers: dict[str, ClassifierParams]
-    attacks: dict[Literal["Linf", "L2"], Attack]
+    attacks: Annotated[dict[Literal["Linf", "L2"], Attack], in_order(NORMS)]
     experiments: dict[str, Experiment]
     report: Report
 
@@ -187,6 +202,8 @@ class Study(Params):
         for name, entry in self.pretraining.items():
             for key in entry.experiments or ():
                 _known(f"pretraining.{name}.experiments", key, self.experiments)
+        for key in self.experiments:
+            self._check_labels(key)
         for table in ("table3", "table4"):
             _known(f"report.{table}", getattr(self.report, table), self.experiments)
         _known("report.gallery", self.report.gallery, self.families)
@@ -213,6 +230,19 @@ class Study(Params):
             if norm not in self.attacks or epsilon not in self.epsilons(self.experiments[self.report.table4], norm):
                 raise ValueError(f"report.table4_rows.{norm}: {epsilon:g} is not among {key}; add it there")
         return self
+
+    def _check_labels(self, experiment: str) -> None:
+        """Two columns of one name would be one cell."""
+        bearers: dict[str, str] = {}
+        for name in self.compared(experiment):
+            label = self.pretraining[name].label
+            if bearers.setdefault(label, name) != name:
+                raise ValueError(f"pretraining.{name}.label: {label!r} is already that of {bearers[label]}")
+
+    def compared(self, experiment: str) -> list[str]:
+        """Keys of the pre-trainings that take part in an experiment, in the order of their columns."""
+        entries = self.pretraining.items()
+        return [key for key, entry in entries if entry.experiments is None or experiment in entry.experiments]
 
     def epsilons(self, experiment: Experiment, norm: Norm) -> tuple[float, ...]:
         """The budgets of an experiment, ascending, 0 not among them."""
@@ -248,16 +278,22 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > _LARGEST_FILE:
             raise UserError(f"{path}: {path.stat().st_size:,} bytes are too many for a configuration")
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UserError(f"{path}: no such configuration file") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not readable as YAML: {error}") from None
+    return _parse_yaml(text, str(path))
+
+
+def _parse_yaml(text: str, path: str) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(text)
     except RecursionError:
         raise UserError(f"{path}: not readable as YAML: nested too deeply") from None
     except (yaml.YAMLError, ValueError) as error:
-        if isinstance(error, UserError):
-            raise
         raise UserError(f"{path}: not readable as YAML: {error}") from None
     if not isinstance(values, dict):
         raise UserError(f"{path}: a configuration is a mapping of keys to values")
@@ -265,7 +301,20 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return values
 
 
-def _check_plain(values: dict[Any, Any], path: Path) -> None:
+def command_line(entries: Sequence[str]) -> dict[str, Any]:
+    """The values of `--config KEY=VALUE …`: each is read as the line `KEY: VALUE` of a configuration file would be.
+
+    Raises:
+        UserError: naming the entry that is no YAML.
+    """
+    values: dict[str, Any] = {}
+    for entry in entries:
+        key, _, value = entry.partition("=")
+        values = merge(values, _parse_yaml(f"{key}: {value}", f"--config {entry}"))
+    return values
+
+
+def _check_plain(values: dict[Any, Any], path: str) -> None:
     """Refuse what JSON has no word for, such as dates, and aliases that unfold to more than anyone would write."""
     left: list[tuple[str, Any]] = [("", values)]
     for _ in range(_MOST_VALUES):
@@ -296,11 +345,29 @@ def load_study(values: Mapping[str, Any]) -> Study:
         raise UserError(f"the configuration is wrong:\n{_indent(str(error))}") from None
 
 
-def read_study(paths: Sequence[Path]) -> Study:
-    """The study of `config.yaml` and overlays, later ones over earlier ones."""
+def read_study(paths: Sequence[Path], given: Mapping[str, Any] | None = None) -> Study:
+    """The study for everybody, `snakemake` and `robust3d` alike.
+
+    Args:
+        paths: `config.yaml`, then overlays, later ones over earlier ones.
+        given: values of the command line, over all of them.
+
+    The key `scale`, in any of them, names an overlay of `workflow/scales` that lies directly over the first; the last
+    mention counts, and null means none.
+
+    Raises:
+        UserError: a file, the scale's name or a key is wrong.
+    """
+    layers = [read_yaml(path) for path in paths]
+    if given:
+        _check_plain(dict(given), "--config")
+        layers.append(dict(given))
+    scales = [layer.pop("scale") for layer in layers if "scale" in layer]
+    if scales and scales[-1] is not None:
+        layers.insert(1, read_yaml(scale_file(scales[-1])))
     values: dict[str, Any] = {}
-    for path in paths:
-        values = merge(values, read_yaml(path))
+    for layer in layers:
+        values = merge(values, layer)
     return load_study(values)
 
 

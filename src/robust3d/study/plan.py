@@ -376,8 +376,7 @@ class Plan:
         return list(self.jobs.values())
 
     def columns(self, experiment: str) -> Iterator[tuple[str, str | None]]:
-        """(label, pre-training) of an experiment's columns: from scratch first."""
+        """(label, pre-training) of an experiment's columns: from scratch first, then as the paper, then by name."""
         yield "AT", None
-        for key, entry in self.study.pretraining.items():
-            if entry.experiments is None or experiment in entry.experiments:
-                yield f"{entry.label}+AT", key
+        for key in self.study.compared(experiment):
+            yield f"{self.study.pretraining[key].label}+AT", key

@@ -4,10 +4,11 @@ import dataclasses
 import functools
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from robust3d.errors import UserError
+from robust3d.study.places import own_file
 
+LOCK = "envs/requirements.lock"
 _FOLDER = "{results}/{stage}/{job}/"
 _ARRAYS = ("numpy",)
 _VIEWS = ("numpy", "h5py", "pandas", "pyarrow")
@@ -69,7 +70,7 @@ STAGES: dict[str, Stage] = {
 
 @functools.cache
 def _lock() -> dict[str, str]:
-    path = Path("envs/requirements.lock")
+    path = own_file(LOCK)
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

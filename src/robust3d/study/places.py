@@ -1,0 +1,35 @@
+"""Where the project's own files are: in the folder where we run, else in the checkout whose code runs.
+
+So `snakemake --directory DIR`, and a workflow that takes this one as a module, find lock, scales and default
+configuration, and may have their own.
+"""
+
+from pathlib import Path
+
+from robust3d.errors import UserError
+
+_CHECKOUT = Path(__file__).parents[3]
+
+
+def own_file(name: str) -> Path:
+    """A file or folder of the project, named from its root; where there is none, the name itself."""
+    here, there = Path(name), _CHECKOUT / name
+    return there if there.exists() and not here.exists() else here
+
+
+def configuration() -> Path:
+    """The first layer of the study here; the project's own only where Snakemake has made results without another."""
+    return own_file("config.yaml") if Path("results").is_dir() else Path("config.yaml")
+
+
+def scale_file(name: object) -> Path:
+    """The overlay of a scale.
+
+    Raises:
+        UserError: there is none of that name; the message lists those that there are.
+    """
+    folder = own_file("workflow/scales")
+    known = sorted(path.stem for path in folder.glob("[!.]*.yaml"))
+    if name not in known:
+        raise UserError(f"scale: there is no {name!r}; {folder} has {', '.join(known) or 'none'}")
+    return folder / f"{name}.yaml"
