@@ -12,9 +12,10 @@ import numpy as np
 from robust3d.cameras import camera_centre
 from robust3d.data.published import nmr, srn
 from robust3d.data.published.agreement import Object, agreement, depth_agreement
-from robust3d.data.published.files import read_exr_depth, read_lines
+from robust3d.data.published.files import read_exr_depth
 from robust3d.data.published.inventory import listing
 from robust3d.data.published.mistakes import FITS, explain, half_pixel
+from robust3d.data.published.text import read_lines
 from robust3d.data.published.views import numbered_files, read_square, rgb, why_not_rigid
 from robust3d.errors import UserError
 

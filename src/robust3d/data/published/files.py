@@ -25,13 +25,14 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _DEPTH_CHANNELS = ("R", "Z", "Y", "V", "depth.Z", "depth.V")  # the first channel, as image libraries order them
 
 
-def regular_file(path: Path, limit_bytes: int, kind: str) -> int:
+def regular_file(path: Path, limit_bytes: int, kind: str, empty_too: bool = False) -> int:
     """Size in bytes of a file that can be read without waiting for ever.
 
     Args:
         path: of the file.
         limit_bytes: largest size.
         kind: what it should be, for the message.
+        empty_too: whether a file without content is one of these.
 
     Raises:
         UserError: missing, not a plain file, unreadable, empty or too large.
@@ -45,7 +46,7 @@ def regular_file(path: Path, limit_bytes: int, kind: str) -> int:
         raise UserError(f"{path}: not a plain file; expected {kind}")
     if not os.access(path, os.R_OK):
         raise UserError(f"{path}: no permission to read this {kind}")
-    if status.st_size == 0:
+    if status.st_size == 0 and not empty_too:
         raise UserError(f"{path}: empty; expected {kind}, copy or unpack it again")
     if status.st_size > limit_bytes:
         raise UserError(
@@ -149,35 +150,6 @@ def _read_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -
         if len(content) != expected:
             raise UserError(f"{path}: {entry.filename} is cut off; copy the file again")
     return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C").copy()
-
-
-def read_text(path: Path, limit_bytes: int = 16 * MIB) -> str:
-    """A UTF-8 text file of bounded size.
-
-    Raises:
-        UserError: missing, not a plain file, too large or not text.
-    """
-    path = Path(path)
-    try:
-        size = path.stat().st_size if path.is_file() else -1
-    except (OSError, ValueError):
-        size = -1
-    if size != 0:  # an empty list is a text
-        regular_file(path, limit_bytes, "a text file")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise UserError(f"{path}: not a text file in UTF-8; is it the right file?") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-    if "\0" in text:
-        raise UserError(f"{path}: not a text file (it holds zero bytes); is it the right file?")
-    return text
-
-
-def read_lines(path: Path, limit_bytes: int = 16 * MIB) -> list[str]:
-    """The lines of a text file that are not blank, stripped."""
-    return [line.strip() for line in read_text(path, limit_bytes).split("\n") if line.strip()]
 
 
 def read_exr_depth(path: Path, max_side_px: int = MAX_SIDE_PX) -> np.ndarray:

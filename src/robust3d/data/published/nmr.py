@@ -13,7 +13,7 @@ import numpy as np
 from robust3d.cameras import from_dvr
 from robust3d.data.frame import Frame
 from robust3d.data.params import SPLITS
-from robust3d.data.published.files import MIB, read_exr_depth, read_lines, read_npz
+from robust3d.data.published.files import MIB, read_exr_depth, read_npz
 from robust3d.data.published.inventory import (
     Entry,
     Inventory,
@@ -24,6 +24,7 @@ from robust3d.data.published.inventory import (
     sub_folders,
 )
 from robust3d.data.published.params import SYNSETS, NMRParams
+from robust3d.data.published.text import read_lines
 from robust3d.data.published.views import chosen_views, frame_of, matrix, numbered_files, read_square, rgb, rigid
 from robust3d.errors import UserError
 

@@ -11,9 +11,10 @@ import numpy as np
 
 from robust3d.data.frame import Frame
 from robust3d.data.params import SPLITS
-from robust3d.data.published.files import MIB, read_text
+from robust3d.data.published.files import MIB
 from robust3d.data.published.inventory import Entry, Inventory, Missing, check_missing, root_folder, sub_folders
 from robust3d.data.published.params import SRNParams
+from robust3d.data.published.text import read_text
 from robust3d.data.published.views import chosen_views, frame_of, matrix, numbered_files, read_square, rgb, rigid
 from robust3d.errors import UserError
 
