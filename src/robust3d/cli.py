@@ -232,10 +232,10 @@ def _export_views(arguments: argparse.Namespace) -> None:
         overlays = "".join(f" {path}" for path in arguments.configfile)
         more = f" --configfile config.yaml{overlays}" if overlays else ""
         raise UserError(f"family {arguments.family!r} is not rendered yet; first run: snakemake {manifest}{more}")
-    objects = export_views(Views.read(manifest), arguments.out, arguments.format)
-    print(
-        f"{arguments.out}: {objects} objects of {arguments.family}; `robust3d check-views {arguments.out}` checks them"
-    )
+    notes: list[str] = []
+    objects = export_views(Views.read(manifest), arguments.out, arguments.format, note=notes.append)
+    told = "; ".join([f"{objects} objects of {arguments.family}", *notes])
+    print(f"{arguments.out}: {told}; `robust3d check-views {arguments.out}` checks them")
 
 
 def _check_views(arguments: argparse.Namespace) -> None:

@@ -1,5 +1,6 @@
 """Reads a block of a class's published views from disk into one shard."""
 
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from robust3d.study.parsing import parse
 if TYPE_CHECKING:
     from robust3d.provenance.runner import Context
 
+_TOLD = 10  # notes that are spelt out
+
 
 def run(job: "Context") -> None:
     """Write `views` and its `manifest` entry."""
@@ -19,9 +22,11 @@ def run(job: "Context") -> None:
     params = parse(family.Params, job.params["source"])
     here = members(read_inventory(job.input("inventory")), job.params["class_name"], *job.params["block"])
 
+    notes: list[str] = []
+
     def frames() -> Iterator[Frame]:
         for name, entry in here.items():
-            yield from family.read_views(params, name, entry)
+            yield from family.read_views(params, name, entry, notes.append)
 
     entry = write_shard(
         job.outputs["views"],
@@ -31,3 +36,8 @@ def run(job: "Context") -> None:
         extent=family.extent(params),
     )
     job.write_json("manifest", entry)
+    job.notes.update(objects=len(here), notes_on_objects={"count": len(notes), "first": notes[:_TOLD]})
+    for text in notes[:_TOLD]:
+        print(f"note: {text}", file=sys.stderr)
+    if len(notes) > _TOLD:
+        print(f"note: {len(notes) - _TOLD:,} more notes on objects of this block", file=sys.stderr)

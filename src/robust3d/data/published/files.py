@@ -10,7 +10,7 @@ import stat
 import struct
 import warnings
 import zipfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,34 @@ MAX_SIDE_PX = 8192
 MIB = 1 << 20
 BACKGROUND_DEPTH = 1e10  # Blender writes this where a ray meets nothing
 _PNG = b"\x89PNG\r\n\x1a\n"
-_DEPTH_CHANNELS = ("R", "Z", "Y", "V", "depth.Z", "depth.V")  # the first channel, as image libraries order them
+_DEPTH_CHANNELS: dict[str, tuple[str, ...]] = {  # by preference, each with the channels beside which it is no depth
+    **{name: () for name in ("depth", "depth.z", "depth.v", "depth.y", "depth.r")},  # also of a layer that is so called
+    "z": ("x",),  # positions, normals
+    "v": ("u",),  # texture coordinates; V alone is how Blender calls a single channel
+    "y": ("x", "ry", "by"),  # brightness of a colour picture; Y alone is how image libraries call a single channel
+    "r": (),  # of R, G and B alike, as DVR's are
+}
+
+
+@contextlib.contextmanager
+def reading(path: Path, complaint: str, remedy: str = "copy or unpack it again") -> Iterator[None]:
+    """The border of a reader: whatever goes wrong inside ends in one message that names the file.
+
+    Args:
+        path: of the file or folder that is read.
+        complaint: what is wrong with it in general, such as "a damaged PNG picture".
+        remedy: what to do about it.
+
+    Raises:
+        UserError: in place of any other exception; a more exact one from inside passes as it is.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # libraries raise OSError, SyntaxError, ValueError, zlib, struct and many other errors
+        text = str(error).strip().splitlines()
+        raise UserError(f"{path}: {complaint} ({text[0][:160] if text else type(error).__name__}); {remedy}") from error
 
 
 def regular_file(path: Path, limit_bytes: int, kind: str, empty_too: bool = False) -> int:
@@ -70,28 +97,23 @@ def read_png(path: Path, max_side_px: int = MAX_SIDE_PX) -> np.ndarray:
     """
     path = Path(path)
     regular_file(path, max(MIB, 5 * max_side_px**2), "a PNG picture")
-    try:
-        with path.open("rb") as file:
-            head = file.read(26)
-            if head[:8] != _PNG or head[12:16] != b"IHDR" or len(head) < 26:
-                raise UserError(f"{path}: not a PNG picture; convert it or copy it again")
-            width, height = struct.unpack(">II", head[16:24])
-            if not (0 < width <= max_side_px and 0 < height <= max_side_px):
-                raise UserError(f"{path}: claims {width}x{height} px; at most {max_side_px} a side are read")
-            if head[24] > 8:
-                raise UserError(f"{path}: {head[24]} bits a channel; convert it to 8")
-            file.seek(0)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # the size is checked above
-                with Image.open(file, formats=("PNG",)) as image:
-                    if image.size != (width, height):
-                        raise UserError(f"{path}: its header contradicts itself; copy it again")
-                    image.load()
-                    return np.array(image.convert(_array_mode(image)))
-    except UserError:
-        raise
-    except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError, zlib and struct errors
-        raise UserError(f"{path}: a damaged PNG picture ({_brief(error)}); copy or unpack it again") from None
+    with reading(path, "a damaged PNG picture"), path.open("rb") as file:
+        head = file.read(26)
+        if head[:8] != _PNG or head[12:16] != b"IHDR" or len(head) < 26:
+            raise UserError(f"{path}: not a PNG picture; convert it or copy it again")
+        width, height = struct.unpack(">II", head[16:24])
+        if not (0 < width <= max_side_px and 0 < height <= max_side_px):
+            raise UserError(f"{path}: claims {width}x{height} px; at most {max_side_px} a side are read")
+        if head[24] > 8:
+            raise UserError(f"{path}: {head[24]} bits a channel; convert it to 8")
+        file.seek(0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the size is checked above
+            with Image.open(file, formats=("PNG",)) as image:
+                if image.size != (width, height):
+                    raise UserError(f"{path}: its header contradicts itself; copy it again")
+                image.load()
+                return np.array(image.convert(_array_mode(image)))
 
 
 def _array_mode(image: Image.Image) -> str:
@@ -116,21 +138,17 @@ def read_npz(path: Path, keys: Collection[str] | None = None, limit_bytes: int =
     """
     path = Path(path)
     regular_file(path, limit_bytes, "an .npz file of arrays")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
-            absent = [key for key in keys or () if key not in members]
-            if absent:
-                raise UserError(f"{path}: no array {absent[0]!r} in it; it holds {_names(members)}")
-            wanted = {key: members[key] for key in (members if keys is None else keys)}
-            total = sum(entry.file_size for entry in wanted.values())
-            if total > limit_bytes:
-                raise UserError(f"{path}: would unpack to {total:,} bytes; at most {limit_bytes:,} are read")
-            return {key: _read_member(archive, entry, path) for key, entry in wanted.items()}
-    except UserError:
-        raise
-    except Exception as error:  # BadZipFile, zlib.error, NotImplementedError, RuntimeError (encrypted), EOFError, …
-        raise UserError(f"{path}: not a readable .npz file ({_brief(error)}); copy it or write it again") from None
+    complaint = "not a readable .npz file"
+    with reading(path, complaint, "copy it or write it again"), zipfile.ZipFile(path) as archive:
+        members = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
+        absent = [key for key in keys or () if key not in members]
+        if absent:
+            raise UserError(f"{path}: no array {absent[0]!r} in it; it holds {_names(members)}")
+        wanted = {key: members[key] for key in (members if keys is None else keys)}
+        total = sum(entry.file_size for entry in wanted.values())
+        if total > limit_bytes:
+            raise UserError(f"{path}: would unpack to {total:,} bytes; at most {limit_bytes:,} are read")
+        return {key: _read_member(archive, entry, path) for key, entry in wanted.items()}
 
 
 def _read_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> np.ndarray:
@@ -153,19 +171,19 @@ def _read_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -
 
 
 def read_exr_depth(path: Path, max_side_px: int = MAX_SIDE_PX) -> np.ndarray:
-    """Camera-z depth in the first channel of an OpenEXR file.
+    """Camera-z depth in the channel of an OpenEXR file that holds it by its name.
 
     Returns:
         float32 (H, W); inf where the file says that nothing is there: inf, NaN, or 1e10 and above.
 
     Raises:
-        UserError: missing, not a flat OpenEXR image, damaged, or too large.
+        UserError: missing, not a flat OpenEXR image, damaged, too large, or no channel is depth by its name.
     """
     path = Path(path)
     regular_file(path, max(MIB, 64 * max_side_px**2), "an OpenEXR depth map")
     import OpenEXR  # only users of depth maps need it
 
-    try:
+    with reading(path, "not a readable OpenEXR image", "copy or write it again"):
         with OpenEXR.File(str(path), separate_channels=True, header_only=True) as file:
             header = file.header()
             if len(file.parts) > 1 or "deep" in str(header.get("type", "")):
@@ -177,24 +195,37 @@ def read_exr_depth(path: Path, max_side_px: int = MAX_SIDE_PX) -> np.ndarray:
         # The library prints a line about damaged data, and then has no channels to give.
         with contextlib.redirect_stdout(io.StringIO()), OpenEXR.File(str(path), separate_channels=True) as file:
             channels = {name: channel.pixels for name, channel in file.channels().items()}
-            name = next((name for name in _DEPTH_CHANNELS if name in channels), next(iter(channels)))
+            if not channels:
+                raise ValueError("no channels")
+            name = _depth_channel(channels, path)
             depth = np.array(channels[name], np.float32)
-    except UserError:
-        raise
-    except Exception as error:  # the library raises RuntimeError, ValueError, KeyError, MemoryError, …
-        raise UserError(f"{path}: not a readable OpenEXR image ({_brief(error)}); copy or write it again") from None
-    if depth.shape != (height, width):
-        raise UserError(f"{path}: its channel {name} has {depth.shape} values for {height}x{width} px")
-    with np.errstate(invalid="ignore"):
-        return np.where(np.isnan(depth) | (depth >= BACKGROUND_DEPTH), np.float32(np.inf), depth)
+        if depth.shape != (height, width):
+            raise UserError(f"{path}: its channel {name} has {depth.shape} values for {height}x{width} px")
+        with np.errstate(invalid="ignore"):
+            return np.where(np.isnan(depth) | (depth >= BACKGROUND_DEPTH), np.float32(np.inf), depth)
+
+
+def _depth_channel(names: Collection[str], path: Path) -> str:
+    """The channel that holds depth by its name: the first of `_DEPTH_CHANNELS` that is there.
+
+    Raises:
+        UserError: none is there, or two layers have one.
+    """
+    by_kind: dict[str, list[str]] = {}
+    for name in names:
+        parts = name.lower().split(".")
+        is_plain = len(parts) == 1 or parts[-1] == "depth"
+        by_kind.setdefault(parts[-1] if is_plain else ".".join(parts[-2:]), []).append(name)
+    for kind, others in _DEPTH_CHANNELS.items():
+        alone = not any(other in by_kind for other in others) and (kind != "r" or set("rgba").issuperset(by_kind))
+        if alone and len(by_kind.get(kind, ())) == 1:
+            return by_kind[kind][0]
+    raise UserError(
+        f"{path}: which of its channels {', '.join(sorted(names))} is the depth? Save the depth alone, in a channel Z "
+        "or in R, G and B alike"
+    )
 
 
 def _names(members: Collection[str]) -> str:
     shown = ", ".join(list(members)[:5])
     return f"{shown}{', …' if len(members) > 5 else ''}" if members else "nothing"
-
-
-def _brief(error: BaseException) -> str:
-    """The first line of an exception's text, or its kind where it has none."""
-    text = str(error).strip().splitlines()
-    return text[0][:160] if text else type(error).__name__

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +11,10 @@ from robust3d.data.params import SPLITS
 from robust3d.errors import UserError
 
 FORMAT = "robust3d-inventory-1"
+_NOT_OURS = {  # what network drives, archives and file managers leave in folders; compared in small letters
+    *("@eadir", "@tmp", "@recycle", "@recently-snapshot", "#recycle", "#snapshot", "$recycle.bin", "__macosx"),
+    *("lost+found", "system volume information", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"),
+}
 
 
 class Source(NamedTuple):
@@ -167,16 +172,21 @@ def root_folder(path: str | Path, layout: str) -> Path:
 
 
 def listing(folder: Path) -> list[os.DirEntry[str]]:
-    """What stands in a folder, sorted by name, hidden things left out.
+    """What stands in a folder, sorted by name; hidden things and what systems leave behind are left out.
 
     Raises:
         UserError: it cannot be listed.
     """
     try:
         with os.scandir(folder) as entries:
-            return sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
+            return sorted((entry for entry in entries if is_ours(entry.name)), key=lambda entry: entry.name)
     except OSError as error:
         raise UserError(f"{folder}: cannot be listed: {error.strerror}") from None
+
+
+def is_ours(name: str) -> bool:
+    """Whether a name in a folder can be part of a data set: not hidden, and nothing that a system leaves behind."""
+    return not name.startswith(".") and name.lower() not in _NOT_OURS
 
 
 def sub_folders(folder: Path) -> list[str]:
@@ -195,8 +205,17 @@ def check_id(name: str, where: Path) -> str:
     return name
 
 
-def check_missing(inventory: Inventory, policy: str, root: Path) -> Inventory:
+def check_missing(
+    inventory: Inventory, policy: str, root: Path, partial: Collection[str] = (), file: str = ""
+) -> Inventory:
     """The inventory, unless objects are missing and that is an error.
+
+    Args:
+        inventory: with its missing objects.
+        policy: "error" or "skip".
+        root: of the data set.
+        partial: those of the missing objects, as "class/id", whose folders are there without the file `file`.
+        file: which every object has.
 
     Raises:
         Missing: naming how many and the first five.
@@ -204,13 +223,15 @@ def check_missing(inventory: Inventory, policy: str, root: Path) -> Inventory:
     absent = [f"{label}/{key}" for label, ids in inventory.missing.items() for key in ids]
     if absent and policy == "error":
         total = inventory.objects + len(absent)
-        shown = ", ".join(absent[:5]) + (", …" if len(absent) > 5 else "")
-        raise Missing(
-            inventory.layout,
-            f"{root}: {len(absent):,} of {total:,} objects that the data set's lists name are not there: {shown} "
-            "(missing: skip goes on without them)",
-        )
+        gone = [key for key in absent if key not in set(partial)]
+        groups = ((gone, "that the data set's lists name are not there"), (partial, f"have a folder without {file}"))
+        told = "; ".join(f"{len(keys):,} of {total:,} objects {what}: {_first(keys)}" for keys, what in groups if keys)
+        raise Missing(inventory.layout, f"{root}: {told} (missing: skip goes on without them)")
     for label, entries in inventory.classes.items():
         if not entries:
             raise Missing(inventory.layout, f"{root}: no object of class {label!r} is there")
     return inventory
+
+
+def _first(names: Collection[str]) -> str:
+    return ", ".join(list(names)[:5]) + (", …" if len(names) > 5 else "")
