@@ -8,17 +8,19 @@ from pathlib import Path
 import numpy as np
 
 from robust3d.cameras import camera_centre
-from robust3d.data.published.agreement import Object, agreement, depth_agreement
+from robust3d.data.published.agreement import Object, depth_agreement, hull_points
 from robust3d.data.published.files import reading
 from robust3d.data.published.findings import Report
 from robust3d.data.published.inventory import listing
 from robust3d.data.published.mistakes import FITS, explain, half_pixel, rolled, up_axis, usual_up
+from robust3d.data.published.numbering import shortened
 from robust3d.data.published.own import load_dvr, load_srn
 from robust3d.data.published.text import read_lines
 from robust3d.data.published.views import why_not_rigid
 from robust3d.errors import UserError
 
 _VIEWS = 24  # of an object, for whether cameras and masks fit
+_VIEW_FITS, _SHARP_PX = 0.8, 32  # each view of good data of so many pixels a side has 0.92 and more
 
 
 def check_views(folder: str | Path, objects: int = 24) -> Report:
@@ -131,7 +133,8 @@ def _check_fit(things: list[Object], report: Report) -> None:
     if few:
         report.add("one view", few[0].name, "only one view: whether its camera fits cannot be told", is_error=False)
     things = [thing for thing in things if len(thing.masks) >= 2]
-    report.agreement = {thing.name: agreement(thing.thinned(_VIEWS)) for thing in things}
+    fits = {thing.name: hull_points(thing.thinned(_VIEWS), 0.5, None)[1] for thing in things}
+    report.agreement = {name: float(np.mean(fractions)) for name, fractions in fits.items()}
     wrong = [thing for thing in things if report.agreement[thing.name] < FITS]
     if not things:
         return
@@ -145,6 +148,8 @@ def _check_fit(things: list[Object], report: Report) -> None:
                 says += ". None of the usual mistakes explains it; are pictures and cameras of the same object?"
             report.add("fit", thing.name, says)
         return
+    for thing in things:
+        _check_single_views(thing.thinned(_VIEWS), fits[thing.name], report)
     turned = rolled(things, report.layout)
     if turned:
         report.add("rolled", report.folder, turned)
@@ -154,6 +159,15 @@ def _check_fit(things: list[Object], report: Report) -> None:
         report.add("half pixel", report.folder, shift)
     _check_centres(things, report)
     _check_depth([thing for thing in things if thing.depth is not None], report)
+
+
+def _check_single_views(thing: Object, fits: np.ndarray, report: Report) -> None:
+    """Among many views that fit, one with another's camera changes little in the mean."""
+    odd = np.flatnonzero(fits < _VIEW_FITS) if thing.masks.shape[-1] >= _SHARP_PX else ()
+    if len(odd):
+        names = shortened([thing.files[view] for view in odd])
+        says = f"the masks of {names} do not fit the other views ({fits[odd].min():.0%} of the pixels)"
+        report.add("odd view", thing.name, f"{says}; have they the cameras of other views, or show another object?")
 
 
 def _check_centres(things: list[Object], report: Report) -> None:

@@ -102,9 +102,7 @@ def export_views(
         if format == "dvr":
             _write_lists(hidden, views.classes, parts)
         if flat:
-            told = (
-                f"{len(flat):,} of {objects:,} objects have no depth/, for their depth is not known: {shortened(flat)}"
-            )
+            told = f"{len(flat):,} of {objects:,} objects have no depth/, for it is not known: {shortened(flat)}"
             text += f"\n{told}\n"
             note(told)
         (hidden / "README.md").write_text(text, encoding="utf-8")

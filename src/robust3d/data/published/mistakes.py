@@ -132,6 +132,11 @@ def _poses(layout: str) -> list[Remedy]:
         else ("pose/*.txt", "camera-to-world", "world-to-camera")
     )
     side = "multiply it by diag(1, -1, -1, 1) from the " + ("left" if layout == "dvr" else "right")
+    row_vectors = Remedy(
+        f"{name} holds R and T of PyTorch3D as they are (for row vectors; x left, y up); store diag(-1, -1, 1) @ "
+        "[transposed R | T]",
+        lambda t: _posed(t, lambda m: _ROLL @ _transposed(m)),
+    )
     return [
         Remedy(f"{name} holds {other} matrices; store their inverses, {wanted}", lambda t: _posed(t, _inverse)),
         Remedy(
@@ -153,6 +158,7 @@ def _poses(layout: str) -> list[Remedy]:
             f"the 3x3 part of {name} is transposed (its translation is not); transpose it back",
             (lambda t: _posed(t, _transposed)) if layout == "dvr" else (lambda t: _posed(t, _transposed_inverse)),
         ),
+        *([row_vectors] if layout == "dvr" else []),
     ]
 
 

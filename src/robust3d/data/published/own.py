@@ -56,7 +56,8 @@ def load_dvr(path: Path, name: str, report: Report) -> Object:
     to_pixels = np.array([[side / 2, 0, side / 2], [0, side / 2, side / 2], [0, 0, 1]])
     poses = cameras.world_mat @ cameras.scale_mat
     depth = _depth(path, images, numbers, side, name, report)
-    return Object(name, masks, poses, to_pixels @ given, given, np.argsort(numbers), depth)
+    names = tuple(images[number].name for number in numbers)
+    return Object(name, masks, poses, to_pixels @ given, given, np.argsort(numbers), depth, names)
 
 
 def load_srn(path: Path, name: str, report: Report) -> Object:
@@ -82,7 +83,8 @@ def load_srn(path: Path, name: str, report: Report) -> Object:
     except np.linalg.LinAlgError:
         raise UserError("a pose is a singular matrix; write the cameras again") from None
     given = np.repeat(matrix[None], len(images), axis=0)
-    return Object(name, masks, poses, given, given, np.arange(len(images)))
+    names = tuple(image.name for image in images.values())
+    return Object(name, masks, poses, given, given, np.arange(len(images)), None, names)
 
 
 def _note(path: Path, name: str, report: Report) -> Note:
