@@ -132,6 +132,15 @@ def test_foreign_exceptions_stay_inside(one_of_each, monkeypatch):
         patch.setattr(os, "scandir", lambda path: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
         with pytest.raises(UserError, match=r"image: cannot be listed: Permission denied"):
             nmr.read_instance(dvr, "a")
+    for module, read in (
+        ("nmr.class_folder", lambda: nmr.take_inventory(dvr, NMRParams(path="x", classes=("car",)))),
+        ("srn._part", lambda: srn.take_inventory(flat, SRNParams(path="x", classes=("cars",)))),
+        ("check._check_fit", lambda: check_views(dvr)),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"robust3d.data.published.{module}", lambda *a: os.stat("/none/" + chr(0)))
+            with pytest.raises(UserError, match=r"cannot be (listed|checked) \(embedded null byte\)"):
+                read()
 
 
 def srn_object(folder):

@@ -38,6 +38,11 @@ def check_views(folder: str | Path, objects: int = 24) -> Report:
         raise UserError(f"--objects {objects}: look into at least one object")
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder")
+    with reading(folder, "cannot be checked", "look at its files and permissions"):
+        return _checked(folder, objects)
+
+
+def _checked(folder: Path, objects: int) -> Report:
     layout, found, others = _detect(folder)
     report = Report(folder, layout, objects=len(found))
     if others:
@@ -57,17 +62,16 @@ def check_views(folder: str | Path, objects: int = 24) -> Report:
         things.append(thing)
         ups[name] = up_axis(thing)
     if things:
-        with reading(folder, "its cameras cannot be computed with", "write them again"):
-            _check_fit(things, report)
-            _check_up(ups, report)
+        _check_fit(things, report)
+        _check_up(ups, report)
     return report
 
 
 def _detect(folder: Path) -> tuple[str, list[Path], list[Path]]:
-    """The usual layout, the objects' folders in it, and those in the other; at most three levels down."""
+    """The usual layout, the objects' folders in it, and those in the other; at most four levels down."""
     parts = {"dvr": ("cameras.npz", "image", "mask"), "srn": ("intrinsics.txt", "rgb", "pose")}
     found: dict[str, list[Path]] = {"dvr": [], "srn": []}
-    for path in _folders(folder, 3):
+    for path in _folders(folder, 4):
         layout = next((name for name, files in parts.items() if any((path / file).exists() for file in files)), None)
         if layout:
             found[layout].append(path)

@@ -74,30 +74,33 @@ def take_inventory(root: str | Path, params: NMRParams) -> Inventory:
         UserError: a list is damaged.
     """
     root = root_folder(root, "nmr")
-    inventory = Inventory("nmr", {})
-    partial: list[str] = []
-    for name in params.classes:
-        folder = class_folder(root, name)
-        if params.split == "random":
-            parts = {"all": _objects(folder)[: params.instances]}
-        else:
-            parts = {part: ids[: params.instances] for part, ids in _published(folder, params.split).items()}
-        found: dict[str, Entry] = {}
-        absent = []
-        for key in sorted(key for ids in parts.values() for key in ids):
-            try:
-                size = os.stat(folder / key / "cameras.npz").st_size
-            except OSError:
-                absent.append(key)
-                partial += [f"{name}/{key}"] if (folder / key).is_dir() else []
+    with reading(root, "cannot be listed", "look at its permissions"):
+        inventory = Inventory("nmr", {})
+        partial: list[str] = []
+        for name in params.classes:
+            folder = class_folder(root, name)
+            if params.split == "random":
+                parts = {"all": _objects(folder)[: params.instances]}
             else:
-                found[key] = Entry(f"{folder.name}/{key}", size)
-        inventory.classes[name] = found
-        if params.split != "random":
-            inventory.splits[name] = {part: tuple(key for key in ids if key in found) for part, ids in parts.items()}
-        if absent:
-            inventory.missing[name] = tuple(absent)
-    return check_missing(inventory, params.missing, root, partial, "cameras.npz")
+                parts = {part: ids[: params.instances] for part, ids in _published(folder, params.split).items()}
+            found: dict[str, Entry] = {}
+            absent = []
+            for key in sorted(key for ids in parts.values() for key in ids):
+                try:
+                    size = os.stat(folder / key / "cameras.npz").st_size
+                except OSError:
+                    absent.append(key)
+                    partial += [f"{name}/{key}"] if (folder / key).is_dir() else []
+                else:
+                    found[key] = Entry(f"{folder.name}/{key}", size)
+            inventory.classes[name] = found
+            if params.split != "random":
+                inventory.splits[name] = {
+                    part: tuple(key for key in ids if key in found) for part, ids in parts.items()
+                }
+            if absent:
+                inventory.missing[name] = tuple(absent)
+        return check_missing(inventory, params.missing, root, partial, "cameras.npz")
 
 
 def _objects(folder: Path) -> list[str]:

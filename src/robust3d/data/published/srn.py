@@ -38,33 +38,34 @@ def take_inventory(root: str | Path, params: SRNParams) -> Inventory:
         UserError: an object stands in two parts.
     """
     root = root_folder(root, "srn")
-    inventory = Inventory("srn", {})
-    partial: list[str] = []
-    for name in params.classes:
-        found: dict[str, Entry] = {}
-        splits: dict[str, tuple[str, ...]] = {}
-        absent = []
-        for split in SPLITS:
-            objects = _objects(_part(root, name, split))
-            ids = sorted(objects)[: params.instances]
-            for key in ids:
-                if key in found or key in absent:
-                    raise UserError(f"{objects[key]}: this object stands in another part of {name} as well")
-                try:
-                    size = os.stat(objects[key] / "intrinsics.txt").st_size
-                except OSError:
-                    absent.append(key)
-                else:
-                    found[key] = Entry(objects[key].relative_to(root).as_posix(), size)
-            splits[split] = tuple(key for key in ids if key in found)
-        if not any(_part(root, name, split) for split in SPLITS):
-            raise Missing("srn", f"{root}: no folder {name}_train, {name}_val or {name}_test")
-        inventory.classes[name] = dict(sorted(found.items()))
-        inventory.splits[name] = splits
-        if absent:
-            inventory.missing[name] = tuple(absent)
-            partial += [f"{name}/{key}" for key in absent]
-    return check_missing(inventory, params.missing, root, partial, "intrinsics.txt")
+    with reading(root, "cannot be listed", "look at its permissions"):
+        inventory = Inventory("srn", {})
+        partial: list[str] = []
+        for name in params.classes:
+            found: dict[str, Entry] = {}
+            splits: dict[str, tuple[str, ...]] = {}
+            absent = []
+            for split in SPLITS:
+                objects = _objects(_part(root, name, split))
+                ids = sorted(objects)[: params.instances]
+                for key in ids:
+                    if key in found or key in absent:
+                        raise UserError(f"{objects[key]}: this object stands in another part of {name} as well")
+                    try:
+                        size = os.stat(objects[key] / "intrinsics.txt").st_size
+                    except OSError:
+                        absent.append(key)
+                    else:
+                        found[key] = Entry(objects[key].relative_to(root).as_posix(), size)
+                splits[split] = tuple(key for key in ids if key in found)
+            if not any(_part(root, name, split) for split in SPLITS):
+                raise Missing("srn", f"{root}: no folder {name}_train, {name}_val or {name}_test")
+            inventory.classes[name] = dict(sorted(found.items()))
+            inventory.splits[name] = splits
+            if absent:
+                inventory.missing[name] = tuple(absent)
+                partial += [f"{name}/{key}" for key in absent]
+        return check_missing(inventory, params.missing, root, partial, "intrinsics.txt")
 
 
 def _part(root: Path, name: str, split: str) -> Path | None:
