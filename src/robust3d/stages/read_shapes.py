@@ -4,7 +4,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from robust3d.data.published.members import members, read_inventory
-from robust3d.data.published.meshes import BrokenMesh
+from robust3d.data.published.mesh_text import BrokenMesh
 from robust3d.shapes.store import save_meshes
 from robust3d.study import registry
 from robust3d.study.parsing import parse

@@ -42,7 +42,7 @@ def _stable(packages: tuple[str, ...], **files: str) -> Stage:
 STAGES: dict[str, Stage] = {
     "inventory": dataclasses.replace(_addressed(_ARRAYS, inventory="inventory.json"), reusable=False),
     "build_shapes": _addressed(_ARRAYS, shapes="shapes.npz", manifest="manifest.json"),
-    "read_shapes": _addressed(("numpy", "trimesh"), shapes="shapes.npz", manifest="manifest.json"),
+    "read_shapes": _addressed(_ARRAYS, shapes="shapes.npz", manifest="manifest.json"),
     "render_shard": _addressed(("numpy", "bpy", "h5py"), views="views.h5", manifest="manifest.json"),
     "read_shard": _addressed(("numpy", "pillow", "openexr", "h5py"), views="views.h5", manifest="manifest.json"),
     "index_views": dataclasses.replace(_addressed(_ARRAYS, manifest="manifest.json"), reusable=False),
