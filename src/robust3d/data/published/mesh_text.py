@@ -123,9 +123,9 @@ def _off_without_lines(words: Sequence[str], total: int, faces: int, path: Path)
     grouped = []
     for group in found.values():
         rows = [" ".join(f"{corner:g}" for corner in corners) for _, corners in group]
-        corners = _whole(np.array([corners for _, corners in group]), rows, np.arange(len(group)), path)
-        _check_there(corners, total, rows, np.arange(len(group)), path)
-        grouped.append((np.array([place for place, _ in group]), corners))
+        whole = _whole(np.array([corners for _, corners in group]), rows, np.arange(len(group)), path)
+        _check_there(whole, total, rows, np.arange(len(group)), path)
+        grouped.append((np.array([place for place, _ in group]), whole))
     return Polygons(vertices.copy(), grouped)
 
 
@@ -177,7 +177,8 @@ def _tables(rows: Sequence[str], path: Path) -> Iterator[tuple[NDArray[np.int64]
 def _table(rows: Sequence[str], path: Path, what: str, columns: tuple[int, ...] | None = None) -> NDArray[np.float64]:
     """The numbers of rows of equal length (of some of their columns)."""
     try:
-        return np.loadtxt(rows, np.float64, comments=None, usecols=columns, ndmin=2)
+        table: NDArray[np.float64] = np.loadtxt(rows, np.float64, comments=None, usecols=columns, ndmin=2)  # type: ignore[call-overload]
+        return table
     except ValueError as error:
         reason = str(error).partition(";")[0].partition(", column")[0][:160]
         raise BrokenMesh(f"{path}: {what} that cannot be read ({reason}); copy or export it again") from None
