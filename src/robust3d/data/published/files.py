@@ -122,6 +122,30 @@ def _array_mode(image: Image.Image) -> str:
     return "RGBA" if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info else "RGB"
 
 
+def read_photograph(path: Path, most_pixels: int = MAX_SIDE_PX**2) -> Image.Image:
+    """A picture in one of the usual formats, as RGB.
+
+    Args:
+        path: of the file.
+        most_pixels: largest width times height; checked before anything is decoded.
+
+    Raises:
+        UserError: missing, no picture, damaged, cut off, or too large.
+    """
+    path = Path(path)
+    regular_file(path, 256 * MIB, "a picture")
+    with reading(path, "not a readable image"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the size is checked here
+        try:
+            with Image.open(path, formats=("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")) as image:
+                if image.width * image.height <= most_pixels:
+                    return image.convert("RGB")
+                size = f"{image.width}x{image.height} px"
+        except Image.DecompressionBombError:
+            size = "hundreds of millions of pixels"
+        raise UserError(f"{path}: {size}; at most {most_pixels:,} pixels are read, scale it down")
+
+
 def read_npz(path: Path, keys: Collection[str] | None = None, limit_bytes: int = 256 * MIB) -> dict[str, np.ndarray]:
     """Arrays of an ``.npz`` file.
 
