@@ -8,6 +8,7 @@ from PIL import Image, ImageOps
 
 from robust3d.data.params import TextureParams
 from robust3d.data.published.files import read_photograph
+from robust3d.data.published.identity import identity_of
 from robust3d.data.published.inventory import listing
 from robust3d.data.published.text import read_lines
 from robust3d.data.textures import Textures, assemble
@@ -49,6 +50,16 @@ def chosen_files(params: TextureParams, seed: int) -> list[Path]:
     root = texture_folder(Path(params.path or ""))
     official = _official_division(root / "labels")
     return [file for name in params.classes for file in _choose(root / "images" / name, official, params, seed)]
+
+
+def files_identity(params: TextureParams, seed: int) -> str:
+    """Sixteen hex digits over names, sizes and times of the files that `read_dtd` reads.
+
+    Raises:
+        UserError: as `chosen_files`.
+    """
+    root = Path(params.path or "")
+    return identity_of(root, *(str(file.relative_to(root)) for file in chosen_files(params, seed)))
 
 
 def texture_folder(path: Path) -> Path:

@@ -4,6 +4,7 @@ Whatever is wrong with a file ends in a `UserError` that names it; no other exce
 """
 
 import contextlib
+import contextvars
 import io
 import os
 import stat
@@ -52,6 +53,20 @@ def reading(path: Path, complaint: str, remedy: str = "copy or unpack it again")
         raise UserError(f"{path}: {complaint} ({text[0][:160] if text else type(error).__name__}); {remedy}") from error
 
 
+_NOTED: contextvars.ContextVar[list[Path] | None] = contextvars.ContextVar("noted", default=None)
+
+
+@contextlib.contextmanager
+def noting_files() -> Iterator[list[Path]]:
+    """The files that the readers of others' data open meanwhile; filled as they do."""
+    files: list[Path] = []
+    token = _NOTED.set(files)
+    try:
+        yield files
+    finally:
+        _NOTED.reset(token)
+
+
 def regular_file(path: Path, limit_bytes: int, kind: str, empty_too: bool = False) -> int:
     """Size in bytes of a file that can be read without waiting for ever.
 
@@ -79,6 +94,9 @@ def regular_file(path: Path, limit_bytes: int, kind: str, empty_too: bool = Fals
         raise UserError(
             f"{path}: {status.st_size:,} bytes are too many for {kind} (at most {limit_bytes:,}); is it the right file?"
         )
+    noted = _NOTED.get()
+    if noted is not None:
+        noted.append(path)
     return status.st_size
 
 

@@ -1,5 +1,6 @@
 """What a published data set on the user's disk holds: taken from folder listings, without opening an image or mesh."""
 
+import hashlib
 import json
 import os
 from collections.abc import Collection
@@ -10,7 +11,7 @@ from typing import NamedTuple
 from robust3d.data.params import SPLITS
 from robust3d.errors import UserError
 
-FORMAT = "robust3d-inventory-1"
+FORMAT = "robust3d-inventory-2"
 _NOT_OURS = {  # what network drives, archives and file managers leave in folders; compared in small letters
     *("@eadir", "@tmp", "@recycle", "@recently-snapshot", "#recycle", "#snapshot", "$recycle.bin", "__macosx"),
     *("lost+found", "system volume information", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"),
@@ -78,10 +79,12 @@ class Entry:
     Attributes:
         path: of its folder or mesh file, from the data set's root, with forward slashes.
         bytes: size of the mesh file, or of the object's camera file: images are not looked at.
+        files: identity of its files, see `robust3d.data.published.identity`; empty before it is taken.
     """
 
     path: str
     bytes: int
+    files: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,11 @@ class Inventory:
         """Sum of the entries' sizes."""
         return sum(entry.bytes for entries in self.classes.values() for entry in entries.values())
 
+    @property
+    def identity(self) -> str:
+        """Sixteen hex digits over all of it."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
+
     def to_json(self) -> str:
         """Text, the same for the same content."""
         content = asdict(self) | {"format": FORMAT, "totals": {"objects": self.objects, "bytes": self.bytes}}
@@ -130,7 +138,7 @@ class Inventory:
                 raise KeyError("format")
             classes = {
                 label: {
-                    key: Entry(str(entry["path"]), int(entry["bytes"]))
+                    key: Entry(str(entry["path"]), int(entry["bytes"]), str(entry["files"]))
                     for key, entry in content["classes"][label].items()
                 }
                 for label in content["class_order"]
@@ -147,11 +155,13 @@ class Inventory:
         return found
 
     def describe(self) -> str:
-        """One line a class: how many objects, and how they are divided."""
+        """One line a class: how many objects, how they are divided, and what is left out."""
         lines = []
         for label, entries in self.classes.items():
             parts = ", ".join(f"{len(ids)} {split}" for split, ids in self.splits.get(label, {}).items())
-            lines.append(f"{label}: {len(entries)} objects{f' ({parts})' if parts else ''}")
+            out = self.missing.get(label, ())
+            left_out = f"; {len(out)} left out that are not there: {_first(out)}" if out else ""
+            lines.append(f"{label}: {len(entries)} objects{f' ({parts})' if parts else ''}{left_out}")
         return "\n".join(lines)
 
 
@@ -200,7 +210,7 @@ def check_id(name: str, where: Path) -> str:
     Raises:
         UserError: it could name a folder elsewhere.
     """
-    if not name or name in (".", "..") or "/" in name or "\\" in name or "\0" in name or len(name) > 200:
+    if not name or name in (".", "..") or "/" in name or "\\" in name or not name.isprintable() or len(name) > 200:
         raise UserError(f"{where}: {name[:60]!r} is no object id; the list is damaged, unpack it again")
     return name
 
