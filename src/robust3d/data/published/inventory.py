@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -169,16 +170,18 @@ def root_folder(path: str | Path, layout: str) -> Path:
     """The data set's folder.
 
     Raises:
-        Missing: it is not there.
+        Missing: it is not there, or a file that has to be unpacked.
+        UserError: it cannot be looked at.
     """
     root = Path(path)
     try:
-        there = root.is_dir()
-    except (OSError, ValueError):
-        there = False
-    if not there:
-        raise Missing(layout, f"path: no folder {path}")
-    return root
+        if stat.S_ISDIR(root.stat().st_mode):
+            return root
+    except FileNotFoundError:
+        raise Missing(layout, f"path: no folder {path}") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"path: {path} cannot be looked at: {getattr(error, 'strerror', None) or error}") from None
+    raise Missing(layout, f"path: {path} is a file, not a folder")
 
 
 def listing(folder: Path) -> list[os.DirEntry[str]]:

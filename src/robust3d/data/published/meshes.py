@@ -27,6 +27,7 @@ MAX_FACES = 5_000_000
 _MAX_BYTES = 1024 * MIB
 _GREY = 0.6  # linear base colour of a mesh whose materials are not read
 _LONGEST_DIAGONAL = 1.4  # what the NMR camera sees from every side
+_MESHES = (".obj", ".ply", ".stl", ".glb", ".gltf", ".dae", ".fbx", ".3ds", ".off", ".blend", ".usd", ".usdz")
 _SHAPENET_FILES = ("models/model_normalized.obj", "model.obj")  # version 2, version 1
 
 
@@ -43,10 +44,10 @@ def take_inventory(root: str | Path, params: ShapeNetCoreParams | ModelNetParams
 
 def _shapenetcore(root: Path, params: ShapeNetCoreParams) -> Inventory:
     inventory = Inventory("shapenetcore", {})
+    partial: list[str] = []
+    others: list[Path] = []
     for name in params.classes:
-        folder = root / SYNSETS.get(name, name)
-        if not folder.is_dir():
-            raise Missing("shapenetcore", f"{root}: no folder {folder.name} for class {name!r}")
+        folder = _class_folder("shapenetcore", root, SYNSETS.get(name, name), name)
         found: dict[str, Entry] = {}
         absent = []
         for key in sub_folders(folder)[: params.instances]:
@@ -58,7 +59,33 @@ def _shapenetcore(root: Path, params: ShapeNetCoreParams) -> Inventory:
         inventory.classes[name] = found
         if absent:
             inventory.missing[name] = tuple(absent)
-    return check_missing(inventory, params.missing, root)
+            partial += [f"{name}/{key}" for key in absent]
+            others += [mesh for key in absent for mesh in _meshes(folder / key)]
+    told = " or ".join(_SHAPENET_FILES) + (f" ({others[0]} is not read: convert or rename it)" if others else "")
+    return check_missing(inventory, params.missing, root, partial, told)
+
+
+def _class_folder(layout: str, root: Path, folder: str, name: str) -> Path:
+    """The folder of a class.
+
+    Raises:
+        Missing: it is not there; the message says what is.
+    """
+    if not (root / folder).is_dir():
+        there = sub_folders(root)
+        shown = ", ".join(there[:5]) + ", …" * (len(there) > 5)
+        raise Missing(layout, f"{root}: no folder {folder} for class {name!r}; it holds {shown or 'no folder'}")
+    return root / folder
+
+
+def _meshes(folder: Path) -> list[Path]:
+    """Meshes of any kind and name, in a folder and those in it."""
+    found = []
+    for entry in listing(folder):
+        if entry.is_dir():
+            found += [folder / entry.name / inner.name for inner in listing(folder / entry.name)]
+        found.append(folder / entry.name)
+    return [path for path in found if path.suffix.lower() in _MESHES]
 
 
 def _first_file(folder: Path, key: str) -> Entry | None:
@@ -73,8 +100,7 @@ def _first_file(folder: Path, key: str) -> Entry | None:
 def _modelnet(root: Path, params: ModelNetParams) -> Inventory:
     inventory = Inventory("modelnet", {})
     for name in params.classes:
-        if not (root / name).is_dir():
-            raise Missing("modelnet", f"{root}: no folder {name} for class {name!r}")
+        _class_folder("modelnet", root, name, name)
         found: dict[str, Entry] = {}
         splits: dict[str, tuple[str, ...]] = dict.fromkeys(SPLITS, ())
         for split in ("train", "test"):
@@ -82,6 +108,13 @@ def _modelnet(root: Path, params: ModelNetParams) -> Inventory:
             if not folder.is_dir():
                 raise Missing("modelnet", f"{root / name}: no folder {split}")
             files = [entry for entry in listing(folder) if entry.name.lower().endswith(".off")]
+            keys = {entry.name[:-4] for entry in files}
+            others = [path for path in _meshes(folder) if path.stem not in keys]
+            if others and params.missing == "error":
+                raise UserError(
+                    f"{folder}: {len(others):,} meshes are not .off, such as {others[0].name}; only .off is read, "
+                    "convert or move them (missing: skip goes on without them)"
+                )
             for entry in files[: params.instances]:
                 key = entry.name[:-4]
                 if key in found:
