@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from robust3d.errors import UserError
+from robust3d.study.cluster import read_cluster
 from robust3d.study.config import merge, read_study, read_yaml
 from robust3d.study.yaml_text import parse_yaml
 
@@ -94,6 +95,8 @@ def test_paths_are_written_out_in_every_place(tmp_path, monkeypatch):
     assert study.store == "/home/someone/store" and study.textures.path == "/data/of mine/dtd"
     assert study.families["pub"].shape_params().path == "/home/someone/nmr"
     assert study.pretraining["a"].method_params().weights == Path("/data/of mine/r.pth")
+    (tmp_path / "cluster.yaml").write_text("container: ~/robust3d.sif")
+    assert read_cluster(tmp_path / "cluster.yaml").container == "/home/someone/robust3d.sif"
 
 
 @pytest.mark.parametrize("path", ["$NO_SUCH_PLACE/x", "${NO_SUCH_PLACE}/x", "~no-such-user-here/x", "x/${"])
