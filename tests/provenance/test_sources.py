@@ -100,6 +100,8 @@ def test_textures(lineage):
     assert {finding[:2] for finding in told(one, lineage)} == {("CHANGED", "dtd/images/grid/2.jpg"), ("STALE", "dtd")}
     procedural = step("make_textures", {"textures": {"source": "procedural", "path": None}, "seed": 0})
     assert list(check_sources(procedural, lineage)) == []
+    figure = step("draw", {"source": "not data"})
+    assert list(check_sources(figure, lineage)) == []
 
 
 @pytest.mark.parametrize("place", ["weights", "params"])

@@ -43,8 +43,10 @@ def _root(params: dict[str, Any]) -> Path | None:
     """The folder of the published data that a step read, or the file of weights."""
     if "weights_sha256" in params:
         return Path((params.get("weights") or params["params"])["weights"])
-    place = (params.get("source") or params.get("textures") or {}).get("path")
-    return Path(place) if place else None
+    for told in (params.get("source"), params.get("textures")):
+        if isinstance(told, dict) and told.get("path"):
+            return Path(told["path"])
+    return None
 
 
 def _bytes(step: Step, root: Path, checksums: Path) -> Iterator[Told]:
@@ -52,7 +54,8 @@ def _bytes(step: Step, root: Path, checksums: Path) -> Iterator[Told]:
         lines = checksums.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
         return  # told as the step's missing output
-    pairs = [(root / name, digest) for digest, _, name in (line.partition("  ") for line in lines)]
+    parts = [line.partition("  ") for line in lines if not line.startswith("#")]
+    pairs = [(root / name, digest) for digest, _, name in parts]
     with ThreadPoolExecutor(_READERS) as pool:
         yield from pool.map(lambda pair: _compared(pair[0], pair[1], step), pairs)
 

@@ -119,7 +119,7 @@ def differences(then: Inventory, now: Inventory) -> list[str]:
 def write_checksums(read: Iterable[Path], root: str, path: Path) -> None:
     """Note what bytes were read, by names from the data set's folder, in which `sha256sum -c` can check them."""
     names = sorted({os.path.relpath(file, root) for file in read})
-    lines = []
+    lines = [f"# {len(names)} files of a published data set were read; names are from its folder\n"]
     for name in names:
         with open(os.path.join(root, name), "rb") as file:
             lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {name}\n")
