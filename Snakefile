@@ -28,7 +28,7 @@ rule tables:
 
 rule views:
     input:
-        [PLAN.index_views(family).output("manifest") for family in PLAN.study.families],
+        lambda wildcards: [PLAN.index_views(family).output("manifest") for family in PLAN.study.families],
 
 
 rule figures:

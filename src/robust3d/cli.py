@@ -289,10 +289,10 @@ def _export_views(arguments: argparse.Namespace) -> None:
         overlays = ["--configfile", *map(str, arguments.configfile)] if arguments.configfile else []
         command = shlex.join(["snakemake", str(manifest), *scale, *overlays])
         raise UserError(f"family {arguments.family!r} is not rendered yet; first run: {command}")
-    objects = export_views(Views.read(manifest), arguments.out, arguments.format)
-    print(
-        f"{arguments.out}: {objects} objects of {arguments.family}; `robust3d check-views {arguments.out}` checks them"
-    )
+    notes: list[str] = []
+    objects = export_views(Views.read(manifest), arguments.out, arguments.format, note=notes.append)
+    told = "; ".join([f"{objects} objects of {arguments.family}", *notes])
+    print(f"{arguments.out}: {told}; `robust3d check-views {arguments.out}` checks them")
 
 
 def _check_views(arguments: argparse.Namespace) -> None:

@@ -1,7 +1,6 @@
 """`robust3d evaluate`: AutoAttack against a user's own ResNet-18 checkpoint and images."""
 
 import argparse
-import zipfile
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from robust3d.attacks.autoattack import evaluate
 from robust3d.attacks.params import AutoAttackParams
+from robust3d.data.published.files import read_npz
 from robust3d.data.sets import save_set
 from robust3d.errors import UserError
 from robust3d.models.classifier import load_classifier
@@ -18,6 +18,8 @@ from robust3d.models.files import load_state
 from robust3d.study.config import parse_epsilon
 from robust3d.study.parsing import parse
 from robust3d.tables.cells import epsilon_label
+
+_LARGEST_BYTES = 64 << 30  # of images and labels, unpacked
 
 
 def evaluate_checkpoint(arguments: argparse.Namespace) -> None:
@@ -59,15 +61,15 @@ def evaluate_checkpoint(arguments: argparse.Namespace) -> None:
 def _read_images(path: Path) -> tuple[Tensor, Tensor]:
     """Images (N, 3, H, W) uint8 and labels (N,) from an .npz."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            images, labels = file["images"], file["labels"]
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: expected an .npz with arrays `images` and `labels`: {error}") from None
+        arrays = read_npz(path, ("images", "labels"), _LARGEST_BYTES)
+    except UserError as error:
+        expected = "expected an .npz with arrays `images` and `labels`, as np.savez writes it"
+        raise UserError(f"{error}; {expected}") from None
+    images, labels = arrays["images"], arrays["labels"]
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
         raise UserError(f"{path}: `images` must be uint8 N×H×W×3, found {images.dtype} {images.shape}")
-    if labels.shape != images.shape[:1] or not np.issubdtype(labels.dtype, np.integer) or labels.min(initial=0) < 0:
+    is_whole = labels.shape == images.shape[:1] and np.issubdtype(labels.dtype, np.integer)
+    if not is_whole or labels.min(initial=0) < 0 or labels.max(initial=0) >= 1 << 31:
         raise UserError(
             f"{path}: `labels` must be {len(images)} whole numbers from 0, found {labels.dtype} {labels.shape}"
         )

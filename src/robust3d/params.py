@@ -1,6 +1,11 @@
-"""Base of every parameter class: immutable, strict about types, closed to unknown keys."""
+"""Base of every parameter class: immutable, strict about types, closed to unknown keys; and paths in parameters."""
 
-from pydantic import BaseModel, ConfigDict
+import os
+import re
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 
 class Params(BaseModel):
@@ -11,3 +16,27 @@ class Params(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def expanded(path: str) -> str:
+    """A path with ``~`` and ``$VARIABLE`` written out.
+
+    Done once, where the configuration is read: specs hold the path written out, so that a job means the same file on
+    every node, whatever is set there. So users with other homes have other digests; a path from the project's root,
+    such as ``resources/nmr``, keeps them the same.
+
+    Raises:
+        ValueError: an unknown user or a variable that is not set.
+    """
+    full = os.path.expandvars(os.path.expanduser(path))
+    if full.startswith("~"):
+        raise ValueError(f"{path}: there is no user {full.split('/')[0][1:]!r}; write the folder out")
+    if unset := re.search(r"\$(\w+|\{[^}]*\}?)", full):
+        raise ValueError(f"{path}: {unset[0]} is not set; set it, or write the folder out")
+    return full
+
+
+PathText = Annotated[str, AfterValidator(expanded)]
+"""A file or folder in the configuration."""
+FilePath = Annotated[Path, Field(strict=False), AfterValidator(lambda path: Path(expanded(str(path))))]
+"""The same as a `Path`."""

@@ -1,7 +1,13 @@
 """Shards: no bit is lost, same frames give the same bytes, and a damaged file is named."""
 
+import errno
+import os
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from hashlib import sha256
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -172,3 +178,43 @@ def test_an_empty_shard_is_whole_and_a_wrong_size_is_not_written(tmp_path):
         read_shards([tmp_path / "none.h5"])
     with pytest.raises(ValueError, match="shard of 32"):
         write(tmp_path / "size.h5", block(), side=32)
+
+
+NO_LOCKS = "#include <errno.h>\nint flock(int fd, int op) { errno = ENOLCK; return -1; }\n"
+LOCKED = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from test_shards import block, read_shards, write
+import fcntl
+try:
+    fcntl.flock(open({folder!r} + "/other", "w"), fcntl.LOCK_EX)
+    sys.exit("there are locks")
+except OSError:
+    pass
+for path in (Path({folder!r}, "before.h5"), Path({folder!r}, "here.h5")):
+    if path.stem == "here":
+        write(path, block())
+    assert len(read_shards([path]).rgba) == 6
+"""
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler to make a file system without locks")
+def test_a_file_system_without_locks_is_no_obstacle(tmp_path):
+    (tmp_path / "nolocks.c").write_text(NO_LOCKS)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", "nolocks.so", "nolocks.c"], cwd=tmp_path, check=True)
+    write(tmp_path / "before.h5", block())
+    told = subprocess.run(
+        [sys.executable, "-c", LOCKED.format(tests=str(Path(__file__).parent), folder=str(tmp_path))],
+        env=os.environ | {"LD_PRELOAD": str(tmp_path / "nolocks.so")}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr
+    assert (tmp_path / "before.h5").read_bytes() == (tmp_path / "here.h5").read_bytes()
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EIO, errno.EACCES, errno.ESTALE])
+def test_nobody_is_told_to_delete_a_good_file(tmp_path, monkeypatch, number):
+    write(tmp_path / "a.h5", block())
+    monkeypatch.setattr(h5py, "File", lambda *_, **__: (_ for _ in ()).throw(OSError(number, "x")))
+    with pytest.raises(UserError, match=rf"a.h5: cannot be read: {os.strerror(number)}$"):
+        read_shards([tmp_path / "a.h5"])

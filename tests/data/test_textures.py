@@ -191,3 +191,44 @@ def test_dtd_mistakes_are_explained(dtd, tmp_path):
         (dtd / "images/grid/grid_0004.jpg").write_bytes(broken)
         with pytest.raises(UserError, match=r"grid_0004\.jpg: not a readable image"):
             read(dtd)
+
+
+def test_dtd_passes_over_what_systems_leave_in_folders(dtd):
+    expected = read(dtd).images
+    for name in ("._grid_0000.jpg", ".DS_Store", "Thumbs.db", "@eaDir/grid_0000.jpg", "__MACOSX/._grid_0001.jpg"):
+        path = dtd / "images/grid" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"\0\5\x16\7\0\2")
+    assert np.array_equal(read(dtd).images, expected)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_dtd_lists_of_any_editor(dtd, encoding):
+    official_lists(dtd)
+    for path in (dtd / "labels").iterdir():
+        path.write_bytes(path.read_text().replace("\n", "\r\n").encode(encoding))
+    assert numbers(read(dtd), "banded", "test") == {6, 7, 8}
+
+
+def test_dtd_tells_of_other_kinds_and_of_enormous_pictures(dtd):
+    path = dtd / "images/grid/grid_0003.jpg"
+    small = path.read_bytes()
+    at = small.index(b"\xff\xc0") + 5  # height and width stand in the frame's header
+    for height, width, told in ((15000, 15000, "hundreds of millions of pixels"), (9000, 9000, "9000x9000 px")):
+        path.write_bytes(small[:at] + height.to_bytes(2, "big") + width.to_bytes(2, "big") + small[at + 4 :])
+        with pytest.raises(UserError, match=rf"grid_0003\.jpg: {told}; at most 67,108,864 pixels are read"):
+            read(dtd)
+    path.rename(path.with_suffix(".png"))
+    with pytest.raises(UserError, match=r"grid has 5 \(and 1 others such as grid_0003.png: only .jpg is read\)"):
+        read(dtd)
+
+
+CASE = Path(__file__).parents[3] / "shared" / "cases" / "data" / "dtd-apple-double"
+
+
+@pytest.mark.skipif(not CASE.is_dir(), reason="the cases are not beside the project")
+def test_the_case_of_hidden_files_in_dtd():
+    classes = ("banded", "grid")
+    params = TextureParams(source="dtd", path=str(CASE), classes=classes, images_per_class=4, resolution_px=16)
+    textures = make_textures(params, 0)
+    assert textures.names == classes and textures.images.shape == (8, 16, 16, 3)

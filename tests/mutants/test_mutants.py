@@ -33,6 +33,17 @@ MUTANTS = [
     Mutant("rendering/scene.py", 'depth[mask] = channels[f"{layer}.Depth.Z"][hit]', 'depth[mask] = channels[f"{layer}.Depth.Z"][hit].astype(np.float16)', "rendering/test_render.py", "r1"),
     Mutant("rendering/scene.py", "self.scene.cycles.seed = seed & 0x7FFFFFFF", "self.scene.cycles.seed += 1", "rendering/test_render.py", "r6"),
     Mutant("data/shards.py", "seen = frame.mask | (frame.rgba[..., 3] > 0)", "seen = frame.mask", "data/test_shards.py", "soft_edge"),
+    # data that others published
+    Mutant("shapes/polygons.py", "left = left[~_all_turn_alike(vertices[corners[left]], vertices[fans])]", "left = left[:0]", "shapes/test_polygons.py", "cover_what"),
+    Mutant("shapes/polygons.py", "not _holds_any(points[triangle], points[ring], slack)", "True", "shapes/test_polygons.py", "cover_what"),
+    Mutant("data/published/mesh_text.py", "if len(data) != total + faces:", "if len(data) < total + faces:", "data/published/test_mesh_text.py", "too_many"),
+    Mutant("data/published/mesh_text.py", "seen[places][:, None] + given", "total + given", "data/published/test_mesh_text.py", "count_back"),
+    Mutant("data/published/text.py", '.replace("\\r", "\\n")', "", "data/published/test_text.py", "line_end"),
+    Mutant("data/published/identity.py", "{status.st_size}\\t{status.st_mtime_ns}", "{status.st_size}", "data/published/test_identity.py", "what_changes"),
+    Mutant("data/published/identity.py", "if not is_ours(entry.name):", "if False:", "data/published/test_identity.py", "what_does_not"),
+    Mutant("data/shards.py", 'h5py.File(path, "r", locking=False)', 'h5py.File(path, "r")', "data/test_shards.py", "without_locks"),
+    Mutant("study/yaml_text.py", "if _OCTAL.fullmatch(text):", "if False:", "study/test_yaml_text.py", "misread"),
+    Mutant("provenance/sources.py", "same = sha256(path) == wanted", "same = path.exists()", "provenance/test_sources.py", "mesh_changes"),
     # data sets
     Mutant("data/backgrounds.py", "np.uint16(127)", "np.uint16(0)", "data/test_backgrounds.py", "compose_is"),
     Mutant("data/backgrounds.py", '"test" if split == "test" else "train"', '"train"', "data/test_sets.py", "leaks"),

@@ -16,6 +16,7 @@ from robust3d.provenance.files import sha256
 from robust3d.study.cluster import read_cluster
 from robust3d.study.config import command_line, read_study
 from robust3d.study.needs import data_folders
+from robust3d.study.on_disk import OnDisk
 from robust3d.study.places import own_file
 from robust3d.study.plan import FIGURES, PLOTS, TABLES, Plan, target_path
 from robust3d.study.requests import request, resources
@@ -36,9 +37,8 @@ def load():
 
 try:
     CLUSTER = read_cluster()
-    PLAN = Plan(load())
-    for target in TABLES + FIGURES:
-        PLAN.target(target)
+    # A node's process means the data that the process that planned for it has seen.
+    PLAN = Plan(load(), OnDisk.handed_on() if workflow.remote_exec else None)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -52,12 +52,19 @@ def read_the_same(record):
     return all(sha256(Path(file["path"])) == file["sha256"] for file in files if Path(file["path"]).exists())
 
 
+def named():
+    """The tables and figures on the command line; all tables where nothing is named there."""
+    found = FIGURES if "figures" in sys.argv else ()
+    found = [name for name in TABLES + FIGURES if name in found or any(name in argument for argument in sys.argv)]
+    return found or ([] if "views" in sys.argv else list(TABLES))
+
+
 def retire_stale_targets():
     """Tables and figures of another study or of other code make way, whatever Snakemake remembers of them.
 
     Their names are stable, so a file that is there says nothing; its record does.
     """
-    for name in TABLES + FIGURES:
+    for name in named():
         job = PLAN.target(name)
         try:
             record = json.loads(Path(job.output("record")).read_text())
@@ -74,14 +81,11 @@ def retire_stale_targets():
 
 
 def asked_for():
-    """The jobs of the tables and figures on the command line; of all tables where none is named there."""
+    """The jobs of what the command line names."""
     if any("download" in argument for argument in sys.argv):
         return []
-    named = [name for name in TABLES + FIGURES if any(name in argument for argument in sys.argv)]
     families = PLAN.study.families if "views" in sys.argv else []
-    return [PLAN.target(name) for name in named or ([] if families else TABLES)] + [
-        PLAN.index_views(family) for family in families
-    ]
+    return [PLAN.target(name) for name in named()] + [PLAN.index_views(family) for family in families]
 
 
 def check_data():
@@ -95,16 +99,23 @@ def check_data():
 
 if workflow.is_main_process:
     logger.info(f"Study: {PLAN.study.study}")
-    check_data()
-    retire_stale_targets()
+    try:
+        check_data()
+        retire_stale_targets()
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def find_job(stage, wildcards):
     """The planned job behind a path; a path of another study has none."""
-    if stage in ("tabulate", "plot", "draw"):
-        return PLAN.target(wildcards.job)
     try:
+        if stage in ("tabulate", "plot", "draw"):
+            return PLAN.target(wildcards.job)
+        if (stage, wildcards.job) not in PLAN.jobs:
+            PLAN.every_job()  # what is asked for is not the table or figure that it is for
         return PLAN.jobs[stage, wildcards.job]
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
     except KeyError:
         if workflow.remote_exec:
             why = (
@@ -202,5 +213,6 @@ def slurm_run():
 
 
 onstart:
+    PLAN.on_disk.hand_on()
     if slurm_run():
         watch_slurm(slurm_run(), CLUSTER.patience_min)

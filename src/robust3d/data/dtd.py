@@ -7,6 +7,10 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from robust3d.data.params import TextureParams
+from robust3d.data.published.files import read_photograph
+from robust3d.data.published.identity import identity_of
+from robust3d.data.published.inventory import listing
+from robust3d.data.published.text import read_lines
 from robust3d.data.textures import Textures, assemble
 from robust3d.errors import UserError
 from robust3d.seeds import numpy_generator
@@ -33,10 +37,29 @@ def read_dtd(params: TextureParams, seed: int) -> Textures:
     Raises:
         UserError: the folder or a class is not there, it has too few images, or one cannot be read.
     """
+    squares = [_square(read_photograph(file), params.resolution_px) for file in chosen_files(params, seed)]
+    return assemble(np.stack(squares), params)
+
+
+def chosen_files(params: TextureParams, seed: int) -> list[Path]:
+    """The files that `read_dtd` reads, in its order; none of them is opened.
+
+    Raises:
+        UserError: as `read_dtd`, but for pictures that cannot be read.
+    """
     root = texture_folder(Path(params.path or ""))
     official = _official_division(root / "labels")
-    files = [file for name in params.classes for file in _choose(root / "images" / name, official, params, seed)]
-    return assemble(np.stack([_read(file, params.resolution_px) for file in files]), params)
+    return [file for name in params.classes for file in _choose(root / "images" / name, official, params, seed)]
+
+
+def files_identity(params: TextureParams, seed: int) -> str:
+    """Sixteen hex digits over names, sizes and times of the files that `read_dtd` reads.
+
+    Raises:
+        UserError: as `chosen_files`.
+    """
+    root = Path(params.path or "")
+    return identity_of(root, *(str(file.relative_to(root)) for file in chosen_files(params, seed)))
 
 
 def texture_folder(path: Path) -> Path:
@@ -57,14 +80,16 @@ def _official_division(labels: Path) -> dict[str, str] | None:
         return None
     parts = {"train1": "train", "val1": "train", "test1": "test"}
     lists = [(labels / f"{name}.txt", split) for name, split in parts.items() if (labels / f"{name}.txt").is_file()]
-    return {line.strip(): split for file, split in lists for line in file.read_text().splitlines() if line.strip()}
+    return {line: split for file, split in lists for line in read_lines(file)}
 
 
 def _choose(folder: Path, official: dict[str, str] | None, params: TextureParams, seed: int) -> list[Path]:
     """`images_per_class` files of one class, those for training first."""
     if not folder.is_dir():
         raise UserError(f"textures.classes: no folder {folder}; {_WHERE}")
-    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in (".jpg", ".jpeg"))
+    names = [entry.name for entry in listing(folder)]
+    files = [folder / name for name in names if Path(name).suffix.lower() in (".jpg", ".jpeg")]
+    others = [name for name in names if folder / name not in files]
     files = [files[i] for i in numpy_generator(seed, "dtd", folder.name).permutation(len(files))]
     test = params.test_images()
     train = params.images_per_class - test
@@ -75,18 +100,14 @@ def _choose(folder: Path, official: dict[str, str] | None, params: TextureParams
         pools = {part: [f for f, s in zip(files, split, strict=True) if s == part] for part in ("train", "test")}
     for part, wanted in (("train", train), ("test", test)):
         if len(pools[part]) < wanted:
+            beside = f" (and {len(others)} others such as {others[0]}: only .jpg is read)" if others else ""
             raise UserError(
                 f"textures.images_per_class: {params.images_per_class} asks for {wanted} {part} images, but "
-                f"{folder} has {len(pools[part])}; ask for fewer or change textures.test_fraction"
+                f"{folder} has {len(pools[part])}{beside}; ask for fewer or change textures.test_fraction"
             )
     return pools["train"][:train] + pools["test"][:test]
 
 
-def _read(file: Path, resolution_px: int) -> npt.NDArray[np.uint8]:
+def _square(image: Image.Image, resolution_px: int) -> npt.NDArray[np.uint8]:
     """The centre square of an image, scaled to (S, S, 3)."""
-    try:
-        with Image.open(file) as image:
-            rgb = image.convert("RGB")
-    except (OSError, SyntaxError) as error:  # Pillow raises SyntaxError for some broken headers
-        raise UserError(f"{file}: not a readable image ({error}); unpack the data set again") from error
-    return np.asarray(ImageOps.fit(rgb, (resolution_px, resolution_px), Image.Resampling.LANCZOS))
+    return np.asarray(ImageOps.fit(image, (resolution_px, resolution_px), Image.Resampling.LANCZOS))

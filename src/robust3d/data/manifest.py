@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from robust3d.data.shards import Frames, read_shards
-from robust3d.errors import UserError
+from robust3d.errors import UserError, why_unreadable
 
 Kind = TypeVar("Kind")
 
@@ -78,7 +78,8 @@ class Views:
         except FileNotFoundError:
             raise UserError(f"{path}: no such manifest of views; ask snakemake for it") from None
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise UserError(f"{path}: not a manifest of views ({error!r:.120}); delete it to make it again") from None
+            damaged = f"not a manifest of views ({error!r:.120}); delete it to make it again"
+            raise why_unreadable(path, error, damaged) from None
 
     def objects(self, split: str) -> dict[str, tuple[str, ...]]:
         """The instance ids of every class in one split, sorted; families of our own have the same for all classes."""
@@ -107,8 +108,11 @@ class Views:
             path = Path(shard.path)
             if not path.is_file():
                 raise UserError(f"{path}: this shard of family {self.family!r} is missing; ask snakemake for it again")
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            try:
+                with path.open("rb") as file:
+                    digest = hashlib.file_digest(file, "sha256").hexdigest()
+            except OSError as error:
+                raise UserError(f"{path}: cannot be read: {error.strerror}") from None
             if digest != shard.sha256:
                 raise UserError(f"{path}: not the file of the manifest any more; delete it, it will be rendered again")
         return read_shards([Path(shard.path) for shard in shards], instances)

@@ -6,6 +6,7 @@ from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from robust3d.errors import UserError
 from robust3d.params import Params as Base
+from robust3d.params import PathText
 
 PAPER_TEXTURES = (
     "zigzagged",
@@ -46,7 +47,7 @@ class TextureParams(Base):
     """The texture images that backgrounds are cut from (paper §5.1: ten categories of DTD)."""
 
     source: Literal["procedural", "dtd"] = "procedural"  # embedded stand-in, or the real data set from disk
-    path: str | None = None  # folder of the real DTD (holds images/); only for source: dtd
+    path: PathText | None = None  # folder of the real DTD (holds images/); only for source: dtd
     classes: Names = PAPER_TEXTURES  # texture classes, DTD's names (paper appendix D)
     images_per_class: Annotated[int, Field(ge=2)] = 40  # train and test together; DTD has 120
     resolution_px: Annotated[int, Field(ge=8)] = 96  # side of a stored texture; backgrounds are crops of it

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from robust3d.data.backgrounds import Backgrounds, image_seed
 from robust3d.data.params import BackgroundParams, SetParams, SplitName
 from robust3d.data.textures import Textures
-from robust3d.errors import UserError
+from robust3d.errors import UserError, why_unreadable
 from robust3d.seeds import numpy_generator
 
 if TYPE_CHECKING:
@@ -110,7 +110,8 @@ def read_set(path: Path) -> pd.DataFrame:
         raise UserError(f"{path}: no such table of images; ask snakemake for it") from None
     except Exception as error:  # Arrow's kinds and, from to_pandas, nearly any other
         reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
-        raise UserError(f"{path}: not a readable Parquet file ({reason}); delete it to make it again") from None
+        damaged = f"not a readable Parquet file ({reason}); delete it to make it again"
+        raise why_unreadable(path, error, damaged) from None
 
 
 def load_set(

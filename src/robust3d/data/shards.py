@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 
 from robust3d.data.frame import Frame
-from robust3d.errors import UserError
+from robust3d.errors import DamagedFile, UserError, why_unreadable
 
 _FORMAT = "robust3d-views-1"
 _LEVEL = 6  # of zlib
@@ -80,7 +80,8 @@ def write_shard(
         views.append(frame.view)
     instances = sorted(set(names))
     blob = b"".join(stream for streams in packed for stream in streams)
-    with h5py.File(path, "w", libver="latest", track_order=False) as file:
+    # No lock of HDF5's own, here and in reading: many shared file systems have none, and a job owns what it writes.
+    with h5py.File(path, "w", libver="latest", track_order=False, locking=False) as file:
         file.attrs.update(format=_FORMAT, class_name=class_name, resolution_px=resolution_px, extent=extent)
         file["instances"] = np.array(instances, dtype="S") if instances else np.zeros(0, "S1")
         file["frame_instance"] = np.array([instances.index(name) for name in names], np.int32)
@@ -166,9 +167,9 @@ class _Kept:
     def __init__(self, path: Path, instances: set[str] | None) -> None:
         self.path = path
         try:
-            with h5py.File(path, "r") as file:
+            with h5py.File(path, "r", locking=False) as file:
                 if file.attrs.get("format") != _FORMAT:
-                    raise UserError(f"{path}: an HDF5 file, but not a shard of views ({_FORMAT})")
+                    raise DamagedFile(f"{path}: an HDF5 file, but not a shard of views ({_FORMAT})")
                 self._check(file)
                 self.class_name = str(file.attrs["class_name"])
                 self.resolution_px = int(file.attrs["resolution_px"])
@@ -187,9 +188,8 @@ class _Kept:
         except UserError:
             raise
         except Exception as error:  # h5py passes on whatever a damaged file leads its library to
-            raise UserError(
-                f"{path}: damaged, or not a shard of views: {error}; delete it to render it again"
-            ) from None
+            damaged = f"damaged, or not a shard of views: {error}; delete it to render it again"
+            raise why_unreadable(path, error, damaged) from None
 
     @staticmethod
     def _check(file: h5py.File) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from robust3d.data.params import TextureParams
-from robust3d.errors import UserError
+from robust3d.errors import UserError, why_unreadable
 from robust3d.seeds import numpy_generator
 
 Array = npt.NDArray[np.float64]
@@ -71,7 +71,8 @@ class Textures:
         except FileNotFoundError:
             raise UserError(f"{path}: no such file of textures; ask snakemake for it") from None
         except Exception as error:  # zip, zlib and numpy each have their own for a damaged file
-            raise UserError(f"{path}: damaged, or not a file of textures ({error!r:.160}); delete it") from None
+            damaged = f"damaged, or not a file of textures ({error!r:.160}); delete it"
+            raise why_unreadable(path, error, damaged) from None
         return cls(images, names, class_index, split)
 
 

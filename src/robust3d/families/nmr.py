@@ -8,6 +8,7 @@ from robust3d.data.frame import Frame
 from robust3d.data.published import nmr as layout
 from robust3d.data.published.inventory import Entry, Inventory
 from robust3d.data.published.members import extent, only
+from robust3d.data.published.numbering import Note
 from robust3d.data.published.params import NMRParams
 
 __all__ = ["SOURCE", "Params", "extent", "only", "read_views", "take_inventory"]
@@ -25,6 +26,6 @@ def take_inventory(params: Params) -> Inventory:
     return layout.take_inventory(params.path, params)
 
 
-def read_views(params: Params, name: str, entry: Entry) -> list[Frame]:
-    """The frames of one object, which bear `name`."""
-    return layout.read_instance(Path(params.path) / entry.path, name, params.views)
+def read_views(params: Params, name: str, entry: Entry, note: Note) -> list[Frame]:
+    """The frames of one object, which bear `name`; `note` is told what is odd about it."""
+    return layout.read_instance(Path(params.path) / entry.path, name, params.views, params.resolution_px, note)

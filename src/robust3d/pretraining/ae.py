@@ -3,11 +3,11 @@
 Defaults are those of lightning-bolts' `AE` with torchvision's ResNet-18 stem.
 """
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from robust3d.params import FilePath
 from robust3d.params import Params as Base
 from robust3d.training.params import LoopParams
 
@@ -22,7 +22,7 @@ class Params(Base):
     """The autoencoder's architecture and schedule."""
 
     init: Literal["random", "imagenet"] = "random"  # reference: random; the paper does not say
-    weights: Path | None = Field(None, strict=False)  # file of the ImageNet weights
+    weights: FilePath | None = None  # file of the ImageNet weights
     normalisation: Literal["imagenet", "half"] = "imagenet"  # of the encoder's input
     target: Literal["normalised", "unit"] = "normalised"  # what is decoded: reference: normalised; unit: [0, 1]
     latent_dim: int = Field(256, gt=0)  # reference: 256

@@ -3,11 +3,11 @@
 Defaults are the reference implementation's (`configs/default.yaml`, batch 32 as in Geon3D appendix D).
 """
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from robust3d.params import FilePath
 from robust3d.params import Params as Base
 from robust3d.training.params import LoopParams
 
@@ -32,7 +32,7 @@ class Params(Base):
     """DVR's architecture, rendering, losses and schedule."""
 
     init: Literal["random", "imagenet"] = "imagenet"  # reference: always ImageNet; the papers do not say
-    weights: Path | None = Field(None, strict=False)  # file of the ImageNet weights
+    weights: FilePath | None = None  # file of the ImageNet weights
     normalisation: Literal["imagenet", "half"] = "imagenet"  # of the encoder's input (reference: imagenet)
     hidden: int = Field(512, gt=0)  # decoder width; reference: 512 in default.yaml, 128 in ours_rgb.yaml
     # Decoder start: "geometric" is a sphere; "default" (reference) needs ImageNet features to ever hit.

@@ -3,14 +3,11 @@
 A method without a `task` hands its weights to the classifier directly; see `robust3d.study.config.Pretraining`.
 """
 
-from pathlib import Path
-
-from pydantic import Field
-
+from robust3d.params import FilePath
 from robust3d.params import Params as Base
 
 
 class Params(Base):
     """Which weights."""
 
-    weights: Path = Field(strict=False)  # torchvision's ResNet18_Weights.IMAGENET1K_V1, .pth or .safetensors
+    weights: FilePath  # torchvision's ResNet18_Weights.IMAGENET1K_V1, .pth or .safetensors

@@ -4,11 +4,11 @@ Defaults are the reference implementation's for NMR renders (`conf/default_mv.co
 with Geon3D's ResNet-18 for its ResNet-34.
 """
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from robust3d.params import FilePath
 from robust3d.params import Params as Base
 from robust3d.training.params import LoopParams
 
@@ -25,7 +25,7 @@ class Params(Base):
     """pixelNeRF's architecture, sampling and schedule."""
 
     init: Literal["random", "imagenet"] = "imagenet"  # reference: ImageNet; the papers do not say
-    weights: Path | None = Field(None, strict=False)  # file of the ImageNet weights
+    weights: FilePath | None = None  # file of the ImageNet weights
     normalisation: Literal["imagenet", "half"] = "half"  # of the encoder's input (reference: (x - .5) / .5)
     num_layers: int = Field(4, ge=1, le=5)  # feature maps used; 4 (reference) trains conv1 to layer3, 5 also layer4
     use_first_pool: bool = False  # max-pool before layer1; reference: False at 64 px, True above

@@ -7,11 +7,27 @@ import os
 from pathlib import Path
 from typing import Any
 
+from robust3d.errors import UserError
+
 
 def sha256(path: Path) -> str:
     """Hex digest of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_bytes(path: Path, planned: str | None) -> None:
+    """Refuse a file that is not the one that a job was planned for.
+
+    Raises:
+        UserError: it is another one, or not there.
+    """
+    try:
+        found = sha256(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    if found != planned:
+        raise UserError(f"{path}: changed since this run was planned; start snakemake again")
 
 
 def seal(record: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Rehashes everything that results rest on and compares it with the records, the code, the lock and the study.
+"""Rehashes all that results rest on, data that others published too, and compares it with records, code and study.
 
 States: OK; CHANGED (other bytes than recorded); MISSING; UNRECORDED (no record tells where it is from); STALE
 (whole, but the code, parameters or packages are others now, so a run would make it anew). Prose in source files
@@ -10,12 +10,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from robust3d.errors import UserError
 from robust3d.provenance.changes import code_changes, package_changes, parameter_changes
 from robust3d.provenance.files import seal, sha256
 from robust3d.provenance.lineage import RESULTS, File, Lineage, Step
+from robust3d.provenance.sources import State, check_sources
 from robust3d.study.accepted import acceptances_of, accepted_digest
 from robust3d.study.closure import closure_digest, describe
 from robust3d.study.config import Study
@@ -23,7 +23,6 @@ from robust3d.study.places import own_file
 from robust3d.study.plan import FIGURES, TABLES, Plan, target_path
 from robust3d.study.stages import LOCK, STAGES, locked_versions
 
-State = Literal["OK", "CHANGED", "MISSING", "UNRECORDED", "STALE"]
 ALLOWED = {".progress", ".known", "site"}  # folders under results/ that hold nothing to be trusted
 
 _LINES, _WIDTH = 35, 220  # of findings on one screen; a line may take two of a terminal's
@@ -108,6 +107,7 @@ class _Checker:
             self.findings.append(Finding("CHANGED", step.name, "the record is not as it was written"))
         for file in step.outputs.values():
             self._check_file(file)
+        self.findings += [Finding(*told) for told in check_sources(step, self.lineage)]
         for files in step.inputs.values():
             for file in files:
                 owner = self.lineage.owner(file.path)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from robust3d.data.frame import Frame
 from robust3d.data.shards import places, write_shard
-from robust3d.errors import UserError
+from robust3d.errors import DamagedFile, UserError
 from robust3d.provenance.files import clear_partial, partial, publish
 
 Place = tuple[str, int]  # instance, view
@@ -27,13 +27,15 @@ class Journal:
         self.unsaved: list[Frame] = []
 
     def held(self) -> dict[Place, Path]:
-        """Where the frames of an earlier attempt are; a damaged file counts as never written."""
+        """Where the frames of an earlier attempt are; a damaged file counts as never written, and goes."""
         found: dict[Place, Path] = {}
         for path in sorted(self.folder.glob("frames-*.h5")):
             try:
                 found |= dict.fromkeys(places(path), path)
-            except UserError:
+            except DamagedFile:
                 path.unlink()
+            except UserError:
+                continue  # rendered again, but left alone: it may be the file system that is at fault
         return found
 
     def keep(self, frames: Iterator[Frame]) -> Iterator[Frame]:

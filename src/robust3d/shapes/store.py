@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from robust3d.errors import UserError
+from robust3d.errors import UserError, why_unreadable
 from robust3d.shapes.mesh import Mesh
 
 _FIELDS = ("vertices", "faces", "colours")
@@ -72,9 +72,8 @@ def load_meshes(path: Path, instances: list[str] | None = None) -> dict[str, Mes
     except FileNotFoundError:
         raise UserError(f"{path}: no such file of meshes; ask snakemake for it") from None
     except Exception as error:  # zip, zlib, numpy and JSON each have their own for a damaged file
-        raise UserError(
-            f"{path}: damaged, or not a file of meshes ({error!r:.160}); delete it to make it again"
-        ) from None
+        damaged = f"damaged, or not a file of meshes ({error!r:.160}); delete it to make it again"
+        raise why_unreadable(path, error, damaged) from None
 
 
 def _mesh(file: Any, entry: dict[str, Any]) -> Mesh:

@@ -19,6 +19,12 @@ def run(job: "Context") -> None:
     told = job.params
     entries = [(path, json.loads(path.read_text())) for path in job.inputs["shards"]]
     entries = [(path, entry) for path, entry in entries if entry["frames"]]  # a published class may have empty blocks
+    for path, entry in entries:  # sets are drawn from (instance, view) pairs, all of which have to be there
+        if entry["frames"] != len(entry["instances"]) * told["views"]:
+            raise UserError(
+                f"{path}: {entry['frames']} frames of {len(entry['instances'])} instances, but views: {told['views']} "
+                "of each belong to this family; its reader has to give as many of every instance"
+            )
     shards = [
         Shard(
             path=str(path.with_name("views.h5")),

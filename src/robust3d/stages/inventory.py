@@ -3,6 +3,7 @@
 import sys
 from typing import TYPE_CHECKING
 
+from robust3d.data.published.identity import check_same, take
 from robust3d.study import registry
 from robust3d.study.parsing import parse
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 def run(job: "Context") -> None:
     """Write the `inventory`."""
     family = registry.load("family", job.params["kind"])
-    inventory = family.take_inventory(parse(family.Params, job.params["source"]))
+    params = parse(family.Params, job.params["source"])
+    inventory = take(family, params)
+    check_same(params.path, job.params["data_on_disk"], inventory.identity)
     print(inventory.describe(), file=sys.stderr)
     job.outputs["inventory"].write_text(inventory.to_json(), encoding="utf-8")

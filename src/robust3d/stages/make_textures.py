@@ -2,7 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+from robust3d.data.dtd import files_identity
 from robust3d.data.params import TextureParams
+from robust3d.data.published.files import noting_files
+from robust3d.data.published.identity import check_same, write_checksums
 from robust3d.data.textures import make_textures
 from robust3d.study.parsing import parse
 
@@ -11,6 +14,11 @@ if TYPE_CHECKING:
 
 
 def run(job: "Context") -> None:
-    """Write `textures`."""
-    textures = make_textures(parse(TextureParams, job.params["textures"]), job.params["seed"])
+    """Write `textures`, and checksums of the `sources`: none for procedural ones."""
+    params, seed = parse(TextureParams, job.params["textures"]), job.params["seed"]
+    if params.path is not None:
+        check_same(params.path, job.params["data_on_disk"], files_identity(params, seed))
+    with noting_files() as read:
+        textures = make_textures(params, seed)
     textures.save(job.outputs["textures"])
+    write_checksums(read, params.path or "", job.outputs["sources"])

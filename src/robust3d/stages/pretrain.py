@@ -10,7 +10,7 @@ from robust3d.data.pictures import draw_pairs
 from robust3d.data.textures import Textures
 from robust3d.errors import UserError
 from robust3d.models.files import save_state
-from robust3d.provenance.files import sha256
+from robust3d.provenance.files import check_bytes, sha256
 from robust3d.study import registry
 from robust3d.study.parsing import parse
 from robust3d.training.loop import Pretraining, train
@@ -33,6 +33,8 @@ def run(job: "Context") -> None:
         if not hasattr(params, "batch"):
             raise UserError(f"pretraining.params.loop.devices: {told['method']} has no `batch` for devices to share")
         check_shares(params.batch, params.loop.devices)
+    if "weights_sha256" in told:
+        check_bytes(params.weights, told["weights_sha256"])
     trained = launch(pretrain, params.loop.devices, params.loop.precision, told, job.inputs, job.progress)
     save_state(trained["state"], job.outputs["model"])
     job.write_json("info", {"sha256": sha256(job.outputs["model"]), **trained["info"]})

@@ -9,7 +9,7 @@ from robust3d.data.params import SetParams
 from robust3d.models.classifier import Classifier
 from robust3d.models.encoder import Normalisation, read_trunk
 from robust3d.models.files import load_state, save_state
-from robust3d.provenance.files import sha256
+from robust3d.provenance.files import check_bytes, sha256
 from robust3d.study.parsing import parse
 from robust3d.training.adversarial import AdversarialTraining
 from robust3d.training.loop import train
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 def run(job: "Context") -> None:
     """Write `classifier` (torchvision ResNet-18 keys), its `info` and `metrics`."""
     params = parse(ClassifierParams, job.params["classifier"])
+    if "weights_sha256" in job.params:
+        check_bytes(Path(job.params["weights"]["weights"]), job.params["weights_sha256"])
     trained = launch(train_classifier, params.devices, params.precision, job.params, job.inputs, job.progress)
     save_state(trained["state"], job.outputs["classifier"])
     job.write_json("info", {"sha256": sha256(job.outputs["classifier"]), **trained["info"]})

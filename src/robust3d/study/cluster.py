@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import Field
 
 from robust3d.errors import UserError
-from robust3d.params import Params
+from robust3d.params import Params, PathText
 from robust3d.study.config import read_yaml
 from robust3d.study.parsing import parse
 from robust3d.study.places import own_file
@@ -29,7 +29,7 @@ class Cluster(Params):
     max_runtime_min: int = Field(1440, ge=1)  # longest time limit to ask for; a longer job goes on where it stopped
     max_mem_mb: int | None = Field(None, ge=1)  # most memory to ask for: what the largest node has
     render_cpus: int = Field(16, ge=1)  # of a render job, all kept busy
-    container: str = "envs/robust3d.sif"  # image for `--sdm apptainer`, a file or an address
+    container: PathText = "envs/robust3d.sif"  # image for `--sdm apptainer`, a file or an address
     patience_min: float = Field(15, gt=0)  # no answer of SLURM's, or no job there, for so long: snakemake gives up
 
     def partition_of(self, gpus: int) -> str | None:

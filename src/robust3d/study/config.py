@@ -8,22 +8,21 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from robust3d.attacks.params import AutoAttackParams, Norm
 from robust3d.cameras import CameraParams
 from robust3d.data.params import BackgroundParams, SetParams, SplitParams, TextureParams
 from robust3d.errors import UserError
-from robust3d.params import Params
+from robust3d.params import Params, PathText
 from robust3d.rendering.params import RenderParams
 from robust3d.study import registry
 from robust3d.study.parsing import parse
 from robust3d.study.places import scale_file
+from robust3d.study.yaml_text import check_plain, parse_yaml
 from robust3d.training.params import ClassifierParams
 
 _LARGEST_FILE = 1 << 20  # bytes of one configuration file
-_MOST_VALUES = 100_000  # in it, with aliases unfolded
 PRETRAININGS = ("ae", "vae", "dvr", "pixelnerf")  # the paper's columns; further ones follow by name
 NORMS = ("Linf", "L2")  # the paper's rows
 
@@ -79,7 +78,7 @@ class Family(Params):
 
     def shape_params(self) -> Any:
         """The module's own, checked parameters."""
-        return parse(registry.load("family", self.kind).Params, self.shapes)
+        return parse(registry.load("family", self.kind).Params, self.shapes, "shapes")
 
     @property
     def views(self) -> int:
@@ -113,7 +112,7 @@ class Pretraining(Params):
 
     def method_params(self) -> Params:
         """The method's own, checked parameters."""
-        return parse(registry.load("pretraining", self.method).Params, self.params)
+        return parse(registry.load("pretraining", self.method).Params, self.params, "params")
 
     @property
     def trains(self) -> bool:
@@ -174,7 +173,9 @@ class Study(Params):
     """The whole configuration."""
 
     study: str  # a name for this scale; stands in every cell
-    store: str | None = None  # folder of finished jobs shared with other checkouts or users; none: this project's own
+    store: PathText | None = (
+        None  # folder of finished jobs shared with other checkouts or users; none: this project's own
+    )
     seed: int = Field(ge=0)  # of everything that is drawn: shapes, cameras, splits, backgrounds, attacks
     numerics: Literal["native", "portable"] = "native"  # portable: the same bytes on every AVX2 processor, slower
     training_seeds: tuple[int, ...] = Field(min_length=1)  # one model each; cells hold their mean
@@ -273,32 +274,19 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """One configuration file.
 
     Raises:
-        UserError: missing, unreadable, not a mapping, or with values that are no numbers, words, lists or mappings.
+        UserError: missing, unreadable, not a mapping, or with values that YAML reads as something else than they are.
     """
     try:
         if path.stat().st_size > _LARGEST_FILE:
             raise UserError(f"{path}: {path.stat().st_size:,} bytes are too many for a configuration")
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise UserError(f"{path}: no such configuration file") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not readable as YAML: {error}") from None
-    return _parse_yaml(text, str(path))
-
-
-def _parse_yaml(text: str, path: str) -> dict[str, Any]:
-    try:
-        values = yaml.safe_load(text)
-    except RecursionError:
-        raise UserError(f"{path}: not readable as YAML: nested too deeply") from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise UserError(f"{path}: not readable as YAML: {error}") from None
-    if not isinstance(values, dict):
-        raise UserError(f"{path}: a configuration is a mapping of keys to values")
-    _check_plain(values, path)
-    return values
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: not a text file in UTF-8; save it as one") from None
+    return parse_yaml(text, str(path))
 
 
 def command_line(entries: Sequence[str]) -> dict[str, Any]:
@@ -310,27 +298,8 @@ def command_line(entries: Sequence[str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for entry in entries:
         key, _, value = entry.partition("=")
-        values = merge(values, _parse_yaml(f"{key}: {value}", f"--config {entry}"))
+        values = merge(values, parse_yaml(f"{key}: {value}", f"--config {entry}"))
     return values
-
-
-def _check_plain(values: dict[Any, Any], path: str) -> None:
-    """Refuse what JSON has no word for, such as dates, and aliases that unfold to more than anyone would write."""
-    left: list[tuple[str, Any]] = [("", values)]
-    for _ in range(_MOST_VALUES):
-        if not left:
-            return
-        key, value = left.pop()
-        if isinstance(value, dict):
-            for name, inner in value.items():
-                if not isinstance(name, str):
-                    raise UserError(f"{path}: {key or 'top level'}: the key {name!r} is no word; put it in quotes")
-                left.append((f"{key}.{name}" if key else name, inner))
-        elif isinstance(value, list):
-            left += [(f"{key}.{number}", inner) for number, inner in enumerate(value)]
-        elif not isinstance(value, str | int | float | None):
-            raise UserError(f"{path}: {key}: YAML reads {value!r} as a {type(value).__name__}; put it in quotes")
-    raise UserError(f"{path}: more than {_MOST_VALUES:,} values (or an alias inside itself) under {left[-1][0][:80]}")
 
 
 def load_study(values: Mapping[str, Any]) -> Study:
@@ -360,7 +329,7 @@ def read_study(paths: Sequence[Path], given: Mapping[str, Any] | None = None) ->
     """
     layers = [read_yaml(path) for path in paths]
     if given:
-        _check_plain(dict(given), "--config")
+        check_plain(dict(given), "--config")
         layers.append(dict(given))
     scales = [layer.pop("scale") for layer in layers if "scale" in layer]
     if scales and scales[-1] is not None:

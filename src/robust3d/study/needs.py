@@ -6,6 +6,7 @@ from pathlib import Path
 from robust3d.data.dtd import texture_folder
 from robust3d.data.published.inventory import root_folder
 from robust3d.errors import UserError
+from robust3d.study.on_disk import weights_file
 from robust3d.study.plan import Job
 
 
@@ -24,11 +25,8 @@ def made_from(jobs: Iterable[Job]) -> Iterator[Job]:
 
 def _weights(job: Job) -> Path | None:
     """The weights on disk that a training starts from."""
-    if job.stage == "train_classifier" and job.params["weights"] is not None:
-        return Path(job.params["weights"].weights)
-    told = job.params.get("params") if job.stage == "pretrain" else None
-    weights = getattr(told, "weights", None) if getattr(told, "init", None) == "imagenet" else None
-    return Path(weights) if weights else None
+    key = {"train_classifier": "weights", "pretrain": "params"}.get(job.stage)
+    return weights_file(job.params[key]) if key else None
 
 
 def data_folders(jobs: Iterable[Job]) -> dict[str, str | None]:

@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 
-def parse(model: type[Any], values: Mapping[str, Any]) -> Any:
-    """`values` checked against `model`.
+def parse(model: type[Any], values: Mapping[str, Any], key: str = "") -> Any:
+    """`values` checked against `model`; messages begin with `key`, under which they stand.
 
     YAML has no tuples, so the check runs in JSON mode, in which a list is one. The order of keys means nothing.
 
@@ -20,16 +20,21 @@ def parse(model: type[Any], values: Mapping[str, Any]) -> Any:
     try:
         return model.model_validate_json(json.dumps(values, sort_keys=True))
     except ValidationError as error:
-        raise ValueError("\n".join(_explain(item) for item in error.errors())) from None
+        raise ValueError("\n".join(_explain(item, key) for item in error.errors())) from None
 
 
-def _explain(item: Any) -> str:
-    path = ".".join(str(part) for part in item["loc"])
+def _explain(item: Any, key: str) -> str:
+    path = ".".join(str(part) for part in ((key, *item["loc"]) if key else item["loc"]))
     message = item["msg"].removeprefix("Value error, ")
     if item["type"] == "extra_forbidden":
         return f"{path}: unknown key"
     if item["type"] == "missing":
         return f"{path}: missing"
+    if item["type"] == "string_type" and item["input"] is None:
+        return f"{path}: nothing stands there, or ~ or null, which is nothing to YAML; write a text, in quotes"
+    if item["type"] == "string_type" and isinstance(item["input"], bool | int | float):
+        read_as = "true or false" if isinstance(item["input"], bool) else "a number"
+        return f"{path}: put it in quotes; YAML reads it as {read_as}"  # not as which: nobody has written 787351
     shown = "" if isinstance(item["input"], (dict, list)) else f" (found {item['input']!r})"
     if item["type"] in ("int_type", "float_type") and _means_number(item["input"]):
         shown = f" (found the text {item['input']!r}: leave out the quotes, and write 1e-3 as 1.0e-3, as YAML wants it)"

@@ -23,6 +23,7 @@ from robust3d.study.accepted import accepted_digest
 from robust3d.study.closure import closure_digest
 from robust3d.study.config import Experiment, Study
 from robust3d.study.numerics import PORTABLE
+from robust3d.study.on_disk import OnDisk
 from robust3d.study.stages import STAGES, locked_versions
 
 RESULTS = "results"
@@ -135,8 +136,9 @@ def _slug(text: str) -> str:
 class Plan:
     """Every job of a study, each made once."""
 
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: Study, on_disk: OnDisk | None = None) -> None:
         self.study = study
+        self.on_disk = on_disk or OnDisk()
         self.jobs: dict[tuple[str, str], Job] = {}
 
     def _add(self, job: Job) -> Job:
@@ -167,7 +169,8 @@ class Plan:
     def inventory(self, family: str) -> Job:
         """What lies on disk of a published family; what is missing there ends the run before anything else."""
         kind, params = self.study.families[family].kind, self._families[family][1]
-        return self._add(Job("inventory", _slug(family), {"kind": kind, "source": params}, plugins=(("family", kind),)))
+        told = {"kind": kind, "source": params, "data_on_disk": self.on_disk.family(kind, params)}
+        return self._add(Job("inventory", _slug(family), told, plugins=(("family", kind),)))
 
     def _from_disk(self, family: str) -> Inputs:
         """What a job of a family needs in order to know what lies on disk."""
@@ -261,6 +264,8 @@ class Plan:
     def textures(self) -> Job:
         """The background textures."""
         told = {"textures": self.study.textures, "seed": self.study.seed}
+        if self.study.textures.path is not None:
+            told["data_on_disk"] = self.on_disk.textures(self.study.textures, self.study.seed)
         return self._add(Job("make_textures", self.study.textures.source, told))
 
     def views(self, family: str, *backgrounds: Any) -> tuple[Inputs, Inputs]:
@@ -306,6 +311,7 @@ class Plan:
             "target_background": experiment.pretrain_target,
             "seed": seed,
             "data_seed": self.study.seed,
+            **self.on_disk.weights(entry.method_params()),
         }
         label = _slug(f"{key}-{family}-s{seed}")
         return self._add(Job("pretrain", label, told, inputs, bulk, (("pretraining", entry.method),)))
@@ -325,10 +331,12 @@ class Plan:
         )
         inputs["encoder"] = ((encoder, "encoder"),) if encoder else ()
         inputs["encoder_info"] = ((encoder, "info"),) if encoder else ()
+        weights = entry.method_params() if entry and not entry.trains else None
         told = {
             "classifier": self.study.classifiers[key].model_copy(update={"seed": seed}),
             "set": self.set_params(experiment.set),
-            "weights": entry.method_params() if entry and not entry.trains else None,
+            "weights": weights,
+            **self.on_disk.weights(weights),
         }
         label = _slug(f"{experiment.set}-{key}-{pretraining or 'scratch'}-s{seed}")
         return self._add(Job("train_classifier", label, told, inputs, bulk))

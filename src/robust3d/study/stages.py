@@ -12,6 +12,7 @@ LOCK = "envs/requirements.lock"
 _FOLDER = "{results}/{stage}/{job}/"
 _ARRAYS = ("numpy",)
 _VIEWS = ("numpy", "h5py", "pandas", "pyarrow")
+_SOURCES = "sources.sha256"  # of what was read of data that others published
 _LEARNING = ("numpy", "torch", "torchvision", "lightning", "h5py", "pandas")
 
 
@@ -43,11 +44,13 @@ def _stable(packages: tuple[str, ...], **files: str) -> Stage:
 STAGES: dict[str, Stage] = {
     "inventory": dataclasses.replace(_addressed(_ARRAYS, inventory="inventory.json"), reusable=False),
     "build_shapes": _addressed(_ARRAYS, shapes="shapes.npz", manifest="manifest.json"),
-    "read_shapes": _addressed(("numpy", "trimesh"), shapes="shapes.npz", manifest="manifest.json"),
+    "read_shapes": _addressed(_ARRAYS, shapes="shapes.npz", manifest="manifest.json", sources=_SOURCES),
     "render_shard": _addressed(("numpy", "bpy", "h5py"), views="views.h5", manifest="manifest.json"),
-    "read_shard": _addressed(("numpy", "pillow", "openexr", "h5py"), views="views.h5", manifest="manifest.json"),
+    "read_shard": _addressed(
+        ("numpy", "pillow", "openexr", "h5py"), views="views.h5", manifest="manifest.json", sources=_SOURCES
+    ),
     "index_views": dataclasses.replace(_addressed(_ARRAYS, manifest="manifest.json"), reusable=False),
-    "make_textures": _addressed(("numpy", "pillow"), textures="textures.npz"),
+    "make_textures": _addressed(("numpy", "pillow"), textures="textures.npz", sources=_SOURCES),
     "draw_set": _addressed(_VIEWS, table="set.parquet"),
     "pretrain": _addressed(
         _LEARNING,

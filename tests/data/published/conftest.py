@@ -67,6 +67,14 @@ def family(tmp_path_factory, meshes):
 
 
 @pytest.fixture(scope="session")
+def many_views(meshes) -> list[Frame]:
+    """24 views of one chair from all sides, 48 px."""
+    camera = cameras.CameraParams(views=24, radius=2.732 * EXTENT, fov_deg=32.0)
+    optics = cameras.intrinsics(camera, 48)
+    return [cast(meshes["chair", "0000"], pose, optics, 48, view=i) for i, pose in enumerate(cameras.poses(camera, 3))]
+
+
+@pytest.fixture(scope="session")
 def exported(tmp_path_factory, family) -> dict[str, Path]:
     """The family in both layouts; not to be written to."""
     from robust3d.data.published.export import export_views

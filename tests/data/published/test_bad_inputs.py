@@ -35,10 +35,11 @@ from robust3d.data.published import nmr, srn
 from robust3d.data.published.archives import extract_archive
 from robust3d.data.published.check import check_views
 from robust3d.data.published.export import export_views, write_exr
-from robust3d.data.published.files import read_exr_depth, read_lines, read_npz, read_png
+from robust3d.data.published.files import read_exr_depth, read_npz, read_png
 from robust3d.data.published.inventory import Inventory
 from robust3d.data.published.meshes import BrokenMesh, read_mesh
 from robust3d.data.published.params import NMRParams
+from robust3d.data.published.text import read_lines
 from robust3d.data.sets import read_set, save_set
 from robust3d.data.shards import read_shards, write_shard
 from robust3d.data.textures import Textures

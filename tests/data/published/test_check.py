@@ -1,11 +1,14 @@
 """Good views pass; each usual mistake, planted by writers that stand here, is named with its remedy."""
 
+import re
 import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from robust3d.cameras import to_dvr
+from robust3d.data.backgrounds import compose
 from robust3d.data.published.check import check_views
 from robust3d.errors import UserError
 
@@ -121,8 +124,6 @@ def test_mistakes_in_dvr_cameras_are_named(dvr, mistake):
     assert not report.ok
     matched = [finding for finding in report.findings if finding.kind in ("fit", "half pixel")]
     assert matched, report.text()
-    import re
-
     assert all(re.search(told, finding.says) for finding in matched), report.text()
 
 
@@ -144,14 +145,67 @@ SRN_MISTAKES = {
 
 @pytest.mark.parametrize("mistake", SRN_MISTAKES)
 def test_mistakes_in_srn_views_are_named(srn, mistake):
-    import re
-
     spoiling, told = SRN_MISTAKES[mistake]
     spoiling(srn)
     report = check_views(srn)
     matched = [finding for finding in report.findings if finding.kind in ("fit", "half pixel")]
     assert not report.ok and matched, report.text()
     assert any(re.search(told, finding.says) for finding in matched), report.text()
+
+
+ROLL = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    "change, told",
+    [
+        (lambda m: ROLL @ m, r"PyTorch3D \(x left, y up\).*multiply it by diag\(-1, -1, 1, 1\) from the left"),
+        (lambda m: np.linalg.inv(ROLL @ m), r"camera-to-world matrices with the camera axes of PyTorch3D.*@ inverse"),
+        (lambda m: transposed(ROLL @ m), r"R and T of PyTorch3D as they are"),
+    ],
+)
+def test_the_axes_of_pytorch3d_in_dvr_cameras(dvr, change, told):
+    shut_eyes(dvr)
+    spoil(dvr, world_mat=change)
+    report = check_views(dvr)
+    says = [finding.says for finding in report.findings if finding.kind in ("fit", "rolled")]
+    assert not report.ok and says and all(re.search(told, text) for text in says), report.text()
+
+
+def test_rolled_cameras_and_turned_pictures_are_told_apart(srn):
+    spoil_poses(srn, lambda m: m @ ROLL)
+    report = check_views(srn)
+    told = [finding.says for finding in report.findings if finding.kind in ("fit", "rolled")]
+    assert told and all("PyTorch3D" in says and "from the right" in says for says in told), report.text()
+    for axis in (0, 1):
+        flip_pictures(srn, axis)  # what the cameras now show
+    spoil_poses(srn, lambda m: m @ ROLL)  # upright cameras, turned pictures
+    report = check_views(srn)
+    told = [finding.says for finding in report.findings if finding.kind in ("fit", "rolled")]
+    assert told and all("turned by 180 degrees" in says for says in told), report.text()
+
+
+def test_a_world_on_its_head_is_no_mistake_of_the_cameras(dvr):
+    spoil(dvr, world_mat=lambda m: m @ FLIP)
+    report = check_views(dvr)
+    assert report.ok and "-y points up; in the published data +y does" in report.text()
+
+
+def test_one_view_of_many_with_anothers_camera_is_named(many_views, tmp_path):
+    for part in ("image", "mask"):
+        (tmp_path / part).mkdir()
+    for view, frame in enumerate(many_views):
+        Image.fromarray(compose(frame.rgba, 255)).save(tmp_path / "image" / f"{view:04d}.png")
+        Image.fromarray(255 * frame.mask.astype(np.uint8)).save(tmp_path / "mask" / f"{view:04d}.png")
+    poses, optics = np.stack([frame.world_to_camera for frame in many_views]), many_views[0].intrinsics
+    poses[:, :3, 3] /= 1.5
+    np.savez(tmp_path / "cameras.npz", **to_dvr(poses, optics, 48))
+    assert check_views(tmp_path).ok
+    poses[5] = poses[3]
+    np.savez(tmp_path / "cameras.npz", **to_dvr(poses, optics, 48))
+    report = check_views(tmp_path)
+    assert min(report.agreement.values()) > 0.95 and not report.ok
+    assert "0005.png do not fit the other views" in only(report, "odd view")[0].says
 
 
 def only(report, kind):

@@ -56,3 +56,27 @@ def test_export_views_finds_the_familys_manifest(family, project):
     assert (project / "out" / "chair_test" / "0002" / "rgb" / "000007.png").is_file()
     again = robust3d("export-views", name, "--format", "srn", "--out", "out", cwd=project)
     assert again.returncode == 2 and "not an empty folder" in again.stderr
+
+
+def test_the_printed_line_says_what_has_no_depth(family, project, monkeypatch, capsys):
+    from robust3d import cli
+    from robust3d.study.config import read_study
+    from robust3d.study.plan import Plan
+
+    def export(views, folder, layout, note):
+        note("2 of 6 objects have no depth/")
+        return 6
+
+    monkeypatch.chdir(project)
+    study = read_study([project / "config.yaml"])
+    name = sorted(study.families)[0]
+    manifest = Path(Plan(study).index_views(name).output("manifest"))
+    manifest.parent.mkdir(parents=True)
+    family[0].write(manifest)
+    monkeypatch.setattr("robust3d.data.published.export.export_views", export)
+    monkeypatch.setattr("sys.argv", ["robust3d", "export-views", name, "--format", "dvr", "--out", "out"])
+    cli.main()
+    assert (
+        f"out: 6 objects of {name}; 2 of 6 objects have no depth/; `robust3d check-views out`"
+        in capsys.readouterr().out
+    )

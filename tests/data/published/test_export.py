@@ -1,15 +1,18 @@
 """Exported views, read by loaders written from the formats' descriptions alone, fit the meshes they show."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import OpenEXR
 import pytest
 from PIL import Image
 
+from robust3d.data.manifest import Shard
 from robust3d.data.published import nmr, srn
 from robust3d.data.published.export import export_views, visual_hull_depth
 from robust3d.data.published.params import NMRParams, SRNParams
+from robust3d.data.shards import write_shard
 from robust3d.errors import UserError
 
 EXTENT = 1.5
@@ -151,6 +154,34 @@ def test_only_some_parts(family, tmp_path):
     assert not (tmp_path / "val" / "chair" / "0001" / "visual_hull_depth").exists()
     with pytest.raises(UserError, match="'none' is no part"):
         export_views(views, tmp_path / "other", "dvr", splits=["none"])
+
+
+def test_depth_is_written_only_where_it_is_known(family, tmp_path):
+    views, frames = family
+    shards = []
+    for name in views.classes:
+        mine = [frame for (owner, _), of in frames.items() if owner == name for frame in of]
+        for at, frame in enumerate(mine):
+            depth = frame.depth.copy()
+            if (name == "chair" and frame.instance != "0002") or frame.view == 3:  # of two chairs nothing is known
+                depth[frame.mask] = np.nan
+            mine[at] = replace(frame, depth=depth)
+        entry = write_shard(tmp_path / f"{name}.h5", iter(mine), class_name=name, resolution_px=48, extent=EXTENT)
+        shards.append(
+            Shard(str(tmp_path / f"{name}.h5"), name, tuple(entry["instances"]), entry["sha256"], entry["bytes"])
+        )
+    told = []
+    partly = replace(views, shards=tuple(shards))
+    assert export_views(partly, tmp_path / "out", "dvr", visual_hull=False, note=told.append) == 6
+    assert told == ["2 of 6 objects have no depth/, for it is not known: chair/0000, chair/0001"]
+    assert told[0] in (tmp_path / "out" / "README.md").read_text()
+    assert sorted(path.parent.name for path in (tmp_path / "out" / "chair").rglob("depth")) == ["0002"]
+    for path in (tmp_path / "out").rglob("*.exr"):
+        assert not np.isnan(OpenEXR.File(str(path), separate_channels=True).channels()["R"].pixels).any()
+    (back,) = [frame for frame in nmr.read_instance(tmp_path / "out/chair/0002", "a") if frame.view == 3]
+    assert np.isnan(back.depth[back.mask]).all() and back.mask.any()
+    export_views(views, tmp_path / "known", "dvr", visual_hull=False, note=told.append)
+    assert len(told) == 1 and "have no depth/" not in (tmp_path / "known" / "README.md").read_text()
 
 
 def test_the_visual_hull_of_a_full_picture_is_the_cube(family):

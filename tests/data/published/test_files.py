@@ -66,6 +66,41 @@ def test_depth(tmp_path, names, kind):
     np.testing.assert_array_equal(read_exr_depth(tmp_path / "a.exr"), [[1.5, 2.5, np.inf], [np.inf, np.inf, 3.0]])
 
 
+@pytest.mark.parametrize(
+    "names, depth",
+    [
+        (["A", "B", "G", "R", "Z"], "Z"),
+        (["Y"], "Y"),
+        (["V"], "V"),
+        (["Depth"], "Depth"),
+        (["A", "Z"], "Z"),
+        (["r", "g", "b"], "r"),
+        (
+            ["ViewLayer.Combined.R", "ViewLayer.Combined.G", "ViewLayer.Depth.Z", "ViewLayer.Mist.Z"],
+            "ViewLayer.Depth.Z",
+        ),
+        (["Combined.R", "Depth.V", "Normal.X", "Normal.Y", "Normal.Z"], "Depth.V"),
+        (["A"], None),
+        (["B", "G"], None),
+        (["T"], None),
+        (["X", "Y", "Z"], None),
+        (["U", "V"], None),
+        (["BY", "RY", "Y"], None),
+        (["Normal.X", "Normal.Y", "Normal.Z"], None),
+        (["Normal.X", "R", "G", "B"], None),
+        (["left.depth.Z", "right.depth.Z"], None),
+    ],
+)
+def test_the_channel_of_a_depth_map_is_known_by_its_name(tmp_path, names, depth):
+    with OpenEXR.File({}, {n: np.full((2, 2), 1.0 + (n == depth), np.float32) for n in names}) as file:
+        file.write(str(tmp_path / "a.exr"))
+    if depth:
+        assert (read_exr_depth(tmp_path / "a.exr") == 2).all()
+    else:
+        with pytest.raises(UserError, match=f"a.exr: which of its channels {', '.join(sorted(names))} is the depth"):
+            read_exr_depth(tmp_path / "a.exr")
+
+
 def make_archive(path, kind, names):
     if kind == "zip":
         with zipfile.ZipFile(path, "w") as archive:

@@ -133,3 +133,41 @@ def test_inventories_of_both_layouts(tmp_path):
         take_inventory(tmp_path, ShapeNetCoreParams(path="x", classes=("airplane",)))
     with pytest.raises(UserError, match="no folder desk"):
         take_inventory(tmp_path, ModelNetParams(path="x", classes=("desk",)))
+
+
+def test_absences_are_told_apart(tmp_path):
+    core = ShapeNetCoreParams(path="x", classes=("chair",))
+    with pytest.raises(Missing, match=rf"path: no folder {tmp_path}/none"):
+        take_inventory(tmp_path / "none", core)
+    (tmp_path / "core.zip").write_bytes(b"PK")
+    with pytest.raises(Missing, match=r"core.zip is a file, not a folder.*unpack it"):
+        take_inventory(tmp_path / "core.zip", core)
+    (tmp_path / "core" / "02958343").mkdir(parents=True)
+    (tmp_path / "core" / "@eaDir").mkdir()
+    with pytest.raises(Missing, match=r"no folder 03001627 for class 'chair'; it holds 02958343\. "):
+        take_inventory(tmp_path / "core", core)
+    models = tmp_path / "core" / "03001627" / "b" / "models"
+    models.mkdir(parents=True)
+    (tmp_path / "core" / "03001627" / "a").mkdir()
+    (tmp_path / "core" / "03001627" / "a" / "model.obj").write_text("")
+    without = r"1 of 2 objects have a folder without models/model_normalized.obj or model.obj"
+    with pytest.raises(Missing, match=without + ": chair/b"):
+        take_inventory(tmp_path / "core", core)
+    (models / "model_normalized.ply").write_text("")
+    with pytest.raises(Missing, match=without + r" \(.*b/models/model_normalized.ply is not read: convert"):
+        take_inventory(tmp_path / "core", core)
+
+
+def test_meshes_of_other_kinds_are_not_left_out_in_silence(tmp_path):
+    for part in ("train", "test"):
+        (tmp_path / "chair" / part / "__MACOSX").mkdir(parents=True)
+        (tmp_path / "chair" / part / "__MACOSX" / "x.ply").write_text("")
+        (tmp_path / "chair" / part / f"{part}.OFF").write_text("OFF\n")
+        (tmp_path / "chair" / part / f"{part}.obj").write_text("")  # the same mesh again
+    params = ModelNetParams(path="x", classes=("chair",))
+    assert list(take_inventory(tmp_path, params).classes["chair"]) == ["test", "train"]
+    (tmp_path / "chair/train/more.glb").write_text("")
+    with pytest.raises(UserError, match=r"chair/train: 1 meshes are not .off, such as more.glb; only .off is read"):
+        take_inventory(tmp_path, params)
+    skipping = params.model_copy(update={"missing": "skip"})
+    assert list(take_inventory(tmp_path, skipping).classes["chair"]) == ["test", "train"]

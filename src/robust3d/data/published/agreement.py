@@ -28,6 +28,7 @@ class Object:
         given: (V, 3, 3) the intrinsics as the files give them: DVR's in [-1, 1], SRN's in pixels.
         order: (V,) positions of the masks if their file names were ordered as numbers.
         depth: (V, S, S) camera z, inf where there is none; None: no depth maps.
+        files: V names of the pictures.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Object:
     given: np.ndarray
     order: np.ndarray
     depth: np.ndarray | None = None
+    files: tuple[str, ...] = ()
 
     def only(self, views: np.ndarray) -> "Object":
         """The same with some of its views; their order by number is kept where all of them are."""
@@ -44,7 +46,8 @@ class Object:
             return self
         depth = None if self.depth is None else self.depth[views]
         arrays = (self.masks[views], self.poses[views], self.intrinsics[views], self.given[views])
-        return Object(self.name, *arrays, np.arange(len(views)), depth)
+        files = tuple(self.files[view] for view in views) if self.files else ()
+        return Object(self.name, *arrays, np.arange(len(views)), depth, files)
 
     def thinned(self, views: int) -> "Object":
         """The same with so many views at most, evenly spaced."""

@@ -42,6 +42,8 @@ def new_folder(folder: Path) -> Iterator[Path]:
         os.umask(mask)
         hidden.chmod(0o777 & ~mask)
         os.replace(hidden, folder)  # also over an empty folder
+    except OSError as error:  # such as a full disk
+        raise UserError(f"{folder}: cannot be written: {error.strerror or error}; nothing is left of it") from error
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
 

@@ -18,6 +18,7 @@ from robust3d.data.frame import Frame
 from robust3d.data.params import SPLITS
 from robust3d.data.published.agreement import widen
 from robust3d.data.published.archives import new_folder
+from robust3d.data.published.numbering import Note, shortened, to_stderr
 from robust3d.errors import UserError
 from robust3d.progress import ProgressLine
 
@@ -33,7 +34,7 @@ Views in the layout of DVR (autonomousvision/differentiable_volumetric_rendering
 
 <class>/<object>/image/NNNN.png              RGB on white
 <class>/<object>/mask/NNNN.png               255 where the ray through the pixel's centre hits the object
-<class>/<object>/depth/NNNN.exr              float32 camera z of the surface, inf at the background
+<class>/<object>/depth/NNNN.exr              float32 camera z of the surface, inf at the background and where unknown
 <class>/<object>/visual_hull_depth/NNNN.exr  the same of the visual hull of all masks (no 3D supervision in it)
 <class>/<object>/cameras.npz                 for view i: world_mat_i, camera_mat_i, scale_mat_i (4x4) and *_inv_i
 <class>/softras_{train,val,test}.lst         object ids, one a line
@@ -58,7 +59,12 @@ in [-0.5, 0.5]^3.
 
 
 def export_views(
-    views: "Views", folder: str | Path, format: Format, splits: Sequence[str] | None = None, visual_hull: bool = True
+    views: "Views",
+    folder: str | Path,
+    format: Format,
+    splits: Sequence[str] | None = None,
+    visual_hull: bool = True,
+    note: Note = to_stderr,
 ) -> int:
     """Write a family in another layout, shard by shard; the folder appears when it is complete.
 
@@ -69,6 +75,7 @@ def export_views(
         splits: which parts; None: all there are. A family without a division is written as "train".
         visual_hull: also write the depth of the visual hull, which DVR's configurations for images without depth
             ask for (depth_from_visual_hull); only for "dvr".
+        note: told which objects have no depth/, for theirs is not known; README.md of the folder says it too.
 
     Returns:
         Number of objects.
@@ -79,8 +86,8 @@ def export_views(
     parts = _parts(views, splits)
     part_of = {instance: part for part, ids in parts.items() for instance in ids}
     with new_folder(Path(folder)) as hidden:
-        (hidden / "README.md").write_text(_README[format], encoding="utf-8")
         objects = 0
+        flat: list[str] = []
         for class_name, frames in ProgressLine(f"export {views.family}", unit="objects").count(
             _objects(views, part_of)
         ):
@@ -88,11 +95,24 @@ def export_views(
             instance = frames[0].instance
             if format == "dvr":
                 _write_dvr(hidden / class_name / instance, frames, visual_hull)
+                flat += [] if depth_is_known(frames) else [f"{class_name}/{instance}"]
             else:
                 _write_srn(hidden / f"{class_name}_{part_of[instance]}" / instance, frames)
+        text = _README[format]
         if format == "dvr":
             _write_lists(hidden, views.classes, parts)
+        if flat:
+            told = f"{len(flat):,} of {objects:,} objects have no depth/, for it is not known: {shortened(flat)}"
+            text += f"\n{told}\n"
+            note(told)
+        (hidden / "README.md").write_text(text, encoding="utf-8")
     return objects
+
+
+def depth_is_known(frames: list[Frame]) -> bool:
+    """Whether depth is known (not NaN) at a pixel of the object, or there is no pixel at which it could be."""
+    depths = np.concatenate([frame.depth[frame.mask] for frame in frames])
+    return not len(depths) or not bool(np.isnan(depths).all())
 
 
 def _parts(views: "Views", splits: Sequence[str] | None) -> dict[str, tuple[str, ...]]:
@@ -131,7 +151,9 @@ def _write_dvr(folder: Path, frames: list[Frame], visual_hull: bool) -> None:
     intrinsics = frames[0].intrinsics
     if any(not np.array_equal(frame.intrinsics, intrinsics) for frame in frames):
         raise UserError(f"{frames[0].instance}: its views have different intrinsics; pixelNeRF allows one camera only")
-    maps = {"depth": [frame.depth for frame in frames]}
+    maps = {}
+    if depth_is_known(frames):
+        maps["depth"] = [np.where(np.isnan(frame.depth), np.float32(np.inf), frame.depth) for frame in frames]
     if visual_hull:
         maps["visual_hull_depth"] = visual_hull_depth(frames)
     for name in ("image", "mask", *maps):

@@ -4,13 +4,14 @@ Whatever is wrong with a file ends in a `UserError` that names it; no other exce
 """
 
 import contextlib
+import contextvars
 import io
 import os
 import stat
 import struct
 import warnings
 import zipfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,16 +23,58 @@ MAX_SIDE_PX = 8192
 MIB = 1 << 20
 BACKGROUND_DEPTH = 1e10  # Blender writes this where a ray meets nothing
 _PNG = b"\x89PNG\r\n\x1a\n"
-_DEPTH_CHANNELS = ("R", "Z", "Y", "V", "depth.Z", "depth.V")  # the first channel, as image libraries order them
+_DEPTH_CHANNELS: dict[str, tuple[str, ...]] = {  # by preference, each with the channels beside which it is no depth
+    **{name: () for name in ("depth", "depth.z", "depth.v", "depth.y", "depth.r")},  # also of a layer that is so called
+    "z": ("x",),  # positions, normals
+    "v": ("u",),  # texture coordinates; V alone is how Blender calls a single channel
+    "y": ("x", "ry", "by"),  # brightness of a colour picture; Y alone is how image libraries call a single channel
+    "r": (),  # of R, G and B alike, as DVR's are
+}
 
 
-def regular_file(path: Path, limit_bytes: int, kind: str) -> int:
+@contextlib.contextmanager
+def reading(path: Path, complaint: str, remedy: str = "copy or unpack it again") -> Iterator[None]:
+    """The border of a reader: whatever goes wrong inside ends in one message that names the file.
+
+    Args:
+        path: of the file or folder that is read.
+        complaint: what is wrong with it in general, such as "a damaged PNG picture".
+        remedy: what to do about it.
+
+    Raises:
+        UserError: in place of any other exception; a more exact one from inside passes as it is.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # libraries raise OSError, SyntaxError, ValueError, zlib, struct and many other errors
+        text = str(error).strip().splitlines()
+        raise UserError(f"{path}: {complaint} ({text[0][:160] if text else type(error).__name__}); {remedy}") from error
+
+
+_NOTED: contextvars.ContextVar[list[Path] | None] = contextvars.ContextVar("noted", default=None)
+
+
+@contextlib.contextmanager
+def noting_files() -> Iterator[list[Path]]:
+    """The files that the readers of others' data open meanwhile; filled as they do."""
+    files: list[Path] = []
+    token = _NOTED.set(files)
+    try:
+        yield files
+    finally:
+        _NOTED.reset(token)
+
+
+def regular_file(path: Path, limit_bytes: int, kind: str, empty_too: bool = False) -> int:
     """Size in bytes of a file that can be read without waiting for ever.
 
     Args:
         path: of the file.
         limit_bytes: largest size.
         kind: what it should be, for the message.
+        empty_too: whether a file without content is one of these.
 
     Raises:
         UserError: missing, not a plain file, unreadable, empty or too large.
@@ -40,17 +83,20 @@ def regular_file(path: Path, limit_bytes: int, kind: str) -> int:
         status = path.stat()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UserError(f"{path}: cannot read this {kind}: {reason}") from None
+        raise UserError(f"{path}: cannot be read: {reason}; expected {kind}") from None
     if not stat.S_ISREG(status.st_mode):
         raise UserError(f"{path}: not a plain file; expected {kind}")
     if not os.access(path, os.R_OK):
-        raise UserError(f"{path}: no permission to read this {kind}")
-    if status.st_size == 0:
+        raise UserError(f"{path}: no permission to read it; expected {kind}")
+    if status.st_size == 0 and not empty_too:
         raise UserError(f"{path}: empty; expected {kind}, copy or unpack it again")
     if status.st_size > limit_bytes:
         raise UserError(
             f"{path}: {status.st_size:,} bytes are too many for {kind} (at most {limit_bytes:,}); is it the right file?"
         )
+    noted = _NOTED.get()
+    if noted is not None:
+        noted.append(path)
     return status.st_size
 
 
@@ -69,34 +115,53 @@ def read_png(path: Path, max_side_px: int = MAX_SIDE_PX) -> np.ndarray:
     """
     path = Path(path)
     regular_file(path, max(MIB, 5 * max_side_px**2), "a PNG picture")
-    try:
-        with path.open("rb") as file:
-            head = file.read(26)
-            if head[:8] != _PNG or head[12:16] != b"IHDR" or len(head) < 26:
-                raise UserError(f"{path}: not a PNG picture; convert it or copy it again")
-            width, height = struct.unpack(">II", head[16:24])
-            if not (0 < width <= max_side_px and 0 < height <= max_side_px):
-                raise UserError(f"{path}: claims {width}x{height} px; at most {max_side_px} a side are read")
-            if head[24] > 8:
-                raise UserError(f"{path}: {head[24]} bits a channel; convert it to 8")
-            file.seek(0)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # the size is checked above
-                with Image.open(file, formats=("PNG",)) as image:
-                    if image.size != (width, height):
-                        raise UserError(f"{path}: its header contradicts itself; copy it again")
-                    image.load()
-                    return np.array(image.convert(_array_mode(image)))
-    except UserError:
-        raise
-    except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError, zlib and struct errors
-        raise UserError(f"{path}: a damaged PNG picture ({_brief(error)}); copy or unpack it again") from None
+    with reading(path, "a damaged PNG picture"), path.open("rb") as file:
+        head = file.read(26)
+        if head[:8] != _PNG or head[12:16] != b"IHDR" or len(head) < 26:
+            raise UserError(f"{path}: not a PNG picture; convert it or copy it again")
+        width, height = struct.unpack(">II", head[16:24])
+        if not (0 < width <= max_side_px and 0 < height <= max_side_px):
+            raise UserError(f"{path}: claims {width}x{height} px; at most {max_side_px} a side are read")
+        if head[24] > 8:
+            raise UserError(f"{path}: {head[24]} bits a channel; convert it to 8")
+        file.seek(0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the size is checked above
+            with Image.open(file, formats=("PNG",)) as image:
+                if image.size != (width, height):
+                    raise UserError(f"{path}: its header contradicts itself; copy it again")
+                image.load()
+                return np.array(image.convert(_array_mode(image)))
 
 
 def _array_mode(image: Image.Image) -> str:
     if image.mode in ("1", "L"):
         return "RGBA" if "transparency" in image.info else "L"
     return "RGBA" if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info else "RGB"
+
+
+def read_photograph(path: Path, most_pixels: int = MAX_SIDE_PX**2) -> Image.Image:
+    """A picture in one of the usual formats, as RGB.
+
+    Args:
+        path: of the file.
+        most_pixels: largest width times height; checked before anything is decoded.
+
+    Raises:
+        UserError: missing, no picture, damaged, cut off, or too large.
+    """
+    path = Path(path)
+    regular_file(path, 256 * MIB, "a picture")
+    with reading(path, "not a readable image"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the size is checked here
+        try:
+            with Image.open(path, formats=("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")) as image:
+                if image.width * image.height <= most_pixels:
+                    return image.convert("RGB")
+                size = f"{image.width}x{image.height} px"
+        except Image.DecompressionBombError:
+            size = "hundreds of millions of pixels"
+        raise UserError(f"{path}: {size}; at most {most_pixels:,} pixels are read, scale it down")
 
 
 def read_npz(path: Path, keys: Collection[str] | None = None, limit_bytes: int = 256 * MIB) -> dict[str, np.ndarray]:
@@ -115,21 +180,17 @@ def read_npz(path: Path, keys: Collection[str] | None = None, limit_bytes: int =
     """
     path = Path(path)
     regular_file(path, limit_bytes, "an .npz file of arrays")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
-            absent = [key for key in keys or () if key not in members]
-            if absent:
-                raise UserError(f"{path}: no array {absent[0]!r} in it; it holds {_names(members)}")
-            wanted = {key: members[key] for key in (members if keys is None else keys)}
-            total = sum(entry.file_size for entry in wanted.values())
-            if total > limit_bytes:
-                raise UserError(f"{path}: would unpack to {total:,} bytes; at most {limit_bytes:,} are read")
-            return {key: _read_member(archive, entry, path) for key, entry in wanted.items()}
-    except UserError:
-        raise
-    except Exception as error:  # BadZipFile, zlib.error, NotImplementedError, RuntimeError (encrypted), EOFError, …
-        raise UserError(f"{path}: not a readable .npz file ({_brief(error)}); copy it or write it again") from None
+    complaint = "not a readable .npz file"
+    with reading(path, complaint, "copy it or write it again"), zipfile.ZipFile(path) as archive:
+        members = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
+        absent = [key for key in keys or () if key not in members]
+        if absent:
+            raise UserError(f"{path}: no array {absent[0]!r} in it; it holds {_names(members)}")
+        wanted = {key: members[key] for key in (members if keys is None else keys)}
+        total = sum(entry.file_size for entry in wanted.values())
+        if total > limit_bytes:
+            raise UserError(f"{path}: would unpack to {total:,} bytes; at most {limit_bytes:,} are read")
+        return {key: _read_member(archive, entry, path) for key, entry in wanted.items()}
 
 
 def _read_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> np.ndarray:
@@ -151,49 +212,20 @@ def _read_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -
     return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C").copy()
 
 
-def read_text(path: Path, limit_bytes: int = 16 * MIB) -> str:
-    """A UTF-8 text file of bounded size.
-
-    Raises:
-        UserError: missing, not a plain file, too large or not text.
-    """
-    path = Path(path)
-    try:
-        size = path.stat().st_size if path.is_file() else -1
-    except (OSError, ValueError):
-        size = -1
-    if size != 0:  # an empty list is a text
-        regular_file(path, limit_bytes, "a text file")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise UserError(f"{path}: not a text file in UTF-8; is it the right file?") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-    if "\0" in text:
-        raise UserError(f"{path}: not a text file (it holds zero bytes); is it the right file?")
-    return text
-
-
-def read_lines(path: Path, limit_bytes: int = 16 * MIB) -> list[str]:
-    """The lines of a text file that are not blank, stripped."""
-    return [line.strip() for line in read_text(path, limit_bytes).split("\n") if line.strip()]
-
-
 def read_exr_depth(path: Path, max_side_px: int = MAX_SIDE_PX) -> np.ndarray:
-    """Camera-z depth in the first channel of an OpenEXR file.
+    """Camera-z depth in the channel of an OpenEXR file that holds it by its name.
 
     Returns:
         float32 (H, W); inf where the file says that nothing is there: inf, NaN, or 1e10 and above.
 
     Raises:
-        UserError: missing, not a flat OpenEXR image, damaged, or too large.
+        UserError: missing, not a flat OpenEXR image, damaged, too large, or no channel is depth by its name.
     """
     path = Path(path)
     regular_file(path, max(MIB, 64 * max_side_px**2), "an OpenEXR depth map")
     import OpenEXR  # only users of depth maps need it
 
-    try:
+    with reading(path, "not a readable OpenEXR image", "copy or write it again"):
         with OpenEXR.File(str(path), separate_channels=True, header_only=True) as file:
             header = file.header()
             if len(file.parts) > 1 or "deep" in str(header.get("type", "")):
@@ -205,24 +237,37 @@ def read_exr_depth(path: Path, max_side_px: int = MAX_SIDE_PX) -> np.ndarray:
         # The library prints a line about damaged data, and then has no channels to give.
         with contextlib.redirect_stdout(io.StringIO()), OpenEXR.File(str(path), separate_channels=True) as file:
             channels = {name: channel.pixels for name, channel in file.channels().items()}
-            name = next((name for name in _DEPTH_CHANNELS if name in channels), next(iter(channels)))
+            if not channels:
+                raise ValueError("no channels")
+            name = _depth_channel(channels, path)
             depth = np.array(channels[name], np.float32)
-    except UserError:
-        raise
-    except Exception as error:  # the library raises RuntimeError, ValueError, KeyError, MemoryError, …
-        raise UserError(f"{path}: not a readable OpenEXR image ({_brief(error)}); copy or write it again") from None
-    if depth.shape != (height, width):
-        raise UserError(f"{path}: its channel {name} has {depth.shape} values for {height}x{width} px")
-    with np.errstate(invalid="ignore"):
-        return np.where(np.isnan(depth) | (depth >= BACKGROUND_DEPTH), np.float32(np.inf), depth)
+        if depth.shape != (height, width):
+            raise UserError(f"{path}: its channel {name} has {depth.shape} values for {height}x{width} px")
+        with np.errstate(invalid="ignore"):
+            return np.where(np.isnan(depth) | (depth >= BACKGROUND_DEPTH), np.float32(np.inf), depth)
+
+
+def _depth_channel(names: Collection[str], path: Path) -> str:
+    """The channel that holds depth by its name: the first of `_DEPTH_CHANNELS` that is there.
+
+    Raises:
+        UserError: none is there, or two layers have one.
+    """
+    by_kind: dict[str, list[str]] = {}
+    for name in names:
+        parts = name.lower().split(".")
+        is_plain = len(parts) == 1 or parts[-1] == "depth"
+        by_kind.setdefault(parts[-1] if is_plain else ".".join(parts[-2:]), []).append(name)
+    for kind, others in _DEPTH_CHANNELS.items():
+        alone = not any(other in by_kind for other in others) and (kind != "r" or set("rgba").issuperset(by_kind))
+        if alone and len(by_kind.get(kind, ())) == 1:
+            return by_kind[kind][0]
+    raise UserError(
+        f"{path}: which of its channels {', '.join(sorted(names))} is the depth? Save the depth alone, in a channel Z "
+        "or in R, G and B alike"
+    )
 
 
 def _names(members: Collection[str]) -> str:
     shown = ", ".join(list(members)[:5])
     return f"{shown}{', …' if len(members) > 5 else ''}" if members else "nothing"
-
-
-def _brief(error: BaseException) -> str:
-    """The first line of an exception's text, or its kind where it has none."""
-    text = str(error).strip().splitlines()
-    return text[0][:160] if text else type(error).__name__

@@ -1,7 +1,10 @@
 """What a published data set on the user's disk holds: taken from folder listings, without opening an image or mesh."""
 
+import hashlib
 import json
 import os
+import stat
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -9,7 +12,11 @@ from typing import NamedTuple
 from robust3d.data.params import SPLITS
 from robust3d.errors import UserError
 
-FORMAT = "robust3d-inventory-1"
+FORMAT = "robust3d-inventory-2"
+_NOT_OURS = {  # what network drives, archives and file managers leave in folders; compared in small letters
+    *("@eadir", "@tmp", "@recycle", "@recently-snapshot", "#recycle", "#snapshot", "$recycle.bin", "__macosx"),
+    *("lost+found", "system volume information", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"),
+}
 
 
 class Source(NamedTuple):
@@ -73,10 +80,12 @@ class Entry:
     Attributes:
         path: of its folder or mesh file, from the data set's root, with forward slashes.
         bytes: size of the mesh file, or of the object's camera file: images are not looked at.
+        files: identity of its files, see `robust3d.data.published.identity`; empty before it is taken.
     """
 
     path: str
     bytes: int
+    files: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,6 +115,11 @@ class Inventory:
         """Sum of the entries' sizes."""
         return sum(entry.bytes for entries in self.classes.values() for entry in entries.values())
 
+    @property
+    def identity(self) -> str:
+        """Sixteen hex digits over all of it."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
+
     def to_json(self) -> str:
         """Text, the same for the same content."""
         content = asdict(self) | {"format": FORMAT, "totals": {"objects": self.objects, "bytes": self.bytes}}
@@ -125,7 +139,7 @@ class Inventory:
                 raise KeyError("format")
             classes = {
                 label: {
-                    key: Entry(str(entry["path"]), int(entry["bytes"]))
+                    key: Entry(str(entry["path"]), int(entry["bytes"]), str(entry["files"]))
                     for key, entry in content["classes"][label].items()
                 }
                 for label in content["class_order"]
@@ -142,11 +156,13 @@ class Inventory:
         return found
 
     def describe(self) -> str:
-        """One line a class: how many objects, and how they are divided."""
+        """One line a class: how many objects, how they are divided, and what is left out."""
         lines = []
         for label, entries in self.classes.items():
             parts = ", ".join(f"{len(ids)} {split}" for split, ids in self.splits.get(label, {}).items())
-            lines.append(f"{label}: {len(entries)} objects{f' ({parts})' if parts else ''}")
+            out = self.missing.get(label, ())
+            left_out = f"; {len(out)} left out that are not there: {_first(out)}" if out else ""
+            lines.append(f"{label}: {len(entries)} objects{f' ({parts})' if parts else ''}{left_out}")
         return "\n".join(lines)
 
 
@@ -154,29 +170,36 @@ def root_folder(path: str | Path, layout: str) -> Path:
     """The data set's folder.
 
     Raises:
-        Missing: it is not there.
+        Missing: it is not there, or a file that has to be unpacked.
+        UserError: it cannot be looked at.
     """
     root = Path(path)
     try:
-        there = root.is_dir()
-    except (OSError, ValueError):
-        there = False
-    if not there:
-        raise Missing(layout, f"path: no folder {path}")
-    return root
+        if stat.S_ISDIR(root.stat().st_mode):
+            return root
+    except FileNotFoundError:
+        raise Missing(layout, f"path: no folder {path}") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"path: {path} cannot be looked at: {getattr(error, 'strerror', None) or error}") from None
+    raise Missing(layout, f"path: {path} is a file, not a folder")
 
 
 def listing(folder: Path) -> list[os.DirEntry[str]]:
-    """What stands in a folder, sorted by name, hidden things left out.
+    """What stands in a folder, sorted by name; hidden things and what systems leave behind are left out.
 
     Raises:
         UserError: it cannot be listed.
     """
     try:
         with os.scandir(folder) as entries:
-            return sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
+            return sorted((entry for entry in entries if is_ours(entry.name)), key=lambda entry: entry.name)
     except OSError as error:
         raise UserError(f"{folder}: cannot be listed: {error.strerror}") from None
+
+
+def is_ours(name: str) -> bool:
+    """Whether a name in a folder can be part of a data set: not hidden, and nothing that a system leaves behind."""
+    return not name.startswith(".") and name.lower() not in _NOT_OURS
 
 
 def sub_folders(folder: Path) -> list[str]:
@@ -190,13 +213,22 @@ def check_id(name: str, where: Path) -> str:
     Raises:
         UserError: it could name a folder elsewhere.
     """
-    if not name or name in (".", "..") or "/" in name or "\\" in name or "\0" in name or len(name) > 200:
+    if not name or name in (".", "..") or "/" in name or "\\" in name or not name.isprintable() or len(name) > 200:
         raise UserError(f"{where}: {name[:60]!r} is no object id; the list is damaged, unpack it again")
     return name
 
 
-def check_missing(inventory: Inventory, policy: str, root: Path) -> Inventory:
+def check_missing(
+    inventory: Inventory, policy: str, root: Path, partial: Collection[str] = (), file: str = ""
+) -> Inventory:
     """The inventory, unless objects are missing and that is an error.
+
+    Args:
+        inventory: with its missing objects.
+        policy: "error" or "skip".
+        root: of the data set.
+        partial: those of the missing objects, as "class/id", whose folders are there without the file `file`.
+        file: which every object has.
 
     Raises:
         Missing: naming how many and the first five.
@@ -204,13 +236,15 @@ def check_missing(inventory: Inventory, policy: str, root: Path) -> Inventory:
     absent = [f"{label}/{key}" for label, ids in inventory.missing.items() for key in ids]
     if absent and policy == "error":
         total = inventory.objects + len(absent)
-        shown = ", ".join(absent[:5]) + (", …" if len(absent) > 5 else "")
-        raise Missing(
-            inventory.layout,
-            f"{root}: {len(absent):,} of {total:,} objects that the data set's lists name are not there: {shown} "
-            "(missing: skip goes on without them)",
-        )
+        gone = [key for key in absent if key not in set(partial)]
+        groups = ((gone, "that the data set's lists name are not there"), (partial, f"have a folder without {file}"))
+        told = "; ".join(f"{len(keys):,} of {total:,} objects {what}: {_first(keys)}" for keys, what in groups if keys)
+        raise Missing(inventory.layout, f"{root}: {told} (missing: skip goes on without them)")
     for label, entries in inventory.classes.items():
         if not entries:
             raise Missing(inventory.layout, f"{root}: no object of class {label!r} is there")
     return inventory
+
+
+def _first(names: Collection[str]) -> str:
+    return ", ".join(list(names)[:5]) + (", …" if len(names) > 5 else "")

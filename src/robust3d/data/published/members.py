@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from robust3d.data.params import SPLITS
-from robust3d.data.published.files import read_text
 from robust3d.data.published.inventory import Entry, Inventory
+from robust3d.data.published.text import read_text
 from robust3d.seeds import numpy_generator, seed_of
 
 VALIDATION_SHARE = 0.1  # of a published training part that comes without a validation part

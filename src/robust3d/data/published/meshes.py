@@ -1,14 +1,12 @@
 """Reads meshes of published data sets, ShapeNetCore and ModelNet: geometry only, no file but the mesh is opened."""
 
-import io
-import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from robust3d.data.params import SPLITS
-from robust3d.data.published.files import MIB, regular_file
+from robust3d.data.published.files import MIB
 from robust3d.data.published.inventory import (
     Entry,
     Inventory,
@@ -18,22 +16,19 @@ from robust3d.data.published.inventory import (
     root_folder,
     sub_folders,
 )
+from robust3d.data.published.mesh_text import BrokenMesh, Polygons, parse_obj, parse_off
 from robust3d.data.published.params import SYNSETS, ModelNetParams, ShapeNetCoreParams
+from robust3d.data.published.text import read_text
 from robust3d.errors import UserError
 from robust3d.shapes.mesh import Mesh
+from robust3d.shapes.polygons import CrossedPolygon, triangulate
 
 MAX_FACES = 5_000_000
 _MAX_BYTES = 1024 * MIB
 _GREY = 0.6  # linear base colour of a mesh whose materials are not read
 _LONGEST_DIAGONAL = 1.4  # what the NMR camera sees from every side
+_MESHES = (".obj", ".ply", ".stl", ".glb", ".gltf", ".dae", ".fbx", ".3ds", ".off", ".blend", ".usd", ".usdz")
 _SHAPENET_FILES = ("models/model_normalized.obj", "model.obj")  # version 2, version 1
-_COUNTS = re.compile(
-    rb"\s*(?:#[^\n]*\n\s*)*(C?N?OFF)\s*(?:#[^\n]*\n\s*)*(\d{1,18})\s+(\d{1,18})(?:\s+\d{1,18})?[^\S\n]*(?:\n|\r|#|$)"
-)
-
-
-class BrokenMesh(UserError):
-    """A mesh that cannot be rendered; the message names its file and says why."""
 
 
 def take_inventory(root: str | Path, params: ShapeNetCoreParams | ModelNetParams) -> Inventory:
@@ -49,10 +44,10 @@ def take_inventory(root: str | Path, params: ShapeNetCoreParams | ModelNetParams
 
 def _shapenetcore(root: Path, params: ShapeNetCoreParams) -> Inventory:
     inventory = Inventory("shapenetcore", {})
+    partial: list[str] = []
+    others: list[Path] = []
     for name in params.classes:
-        folder = root / SYNSETS.get(name, name)
-        if not folder.is_dir():
-            raise Missing("shapenetcore", f"{root}: no folder {folder.name} for class {name!r}")
+        folder = _class_folder("shapenetcore", root, SYNSETS.get(name, name), name)
         found: dict[str, Entry] = {}
         absent = []
         for key in sub_folders(folder)[: params.instances]:
@@ -64,7 +59,33 @@ def _shapenetcore(root: Path, params: ShapeNetCoreParams) -> Inventory:
         inventory.classes[name] = found
         if absent:
             inventory.missing[name] = tuple(absent)
-    return check_missing(inventory, params.missing, root)
+            partial += [f"{name}/{key}" for key in absent]
+            others += [mesh for key in absent for mesh in _meshes(folder / key)]
+    told = " or ".join(_SHAPENET_FILES) + (f" ({others[0]} is not read: convert or rename it)" if others else "")
+    return check_missing(inventory, params.missing, root, partial, told)
+
+
+def _class_folder(layout: str, root: Path, folder: str, name: str) -> Path:
+    """The folder of a class.
+
+    Raises:
+        Missing: it is not there; the message says what is.
+    """
+    if not (root / folder).is_dir():
+        there = sub_folders(root)
+        shown = ", ".join(there[:5]) + ", …" * (len(there) > 5)
+        raise Missing(layout, f"{root}: no folder {folder} for class {name!r}; it holds {shown or 'no folder'}")
+    return root / folder
+
+
+def _meshes(folder: Path) -> list[Path]:
+    """Meshes of any kind and name, in a folder and those in it."""
+    found = []
+    for entry in listing(folder):
+        if entry.is_dir():
+            found += [folder / entry.name / inner.name for inner in listing(folder / entry.name)]
+        found.append(folder / entry.name)
+    return [path for path in found if path.suffix.lower() in _MESHES]
 
 
 def _first_file(folder: Path, key: str) -> Entry | None:
@@ -79,8 +100,7 @@ def _first_file(folder: Path, key: str) -> Entry | None:
 def _modelnet(root: Path, params: ModelNetParams) -> Inventory:
     inventory = Inventory("modelnet", {})
     for name in params.classes:
-        if not (root / name).is_dir():
-            raise Missing("modelnet", f"{root}: no folder {name} for class {name!r}")
+        _class_folder("modelnet", root, name, name)
         found: dict[str, Entry] = {}
         splits: dict[str, tuple[str, ...]] = dict.fromkeys(SPLITS, ())
         for split in ("train", "test"):
@@ -88,6 +108,13 @@ def _modelnet(root: Path, params: ModelNetParams) -> Inventory:
             if not folder.is_dir():
                 raise Missing("modelnet", f"{root / name}: no folder {split}")
             files = [entry for entry in listing(folder) if entry.name.lower().endswith(".off")]
+            keys = {entry.name[:-4] for entry in files}
+            others = [path for path in _meshes(folder) if path.stem not in keys]
+            if others and params.missing == "error":
+                raise UserError(
+                    f"{folder}: {len(others):,} meshes are not .off, such as {others[0].name}; only .off is read, "
+                    "convert or move them (missing: skip goes on without them)"
+                )
             for entry in files[: params.instances]:
                 key = entry.name[:-4]
                 if key in found:
@@ -117,104 +144,48 @@ def read_mesh(path: str | Path, up: Literal["y", "z"] = "y", max_faces: int = MA
         BrokenMesh: unreadable, empty, too large, NaN, without area, or with faces of vertices that are not there.
     """
     path = Path(path)
-    try:
-        regular_file(path, _MAX_BYTES, "a mesh")
-        content = path.read_bytes()
-    except UserError as error:
-        raise BrokenMesh(str(error)) from None
-    except OSError as error:
-        raise BrokenMesh(f"{path}: cannot be read: {error.strerror}") from None
     kind = path.suffix.lower()
     if kind not in (".obj", ".off"):
         raise BrokenMesh(f"{path}: only .obj and .off meshes are read; convert it")
-    if b"\0" in content[:4096]:
-        raise BrokenMesh(f"{path}: not a text file; is it really {kind}?")
-    content = _checked_off(content, path, max_faces) if kind == ".off" else _checked_obj(content, path, max_faces)
-    vertices, faces = _parse(content, kind[1:], path)
-    if len(faces) > max_faces:
-        raise BrokenMesh(f"{path}: {len(faces):,} triangles; at most {max_faces:,} are read, simplify it")
-    return _normalised(vertices, faces, up, path)
-
-
-def _checked_off(content: bytes, path: Path, max_faces: int) -> bytes:
-    """The content with a header that stands on lines of its own, if its counts can be true."""
-    header = _COUNTS.match(content[:65536])
-    if header is None:
-        raise BrokenMesh(f"{path}: does not begin with OFF and the numbers of vertices and faces")
-    if header[1] not in (b"OFF", b"COFF"):
-        raise BrokenMesh(f"{path}: {header[1].decode()} is not read; save it as plain OFF")
-    vertices, faces = int(header[2]), int(header[3])
-    if faces == 0 or vertices == 0:
-        raise BrokenMesh(f"{path}: an empty mesh: {vertices} vertices, {faces} faces")
-    if faces > max_faces or vertices > 3 * max_faces:
-        raise BrokenMesh(f"{path}: claims {vertices:,} vertices and {faces:,} faces; at most {max_faces:,} are read")
-    lines = content.count(b"\n") + content.count(b"\r") + 1
-    if vertices + faces > lines:
-        raise BrokenMesh(
-            f"{path}: claims {vertices + faces:,} vertices and faces but has {lines:,} lines; it is cut off"
-        )
-    return b"OFF\n%d %d 0\n" % (vertices, faces) + content[header.end() :]
-
-
-def _checked_obj(content: bytes, path: Path, max_faces: int) -> bytes:
-    """The content's vertices and faces alone, if every index points at a vertex."""
-    content = content.replace(b"\\\r\n", b" ").replace(b"\\\n", b" ")
-    kept = re.findall(rb"^[ \t]*(?:v|f)[ \t][^\r\n]*", content, re.MULTILINE)
-    if len(kept) > 4 * max_faces:
-        raise BrokenMesh(f"{path}: {len(kept):,} vertices and faces; at most {max_faces:,} faces are read, simplify it")
-    lines = [line.split(b"#")[0].split() for line in kept]
-    total = sum(line[0] == b"v" for line in lines)
-    if total == 0 or total == len(lines):
-        raise BrokenMesh(f"{path}: an empty mesh: {total} vertices, {len(lines) - total} faces")
-    clean, seen = [], 0
-    for line in lines:
-        if line[0] == b"v":
-            seen += 1
-            clean.append(b"v " + b" ".join(line[1:4]))
-            continue
-        try:
-            given = [int(word.split(b"/")[0]) for word in line[1:]]
-        except ValueError:
-            raise BrokenMesh(f"{path}: a face {b' '.join(line)[:60]!r} whose indices are no whole numbers") from None
-        indices = [index if index > 0 else seen + 1 + index if index < 0 else 0 for index in given]
-        if any(not 1 <= index <= total for index in indices):
-            raise BrokenMesh(f"{path}: a face {b' '.join(line)[:60]!r} of vertices that are not there ({total} are)")
-        if len(indices) >= 3:
-            clean.append(b"f " + b" ".join(b"%d" % index for index in indices))
-    return b"\n".join(clean) + b"\n"
-
-
-def _parse(content: bytes, kind: str, path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices (V, 3) and triangles (F, 3) of the checked content."""
-    import trimesh
-
     try:
-        options = {"skip_materials": True, "maintain_order": True} if kind == "obj" else {}
-        loaded: Any = trimesh.load(
-            io.BytesIO(content), file_type=kind, resolver=None, process=False, force="mesh", validate=False, **options
-        )
-        vertices = np.array(loaded.vertices, np.float64)
-        faces = np.array(loaded.faces, np.int64)
-    except Exception as error:  # a parser of text that anyone may have written
-        text = str(error).splitlines()
-        reason = text[0][:160] if text else type(error).__name__
-        raise BrokenMesh(f"{path}: not a readable {kind.upper()} mesh ({reason}); copy or export it again") from None
-    if vertices.ndim != 2 or vertices.shape[1] != 3 or faces.ndim != 2 or faces.shape[1] != 3 or not len(faces):
+        text = read_text(path, _MAX_BYTES, errors="replace")  # names and comments may be in an old 8-bit code
+    except UserError as error:
+        raise BrokenMesh(str(error)) from None
+    polygons = (parse_off if kind == ".off" else parse_obj)(text, path, max_faces)
+    if polygons.triangles > max_faces:
+        raise BrokenMesh(f"{path}: {polygons.triangles:,} triangles; at most {max_faces:,} are read, simplify it")
+    if not polygons.triangles:
         raise BrokenMesh(f"{path}: an empty mesh: no faces")
-    if faces.min() < 0 or faces.max() >= len(vertices):
-        raise BrokenMesh(f"{path}: faces of vertices that are not there ({len(vertices)} are)")
-    return vertices, faces
+    return _normalised(*_triangles(polygons, path), up, path)
+
+
+def _triangles(polygons: Polygons, path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices (V, 3), moved and scaled into the unit cube, and triangles (F, 3) in the order of the file's faces."""
+    used = np.unique(np.concatenate([corners.ravel() for _, corners in polygons.faces]))
+    vertices = polygons.vertices.copy()
+    if not np.isfinite(vertices[used]).all():
+        raise BrokenMesh(f"{path}: coordinates that are NaN or infinite")
+    low = vertices[used].min(axis=0)
+    with np.errstate(over="ignore"):
+        longest = float((vertices[used].max(axis=0) - low).max())
+    if not 1e-30 < longest < 1e30:
+        raise BrokenMesh(f"{path}: zero area, or a size of {longest:.3g} that no computation survives")
+    vertices[used] = (vertices[used] - low) / longest
+    places, triangles = [], []
+    for faces, corners in polygons.faces:
+        try:
+            triangles.append(triangulate(vertices, corners).reshape(-1, 3))
+        except CrossedPolygon as error:
+            raise BrokenMesh(
+                f"{path}: face {faces[error.place] + 1} has {corners.shape[1]} corners and crosses itself, or is too "
+                "concave to be cut; make triangles of it in the program that it comes from"
+            ) from None
+        places.append(np.repeat(faces, corners.shape[1] - 2))
+    order = np.argsort(np.concatenate(places), kind="stable")
+    return vertices, np.concatenate(triangles)[order]
 
 
 def _normalised(vertices: np.ndarray, faces: np.ndarray, up: str, path: Path) -> Mesh:
-    vertices, faces = _used(vertices, faces)
-    if not np.isfinite(vertices).all():
-        raise BrokenMesh(f"{path}: coordinates that are NaN or infinite")
-    with np.errstate(over="ignore"):
-        longest = float((vertices.max(axis=0) - vertices.min(axis=0)).max())
-    if not 1e-30 < longest < 1e30:
-        raise BrokenMesh(f"{path}: zero area, or a size of {longest:.3g} that no computation survives")
-    vertices = (vertices - vertices.min(axis=0)) / longest
     corners = vertices[faces]
     edges = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max(axis=1)
     areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)

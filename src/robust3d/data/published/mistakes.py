@@ -10,7 +10,11 @@ from robust3d.data.published.agreement import Object, agreement, hull_points
 FITS = 0.95  # good data reach 0.99 (thirteen categories, 32 to 128 px, 8 to 24 views on a ring or a sphere)
 _GAIN = 0.8  # a half pixel is believed if it leaves less than so much of the unexplained mask pixels
 _HOPELESS = 0.5  # no other object mends a mean after one like this
+_EVEN = 0.01  # scores that differ by less are as good as each other
 _FLIP = np.diag([1.0, -1.0, -1.0, 1.0])  # OpenCV camera axes <-> OpenGL's
+_ROLL = np.diag([-1.0, -1.0, 1.0, 1.0])  # OpenCV camera axes <-> PyTorch3D's
+_WORSE = 0.95
+_TURNED = "the pictures are turned by 180 degrees against the cameras (x and y both flipped); turn images and masks"
 _VIEWS, _OBJECTS = 12, 3  # that the search looks at
 
 
@@ -45,6 +49,10 @@ def explain(things: Sequence[Object], layout: str) -> tuple[str, float] | None:
         scored = [(_score(things, remedies), remedies) for remedies in tier]
         best, remedies = max(scored, key=lambda entry: entry[0])  # the first among equals
         if best >= FITS:
+            # Masks cannot tell rolled cameras from turned pictures, but objects stand upright.
+            if _is_upside_down(things, remedies):
+                even = [entry for entry in scored if entry[0] > best - _EVEN]
+                best, remedies = next((e for e in even if not _is_upside_down(things, e[1])), (best, remedies))
             return "; and ".join(remedy.says for remedy in remedies), best
         if tier is singles and (size := _larger_cube(things)):
             return size
@@ -54,15 +62,67 @@ def explain(things: Sequence[Object], layout: str) -> tuple[str, float] | None:
 def _score(things: Sequence[Object], remedies: Sequence[Remedy]) -> float:
     scores = []
     for thing in things:
-        changed = thing
-        for remedy in remedies:
-            changed = remedy.change(changed)
+        changed = _mended(thing, remedies)
         if not (np.isfinite(changed.poses).all() and np.isfinite(changed.intrinsics).all()):
             return 0.0
         scores.append(agreement(changed))
         if scores[-1] < _HOPELESS:
             break
     return float(np.mean(scores))
+
+
+def _mended(thing: Object, remedies: Sequence[Remedy]) -> Object:
+    for remedy in remedies:
+        thing = remedy.change(thing)
+    return thing
+
+
+def _is_upside_down(things: Sequence[Object], remedies: Sequence[Remedy]) -> bool:
+    up = usual_up([up_axis(_mended(thing, remedies)) for thing in things])
+    return up is not None and up.startswith("-")
+
+
+def up_axis(thing: Object) -> str | None:
+    """The world's axis that points up in the pictures, such as "+y", where one does."""
+    lengths = np.linalg.norm(thing.poses[:, 1, :3], axis=1, keepdims=True)
+    up = -(thing.poses[:, 1, :3] / np.maximum(lengths, 1e-12)).mean(axis=0)
+    axis = int(np.abs(up).argmax())
+    if np.abs(up[axis]) < 0.4 or np.abs(up[axis]) < 1.5 * np.delete(np.abs(up), axis).max():
+        return None
+    return f"{'+' if up[axis] > 0 else '-'}{'xyz'[axis]}"
+
+
+def usual_up(ups: Sequence[str | None]) -> str | None:
+    """The most frequent axis that points up; None if none is known."""
+    known = sorted(up for up in ups if up)
+    return max(known, key=known.count) if known else None
+
+
+def rolled(things: Sequence[Object], layout: str) -> str | None:
+    """What to do about cameras that are rolled by 180 degrees against the pictures; None if they are not.
+
+    From afar both readings explain the masks, for a picture turned by 180 degrees shows a mirrored object. Masks that
+    are not widened tell them apart where the camera is near; where they do not, that objects stand upright.
+    """
+    turn = Remedy("", lambda t: replace(t, masks=t.masks[:, ::-1, ::-1]))
+    now, then = _unexplained(things[:6], []), _unexplained(things[:6], [turn])
+    up = usual_up([up_axis(thing) for thing in things])
+    is_better = then.sum() < _GAIN * now.sum() and (then < now).mean() > 0.7
+    is_worse = now.sum() < _WORSE * then.sum() and (now < then).mean() > 0.7
+    if up and up.startswith("-"):
+        says = f"{up} points up: {_pytorch3d(layout)}. If the world itself stands on its head, turn the world instead"
+        return None if is_worse else says
+    if not is_better:
+        return None
+    return _TURNED if up else f"{_TURNED}, or {_pytorch3d(layout)}"
+
+
+def _pytorch3d(layout: str) -> str:
+    name, side = ("world_mat", "left") if layout == "dvr" else ("pose/*.txt", "right")
+    return (
+        f"{name} has the camera axes of PyTorch3D (x left, y up), not OpenCV's (x right, y down); "
+        f"multiply it by diag(-1, -1, 1, 1) from the {side}"
+    )
 
 
 def _poses(layout: str) -> list[Remedy]:
@@ -72,6 +132,11 @@ def _poses(layout: str) -> list[Remedy]:
         else ("pose/*.txt", "camera-to-world", "world-to-camera")
     )
     side = "multiply it by diag(1, -1, -1, 1) from the " + ("left" if layout == "dvr" else "right")
+    row_vectors = Remedy(
+        f"{name} holds R and T of PyTorch3D as they are (for row vectors; x left, y up); store diag(-1, -1, 1) @ "
+        "[transposed R | T]",
+        lambda t: _posed(t, lambda m: _ROLL @ _transposed(m)),
+    )
     return [
         Remedy(f"{name} holds {other} matrices; store their inverses, {wanted}", lambda t: _posed(t, _inverse)),
         Remedy(
@@ -83,10 +148,17 @@ def _poses(layout: str) -> list[Remedy]:
             + ("store diag(1, -1, -1, 1) @ inverse" if layout == "dvr" else "store inverse @ diag(1, -1, -1, 1)"),
             lambda t: _posed(t, lambda m: _FLIP @ _inverse(m)),
         ),
+        Remedy(_pytorch3d(layout), lambda t: _posed(t, lambda m: _ROLL @ m)),
+        Remedy(
+            f"{name} holds {other} matrices with the camera axes of PyTorch3D (x left, y up); "
+            + ("store diag(-1, -1, 1, 1) @ inverse" if layout == "dvr" else "store inverse @ diag(-1, -1, 1, 1)"),
+            lambda t: _posed(t, lambda m: _ROLL @ _inverse(m)),
+        ),
         Remedy(
             f"the 3x3 part of {name} is transposed (its translation is not); transpose it back",
             (lambda t: _posed(t, _transposed)) if layout == "dvr" else (lambda t: _posed(t, _transposed_inverse)),
         ),
+        *([row_vectors] if layout == "dvr" else []),
     ]
 
 
@@ -101,10 +173,7 @@ def _pictures() -> list[Remedy]:
             "the pictures are mirrored left to right against the cameras; flip images and masks horizontally",
             lambda t: replace(t, masks=t.masks[:, :, ::-1]),
         ),
-        Remedy(
-            "the pictures are turned by 180 degrees against the cameras (x and y both flipped)",
-            lambda t: replace(t, masks=t.masks[:, ::-1, ::-1]),
-        ),
+        Remedy(_TURNED, lambda t: replace(t, masks=t.masks[:, ::-1, ::-1])),
         Remedy(
             "the cameras are numbered in the order 0, 1, 2, … but the files sort as 0, 1, 10, 11, …; "
             "name them with leading zeros",
@@ -184,7 +253,6 @@ def half_pixel(things: Sequence[Object], layout: str) -> str | None:
     Masks are not widened here, so even good data leave pixels unexplained; a shift that is right leaves fewer.
     """
     side = things[0].masks.shape[-1]
-    things = [thing.thinned(_VIEWS) for thing in things[:6]]
     unit = f" (in camera_mat: {2 / side:.4g} times as much)" if layout == "dvr" else ""
     remedies = [
         Remedy(
@@ -195,12 +263,17 @@ def half_pixel(things: Sequence[Object], layout: str) -> str | None:
         for dx in (-0.5, 0.5)
         for dy in (-0.5, 0.5)
     ]
-    now = np.array([1 - agreement(thing, tolerance_px=0) for thing in things])
+    now = _unexplained(things[:6], [])
     for remedy in remedies:
-        then = np.array([1 - agreement(remedy.change(thing), tolerance_px=0) for thing in things])
+        then = _unexplained(things[:6], [remedy])
         if then.sum() < _GAIN * now.sum() and (then < now).mean() > 0.7:
             return remedy.says
     return None
+
+
+def _unexplained(things: Sequence[Object], remedies: Sequence[Remedy]) -> np.ndarray:
+    """By object: the fraction of the mask pixels that the hull misses when masks are taken to the pixel."""
+    return np.array([1 - agreement(_mended(thing.thinned(_VIEWS), remedies), tolerance_px=0) for thing in things])
 
 
 def _posed(thing: Object, change: Callable[[np.ndarray], np.ndarray]) -> Object:

@@ -6,6 +6,8 @@
 
 import os
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ import numpy as np
 from robust3d.cameras import from_dvr
 from robust3d.data.frame import Frame
 from robust3d.data.params import SPLITS
-from robust3d.data.published.files import MIB, read_exr_depth, read_lines, read_npz
+from robust3d.data.published.files import MIB, read_exr_depth, read_npz, reading
 from robust3d.data.published.inventory import (
     Entry,
     Inventory,
@@ -23,8 +25,28 @@ from robust3d.data.published.inventory import (
     root_folder,
     sub_folders,
 )
+from robust3d.data.published.numbering import (
+    Note,
+    OtherKind,
+    check_same_views,
+    chosen_views,
+    numbered_files,
+    shortened,
+    to_stderr,
+)
 from robust3d.data.published.params import SYNSETS, NMRParams
-from robust3d.data.published.views import chosen_views, frame_of, matrix, numbered_files, read_square, rgb, rigid
+from robust3d.data.published.text import read_lines
+from robust3d.data.published.views import (
+    PUT_ON_WHITE,
+    check_resolution,
+    frame_of,
+    is_transparent,
+    mask_of,
+    matrix,
+    on_white,
+    read_square,
+    rigid,
+)
 from robust3d.errors import UserError
 
 LISTS = {"softras": "softras_{}.lst", "choy": "{}.lst"}
@@ -52,32 +74,39 @@ def take_inventory(root: str | Path, params: NMRParams) -> Inventory:
         UserError: a list is damaged.
     """
     root = root_folder(root, "nmr")
-    inventory = Inventory("nmr", {})
-    for name in params.classes:
-        folder = class_folder(root, name)
-        if params.split == "random":
-            parts = {"all": _objects(folder)[: params.instances]}
-        else:
-            parts = {part: ids[: params.instances] for part, ids in _published(folder, params.split).items()}
-        found: dict[str, Entry] = {}
-        absent = []
-        for key in sorted(key for ids in parts.values() for key in ids):
-            try:
-                size = os.stat(folder / key / "cameras.npz").st_size
-            except OSError:
-                absent.append(key)
+    with reading(root, "cannot be listed", "look at its permissions"):
+        inventory = Inventory("nmr", {})
+        partial: list[str] = []
+        for name in params.classes:
+            folder = class_folder(root, name)
+            if params.split == "random":
+                parts = {"all": _objects(folder)[: params.instances]}
             else:
-                found[key] = Entry(f"{folder.name}/{key}", size)
-        inventory.classes[name] = found
-        if params.split != "random":
-            inventory.splits[name] = {part: tuple(key for key in ids if key in found) for part, ids in parts.items()}
-        if absent:
-            inventory.missing[name] = tuple(absent)
-    return check_missing(inventory, params.missing, root)
+                parts = {part: ids[: params.instances] for part, ids in _published(folder, params.split).items()}
+            found: dict[str, Entry] = {}
+            absent = []
+            for key in sorted(key for ids in parts.values() for key in ids):
+                try:
+                    size = os.stat(folder / key / "cameras.npz").st_size
+                except OSError:
+                    absent.append(key)
+                    partial += [f"{name}/{key}"] if (folder / key).is_dir() else []
+                else:
+                    found[key] = Entry(f"{folder.name}/{key}", size)
+            inventory.classes[name] = found
+            if params.split != "random":
+                inventory.splits[name] = {
+                    part: tuple(key for key in ids if key in found) for part, ids in parts.items()
+                }
+            if absent:
+                inventory.missing[name] = tuple(absent)
+        return check_missing(inventory, params.missing, root, partial, "cameras.npz")
 
 
 def _objects(folder: Path) -> list[str]:
-    return [name for name in sub_folders(folder) if (folder / name / "cameras.npz").is_file()]
+    """Folders that are objects, whole or not."""
+    parts = ("cameras.npz", "image", "mask")
+    return [name for name in sub_folders(folder) if any((folder / name / part).exists() for part in parts)]
 
 
 def _published(folder: Path, split: str) -> dict[str, list[str]]:
@@ -96,90 +125,159 @@ def _published(folder: Path, split: str) -> dict[str, list[str]]:
     return parts
 
 
-def read_instance(folder: str | Path, instance_id: str, views: int | None = None) -> list[Frame]:
-    """The views of one object.
+def read_instance(
+    folder: str | Path,
+    instance_id: str,
+    views: int | None = None,
+    resolution_px: int | None = None,
+    note: Note = to_stderr,
+) -> list[Frame]:
+    """The views of one object: file N of every folder with camera N.
 
     Args:
         folder: of the object.
         instance_id: the id that its frames bear.
         views: how many, evenly spaced among those there; None: all.
+        resolution_px: side that the pictures must have; None: any.
+        note: told what is odd about an object that can be read all the same.
 
     Returns:
-        Frames in the order of the files; the world is the unit cube in which DVR trains.
+        Frames in the order of the files' numbers; the world is the unit cube in which DVR trains.
 
     Raises:
         UserError: a file is missing, damaged, or does not go with the others.
     """
     folder = Path(folder)
-    images, masks = (numbered_files(folder / name, (".png",)) for name in ("image", "mask"))
-    if len(images) != len(masks):
-        raise UserError(f"{folder}: {len(images)} files in image/ but {len(masks)} in mask/; unpack the data set again")
-    chosen = chosen_views(folder, len(images), views)
-    cameras = read_cameras(folder / "cameras.npz")
-    if len(cameras["world_mat"]) < len(images):
-        raise UserError(
-            f"{folder / 'cameras.npz'}: {len(cameras['world_mat'])} cameras for {len(images)} images; "
-            "every image needs world_mat_i and camera_mat_i"
-        )
-    depths = depth_files(folder, len(images))
-    frames: list[Frame] = []
-    side = None
-    for number in chosen:
-        picture = rgb(read_square(images[number], side))
-        side = len(picture)
-        mask = read_square(masks[number], side)[..., 0] > 0
-        pose, intrinsics, distance = view_camera(cameras, number, side, folder / "cameras.npz")
-        depth = None
-        if depths:
-            depth = read_exr_depth(depths[number])
-            if depth.shape != mask.shape:
-                raise UserError(f"{depths[number]}: {depth.shape} px, but the images have {mask.shape}")
-            depth = depth / distance
-        frames.append(frame_of(instance_id, len(frames), picture, mask, depth, pose, intrinsics))
-    return frames
+    with reading(folder, "not readable as an object in DVR's layout"):
+        images, masks = (numbered_files(folder / name, ".png", note) for name in ("image", "mask"))
+        check_same_views(folder, image=images, mask=masks)
+        chosen = chosen_views(folder, len(images), views)
+        depths = depth_files(folder, images, note)
+        cameras = read_cameras(folder / "cameras.npz").of(images, note)
+        frames: list[Frame] = []
+        side, transparent = None, 0
+        for place in chosen:
+            number = cameras.numbers[place]
+            picture = read_square(images[number], side)
+            transparent += is_transparent(picture)
+            side = len(picture)
+            check_resolution(images[number], side, resolution_px)
+            mask = mask_of(read_square(masks[number], side), masks[number])
+            pose, intrinsics, distance = view_camera(cameras, place, side)
+            depth = None
+            if depths:
+                depth = read_exr_depth(depths[number])
+                if depth.shape != mask.shape:
+                    raise UserError(f"{depths[number]}: {depth.shape} px, but the images have {mask.shape}")
+                depth = depth / distance
+            frames.append(frame_of(instance_id, len(frames), on_white(picture), mask, depth, pose, intrinsics))
+        if transparent:
+            note(f"{folder}: {PUT_ON_WHITE}")
+        return frames
 
 
-def depth_files(folder: Path, images: int) -> list[Path]:
-    """Depth maps of the surface if there are any, else those of the visual hull, else none.
+def depth_files(folder: Path, images: Mapping[int, Path], note: Note = to_stderr) -> dict[int, Path]:
+    """Depth maps of the surface by number if there are any, else those of the visual hull, else none.
 
     Raises:
-        UserError: fewer than images.
+        UserError: an image has no depth map, or the reverse.
     """
     for name in ("depth", "visual_hull_depth"):
-        files = numbered_files(folder / name, (".exr",))
-        if files and len(files) != images:
-            raise UserError(f"{folder / name}: {len(files)} depth maps for {images} images; unpack the data set again")
+        if not (folder / name).is_dir():
+            continue
+        try:
+            files = numbered_files(folder / name, ".exr", note)
+        except OtherKind as error:
+            note(f"{error}. Its depth is not used")
+            continue
         if files:
+            check_same_views(folder, **{"image": images, name: files})
             return files
-    return []
+        note(f"{folder / name}: no .exr files in it, so it gives no depth")
+    return {}
 
 
-def read_cameras(path: Path) -> dict[str, np.ndarray]:
-    """Raw matrices of ``cameras.npz``: "world_mat", "camera_mat" and "scale_mat", each (V, 4, 4).
+@dataclass(frozen=True)
+class Cameras:
+    """Raw matrices of a ``cameras.npz``.
+
+    Attributes:
+        path: of the file.
+        numbers: of the views, ascending: N for ``world_mat_N``.
+        world_mat: (V, 4, 4).
+        camera_mat: (V, 4, 4).
+        scale_mat: (V, 4, 4), identities if the file has none.
+    """
+
+    path: Path
+    numbers: tuple[int, ...]
+    world_mat: np.ndarray
+    camera_mat: np.ndarray
+    scale_mat: np.ndarray
+
+    def at(self, places: Sequence[int]) -> "Cameras":
+        """Some of them."""
+        chosen = list(places)
+        matrices = (self.world_mat[chosen], self.camera_mat[chosen], self.scale_mat[chosen])
+        return Cameras(self.path, tuple(self.numbers[place] for place in chosen), *matrices)
+
+    def of(self, images: Mapping[int, Path], note: Note = to_stderr) -> "Cameras":
+        """The cameras of these images, in the order of their numbers.
+
+        Cameras without an image are passed over where a gap in the images' numbers shows that they are the cameras'
+        numbers. Without a gap the images may have been numbered anew, from 0 or 1, after some were left out.
+
+        Raises:
+            UserError: an image has no camera of its number, or it is not certain that the numbers go together.
+        """
+        told = f"{self.path}: {len(self.numbers)} cameras for {len(images)} images"
+        absent = sorted(set(images) - set(self.numbers))
+        if absent:
+            raise UserError(
+                f"{told}: no world_mat_{absent[0]} for image/{images[absent[0]].name}; file N goes with camera N, "
+                f"number them alike (cameras: {self.numbers[0]} to {self.numbers[-1]}, images: {min(images)} to "
+                f"{max(images)})"
+            )
+        spare = sorted(set(self.numbers) - set(images))
+        if spare:
+            names = shortened([f"world_mat_{number}" for number in spare])
+            if min(images) != self.numbers[0] or max(images) - min(images) + 1 == len(images):
+                raise UserError(
+                    f"{told}: no image for {names}. Were views left out, or the images numbered anew? File N goes with "
+                    "camera N: number the images so, and take the cameras without an image out of the file"
+                )
+            note(f"{told}: {names} have no image, and file N goes with camera N")
+        return self.at([self.numbers.index(number) for number in sorted(images)])
+
+
+def read_cameras(path: Path) -> Cameras:
+    """The matrices of ``cameras.npz``, whatever views it has.
 
     Raises:
         UserError: the file or a matrix is missing, or one is not 4x4 (or 3x4) finite numbers.
     """
-    arrays = read_npz(path, limit_bytes=_CAMERAS_BYTES)
-    numbers = sorted(int(key[10:]) for key in arrays if re.fullmatch(r"world_mat_\d{1,6}", key))
+    given: dict[str, dict[int, tuple[str, np.ndarray]]] = {"world": {}, "camera": {}, "scale": {}}
+    for key, array in read_npz(path, limit_bytes=_CAMERAS_BYTES).items():
+        if spelt := re.fullmatch(r"(world|camera|scale)_mat_([0-9]{1,9})", key):
+            of_kind, number = given[spelt[1]], int(spelt[2])
+            if number in of_kind:
+                raise UserError(f"{path}: {key} and {of_kind[number][0]} are both of view {number}; leave one")
+            of_kind[number] = (key, array)
+    numbers = sorted(given["world"])
     if not numbers:
         raise UserError(f"{path}: no world_mat_0 in it; it should hold world_mat_i and camera_mat_i of every image")
-    if numbers != list(range(len(numbers))):
-        gap = next(i for i, number in enumerate(numbers) if i != number)
-        raise UserError(f"{path}: no world_mat_{gap}; cameras are numbered 0, 1, … like the sorted images")
-    found: dict[str, list[np.ndarray]] = {"world_mat": [], "camera_mat": [], "scale_mat": []}
-    for number in numbers:
-        for name, matrices in found.items():
-            key = f"{name}_{number}"
-            if key not in arrays and name == "camera_mat":
-                raise UserError(f"{path}: no {key}; every image needs its intrinsics")
-            matrices.append(matrix(arrays[key], key, path) if key in arrays else np.eye(4))
-    return {name: np.stack(matrices) for name, matrices in found.items()}
+    if not given["scale"]:
+        given["scale"] = {number: (f"scale_mat_{number}", np.eye(4)) for number in numbers}
+    stacks = []
+    for kind, matrices in given.items():
+        for number in numbers:
+            if number not in matrices:
+                raise UserError(f"{path}: no {kind}_mat_{number}, but world_mat_{number} is there; write both")
+        stacks.append(np.stack([matrix(matrices[number][1], matrices[number][0], path) for number in numbers]))
+    return Cameras(path, tuple(numbers), *stacks)
 
 
-def view_camera(
-    cameras: dict[str, np.ndarray], number: int, side_px: int, path: Path
-) -> tuple[np.ndarray, np.ndarray, float]:
+def view_camera(cameras: Cameras, place: int, side_px: int) -> tuple[np.ndarray, np.ndarray, float]:
     """One view's camera in our convention.
 
     An image point does not change when the camera frame is scaled, so a scale_mat of one scale s and a shift
@@ -191,15 +289,15 @@ def view_camera(
     Raises:
         UserError: not a pinhole camera with a rigid pose.
     """
-    name = f"world_mat_{number}"
-    rigid(cameras["world_mat"][number], name, path)
-    scale_mat = cameras["scale_mat"][number]
+    number, path = cameras.numbers[place], cameras.path
+    world_mat = rigid(cameras.world_mat[place], f"world_mat_{number}", path)
+    scale_mat = cameras.scale_mat[place]
     scale = float(scale_mat[0, 0])
     if scale <= 0 or not np.allclose(scale_mat[:3, :3], scale * np.eye(3), atol=1e-6 * abs(scale)):
         raise UserError(f"{path}: scale_mat_{number} does more than scale all axes alike and shift; cannot be read")
-    camera_mat = cameras["camera_mat"][number]
+    camera_mat = cameras.camera_mat[place]
     check_camera_mat(camera_mat, number, path)
-    one = {"world_mat_0": cameras["world_mat"][number], "camera_mat_0": camera_mat}
+    one = {"world_mat_0": world_mat, "camera_mat_0": camera_mat}
     pose, intrinsics, _ = from_dvr(one, side_px)
     pose = pose[0] @ scale_mat
     pose[:3] /= scale

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from robust3d.params import Params as Base
+from robust3d.params import PathText
 
 SYNSETS = {
     "airplane": "02691156",
@@ -40,7 +41,7 @@ MODELNET10 = (
 class PublishedParams(Base):
     """What every layout is told."""
 
-    path: str = Field(min_length=1)  # folder of the unpacked data set
+    path: PathText = Field(min_length=1)  # folder of the unpacked data set
     classes: tuple[str, ...] = Field(min_length=1)  # in label order
     instances: int | None = Field(default=None, ge=1)  # first so many of each class (and published split) by id
     shards: int = Field(default=8, ge=1)  # files of ours a class; changes no pixel

@@ -11,10 +11,22 @@ import numpy as np
 
 from robust3d.data.frame import Frame
 from robust3d.data.params import SPLITS
-from robust3d.data.published.files import MIB, read_text
+from robust3d.data.published.files import MIB, reading
 from robust3d.data.published.inventory import Entry, Inventory, Missing, check_missing, root_folder, sub_folders
+from robust3d.data.published.numbering import Note, check_same_views, chosen_views, numbered_files, to_stderr
 from robust3d.data.published.params import SRNParams
-from robust3d.data.published.views import chosen_views, frame_of, matrix, numbered_files, read_square, rgb, rigid
+from robust3d.data.published.text import read_text
+from robust3d.data.published.views import (
+    PUT_ON_WHITE,
+    check_resolution,
+    frame_of,
+    is_transparent,
+    matrix,
+    on_white,
+    read_square,
+    rigid,
+    seen_on_white,
+)
 from robust3d.errors import UserError
 
 
@@ -22,35 +34,38 @@ def take_inventory(root: str | Path, params: SRNParams) -> Inventory:
     """List the objects and their published division; no image is opened.
 
     Raises:
-        Missing: the folder or a class is not there.
+        Missing: the folder, a class or an object's file is not there.
         UserError: an object stands in two parts.
     """
     root = root_folder(root, "srn")
-    inventory = Inventory("srn", {})
-    for name in params.classes:
-        found: dict[str, Entry] = {}
-        splits: dict[str, tuple[str, ...]] = {}
-        absent = []
-        for split in SPLITS:
-            folder = _part(root, name, split)
-            ids = (sub_folders(folder) if folder else [])[: params.instances]
-            for key in ids:
-                assert folder is not None
-                path = f"{folder.relative_to(root).as_posix()}/{key}"
-                if key in found:
-                    raise UserError(f"{folder / key}: this object stands in another part of {name} as well")
-                try:
-                    found[key] = Entry(path, os.stat(root / path / "intrinsics.txt").st_size)
-                except OSError:
-                    absent.append(key)
-            splits[split] = tuple(key for key in ids if key in found)
-        if not any(_part(root, name, split) for split in SPLITS):
-            raise Missing("srn", f"{root}: no folder {name}_train, {name}_val or {name}_test")
-        inventory.classes[name] = dict(sorted(found.items()))
-        inventory.splits[name] = splits
-        if absent:
-            inventory.missing[name] = tuple(absent)
-    return check_missing(inventory, params.missing, root)
+    with reading(root, "cannot be listed", "look at its permissions"):
+        inventory = Inventory("srn", {})
+        partial: list[str] = []
+        for name in params.classes:
+            found: dict[str, Entry] = {}
+            splits: dict[str, tuple[str, ...]] = {}
+            absent = []
+            for split in SPLITS:
+                objects = _objects(_part(root, name, split))
+                ids = sorted(objects)[: params.instances]
+                for key in ids:
+                    if key in found or key in absent:
+                        raise UserError(f"{objects[key]}: this object stands in another part of {name} as well")
+                    try:
+                        size = os.stat(objects[key] / "intrinsics.txt").st_size
+                    except OSError:
+                        absent.append(key)
+                    else:
+                        found[key] = Entry(objects[key].relative_to(root).as_posix(), size)
+                splits[split] = tuple(key for key in ids if key in found)
+            if not any(_part(root, name, split) for split in SPLITS):
+                raise Missing("srn", f"{root}: no folder {name}_train, {name}_val or {name}_test")
+            inventory.classes[name] = dict(sorted(found.items()))
+            inventory.splits[name] = splits
+            if absent:
+                inventory.missing[name] = tuple(absent)
+                partial += [f"{name}/{key}" for key in absent]
+        return check_missing(inventory, params.missing, root, partial, "intrinsics.txt")
 
 
 def _part(root: Path, name: str, split: str) -> Path | None:
@@ -59,46 +74,72 @@ def _part(root: Path, name: str, split: str) -> Path | None:
     return next((root / folder for folder in names if (root / folder).is_dir()), None)
 
 
-def read_instance(folder: str | Path, instance_id: str, views: int | None = None) -> list[Frame]:
-    """The views of one object; depth is unknown, and the mask is where the picture is not white.
+def _objects(part: Path | None) -> dict[str, Path]:
+    """The objects of a part by id; a folder between, such as chairs_2.0_train in chairs_train, is no object.
+
+    Raises:
+        UserError: an id stands there twice.
+    """
+    found: dict[str, Path] = {}
+    pending = [part / name for name in sub_folders(part)] if part else []
+    while pending:
+        folder = pending.pop()
+        inner = [] if (folder / "intrinsics.txt").exists() else [folder / name for name in sub_folders(folder)]
+        if folder.parent == part and any((path / "intrinsics.txt").exists() for path in inner):
+            pending += inner
+        elif found.setdefault(folder.name, folder) != folder:
+            raise UserError(f"{folder}: this object stands in {found[folder.name].parent} as well; leave one of them")
+    return found
+
+
+def read_instance(
+    folder: str | Path,
+    instance_id: str,
+    views: int | None = None,
+    resolution_px: int | None = None,
+    note: Note = to_stderr,
+) -> list[Frame]:
+    """The views of one object: picture N with pose N. Depth is unknown; the mask is where the picture is not white.
 
     Args:
         folder: of the object.
         instance_id: the id that its frames bear.
         views: how many, evenly spaced among those there; None: all.
+        resolution_px: side that the pictures must have; None: any.
+        note: told what is odd about an object that can be read all the same.
+
+    Returns:
+        Frames in the order of the files' numbers.
 
     Raises:
         UserError: a file is missing, damaged, or does not go with the others.
     """
     folder = Path(folder)
-    images, poses = numbered_files(folder / "rgb", (".png",)), numbered_files(folder / "pose", (".txt",))
-    check_pairs(folder, images, poses)
-    chosen = chosen_views(folder, len(images), views)
-    intrinsics, side = read_intrinsics(folder / "intrinsics.txt")
-    frames: list[Frame] = []
-    for number in chosen:
-        picture = rgb(read_square(images[number]))
-        if len(picture) != side:
-            raise UserError(
-                f"{images[number]}: {len(picture)} px a side, but {folder / 'intrinsics.txt'} is for {side}; "
-                "scale the focal length and centre with the pictures"
-            )
-        camera_to_world = rigid(read_pose(poses[number]), "the pose", poses[number])
-        mask = (picture < 255).any(axis=2)
-        pose = np.linalg.inv(camera_to_world)
-        frames.append(frame_of(instance_id, len(frames), picture, mask, None, pose, intrinsics))
-    return frames
-
-
-def check_pairs(folder: Path, images: list[Path], poses: list[Path]) -> None:
-    """Refuse images without a pose of the same name and the reverse.
-
-    Raises:
-        UserError: naming the first.
-    """
-    lone = sorted({path.stem for path in images} ^ {path.stem for path in poses})
-    if lone:
-        raise UserError(f"{folder}: view {lone[0]} stands in only one of rgb/ and pose/; unpack the data set again")
+    with reading(folder, "not readable as an object in SRN's layout"):
+        images, poses = numbered_files(folder / "rgb", ".png", note), numbered_files(folder / "pose", ".txt", note)
+        check_same_views(folder, rgb=images, pose=poses)
+        chosen = chosen_views(folder, len(images), views)
+        numbers = list(images)
+        intrinsics, side = read_intrinsics(folder / "intrinsics.txt")
+        frames: list[Frame] = []
+        transparent = 0
+        for number in (numbers[place] for place in chosen):
+            picture = read_square(images[number])
+            if len(picture) != side:
+                raise UserError(
+                    f"{images[number]}: {len(picture)} px a side, but {folder / 'intrinsics.txt'} is for {side}; "
+                    "scale the focal length and centre with the pictures"
+                )
+            check_resolution(images[number], side, resolution_px)
+            colours = on_white(picture)
+            transparent += is_transparent(picture)
+            camera_to_world = rigid(read_pose(poses[number]), "the pose", poses[number])
+            pose = np.linalg.inv(camera_to_world)
+            mask = seen_on_white(picture, colours)
+            frames.append(frame_of(instance_id, len(frames), colours, mask, None, pose, intrinsics))
+        if transparent:
+            note(f"{folder}: {PUT_ON_WHITE}")
+        return frames
 
 
 def read_pose(path: Path) -> np.ndarray:

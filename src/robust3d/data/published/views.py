@@ -4,34 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
+from robust3d.data.backgrounds import compose
 from robust3d.data.frame import Frame
 from robust3d.data.published.files import read_png
-from robust3d.data.published.inventory import listing
 from robust3d.errors import UserError
 
+PUT_ON_WHITE = "pictures with transparent pixels are put on white; others' readers drop alpha and see what is under it"
 _ROTATION_TOLERANCE = 1e-4  # published matrices are float32, some printed with few digits
-
-
-def numbered_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    """The files of one kind in a folder, in the order of their names; [] if there is no such folder."""
-    if not folder.is_dir():
-        return []
-    return [folder / entry.name for entry in listing(folder) if Path(entry.name).suffix.lower() in suffixes]
-
-
-def chosen_views(folder: Path, there: int, wanted: int | None) -> list[int]:
-    """Numbers of evenly spaced views.
-
-    Raises:
-        UserError: the published views cannot be thinned to so many.
-    """
-    if there == 0:
-        raise UserError(f"{folder}: no views in it; unpack the data set again")
-    if wanted is None:
-        return list(range(there))
-    if wanted > there or there % wanted:
-        raise UserError(f"{folder}: {there} views, but views: {wanted} is asked for; take a divisor of {there}")
-    return list(range(0, there, there // wanted))
 
 
 def read_square(path: Path, side_px: int | None = None) -> np.ndarray:
@@ -56,9 +35,65 @@ def read_square(path: Path, side_px: int | None = None) -> np.ndarray:
     return picture.reshape(height, width, -1)
 
 
-def rgb(picture: np.ndarray) -> np.ndarray:
-    """The first three channels, as the published loaders take them; grey becomes RGB."""
-    return np.repeat(picture, 3, axis=2) if picture.shape[2] == 1 else picture[..., :3]
+def check_resolution(path: Path, side_px: int, resolution_px: int | None) -> None:
+    """Refuse a picture that is not of the size that the configuration gives.
+
+    Raises:
+        UserError: naming it and the key.
+    """
+    if resolution_px is not None and side_px != resolution_px:
+        raise UserError(
+            f"{path}: {side_px} px a side, but the family's shapes have resolution_px: {resolution_px}; set "
+            f"resolution_px: {side_px}, or scale the pictures"
+        )
+
+
+def on_white(picture: np.ndarray) -> np.ndarray:
+    """The colours (S, S, 3) of a picture, put on white where it is transparent; grey becomes RGB."""
+    if picture.shape[2] == 1:
+        return np.repeat(picture, 3, axis=2)
+    if is_transparent(picture):
+        return compose(picture, 255)
+    return picture[..., :3]
+
+
+def is_transparent(picture: np.ndarray) -> bool:
+    """Whether alpha says anything."""
+    return bool(picture.shape[2] == 4 and picture[..., 3].min() < 255)
+
+
+def seen_on_white(picture: np.ndarray, colours: np.ndarray) -> np.ndarray:
+    """Where the object is (S, S): what is not wholly transparent, or without such pixels what is not white.
+
+    Args:
+        picture: (S, S, C) as read.
+        colours: the same on white.
+    """
+    if picture.shape[2] == 4 and not picture[..., 3].all():
+        return np.asarray(picture[..., 3] > 0)
+    return not_white(colours)
+
+
+def not_white(colours: np.ndarray) -> np.ndarray:
+    """Where one of three channels is below 255; ten times as fast as any() along the short axis."""
+    return np.asarray((colours[..., 0] & colours[..., 1] & colours[..., 2]) < 255)
+
+
+def mask_of(picture: np.ndarray, path: Path) -> np.ndarray:
+    """The object's pixels (S, S) in a picture of a mask: any channel is not zero, or alpha where colours say nothing.
+
+    Raises:
+        UserError: colours and alpha show different masks.
+    """
+    mask: np.ndarray = picture[..., 0] > 0
+    for channel in range(1, min(3, picture.shape[2])):
+        mask = mask | (picture[..., channel] > 0)
+    opaque: np.ndarray = picture[..., -1] > 0
+    if picture.shape[2] < 4 or opaque.all() or np.array_equal(mask, opaque):
+        return mask
+    if mask.any() and not mask.all():
+        raise UserError(f"{path}: its colours and its alpha show different masks; save it as a grey PNG")
+    return opaque
 
 
 def matrix(values: np.ndarray, name: str, path: Path) -> np.ndarray:
@@ -131,7 +166,7 @@ def frame_of(
     Returns:
         Alpha is 255 in the mask and where the picture is not white; depth is NaN where it is unknown in the mask.
     """
-    seen = mask | (picture < 255).any(axis=2)
+    seen = mask | not_white(picture)
     rgba = np.zeros((*mask.shape, 4), np.uint8)
     rgba[seen, :3], rgba[seen, 3] = picture[seen], 255
     known = np.full(mask.shape, np.nan, np.float32)

@@ -1,0 +1,71 @@
+"""What identifies data on the user's disk in the specs of the jobs that read them; looked at once while planning.
+
+A data set is identified by names, sizes and times of the files that the study asks for, a file of weights by its
+sha256: training rests on it directly, and must not be repeated because a file was copied.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from robust3d.data.params import TextureParams
+from robust3d.errors import UserError
+from robust3d.provenance.files import sha256
+from robust3d.study import registry
+
+_HANDED_ON = "ROBUST3D_DATA_ON_DISK"  # from the process that plans to those that it starts on a cluster's nodes
+
+
+def weights_file(params: Any) -> Path | None:
+    """The weights on disk that the parameters of a pre-training method name, unless they are not used."""
+    return getattr(params, "weights", None) if getattr(params, "init", "imagenet") == "imagenet" else None
+
+
+class OnDisk:
+    """Looks at each data set once; None stands for what is not there, which its job will tell about.
+
+    Args:
+        found: what is known already, by `key`; then nothing else is looked at.
+    """
+
+    def __init__(self, found: dict[str, str | None] | None = None) -> None:
+        self.found = dict(found or {})
+        self._looks = found is None
+
+    @classmethod
+    def handed_on(cls) -> "OnDisk":
+        """What the process that planned this one's job has found: data that change meanwhile change no job's name."""
+        text = os.environ.get(_HANDED_ON)
+        return cls(json.loads(text) if text else None)
+
+    def hand_on(self) -> None:
+        """Let processes that this one starts, on other nodes too, find what it has found."""
+        os.environ[_HANDED_ON] = json.dumps(self.found)
+
+    def family(self, kind: str, params: Any) -> str | None:
+        """Identity of what lies on disk of a published family."""
+        from robust3d.data.published.identity import take
+
+        look = registry.load("family", kind)
+        return self._look(f"{kind} {params.model_dump_json()}", lambda: take(look, params).identity)
+
+    def textures(self, params: TextureParams, seed: int) -> str | None:
+        """Identity of the pictures that are read of the real DTD."""
+        from robust3d.data.dtd import files_identity
+
+        return self._look(f"dtd {seed} {params.model_dump_json()}", lambda: files_identity(params, seed))
+
+    def weights(self, params: Any) -> dict[str, str | None]:
+        """The sha256 of the weights that a pre-training method starts from, as a parameter; {} if it needs none."""
+        path = weights_file(params)
+        return {"weights_sha256": self._look(f"weights {path}", lambda: sha256(path))} if path else {}
+
+    def _look(self, key: str, look: Callable[[], str]) -> str | None:
+        if key not in self.found and self._looks:
+            try:
+                self.found[key] = look()
+            except (UserError, OSError):
+                self.found[key] = None
+        return self.found.get(key)

@@ -1,0 +1,128 @@
+"""YAML as people mean it: what it reads as something else than what stands there is refused, with its key.
+
+YAML 1.1 takes 03001627 for an octal number, 1:30 for 90 and 2020-01-01 for a date, and of two equal keys the last.
+"""
+
+import re
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from robust3d.errors import UserError
+
+_MOST_VALUES = 100_000  # in one configuration, with aliases unfolded
+_PLAIN = "tag:yaml.org,2002:"
+_OCTAL = re.compile(r"[-+]?0[0-7_]+")
+
+
+@dataclass(frozen=True)
+class _Misread:
+    """Text that YAML reads as something else."""
+
+    text: str
+    what: str
+
+
+class _Loader(yaml.SafeLoader):
+    """Leaves a `_Misread` where YAML would read something else than what stands there."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """A mapping whose keys are words, each there once."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag == f"{_PLAIN}merge":
+                continue
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value!r} stands twice", key.start_mark
+                )
+            seen.add(key.value)
+            if key.tag != f"{_PLAIN}str":
+                key.tag = "!no-word"
+        return super().construct_mapping(node, deep)
+
+    def _number(self, node: yaml.ScalarNode) -> Any:
+        text = str(self.construct_scalar(node))
+        if ":" in text:
+            return _Misread(text, "minutes and seconds")
+        if _OCTAL.fullmatch(text):
+            return _Misread(text, "an octal number (where a number is meant, leave out the 0 before it)")
+        try:
+            return self.construct_yaml_int(node) if node.tag.endswith("int") else self.construct_yaml_float(node)
+        except ValueError:  # thousands of digits, or a tag that does not fit
+            return _Misread(text[:60], "a number, but not one that can be")
+
+    def _date(self, node: yaml.ScalarNode) -> _Misread:
+        return _Misread(str(self.construct_scalar(node))[:60], "a date")
+
+    def _bytes(self, node: yaml.ScalarNode) -> _Misread:
+        return _Misread(str(self.construct_scalar(node))[:60], "bytes")
+
+    def _no_word(self, node: yaml.ScalarNode) -> _Misread:
+        return _Misread(str(self.construct_scalar(node))[:60], "no word")
+
+
+_Loader.add_constructor(f"{_PLAIN}int", _Loader._number)
+_Loader.add_constructor(f"{_PLAIN}float", _Loader._number)
+_Loader.add_constructor(f"{_PLAIN}timestamp", _Loader._date)
+_Loader.add_constructor(f"{_PLAIN}binary", _Loader._bytes)
+_Loader.add_constructor("!no-word", _Loader._no_word)
+
+
+def parse_yaml(text: str, name: str) -> dict[str, Any]:
+    """The values of one configuration.
+
+    Args:
+        text: of it.
+        name: of its file, for messages.
+
+    Raises:
+        UserError: naming every key whose value is no text, number, list or mapping, or not the one that stands there.
+    """
+    try:
+        values = yaml.load(text, _Loader)
+    except RecursionError:
+        raise UserError(f"{name}: not readable as YAML: nested too deeply") from None
+    except (yaml.YAMLError, ValueError, AttributeError) as error:  # the last for tags that do not fit their value
+        raise UserError(f"{name}: not readable as YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{name}: a configuration is a mapping of keys to values")
+    check_plain(values, name)
+    return values
+
+
+def check_plain(values: dict[Any, Any], name: str) -> None:
+    """Refuse what JSON has no word for, and aliases that unfold to more than anyone would write.
+
+    Raises:
+        UserError: naming every such key.
+    """
+    wrong: list[str] = []
+    left: list[tuple[str, Any]] = [("", values)]
+    for _ in range(_MOST_VALUES):
+        if not left:
+            break
+        key, value = left.pop()
+        if isinstance(value, dict):
+            words = {word: inner for word, inner in value.items() if isinstance(word, str)}
+            wrong += [
+                f"{key or 'top level'}: put the key {_text(word)} in quotes" for word in value if word not in words
+            ]
+            left += [(f"{key}.{word}" if key else word, inner) for word, inner in reversed(words.items())]
+        elif isinstance(value, list):
+            left += [(f"{key}.{number}", inner) for number, inner in reversed(list(enumerate(value)))]
+        elif not isinstance(value, str | int | float | None):
+            what = value.what if isinstance(value, _Misread) else f"a {type(value).__name__}"
+            wrong.append(f"{key}: put it in quotes; YAML reads {_text(value)} as {what}")
+    else:
+        raise UserError(
+            f"{name}: more than {_MOST_VALUES:,} values (or an alias inside itself) under {left[-1][0][:80]}"
+        )
+    if wrong:
+        raise UserError(f"{name} is not read as it is written:\n" + "\n".join(f"  {line}" for line in wrong))
+
+
+def _text(value: object) -> str:
+    return value.text if isinstance(value, _Misread) else repr(value)
