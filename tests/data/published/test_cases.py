@@ -14,6 +14,7 @@ from robust3d.data.manifest import Views
 from robust3d.data.published import nmr, srn
 from robust3d.data.published.check import check_views
 from robust3d.data.published.export import export_views
+from robust3d.data.published.identity import take
 from robust3d.data.published.inventory import Missing
 from robust3d.data.published.params import NMRParams
 from robust3d.errors import UserError
@@ -31,19 +32,23 @@ pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason="the cases are not be
 def study(folder, kind, **shapes):
     """Inventory, shards and manifest of a family; (manifest, record of the first shard)."""
     folder.mkdir(exist_ok=True)
-    params = parse({"nmr": nmr_family, "srn": srn_family}[kind].Params, shapes)
+    family = {"nmr": nmr_family, "srn": srn_family}[kind]
+    params = parse(family.Params, shapes)
     lists = folder / "inventory.json"
 
     def context(told, inputs, **outputs):
         return Context(told, inputs, {name: folder / file for name, file in outputs.items()}, folder, 1)
 
-    inventory.run(context({"kind": kind, "source": params.model_dump(mode="json")}, {}, inventory=lists.name))
+    identity = take(family, params).identity
+    told = {"kind": kind, "source": params.model_dump(mode="json"), "data_on_disk": identity}
+    inventory.run(context(told, {}, inventory=lists.name))
     manifests, notes = [], {}
     for name in params.classes:
         source = params.model_copy(update={"classes": (name,)}).model_dump(mode="json")
         told = {"kind": kind, "source": source, "class_name": name, "block": [0, 1]}
         (folder / name).mkdir()
-        job = context(told, {"inventory": [lists]}, views=f"{name}/views.h5", manifest=f"{name}/manifest.json")
+        outputs = {"views": f"{name}/views.h5", "manifest": f"{name}/manifest.json", "sources": f"{name}/sources"}
+        job = context(told, {"inventory": [lists]}, **outputs)
         read_shard.run(job)
         manifests.append(job.outputs["manifest"])
         notes |= job.notes
