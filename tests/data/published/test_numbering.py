@@ -198,6 +198,7 @@ def dvr_object(folder, images, masks=None, cameras=range(VIEWS)):
         ),
         ({0: "1", 1: "2", 2: "3"}, None, (0, 1, 2), r"no world_mat_3 .*\(cameras: 0 to 2, images: 1 to 3\)"),
         ({0: "1", 1: "2"}, None, (0, 1, 2), "3 cameras for 2 images: no image for world_mat_0"),
+        ({0: "1", 1: "2", 3: "4"}, None, range(6), "no image for world_mat_0, world_mat_3, world_mat_5"),
         ({0: "0", 1: "1"}, None, (0, 1, 2, 3), "no image for world_mat_2, world_mat_3"),
         (
             {0: "0", 1: "1"},
