@@ -139,6 +139,7 @@ def test_numbers_in_names():
     assert numbers("10.png", "9.png", "0008.png") == [8, 9, 10]
     assert numbers("car2-7.png", "car2-10.png") == [7, 10]
     assert numbers("r_3.png") == [3] and numbers() == []
+    assert numbers("3_0003.png", "12_0012.png") == [3, 12]
     for names, told in (
         (("a.png", "b.png"), "a.png: .*has no number"),
         (("1.png", "01.png"), "is view 1 as well"),
@@ -173,6 +174,11 @@ def test_what_systems_leave_behind_is_passed_over(tmp_path):
     (tmp_path / "0000.png").unlink()
     with pytest.raises(UserError, match=r"holds 1 .jpg files and no .png; PNG is needed"):
         numbered_files(tmp_path, ".png")
+    (tmp_path / "0001.jpg").rename(tmp_path / "0001.tga")
+    with pytest.raises(UserError, match=r"holds 1 .tga files and no .txt; TXT is needed"):
+        numbered_files(tmp_path, ".txt")
+    (tmp_path / "0001.tga").unlink()
+    assert numbered_files(tmp_path, ".png") == {}
     with pytest.raises(UserError, match="none: no such folder"):
         numbered_files(tmp_path / "none", ".png")
 
