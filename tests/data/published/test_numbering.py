@@ -228,7 +228,8 @@ def test_gaps_are_read_by_number_and_told(tmp_path, capsys):
     folder = dvr_object(tmp_path / "a", {0: "00", 1: "1", 3: "03", 6: "6"})
     assert [seen(frame) for frame in nmr.read_instance(folder, "a")] == [{0}, {1}, {3}, {6}]
     assert (
-        "8 cameras for 4 images: world_mat_2, world_mat_4, world_mat_5, world_mat_7 have no" in capsys.readouterr().err
+        "8 cameras for 4 images: no image for world_mat_2, world_mat_4, world_mat_5, world_mat_7; "
+        in capsys.readouterr().err
     )
     assert [seen(frame) for frame in nmr.read_instance(folder, "a", views=3)] == [{0}, {1}, {6}]
     report = check_views(tmp_path)
