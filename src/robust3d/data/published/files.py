@@ -68,11 +68,11 @@ def regular_file(path: Path, limit_bytes: int, kind: str, empty_too: bool = Fals
         status = path.stat()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UserError(f"{path}: cannot be read as {kind}: {reason}") from None
+        raise UserError(f"{path}: cannot be read: {reason}; expected {kind}") from None
     if not stat.S_ISREG(status.st_mode):
         raise UserError(f"{path}: not a plain file; expected {kind}")
     if not os.access(path, os.R_OK):
-        raise UserError(f"{path}: no permission to read it as {kind}")
+        raise UserError(f"{path}: no permission to read it; expected {kind}")
     if status.st_size == 0 and not empty_too:
         raise UserError(f"{path}: empty; expected {kind}, copy or unpack it again")
     if status.st_size > limit_bytes:
