@@ -5,7 +5,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from robust3d.data.backgrounds import Backgrounds, compose, crop, image_seed
+from robust3d.data.backgrounds import Backgrounds, crop, image_seed
+from robust3d.data.compositing import compose
 from robust3d.data.params import PAPER_TEXTURES, BackgroundParams, SetParams, TextureParams
 from robust3d.data.textures import Textures, make_textures
 from robust3d.errors import UserError

@@ -45,11 +45,18 @@ MUTANTS = [
     Mutant("study/yaml_text.py", "if _OCTAL.fullmatch(text):", "if False:", "study/test_yaml_text.py", "misread"),
     Mutant("provenance/sources.py", "same = sha256(path) == wanted", "same = path.exists()", "provenance/test_sources.py", "mesh_changes"),
     # data sets
-    Mutant("data/backgrounds.py", "np.uint16(127)", "np.uint16(0)", "data/test_backgrounds.py", "compose_is"),
+    Mutant("data/compositing.py", "np.uint16(127)", "np.uint16(0)", "data/test_backgrounds.py", "compose_is"),
     Mutant("data/backgrounds.py", '"test" if split == "test" else "train"', '"train"', "data/test_sets.py", "leaks"),
     Mutant("data/params.py", "shifted = names[-1:] + names[:-1]", "shifted = names[1:] + names[:1]", "data/test_backgrounds.py", "papers_maps"),
     Mutant("data/sets.py", 'numpy_generator(seed, "set", split, name)', 'numpy_generator(seed, "set", split, name, params.background.kind)', "data/test_sets.py", "r7"),
     Mutant("data/splits.py", "groups.setdefault(orbit(name), [])", "groups.setdefault(name, [])", "data/test_splits.py", "orbit"),
+    # views from disk
+    Mutant("data/published/nmr.py", "self.at([self.numbers.index(number) for number in sorted(images)])", "self.at(range(len(images)))", "data/published/test_numbering.py", "never_read_wrongly"),
+    Mutant("data/published/nmr.py", "min(images) != self.numbers[0] or ", "", "data/published/test_numbering.py", "never_read_wrongly or named"),
+    Mutant("data/published/views.py", "return compose(picture, 255)", "return picture[..., :3]", "data/published/test_views.py", "white"),
+    Mutant("data/published/views.py", "picture[..., channel] > 0", "picture[..., 0] > 0", "data/published/test_views.py", "any_channel"),
+    Mutant("data/published/export.py", "    if depth_is_known(frames):\n        maps", "    if True:\n        maps", "data/published/test_export.py", "where_it_is_known"),
+    Mutant("data/published/mistakes.py", "return None if is_worse else says", "return says", "data/published/test_check.py", "on_its_head"),
     # training and transfer
     Mutant("training/loop.py", '"step", step, *share', '"step", 0, *share', "training/test_loop.py", "hand_written"),
     Mutant("training/adversarial.py", "        self._folded.refresh()\n", "", "training/test_adversarial.py", "eval_mode"),

@@ -1,19 +1,15 @@
-"""Put backgrounds behind rendered objects: which texture an image gets, and the compositing arithmetic.
+"""Put backgrounds behind rendered objects: which texture an image gets.
 
 Every background is composited from the same RGBA pixels, so sets differ only where the object is not.
 """
 
-import numpy as np
-import numpy.typing as npt
-
+from robust3d.data.compositing import U8, compose
 from robust3d.data.params import BackgroundParams
 from robust3d.data.textures import Textures
 from robust3d.errors import UserError
 from robust3d.seeds import numpy_generator, seed_of
 
 _PLAIN = {"black": 0, "white": 255}
-
-U8 = npt.NDArray[np.uint8]
 
 
 def image_seed(seed: int, class_name: str, instance: str, view: int) -> int:
@@ -22,22 +18,6 @@ def image_seed(seed: int, class_name: str, instance: str, view: int) -> int:
     The paper's adversarial training uses a subset of the pre-training images (§5), backgrounds included.
     """
     return seed_of(seed, "background", class_name, instance, int(view))
-
-
-def compose(rgba: U8, background: U8 | int) -> U8:
-    """Straight-alpha "over", rounded to the nearest integer in the stored sRGB values.
-
-    Args:
-        rgba: (..., 4) uint8, colour not multiplied by alpha.
-        background: (..., 3) uint8, or one grey value.
-
-    Returns:
-        (..., 3) uint8; where alpha is 255 the object's own values, bit for bit.
-    """
-    alpha = rgba[..., 3:].astype(np.uint16)
-    over = rgba[..., :3] * alpha + np.asarray(background, np.uint16) * (255 - alpha)
-    # At most 255 * 255 + 127 < 2**16. No tie exists since 255 is odd, so this is the exact rounding.
-    return ((over + np.uint16(127)) // np.uint16(255)).astype(np.uint8)
 
 
 def crop(texture: U8, height: int, width: int, seed: int) -> U8:

@@ -20,7 +20,7 @@ def draw_gallery(job: "Context", codes: list[str], labels: list[str], columns: i
     """Write the picture: the first view of each code's first instance on black, `columns` to a row."""
     import numpy as np  # planning imports this module and needs none of these
 
-    from robust3d.data.backgrounds import compose
+    from robust3d.data.compositing import compose
     from robust3d.data.manifest import Views
     from robust3d.data.pictures import sheet
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from robust3d.data.backgrounds import compose
+from robust3d.data.compositing import compose
 from robust3d.data.manifest import Views
 from robust3d.data.published import nmr, srn
 from robust3d.data.published.check import check_views

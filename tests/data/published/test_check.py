@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from robust3d.cameras import to_dvr
-from robust3d.data.backgrounds import compose
+from robust3d.data.compositing import compose
 from robust3d.data.published.check import check_views
 from robust3d.errors import UserError
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from robust3d.cameras import project
-from robust3d.data.backgrounds import compose
+from robust3d.data.compositing import compose
 from robust3d.data.published import nmr
 from robust3d.data.published.inventory import Inventory, Missing
 from robust3d.data.published.params import SYNSETS, NMRParams

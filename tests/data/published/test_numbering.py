@@ -139,6 +139,7 @@ def test_numbers_in_names():
     assert numbers("10.png", "9.png", "0008.png") == [8, 9, 10]
     assert numbers("car2-7.png", "car2-10.png") == [7, 10]
     assert numbers("r_3.png") == [3] and numbers() == []
+    assert numbers("3_0003.png", "12_0012.png") == [3, 12]
     for names, told in (
         (("a.png", "b.png"), "a.png: .*has no number"),
         (("1.png", "01.png"), "is view 1 as well"),
@@ -173,6 +174,11 @@ def test_what_systems_leave_behind_is_passed_over(tmp_path):
     (tmp_path / "0000.png").unlink()
     with pytest.raises(UserError, match=r"holds 1 .jpg files and no .png; PNG is needed"):
         numbered_files(tmp_path, ".png")
+    (tmp_path / "0001.jpg").rename(tmp_path / "0001.tga")
+    with pytest.raises(UserError, match=r"holds 1 .tga files and no .txt; TXT is needed"):
+        numbered_files(tmp_path, ".txt")
+    (tmp_path / "0001.tga").unlink()
+    assert numbered_files(tmp_path, ".png") == {}
     with pytest.raises(UserError, match="none: no such folder"):
         numbered_files(tmp_path / "none", ".png")
 
@@ -198,6 +204,7 @@ def dvr_object(folder, images, masks=None, cameras=range(VIEWS)):
         ),
         ({0: "1", 1: "2", 2: "3"}, None, (0, 1, 2), r"no world_mat_3 .*\(cameras: 0 to 2, images: 1 to 3\)"),
         ({0: "1", 1: "2"}, None, (0, 1, 2), "3 cameras for 2 images: no image for world_mat_0"),
+        ({0: "1", 1: "2", 3: "4"}, None, range(6), "no image for world_mat_0, world_mat_3, world_mat_5"),
         ({0: "0", 1: "1"}, None, (0, 1, 2, 3), "no image for world_mat_2, world_mat_3"),
         (
             {0: "0", 1: "1"},
@@ -221,7 +228,8 @@ def test_gaps_are_read_by_number_and_told(tmp_path, capsys):
     folder = dvr_object(tmp_path / "a", {0: "00", 1: "1", 3: "03", 6: "6"})
     assert [seen(frame) for frame in nmr.read_instance(folder, "a")] == [{0}, {1}, {3}, {6}]
     assert (
-        "8 cameras for 4 images: world_mat_2, world_mat_4, world_mat_5, world_mat_7 have no" in capsys.readouterr().err
+        "8 cameras for 4 images: no image for world_mat_2, world_mat_4, world_mat_5, world_mat_7; "
+        in capsys.readouterr().err
     )
     assert [seen(frame) for frame in nmr.read_instance(folder, "a", views=3)] == [{0}, {1}, {6}]
     report = check_views(tmp_path)

@@ -57,7 +57,7 @@ def _checked(folder: Path, objects: int) -> Report:
             with reading(path, "not readable as views"):
                 thing = (load_dvr if layout == "dvr" else load_srn)(path, name, report)
         except UserError as error:
-            report.add("unreadable", name, str(error))
+            report.add("unreadable", name, str(error).removeprefix(f"{path}").lstrip("/: "))
             continue
         things.append(thing)
         ups[name] = up_axis(thing)

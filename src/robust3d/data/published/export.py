@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from robust3d.cameras import cube_interval, rays, to_dvr, to_srn
-from robust3d.data.backgrounds import compose
+from robust3d.data.compositing import compose
 from robust3d.data.frame import Frame
 from robust3d.data.params import SPLITS
 from robust3d.data.published.agreement import widen

@@ -246,7 +246,7 @@ class Cameras:
                     f"{told}: no image for {names}. Were views left out, or the images numbered anew? File N goes with "
                     "camera N: number the images so, and take the cameras without an image out of the file"
                 )
-            note(f"{told}: {names} have no image, and file N goes with camera N")
+            note(f"{told}: no image for {names}; the others go together by number")
         return self.at([self.numbers.index(number) for number in sorted(images)])
 
 

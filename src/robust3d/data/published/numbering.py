@@ -16,7 +16,7 @@ _SHOWN = 5
 
 
 class OtherKind(UserError):
-    """A folder holds pictures, but none of the kind that is read."""
+    """A folder holds files, but none of the kind that is read."""
 
 
 def to_stderr(text: str) -> None:
@@ -33,10 +33,10 @@ def numbered_files(folder: Path, suffix: str, note: Note = to_stderr) -> dict[in
         note: told about pictures of other kinds that stand beside them.
 
     Returns:
-        {} for a folder without pictures.
+        {} for an empty folder.
 
     Raises:
-        OtherKind: the folder holds pictures of other kinds only.
+        OtherKind: the folder holds files of other kinds only.
         UserError: it is not there, a name has no number, or two have the same.
     """
     if not folder.is_dir():
@@ -47,14 +47,20 @@ def numbered_files(folder: Path, suffix: str, note: Note = to_stderr) -> dict[in
         kind = os.path.splitext(entry.name)[1].lower()
         if kind == suffix:
             files.append(folder / entry.name)
-        elif kind in _PICTURES:
-            others[kind] += 1
-    if others:
-        found = " and ".join(f"{count} {kind} files" for kind, count in sorted(others.items()))
-        if not files:
-            raise OtherKind(f"{folder}: holds {found} and no {suffix}; {suffix[1:].upper()} is needed, convert them")
-        note(f"{folder}: {found} beside the {suffix} files are not read")
+        elif not entry.is_dir():
+            others[kind or "nameless"] += 1
+    if others and not files:
+        raise OtherKind(
+            f"{folder}: holds {_counted(others)} and no {suffix}; {suffix[1:].upper()} is needed, convert them"
+        )
+    pictures = Counter({kind: count for kind, count in others.items() if kind in _PICTURES})
+    if pictures:
+        note(f"{folder}: {_counted(pictures)} beside the {suffix} files are not read")
     return by_number(files)
+
+
+def _counted(kinds: Mapping[str, int]) -> str:
+    return " and ".join(f"{count} {kind} files" for kind, count in sorted(kinds.items()))
 
 
 def by_number(files: list[Path]) -> dict[int, Path]:
@@ -71,13 +77,13 @@ def by_number(files: list[Path]) -> dict[int, Path]:
                 "0001, … and leave nothing else beside them"
             )
     numbers = [[int(number) for number in names[1::2]] for names in parts]
-    columns = [column for column in zip(*numbers, strict=True) if len(numbers[0]) == 1 or len(set(column)) > 1]
+    columns = {column for column in zip(*numbers, strict=True) if len(numbers[0]) == 1 or len(set(column)) > 1}
     if files and len(columns) != 1:
         raise UserError(
             f"{files[0]}: which of the numbers in its name is that of the view? Name the views 0000, 0001, …"
         )
     found: dict[int, Path] = {}
-    for number, path in sorted(zip(columns[0] if files else (), files, strict=True)):
+    for number, path in sorted(zip(*columns, files, strict=True)) if files else ():
         if number in found:
             raise UserError(f"{path}: {found[number].name} is view {number} as well; leave one of them")
         found[number] = path

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from robust3d.data.backgrounds import compose
+from robust3d.data.compositing import compose
 from robust3d.data.frame import Frame
 from robust3d.data.published.files import read_png
 from robust3d.errors import UserError
