@@ -150,7 +150,7 @@ def test_a_value_on_the_command_line_is_read_as_in_a_file():
     assert (study.classifiers["linf"].epochs, study.seed, study.store, study.study) == (2, 7, None, "3")
     for entry, told in {
         "study=a: b": "--config study=a: b: not readable as YAML",
-        "study=2024-01-01": "study: YAML reads",
+        "study=2024-01-01": "put it in quotes",
         "classifiers={linf: {epochs: '2'}}": "classifiers.linf.epochs: Input should be a valid integer (found the text",
         "classifiers={linf: {learning_rate: 1e-2}}": "write 1e-3 as 1.0e-3",
     }.items():
