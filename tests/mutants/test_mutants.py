@@ -82,7 +82,10 @@ MUTANTS = [
     Mutant("tables/robustness.py", 'pointer = f"/robust/{key}/accuracy" if epsilon > 0 else', 'pointer = f"/robust/{key}/accuracy" if epsilon >= 0 else', "figures/test_curves.py", "lineage"),
     Mutant("figures/figure6.py", "model.correct[1:].mean(axis=0)", "model.correct.mean(axis=0)", "figures/test_figure6.py", "above_zero"),
     Mutant("figures/drawing.py", '            "svg.hashsalt": "robust3d",\n', "", "figures/test_curves.py", "numbers_only"),
-    Mutant("tables/cells.py", 'per_image[drawn]', 'per_image[drawn * 0]', "tables/test_cells.py", "paired"),
+    Mutant("tables/statistics.py", "mean(axis=0)[drawn]", "mean(axis=0)[drawn * 0]", "tables/test_statistics.py", "paired"),
+    Mutant("tables/statistics.py", "+ max(image_square - rest, 0.0)", "", "tables/test_statistics.py", "over_seeds_and_images"),
+    Mutant("tables/statistics.py", "seed_square = seed_square or rest", "pass", "tables/test_statistics.py", "agree_by_chance"),
+    Mutant("provenance/recompute.py", 'if detail is None and elsewhere:', 'if detail is None:', "provenance/test_recompute.py", "other_bytes_on_this"),
 ]
 # fmt: on
 
