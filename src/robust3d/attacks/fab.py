@@ -13,7 +13,7 @@ from torch import Tensor
 from robust3d.attacks.apgd import targeted_margin
 from robust3d.attacks.norms import per_image, size
 from robust3d.attacks.params import Norm
-from robust3d.attacks.victim import Victim
+from robust3d.attacks.victim import Victim, misclassified
 
 ALPHA_MAX = 0.1  # largest pull towards the clean image's own projection
 OVERSHOOT = 1.05  # eta: how far past the hyperplane to go
@@ -68,7 +68,7 @@ def fab(
     for done in range(1, iterations + 1):
         batch.x = _advance(batch, norm)
         with torch.no_grad():
-            fooled = victim(batch.x).argmax(1) != batch.label
+            fooled = misclassified(victim(batch.x), batch.label)
         distance = size(batch.x - batch.image, norm)
         better = fooled & (distance < radius[batch.row])
         best[batch.row[better]] = batch.x[better]

@@ -1,7 +1,6 @@
 """The study's configuration as a typed model: `config.yaml` with overlays over it, checked before anything runs."""
 
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,10 +24,14 @@ _MOST_VALUES = 100_000  # in it, with aliases unfolded
 def parse_epsilon(value: Any) -> Any:
     """`8/255` as written in papers, or a plain number."""
     if isinstance(value, str):
+        above, slash, below = value.partition("/")
         try:
-            return float(Fraction(value))
+            number = float(above) / float(below) if slash else float(above)
         except (ValueError, ZeroDivisionError):
-            raise ValueError("write a number such as 1.0 or a fraction such as 8/255") from None
+            number = float("nan")
+        if not abs(number) < float("inf"):
+            raise ValueError(f"{value!r} is no budget; write a number such as 1.0 or a fraction such as 8/255")
+        return number
     return value
 
 
