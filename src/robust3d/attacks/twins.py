@@ -1,8 +1,8 @@
 """Copies of a model that compute the same function with fewer operations, for the attacks' many passes.
 
-Batch norms fold into convolutions; forward passes that need no gradient also fuse activations into the convolutions and
-keep their weights in the kernels' own layout (CPU). Only rounding differs, which is checked, and what an attack finds on
-a twin is verified on the model itself.
+Batch norms fold into convolutions; forward passes that need no gradient also fuse activations into the convolutions
+and keep their weights in the kernels' own layout (CPU). Only rounding differs, which is checked, and what is found on a
+twin is verified on the model itself.
 """
 
 import copy
