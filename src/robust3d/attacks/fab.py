@@ -103,7 +103,8 @@ def _advance(batch: _Batch, norm: Norm) -> Tensor:
     from_x, from_image = per_image(lengths[:n]), per_image(lengths[n:])
     alpha = (from_x / (from_x + from_image)).clamp(max=ALPHA_MAX)
     mixed = (batch.x + OVERSHOOT * steps[:n]) * (1 - alpha) + (batch.image + OVERSHOOT * steps[n:]) * alpha
-    return mixed.clamp(0, 1)
+    # Where the logits are not finite there is nothing to linearise: only the steps back lead out of there.
+    return torch.where(per_image(batch.margin.isfinite()), mixed.clamp(0, 1), batch.x)
 
 
 def project(points: Tensor, normal: Tensor, value: Tensor, norm: Norm) -> Tensor:

@@ -26,7 +26,9 @@ def as_resnet18(state: Mapping[str, Tensor], path: Path) -> tuple[dict[str, Tens
     expected = _shapes("resnet18")
     if found := _without_prefix(state, expected):
         return found
-    prefix = next(iter(_prefixes(state, expected)), "")
+    prefix = max(
+        _prefixes(state, expected), key=lambda it: len({it + name for name in expected} & state.keys()), default=""
+    )
     wanted = {prefix + name for name in expected}
     lacks, has = wanted - state.keys(), state.keys() - wanted
     if len(state) >= FEWEST and len(lacks) + len(has) > 2 * SHOWN:
