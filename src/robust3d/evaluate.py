@@ -1,6 +1,7 @@
 """`robust3d evaluate`: AutoAttack against a user's own ResNet-18 checkpoint and images."""
 
 import argparse
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,12 +10,14 @@ import torch
 from torch import Tensor
 
 from robust3d.attacks.autoattack import evaluate
+from robust3d.attacks.outcomes import Outcomes
 from robust3d.attacks.params import AutoAttackParams
 from robust3d.data.published.files import read_npz
 from robust3d.data.sets import save_set
 from robust3d.errors import UserError
 from robust3d.models.classifier import load_classifier
 from robust3d.models.files import load_state
+from robust3d.models.recognition import as_resnet18
 from robust3d.study.config import parse_epsilon
 from robust3d.study.parsing import parse
 from robust3d.tables.cells import epsilon_label
@@ -25,37 +28,67 @@ _LARGEST_BYTES = 64 << 30  # of images and labels, unpacked
 def evaluate_checkpoint(arguments: argparse.Namespace) -> None:
     """Print clean and robust accuracies with the warning flags; write per-image outcomes if asked.
 
+    Exits with 1 where the attacks say nothing about the model, so that its robust accuracies are not valid.
+
     Raises:
         UserError: the checkpoint, the images or a budget cannot be used.
     """
+    params = _params(arguments)
     images, labels = _read_images(arguments.images)
-    state = load_state(arguments.checkpoint)
-    if "fc.weight" not in state:
-        raise UserError(
-            f"{arguments.checkpoint}: no tensor fc.weight, so this is not a torchvision ResNet-18 classifier"
-        )
+    state, prefix = as_resnet18(load_state(arguments.checkpoint), arguments.checkpoint)
     classes = len(state["fc.weight"])
     if int(labels.max()) >= classes:
         raise UserError(f"{arguments.images}: label {int(labels.max())}, but the classifier has {classes} classes")
-    values = {"norm": arguments.norm, "backend": arguments.backend}
-    try:
-        params = parse(AutoAttackParams, values | {"epsilons": [parse_epsilon(text) for text in arguments.epsilon]})
-    except ValueError as error:
-        raise UserError(f"--epsilon: {error}") from None
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = load_classifier(arguments.checkpoint, classes, arguments.normalisation).to(device)
-    outcomes = evaluate(model, images.to(device).float() / 255, labels.to(device), params)
-
-    print(f"{len(images)} images, {classes} classes, backend {params.backend}")
-    print(f"clean                  {100 * outcomes.clean_accuracy:6.2f} %")
-    for epsilon, accuracy in zip(outcomes.epsilons, outcomes.robust_accuracy):
-        print(f"{epsilon_label(params.norm, epsilon):22} {100 * accuracy:6.2f} %")
-    print(f"at a huge budget       {100 * outcomes.sanity_accuracy:6.2f} %   (should be about 0)")
-    for name, flag in asdict(outcomes.flags).items():
-        if flag:
-            print(f"warning: {name.replace('_', ' ')}: {flag}")
+    try:
+        outcomes = evaluate(model, images.to(device).float() / 255, labels.to(device), params)
+    except ValueError as error:
+        raise UserError(f"{arguments.checkpoint} on {arguments.images}: {error}") from None
     if arguments.outcomes:
         save_set(outcomes.to_frame(), arguments.outcomes)
+    left_out = f", keys without {prefix!r}" if prefix else ""
+    print(f"{len(images)} images, {classes} classes, ResNet-18{left_out}, backend {params.backend}")
+    _tell(outcomes)
+    if outcomes.flags.invalid:
+        sys.exit(1)
+
+
+def _params(arguments: argparse.Namespace) -> AutoAttackParams:
+    """The attack's parameters from the command line.
+
+    Raises:
+        UserError: a budget that is none.
+    """
+    values = {"norm": arguments.norm, "backend": arguments.backend}
+    try:
+        epsilons = [parse_epsilon(text) for text in arguments.epsilon]
+        params: AutoAttackParams = parse(AutoAttackParams, values | {"epsilons": epsilons})
+    except ValueError as error:
+        raise UserError(f"--epsilon: {error}") from None
+    return params
+
+
+def _tell(outcomes: Outcomes) -> None:
+    """Print the accuracies, or that they are not valid; warnings go to stderr, where they are not piped away."""
+    flags, warnings = outcomes.flags, []
+    print(f"clean                  {100 * outcomes.clean_accuracy:6.2f} %")
+    for epsilon, accuracy in zip(outcomes.epsilons, outcomes.robust_accuracy):
+        shown = "not valid" if flags.invalid else f"{100 * accuracy:6.2f} %"
+        print(f"{epsilon_label(outcomes.norm, epsilon):22} {shown}")
+    print(f"at a huge budget       {100 * outcomes.sanity_accuracy:6.2f} %   (should be about 0)")
+    for name, flag in asdict(flags).items():
+        if name == "at_chance" and flag:
+            warnings.append(
+                "CLEAN ACCURACY IS NOT ABOVE CHANCE. The usual causes: another normalisation than in training "
+                "(--normalisation), another order of the classes, BGR instead of RGB, other preprocessing of the images"
+            )
+        elif name == "notices":
+            warnings += flag
+        elif flag and name != "invalid":
+            warnings.append(f"{name.replace('_', ' ')}: {flag}")
+    lines = [f"warning: {text}" for text in warnings] + [f"not valid: {reason}" for reason in flags.invalid]
+    print("\n".join(lines), end="\n" * bool(lines), file=sys.stderr, flush=True)
 
 
 def _read_images(path: Path) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,9 @@
-"""Small classifiers trained in seconds, and a linear one whose robustness is known in closed form."""
+"""Small classifiers trained in seconds, a linear one whose robustness is known in closed form, and finished ones."""
 
+import json
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +12,10 @@ from torch.nn import functional as F
 
 from robust3d.attacks.params import PgdParams
 from robust3d.attacks.pgd import pgd
+from robust3d.data.images import load_images
+from robust3d.data.params import SetParams
+from robust3d.models.classifier import load_classifier
+from robust3d.study.parsing import parse
 
 torch.set_num_threads(1)
 
@@ -114,3 +121,45 @@ def linear_optimum(linear: Toy):
         ratio.scatter_(1, linear.labels[:, None], torch.inf)
         distances[norm] = ratio.amin(1)
     return distances
+
+
+@dataclass
+class Attacked:
+    """A classifier that the workflow has trained and attacked, with the test images that it classifies rightly."""
+
+    job: str
+    model: nn.Module
+    images: Tensor
+    labels: Tensor
+    norm: str
+    epsilons: tuple[float, ...]
+
+
+@pytest.fixture(scope="session")
+def attacked() -> list[Attacked]:
+    """Classifiers of a finished study: those under the folder ROBUST3D_RESULTS, or in this checkout's results."""
+    results = Path(os.environ.get("ROBUST3D_RESULTS", Path(__file__).parents[2] / "results")).resolve()
+    records = sorted(results.glob("attack_classifier/*/record.json"))
+    if not records:
+        pytest.skip(f"no attacked classifier under {results}; ROBUST3D_RESULTS names the results of a finished study")
+    return [_attacked(record, results.parent) for record in records]
+
+
+def _attacked(path: Path, project: Path) -> Attacked:
+    record = json.loads(path.read_text())
+    spec = record["spec"] if isinstance(record["spec"], dict) else json.loads(record["spec"])
+    files = {name: project / found[0]["path"] for name, found in record["inputs"].items()}
+    info = json.loads(files["classifier_info"].read_text())
+    image_set = parse(SetParams, spec["params"]["set"])
+    here = Path.cwd()
+    os.chdir(project)  # manifests name their files from there
+    try:
+        images, labels, _ = load_images(files["set"], files["views"], files.get("textures"), image_set, "test")
+    finally:
+        os.chdir(here)
+    model = load_classifier(files["classifier"], len(info["classes"]), info["normalisation"])
+    pixels = images.float() / 255
+    with torch.no_grad():
+        right = model(pixels).argmax(1) == labels
+    attack = spec["params"]["attack"]
+    return Attacked(path.parent.name, model, pixels[right], labels[right], attack["norm"], tuple(attack["epsilons"]))

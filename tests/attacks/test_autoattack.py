@@ -81,12 +81,12 @@ def test_rounding_does_not_push_corners_out_of_the_ball(linear, epsilon):
 def test_false_claims_are_not_counted(toy, monkeypatch, lie):
     class Liar(autoattack.OwnBackend):
         def attack(self, name, images, labels, logits, image_ids, epsilon, stop_radius):
-            fake = {"clean": images, "nan": images * torch.nan, "out of box": images * 0 + 1.5}[lie]
+            fake = {"clean": images, "nan": images * torch.nan, "out of box": images * 0 + 1.1}[lie]
             return Result(fake.clone(), torch.ones_like(labels, dtype=torch.bool))
 
     monkeypatch.setattr(autoattack, "OwnBackend", Liar)
-    # FAB candidates are not moved into a ball first; one of radius 2 holds images out of the box.
-    outcomes = attack(toy, quick(attacks=("fab-t",), epsilons=(0.01, 2.0)))
+    # FAB candidates are not moved into a ball first; one of radius 22 holds images out of the box.
+    outcomes = attack(toy, quick(attacks=("fab-t",), norm="L2", epsilons=(0.01, 22.0)))
     assert bool(outcomes.robust.all())
 
 

@@ -134,3 +134,29 @@ def test_stopping_early_keeps_what_is_below_the_stop(toy):
     assert torch.equal(early <= stop, radii <= stop)
     assert torch.allclose(early[radii > stop], radii[radii > stop], rtol=1e-4)
     assert stopped.forwards < 0.9 * full.forwards
+
+
+@pytest.mark.slow
+def test_outcomes_on_finished_classifiers_are_the_official_ones(attacked):
+    """Image by image, over all targets of the standard attack."""
+    fab_pt = pytest.importorskip("pyautoattack.fab_pt")
+    for one in attacked:
+        targets = min(9, int(one.model(one.images[:1]).shape[1]) - 1)
+        nearest = torch.full((2, len(one.labels)), torch.inf)
+        with frozen(one.model):
+            attack = fab_pt.FABAttack_PT(one.model, norm=one.norm, eps=0.1, targeted=True)
+            ranked = one.model(one.images).sort(1).indices.flip(1)
+            for rank in range(1, targets + 1):
+                attack.target_class = rank + 1
+                adversarial = attack.attack_single_run(one.images, one.labels, is_targeted=True)
+                theirs = size(adversarial - one.images, one.norm)
+                _, ours = fab(Victim(one.model), one.images, one.labels, ranked[:, rank], one.norm)
+                nearest = nearest.minimum(torch.stack([ours, torch.where(theirs > 0, theirs, torch.inf)]))
+        same = torch.isclose(*nearest, rtol=1e-3)
+        print(f"{one.job}: {int(same.sum())} of {len(same)} radii agree", end="; ")
+        for epsilon in one.epsilons:
+            ours, theirs = nearest <= epsilon
+            print(f"at {epsilon:.4g}: {int(ours.sum())} and {int(theirs.sum())} fall", end="; ")
+            assert int((ours != theirs).sum()) <= 1, (one.job, epsilon)
+        print()
+        assert same.float().mean() > 0.9

@@ -51,6 +51,27 @@ def test_same_images_as_officially(toy32, norm):
     assert torch.allclose(margins, own - rival, atol=1e-4)
 
 
+@pytest.mark.slow
+def test_outcomes_on_finished_classifiers_are_the_official_ones(attacked):
+    """Image by image, with the same random numbers, at the first budget of each study."""
+    official = pytest.importorskip("pyautoattack.square")
+    for one in attacked:
+        epsilon, fallen = one.epsilons[0], []
+        with frozen(one.model):
+            attack = official.SquareAttack(one.model, norm=one.norm, eps=epsilon, n_queries=5000, resc_schedule=False)
+            attack.init_hyperparam(one.images)
+            torch.manual_seed(11)
+            _, theirs = attack.attack_single_run(one.images, one.labels)
+            fallen.append(one.model(theirs).argmax(1) != one.labels)
+            torch.manual_seed(11)
+            draws = OfficialDraws(one.norm, one.images.shape[1])
+            _, margins = square(Victim(one.model), one.images, one.labels, epsilon, one.norm, draws, 5000)
+            fallen.append(margins <= 0)
+        apart = int((fallen[0] != fallen[1]).sum())
+        print(f"{one.job}: {int(fallen[1].sum())} of {len(one.labels)} fall, {apart} otherwise than officially")
+        assert apart <= 1, one.job
+
+
 def test_sides_of_the_paper():
     queries = [0, 11, 51, 201, 501, 1001, 2001, 4001]
     assert [side(q, 224, 224, "Linf") for q in queries] == [200, 142, 100, 71, 50, 35, 25, 18]

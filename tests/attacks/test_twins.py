@@ -7,8 +7,9 @@ from torch import nn
 
 from robust3d.attacks import autoattack
 from robust3d.attacks.autoattack import evaluate
+from robust3d.attacks.folding import Blocks, Folded
 from robust3d.attacks.params import AutoAttackParams
-from robust3d.attacks.twins import Blocks, Folded, InBf16, Twins, twins_of
+from robust3d.attacks.twins import InBf16, Twins, twins_of
 from robust3d.models.classifier import Classifier
 
 QUICK = AutoAttackParams(epsilons=(0.03, 0.05, 0.07), iterations=15, square_queries=60, target_classes=3)
@@ -116,7 +117,7 @@ def test_what_cannot_be_traced_faithfully_has_none(model):
 def test_outcomes_are_those_of_the_model_itself(toy, monkeypatch):
     """With honest twins, with none, and with twins that call every image misclassified."""
     honest = evaluate(toy.model, toy.images[:24], toy.labels[:24], QUICK)
-    monkeypatch.setattr(autoattack, "twins_of", lambda model, images: None)
+    monkeypatch.setattr(autoattack, "twins_of", lambda *_: None)
     bare = evaluate(toy.model, toy.images[:24], toy.labels[:24], QUICK)
     assert 0.1 < bare.robust.mean() < 0.9
     assert np.array_equal(honest.robust, bare.robust) and np.array_equal(honest.broken_by, bare.broken_by)
@@ -125,14 +126,14 @@ def test_outcomes_are_those_of_the_model_itself(toy, monkeypatch):
         def forward(self, x):
             return toy.model(x).roll(1, 1)
 
-    monkeypatch.setattr(autoattack, "twins_of", lambda model, images: Twins(Liar(), Liar()))
+    monkeypatch.setattr(autoattack, "twins_of", lambda *_: Twins(Liar(), Liar()))
     lied_to = evaluate(toy.model, toy.images[:24], toy.labels[:24], QUICK)
     assert np.array_equal(lied_to.robust, bare.robust)
     assert lied_to.cost["apgd-ce"].forwards > bare.cost["apgd-ce"].forwards
 
 
 def test_a_randomised_model_is_attacked_itself(toy, monkeypatch):
-    monkeypatch.setattr(autoattack, "twins_of", lambda model, images: pytest.fail("twins of a randomised model"))
+    monkeypatch.setattr(autoattack, "twins_of", lambda *_: pytest.fail("twins of a randomised model"))
     generator = torch.Generator().manual_seed(0)
 
     class Noisy(nn.Module):

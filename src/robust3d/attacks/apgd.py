@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from robust3d.attacks.norms import per_image, radii, size, unit
 from robust3d.attacks.params import Norm
-from robust3d.attacks.victim import Victim
+from robust3d.attacks.victim import Victim, misclassified
 
 MOMENTUM = 0.75  # weight of the new step against the last one
 INCREASES = 0.75  # share of a window's steps that must raise the loss for the step size to stay
@@ -83,12 +83,14 @@ class Result:
     Attributes:
         adversarial: (N,C,H,W) fp32, the clean image where the attack failed.
         fooled: (N,) bool, misclassified according to the attack's own forward pass.
-        zero_gradients: images whose gradient was zero everywhere at the start.
+        zero_gradients: starts (image, target) at which the gradient was zero everywhere.
+        felt: (N,) bool, some start had another gradient; None: not known.
     """
 
     adversarial: Tensor
     fooled: Tensor
     zero_gradients: int = 0
+    felt: Tensor | None = None
 
 
 def apgd(
@@ -123,7 +125,8 @@ def apgd(
     result = Result(images.clone(), torch.zeros_like(labels, dtype=torch.bool))
     x = (images + per_image(epsilons) * unit(noise, norm)).clamp(0, 1)
     logits, value, gradient = victim.differentiate(x, lambda logits: loss(logits, labels, targets))
-    result.zero_gradients = int((gradient.flatten(1).abs().amax(1) == 0).sum())
+    result.felt = gradient.flatten(1).abs().amax(1) > 0
+    result.zero_gradients = int((~result.felt).sum())
     batch = _Batch(
         row=torch.arange(len(labels), device=labels.device),
         image=images,
@@ -163,7 +166,7 @@ def apgd(
 
 
 def _drop_fooled(batch: _Batch, logits: Tensor, result: Result) -> _Batch:
-    fooled = logits.argmax(1) != batch.label
+    fooled = misclassified(logits, batch.label)
     if not bool(fooled.any()):
         return batch
     result.adversarial[batch.row[fooled]] = batch.x[fooled]

@@ -5,6 +5,7 @@ One verified at a small epsilon also counts for all larger ones (`nested`).
 The attacks' passes go through faster twins of the model (`twins`), verification through the model itself.
 """
 
+import copy
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,13 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from robust3d.attacks.backends import Backend, OwnBackend
-from robust3d.attacks.checks import Flags, inspect_model, judge_square, targets_for
+from robust3d.attacks.checks import Flags, inspect_model, judge_square, judge_validity, targets_for
 from robust3d.attacks.norms import TOLERANCE, pull_inside, radius
 from robust3d.attacks.oracle import OfficialBackend
 from robust3d.attacks.outcomes import Cost, Outcomes, SweepState
 from robust3d.attacks.params import AttackName, AutoAttackParams
+from robust3d.attacks.refusals import check_input, check_labels_of, check_model, checked_labels
 from robust3d.attacks.twins import coarse_twins, twins_of
-from robust3d.attacks.victim import Victim, frozen
+from robust3d.attacks.victim import Victim, frozen, misclassified
 
 Progress = Callable[[str, float, int, int], None]  # attack, epsilon (inf: all), images (at an epsilon) done and to do
 
@@ -42,7 +44,7 @@ def evaluate(
     Args:
         model: logits (N,K) from pixels in [0,1], normalisation inside, in eval mode. K from 2 on.
         images: (N,C,H,W) fp32 in [0,1], of any height and width, on the model's device.
-        labels: (N,) int64.
+        labels: (N,) whole numbers.
         params: norm, budgets, attacks, backend.
         image_ids: N different whole numbers that the random draws are keyed by, so that neither the batch size nor the
             other images matter; None: 0 … N-1.
@@ -51,14 +53,17 @@ def evaluate(
         keep: called after every batch with the state.
 
     Returns:
-        Per-image outcomes, flags and costs.
+        Per-image outcomes, flags and costs. Where `flags.invalid` gives reasons, the accuracies mean nothing.
 
     Raises:
-        ValueError: If images are not fp32 in [0,1], shapes disagree, or the model is in training mode.
+        ValueError: If images are not fp32 in [0,1], shapes disagree, a label is no class, the model is in training
+            mode, its logits are not finite on a clean image or depend on the batch, or no gradient reaches the images.
     """
     ids = list(range(len(images))) if image_ids is None else [int(i) for i in image_ids]
-    _check_input(images, labels, ids)
+    check_input(images, ids, params)
+    labels = checked_labels(labels, images)
     with frozen(model):
+        check_model(model, images)
         cascade = _Cascade(Victim(model), images.detach(), labels, ids, params, progress, keep)
         first = 0
         if start is not None:
@@ -67,15 +72,6 @@ def evaluate(
         for name in params.attacks[first:]:
             cascade.sweep(name)
         return cascade.outcomes()
-
-
-def _check_input(images: Tensor, labels: Tensor, ids: Sequence[int]) -> None:
-    if images.ndim != 4 or len(images) == 0 or not len(images) == len(labels) == len(ids):
-        raise ValueError(f"need (N,C,H,W) images, got {tuple(images.shape)}, {len(labels)} labels, {len(ids)} ids")
-    if len(set(ids)) < len(ids):
-        raise ValueError("image_ids must differ from each other: the random draws are keyed by them")
-    if images.dtype != torch.float32 or not bool(((images >= 0) & (images <= 1)).all()):
-        raise ValueError("images must be float32 in [0,1]; divide uint8 images by 255")
 
 
 class _Cascade:
@@ -102,22 +98,32 @@ class _Cascade:
             self.flags: Flags = inspect_model(victim, images[first], labels[first])
             with torch.no_grad():
                 self.logits = torch.cat([victim(batch) for batch in images.split(params.batch_size)])
-            if not (self.flags.randomised or self.flags.gradient_in_forward):
-                victim.twins = twins_of(victim.model, images[first])
-                if params.search_precision == "bf16" and isinstance(victim.model, nn.Module):
-                    victim.twins = coarse_twins(victim.model, victim.twins)
+        check_labels_of(self.logits, labels, ids)
         targets, self.flags.notices[:] = targets_for(self.logits.shape[1], params)
-        if params.search_precision == "bf16" and victim.twins is None:
-            self.flags.notices.append("the model has no copy in bfloat16: the attacks searched in fp32")
+        if params.backend == "own":
+            self._take_twins(images[first])
         kind: type[OwnBackend] | type[OfficialBackend] = OwnBackend if params.backend == "own" else OfficialBackend
         self.backend: Backend = kind(victim, params, targets)
         self.correct = self.logits.argmax(1) == labels
+        self.flags.at_chance = float(self.correct.double().mean()) <= 1 / self.logits.shape[1]
+        self.felt = torch.zeros_like(self.correct)  # some start of APGD had a gradient that was not zero
         shape = len(images), len(params.epsilons)
         self.robust = self.correct[:, None].repeat(1, shape[1])
         self.radius = torch.full(shape, torch.nan, dtype=torch.float64, device=images.device)
         self.radius[~self.correct] = 0
         self.broken_by = np.full(shape, "", dtype=object)
         self.broken_by[~self.correct.cpu().numpy()] = "clean"
+
+    def _take_twins(self, images: Tensor) -> None:
+        """Let the attacks pass through copies of the model, where it has some."""
+        model, notices = self.victim.model, self.flags.notices
+        steady = not (self.flags.randomised or self.flags.gradient_in_forward)
+        twins = self.victim.twins = twins_of(model, images, notices) if steady else None
+        if self.params.search_precision == "bf16":
+            coarse = coarse_twins(model, twins, images) if steady and isinstance(model, nn.Module) else None
+            self.victim.twins = coarse or twins
+            if coarse is None:
+                notices.append("the model has no copy in bfloat16 with about its outputs: the attacks searched in fp32")
 
     @contextmanager
     def _counted(self, name: str) -> Iterator[None]:
@@ -133,6 +139,7 @@ class _Cascade:
         cost.seconds += self._mark[0] - seconds
         cost.forwards += self._mark[1] - forwards
         cost.backwards += self._mark[2] - backwards
+        self.flags.nonfinite_gradients = int(self.victim.nonfinite_gradients)
 
     def sweep(self, name: AttackName) -> None:
         """Run one attack at all epsilons, ascending, on what is still robust there; book what it breaks.
@@ -181,21 +188,22 @@ class _Cascade:
         """A copy of everything that `restore` needs."""
         codes = {"": -1, "clean": -2} | {attack: place for place, attack in enumerate(self.params.attacks)}
         broken_by = torch.from_numpy(np.vectorize(codes.__getitem__, otypes=[np.int64])(self.broken_by))
-        tensors = {"robust": self.robust, "radius": self.radius, "columns": columns, "rows": rows}
+        tensors = {"robust": self.robust, "radius": self.radius, "felt": self.felt, "columns": columns, "rows": rows}
         copies = {key: tensor.clone() for key, tensor in tensors.items()}
         cost = {key: replace(value) for key, value in self.cost.items()}
-        return SweepState(name, copies | {"broken_by": broken_by}, cost, dict(self.flags.zero_gradients))
+        return SweepState(name, copies | {"broken_by": broken_by}, cost, copy.deepcopy(self.flags))
 
     def restore(self, state: SweepState) -> None:
         """Stand where an interrupted sweep of the same arguments stood."""
         tensors = {name: tensor.to(self.images.device) for name, tensor in state.tensors.items()}
-        self.robust, self.radius = tensors["robust"], tensors["radius"]
+        self.robust, self.radius, self.felt = tensors["robust"], tensors["radius"], tensors["felt"]
         names = {-1: "", -2: "clean"} | dict(enumerate(self.params.attacks))
         codes = state.tensors["broken_by"].cpu().numpy()
         self.broken_by = np.vectorize(names.__getitem__, otypes=[object])(codes)
         self.pending = tensors["columns"], tensors["rows"]
         self.cost = {name: replace(cost) for name, cost in state.cost.items()}
-        self.flags.zero_gradients = dict(state.zero_gradients)
+        self.flags = copy.deepcopy(state.flags)
+        self.victim.nonfinite_gradients = state.flags.nonfinite_gradients
 
     def _batch_length(self, name: AttackName, columns: Tensor) -> int:
         """How many of the pairs, ordered by epsilon, the backend can attack at once."""
@@ -231,6 +239,8 @@ class _Cascade:
         )
         if result.zero_gradients:
             self.flags.zero_gradients[name] = self.flags.zero_gradients.get(name, 0) + result.zero_gradients
+        if result.felt is not None:
+            self.felt[rows[result.felt]] = True
         distance = torch.full_like(epsilons, torch.inf)
         fooled = result.fooled.nonzero().squeeze(1)
         if len(fooled):
@@ -249,10 +259,13 @@ class _Cascade:
         bounded = epsilons < torch.inf
         candidates[bounded] = pull_inside(candidates[bounded], clean[bounded], epsilons[bounded], self.params.norm)
         with torch.no_grad(), self.victim.itself():
-            wrong = self.victim(candidates).argmax(1) != self.labels[rows]
+            logits = self.victim(candidates)
+        wrong = misclassified(logits, self.labels[rows])
         distance = radius(candidates, clean, self.params.norm)
         in_box = ((candidates >= 0) & (candidates <= 1)).flatten(1).all(1)
-        return torch.where(wrong & in_box & (distance <= epsilons * (1 + TOLERANCE)), distance, torch.inf)
+        counts = wrong & in_box & (distance <= epsilons * (1 + TOLERANCE))
+        self.flags.nonfinite_logits += int((counts & ~logits.isfinite().all(1)).sum())
+        return torch.where(counts, distance, torch.inf)
 
     def _shrunk(self, rows: Tensor, adversarial: Tensor, distance: Tensor) -> Tensor:
         """Radii (n,) after drawing verified images towards the clean ones, to every smaller epsilon still open."""
@@ -282,9 +295,17 @@ class _Cascade:
                     robust[rows] = distance == torch.inf
         return epsilon, robust
 
+    def _unfelt(self) -> int:
+        """How many images count as robust although APGD never had a gradient to follow there."""
+        if self.params.backend != "own" or not {"apgd-ce", "apgd-t"} & set(self.params.attacks):
+            return 0
+        return int((self.robust.any(1) & ~self.felt).sum())
+
     def outcomes(self) -> Outcomes:
         """Everything found, on the CPU."""
+        unfelt = self._unfelt()
         epsilon, sanity_robust = self._sanity()
+        judge_validity(self.flags, epsilon, float(sanity_robust.double().mean()), unfelt)
         if len(self.params.attacks) > 1:
             judge_square(self.flags, self.broken_by == "square")
         return Outcomes(

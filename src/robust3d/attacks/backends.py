@@ -101,7 +101,8 @@ class OwnBackend:
         """
         loss = targeted_dlr if logits.shape[1] >= 4 else targeted_margin
         ranked = self._ranked(logits)
-        result = Result(images.clone(), torch.zeros_like(labels, dtype=torch.bool))
+        felt = torch.zeros_like(labels, dtype=torch.bool)
+        result = Result(images.clone(), torch.zeros_like(felt), felt=felt)
         done = 0
         while done < self.targets and not bool(result.fooled.all()):
             live = (~result.fooled).nonzero().squeeze(1)
@@ -124,6 +125,8 @@ class OwnBackend:
             result.adversarial[rows[wave.fooled]] = wave.adversarial[wave.fooled]
             result.fooled[rows[wave.fooled]] = True
             result.zero_gradients += wave.zero_gradients
+            if wave.felt is not None:
+                felt[rows[wave.felt]] = True
             done += len(ranks)
         return result
 

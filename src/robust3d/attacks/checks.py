@@ -14,6 +14,7 @@ from torch import Tensor
 from robust3d.attacks.params import AttackName, AutoAttackParams
 
 SQUARE_GAIN = 0.002  # share of images that Square may break beyond the white-box attacks without suspicion
+SANITY_SHARE = 0.01  # of the images may seem robust at a huge budget
 _DIFFERENTIATORS = {
     torch.autograd.grad.__code__,
     torch.autograd.backward.__code__,
@@ -32,7 +33,11 @@ class Flags:
         zero_gradients: per APGD attack, starts (image, epsilon, target) whose input gradient was all zero.
         square_gain: largest share of all images, over epsilons, that only Square broke.
         square_suspicious: that share is above 0.2 percentage points, so the white-box attacks were too weak.
+        nonfinite_logits: adversarial images that count as broken because a logit is NaN or infinite.
+        nonfinite_gradients: entries of input gradients that were NaN or infinite and counted as zero.
+        at_chance: clean accuracy is not above that of guessing, so that something is wrong with model or images.
         notices: sentences on what was adapted, e.g. to the number of classes.
+        invalid: reasons for which the robust accuracies must not be given out; none: they may.
     """
 
     randomised: bool = False
@@ -41,7 +46,11 @@ class Flags:
     zero_gradients: dict[str, int] = field(default_factory=dict)
     square_gain: float = 0.0
     square_suspicious: bool = False
+    nonfinite_logits: int = 0
+    nonfinite_gradients: int = 0
+    at_chance: bool = False
     notices: list[str] = field(default_factory=list)
+    invalid: list[str] = field(default_factory=list)
 
 
 def inspect_model(model: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor) -> Flags:
@@ -100,3 +109,27 @@ def judge_square(flags: Flags, broken_by_square: np.ndarray) -> None:
     """Set the two flags on Square from (N,E) bool: this image at this epsilon fell to nothing but Square."""
     flags.square_gain = float(broken_by_square.mean(0).max())
     flags.square_suspicious = flags.square_gain > SQUARE_GAIN
+
+
+def judge_validity(flags: Flags, epsilon: float, sanity_accuracy: float, unfelt: int) -> None:
+    """Set the reasons for which robust accuracies are not valid.
+
+    Args:
+        flags: of the evaluation.
+        epsilon: the huge budget.
+        sanity_accuracy: share of images that are robust there.
+        unfelt: images that count as robust although no start of APGD had a gradient there.
+    """
+    if sanity_accuracy > SANITY_SHARE:
+        flags.invalid.append(
+            f"{sanity_accuracy:.1%} of the images withstand the attacks at the huge budget {epsilon:.4g}, where "
+            "nothing can: the attacks fail on this model, or it is constant"
+        )
+    if unfelt:
+        flags.invalid.append(
+            f"{unfelt} images count as robust, but their gradients are zero: the attacks saw nothing to follow"
+        )
+    if flags.randomised:
+        flags.invalid.append(
+            "the model gives other answers when it is asked again: noise or active dropout; call eval() on all of it"
+        )

@@ -13,7 +13,7 @@ from torch import Tensor
 from robust3d.attacks.apgd import targeted_margin
 from robust3d.attacks.norms import per_image, size
 from robust3d.attacks.params import Norm
-from robust3d.attacks.victim import Victim
+from robust3d.attacks.victim import Victim, misclassified
 
 ALPHA_MAX = 0.1  # largest pull towards the clean image's own projection
 OVERSHOOT = 1.05  # eta: how far past the hyperplane to go
@@ -68,7 +68,7 @@ def fab(
     for done in range(1, iterations + 1):
         batch.x = _advance(batch, norm)
         with torch.no_grad():
-            fooled = victim(batch.x).argmax(1) != batch.label
+            fooled = misclassified(victim(batch.x), batch.label)
         distance = size(batch.x - batch.image, norm)
         better = fooled & (distance < radius[batch.row])
         best[batch.row[better]] = batch.x[better]
@@ -103,7 +103,8 @@ def _advance(batch: _Batch, norm: Norm) -> Tensor:
     from_x, from_image = per_image(lengths[:n]), per_image(lengths[n:])
     alpha = (from_x / (from_x + from_image)).clamp(max=ALPHA_MAX)
     mixed = (batch.x + OVERSHOOT * steps[:n]) * (1 - alpha) + (batch.image + OVERSHOOT * steps[n:]) * alpha
-    return mixed.clamp(0, 1)
+    # Where the logits are not finite there is nothing to linearise: only the steps back lead out of there.
+    return torch.where(per_image(batch.margin.isfinite()), mixed.clamp(0, 1), batch.x)
 
 
 def project(points: Tensor, normal: Tensor, value: Tensor, norm: Norm) -> Tensor:

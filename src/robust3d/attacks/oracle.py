@@ -44,7 +44,7 @@ class OfficialBackend:
         if name == "apgd-t" and logits.shape[1] < 4:
             return Result(images.clone(), torch.zeros_like(labels, dtype=torch.bool))
         official = self.package.AutoAttack(
-            self.victim,
+            self._finite_logits,
             norm=self.params.norm,
             eps=float(epsilons[0]),
             seed=self.params.seed,
@@ -59,3 +59,17 @@ class OfficialBackend:
         official.square.n_queries = self.params.square_queries
         adversarial, predictions = official.run_standard_evaluation(images.contiguous(), labels, batch_size=len(images))
         return Result(adversarial.detach(), predictions != labels)
+
+    def _finite_logits(self, images: Tensor) -> Tensor:
+        """Logits of the model itself.
+
+        Raises:
+            UserError: they are not finite: the official code would take NaN for a class.
+        """
+        logits: Tensor = self.victim(images)
+        if not bool(logits.isfinite().all()):
+            raise UserError(
+                "backend 'pyautoattack' met logits that are NaN or infinite and cannot count them; "
+                "set the backend to 'own'"
+            )
+        return logits

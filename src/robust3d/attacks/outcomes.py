@@ -32,15 +32,16 @@ class SweepState:
     Attributes:
         attack: the one that is running.
         tensors: robust (N,E) bool, radius (N,E) float64, broken_by (N,E) int64 indices into the attacks ("" and
-            "clean" are -1 and -2), and the pairs that this attack has still to do: columns (P,) and rows (P,).
+            "clean" are -1 and -2), felt (N,) bool, and the pairs that this attack has still to do: columns (P,) and
+            rows (P,).
         cost: per attack so far.
-        zero_gradients: as in `Flags`.
+        flags: so far.
     """
 
     attack: AttackName
     tensors: dict[str, Tensor]
     cost: dict[str, Cost]
-    zero_gradients: dict[str, int]
+    flags: Flags
 
 
 @dataclass
@@ -58,7 +59,7 @@ class Outcomes:
         radius: (N,E) float64, norm of that image's perturbation: 0 for clean errors, NaN if robust.
         sanity_epsilon: a radius at which nothing can be robust.
         sanity_robust: (N,) bool at that radius; if many, the attacks fail on this model.
-        flags: warning signs.
+        flags: warning signs; if `flags.invalid` is not empty, the robust accuracies must not be given out.
         cost: per attack, also "clean" and "sanity".
     """
 

@@ -11,6 +11,18 @@ AttackName = Literal["apgd-ce", "apgd-t", "fab-t", "square"]
 STANDARD_ATTACKS: tuple[AttackName, ...] = ("apgd-ce", "apgd-t", "fab-t", "square")
 
 
+def _check_range(norm: Norm, epsilon: float) -> None:
+    """Refuse a radius that someone has given in steps of 1/255.
+
+    Raises:
+        ValueError: beyond the whole range of a pixel. L2 radii depend on the image's size; `evaluate` checks them.
+    """
+    if norm == "Linf" and epsilon > 1:
+        raise ValueError(
+            f"Linf {epsilon:g} is above 1, the whole range of pixels in [0, 1]; did you mean {epsilon:g}/255?"
+        )
+
+
 class PgdParams(Params):
     """Projected gradient ascent on the cross-entropy as MadryLab's `robustness` does it while training."""
 
@@ -20,6 +32,11 @@ class PgdParams(Params):
     steps: int = Field(7, ge=1)  # gradient steps; Geon3D section 4
     best_step: bool = True  # keep the iterate of largest loss, clean image included; Geon3D section 4
     random_start: bool = False  # start inside (Linf) or on (L2) the ball; the paper leaves the library's False
+
+    @model_validator(mode="after")
+    def _check_epsilon(self) -> Self:
+        _check_range(self.norm, self.epsilon)
+        return self
 
 
 class AutoAttackParams(Params):
@@ -46,6 +63,7 @@ class AutoAttackParams(Params):
     def _check_grid(self) -> Self:
         if self.epsilons[0] <= 0 or any(a >= b for a, b in zip(self.epsilons, self.epsilons[1:])):
             raise ValueError(f"epsilons must be above 0 and strictly ascending, got {self.epsilons}")
+        _check_range(self.norm, self.epsilons[-1])
         if len(set(self.attacks)) != len(self.attacks):
             raise ValueError(f"attacks must differ from each other, got {self.attacks}")
         if self.sanity_epsilon is not None and self.sanity_epsilon < self.epsilons[-1]:

@@ -101,7 +101,8 @@ def square(
 def _margin(victim: Victim, x: Tensor, labels: Tensor) -> Tensor:
     logits = victim(x)
     own = logits.gather(1, labels[:, None]).squeeze(1)
-    return own - logits.scatter(1, labels[:, None], -torch.inf).amax(1)
+    margin = own - logits.scatter(1, labels[:, None], -torch.inf).amax(1)
+    return torch.where(logits.isfinite().all(1), margin, -torch.inf)
 
 
 def _sign(u: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ class Victim:
         twins: faster copies that the passes go through; None: the model itself.
         forwards: images evaluated so far.
         backwards: images differentiated so far.
+        nonfinite_gradients: entries of gradients that were NaN or infinite so far; the attacks get 0 in their place.
     """
 
     def __init__(self, model: nn.Module | Callable[[Tensor], Tensor]) -> None:
@@ -23,10 +24,13 @@ class Victim:
         self.twins: Twins | None = None
         self.forwards = 0
         self.backwards = 0
+        self.nonfinite_gradients: int | Tensor = 0  # a tensor, so that a GPU need not be waited for
 
     def __call__(self, images: Tensor) -> Tensor:
         """Logits (N,K) of images (N,C,H,W), differentiable where gradients are enabled."""
         self.forwards += len(images)
+        if images.requires_grad:
+            images.register_hook(self._finite)
         logits = self._used()(images)
         if logits.requires_grad:
             logits.register_hook(self._count_backward)
@@ -49,6 +53,10 @@ class Victim:
     def _count_backward(self, gradient: Tensor) -> None:
         self.backwards += len(gradient)
 
+    def _finite(self, gradient: Tensor) -> Tensor:
+        self.nonfinite_gradients += (~gradient.isfinite()).sum()
+        return gradient.nan_to_num(0, 0, 0)
+
     def differentiate(self, images: Tensor, objective: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Logits (N,K), objective (N,) of the logits, and its gradient (N,C,H,W), all detached."""
         x = images.detach().requires_grad_()
@@ -57,6 +65,11 @@ class Victim:
             values = objective(logits)
             (gradient,) = torch.autograd.grad(values.sum(), [x])
         return logits.detach(), values.detach(), gradient
+
+
+def misclassified(logits: Tensor, labels: Tensor) -> Tensor:
+    """Whether images (N,) are given another class than their labels; logits that are not finite give none."""
+    return (logits.argmax(1) != labels) | ~logits.isfinite().all(1)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from torchvision.models import resnet18
 from robust3d.errors import UserError
 from robust3d.models.encoder import Normalisation, Normalise, seeded_initialisation
 from robust3d.models.files import load_state
+from robust3d.models.recognition import as_resnet18
 
 
 class Classifier(nn.Module):
@@ -35,14 +36,14 @@ class Classifier(nn.Module):
 
 
 def load_classifier(path: Path, num_classes: int, normalisation: Normalisation) -> Classifier:
-    """A trained classifier in eval mode, from a torchvision ResNet-18 state dict.
+    """A trained classifier in eval mode, from a torchvision ResNet-18 state dict, whose keys may share a prefix.
 
     Raises:
         UserError: unreadable, or not the weights of a ResNet-18 with so many classes.
     """
     classifier = Classifier(num_classes, normalisation)
     try:
-        classifier.network.load_state_dict(load_state(path))
+        classifier.network.load_state_dict(as_resnet18(load_state(path), path)[0])
     except RuntimeError as error:
         raise UserError(f"{path}: not a torchvision ResNet-18 with {num_classes} classes: {error}") from None
     return classifier.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]  # the faster layout

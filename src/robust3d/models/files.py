@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -20,23 +21,71 @@ def save_state(state: Mapping[str, Tensor], path: Path) -> None:
 def load_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Tensor]:
     """Read a state dict: safetensors, or a foreign ``.pt``/``.pth`` without running what it may contain.
 
+    In a checkpoint it is the entry ``state_dict`` (Lightning), or the only one that maps names to tensors.
+
     Raises:
-        UserError: missing, damaged, or not a plain mapping of names to tensors.
+        UserError: missing, damaged, not a plain mapping of names to tensors, or with values that are not finite.
     """
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     try:
         if path.suffix == ".safetensors":
-            return load_file(path, device=str(device))
+            return _finite(load_file(path, device=str(device)), path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about pickle protocols: what counts is whether it is refused
             state = torch.load(path, map_location=device, weights_only=True)
+    except UserError:
+        raise
     except (SafetensorError, RuntimeError, EOFError, ValueError, OSError) as error:
+        if "TorchScript" in str(error):
+            raise UserError(_about_objects(path, "torch.jit.load")) from None
         raise UserError(f"{path}: cannot be read as model weights: {error}") from None
-    except Exception as error:  # pickle.UnpicklingError and whatever a hostile file provokes
-        raise UserError(f"{path}: refused, it holds more than tensors ({type(error).__name__})") from None
-    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
-        state = state["state_dict"]
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise UserError(f"{path}: expected a state dict of tensors")
+    except Exception:  # pickle.UnpicklingError and whatever a hostile file provokes
+        raise UserError(_about_objects(path)) from None
+    return _finite(_state_in(state, path), path)
+
+
+def _state_in(content: Any, path: Path) -> dict[str, Tensor]:
+    """The state dict that a file is or holds."""
+    if _is_state(content):
+        return content
+    entries = content if isinstance(content, dict) else {}
+    found = [name for name, value in entries.items() if _is_state(value) and value]
+    if "state_dict" in found:
+        found = ["state_dict"]
+    if len(found) == 1:
+        return entries[found[0]]
+    several = f"; it holds several: {', '.join(map(str, found))}; save one alone" if found else ""
+    raise UserError(f"{path}: expected a state dict of tensors{several}")
+
+
+def _is_state(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(tensor, Tensor) for tensor in value.values())
+
+
+def _finite(state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """The state, unless fp32 would have NaN or infinity in it."""
+    bad = {name: int((~value.float().isfinite()).sum()) for name, value in state.items() if value.is_floating_point()}
+    shown = [f"{name} ({count} of {state[name].numel()})" for name, count in bad.items() if count]
+    if shown:
+        more = f" and {len(shown) - 3} further tensors" if len(shown) > 3 else ""
+        raise UserError(f"{path}: weights that are NaN or infinite in {', '.join(shown[:3])}{more}")
     return state
+
+
+def _about_objects(path: Path, load: str = "torch.load") -> str:
+    """What to do about a file that holds code or Python objects, which are never unpickled."""
+    try:
+        names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    except Exception:  # no file of torch's
+        names = []
+    inside = f" ({', '.join(sorted(names)[:3])}{', …' if len(names) > 3 else ''})" if names else ""
+    is_model = load != "torch.load" or any(name.startswith(("torch.nn.", "torchvision.models.")) for name in names)
+    option = ", weights_only=False" if load == "torch.load" else ""
+    state = "content.state_dict()" if is_model else 'content["state_dict"]'
+    return (
+        f"{path}: refused: it holds {'a whole model' if is_model else 'objects'}{inside}, not tensors alone, and "
+        "reading it can run anything. If you trust it, save its state and name that file:\n"
+        f'    content = {load}("{path}"{option})\n'
+        f'    torch.save({state}, "state.pt")'
+    )

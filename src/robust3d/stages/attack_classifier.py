@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from robust3d.attacks.autoattack import evaluate
+from robust3d.attacks.checks import Flags
 from robust3d.attacks.outcomes import Cost, SweepState
 from robust3d.attacks.params import AutoAttackParams
 from robust3d.data.images import load_images
@@ -41,8 +42,7 @@ class Keeper:
         self.batches = checkpoint.step
         print(f"going on after {self.batches} batches", file=sys.stderr)
         cost = {name: Cost(**values) for name, values in checkpoint.values["cost"].items()}
-        zero_gradients = checkpoint.values["zero_gradients"]
-        return SweepState(checkpoint.values["attack"], checkpoint.tensors, cost, zero_gradients)
+        return SweepState(checkpoint.values["attack"], checkpoint.tensors, cost, Flags(**checkpoint.values["flags"]))
 
     def keep(self, state: SweepState) -> None:
         """Take the newest state; write it when the last one is a minute old."""
@@ -55,7 +55,7 @@ class Keeper:
         if self.state is None:
             return
         cost = {name: asdict(value) for name, value in self.state.cost.items()}
-        values = {"attack": self.state.attack, "cost": cost, "zero_gradients": self.state.zero_gradients}
+        values = {"attack": self.state.attack, "cost": cost, "flags": asdict(self.state.flags)}
         save_checkpoint(self.folder, Checkpoint(self.batches, self.state.tensors, values))
         self.saved, self.state = time.monotonic(), None
 

@@ -4,7 +4,6 @@ Layers, later over earlier: `config.yaml`, the overlay of the scale, overlays of
 """
 
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -38,10 +37,14 @@ def in_order(first: Sequence[str]) -> AfterValidator:
 def parse_epsilon(value: Any) -> Any:
     """`8/255` as written in papers, or a plain number."""
     if isinstance(value, str):
+        above, slash, below = value.partition("/")
         try:
-            return float(Fraction(value))
+            number = float(above) / float(below) if slash else float(above)
         except (ValueError, ZeroDivisionError):
-            raise ValueError("write a number such as 1.0 or a fraction such as 8/255") from None
+            number = float("nan")
+        if not abs(number) < float("inf"):
+            raise ValueError(f"{value!r} is no budget; write a number such as 1.0 or a fraction such as 8/255")
+        return number
     return value
 
 

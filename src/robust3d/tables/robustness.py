@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 CATEGORIES_STAND_IN = "procedural categories stand in for ShapeNet"
 TEXTURES_STAND_IN = "procedural textures stand in for DTD"
+NOT_FINITE = {
+    "nonfinite_logits": "adversarial images count as broken because their logits are not finite",
+    "nonfinite_gradients": "entries of gradients were not finite and counted as zero",
+}
 
 
 def trained_against(study: "Study", experiment: "Experiment", norm: "Norm") -> list[str]:
@@ -177,6 +181,6 @@ def _flags(metrics: Sequence[dict[str, Any]]) -> list[str]:
             if found[name]
         ]
         flags += [f"zero gradients at {count} starts of {name}" for name, count in found["zero_gradients"].items()]
-        if content["sanity"]["accuracy"] > 0.01:
-            flags.append(f"accuracy at a huge budget is {content['sanity']['accuracy']:.3f}, not about 0")
+        flags += [f"{found[name]} {told}" for name, told in NOT_FINITE.items() if found[name]]
+        flags += [f"robust accuracy is NOT VALID: {reason}" for reason in found["invalid"]]
     return flags

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from robust3d.attacks.folding import Folded
 from robust3d.attacks.pgd import pgd
-from robust3d.attacks.twins import Folded
 from robust3d.models.classifier import Classifier
 from robust3d.seeds import torch_generator
 from robust3d.training.loop import Task

@@ -1,0 +1,91 @@
+"""Which architecture a state dict is of, also when its keys carry the prefix of whatever held the network."""
+
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torchvision import models as torchvision_models
+
+from robust3d.errors import UserError
+
+SHOWN = 4  # keys that a message lists
+FEWEST = 16  # tensors of any classifier of torchvision
+CLASSES = 1000  # of torchvision's classifiers; a state dict may have others
+
+
+def as_resnet18(state: Mapping[str, Tensor], path: Path) -> tuple[dict[str, Tensor], str]:
+    """The tensors of a torchvision ResNet-18 classifier under its own keys, and the prefix that all of them had.
+
+    `DataParallel` prefixes every key with ``module.``, a Lightning module with ``model.`` or whatever its attribute is.
+
+    Raises:
+        UserError: other tensors; the message names the architecture of torchvision that they fit, if one does.
+    """
+    expected = _shapes("resnet18")
+    if found := _without_prefix(state, expected):
+        return found
+    prefix = max(
+        _prefixes(state, expected), key=lambda it: len({it + name for name in expected} & state.keys()), default=""
+    )
+    wanted = {prefix + name for name in expected}
+    lacks, has = wanted - state.keys(), state.keys() - wanted
+    if len(state) >= FEWEST and len(lacks) + len(has) > 2 * SHOWN:
+        for name in _others():
+            if fitting := _fits(state, name):
+                raise UserError(f"{path}: these are the tensors of torchvision's {fitting}; a ResNet-18 is needed")
+    raise UserError(
+        f"{path}: these are not the tensors of a ResNet-18, nor of another classifier of torchvision. "
+        f"Missing: {_listed(lacks)}. Too many: {_listed(has)}"
+    )
+
+
+def _without_prefix(state: Mapping[str, Tensor], expected: Iterable[str]) -> tuple[dict[str, Tensor], str] | None:
+    """The state under the expected keys, if at most a prefix keeps its own from being these."""
+    for prefix in _prefixes(state, expected):
+        if {prefix + name for name in expected} == state.keys():
+            return {name.removeprefix(prefix): value for name, value in state.items()}, prefix
+    return None
+
+
+def _prefixes(state: Iterable[str], expected: Iterable[str]) -> list[str]:
+    """What may stand before the expected keys: nothing, or words that end with a dot."""
+    first = min(expected)
+    found = [key.removesuffix(first) for key in state if key.endswith(first)]
+    return [prefix for prefix in found if prefix[-1:] in ("", ".")]
+
+
+def _others() -> Iterator[str]:
+    """Names of torchvision's classifiers, those likeliest to be met first."""
+    names = torchvision_models.list_models(module=torchvision_models)
+    yield from sorted(names, key=lambda name: "resne" not in name)
+
+
+def _shapes(name: str) -> dict[str, torch.Size]:
+    with torch.device("meta"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about changes of the random weights, of which there are none
+        network = torchvision_models.get_model(name, weights=None)
+    return {key: value.shape for key, value in network.state_dict().items()}
+
+
+def _fits(state: Mapping[str, Tensor], name: str) -> str | None:
+    """The architecture's name, with the keys' prefix, if only the number of classes differs."""
+    try:
+        shapes = _shapes(name)
+    except NotImplementedError:  # its random weights cannot be drawn without memory
+        return None
+    if not (found := _without_prefix(state, shapes)):
+        return None
+    stripped, prefix = found
+    fitting = all(
+        stripped[key].shape == shape or (shape[:1] == (CLASSES,) and stripped[key].shape[1:] == shape[1:])
+        for key, shape in shapes.items()
+    )
+    return (f"{name} (under the prefix {prefix!r})" if prefix else name) if fitting else None
+
+
+def _listed(keys: Iterable[str]) -> str:
+    first, *rest = sorted(keys) or ["none"]
+    shown = [first, *rest][:SHOWN]
+    return ", ".join(shown) + (f" and {len(rest) + 1 - SHOWN} more" if len(rest) >= SHOWN else "")
