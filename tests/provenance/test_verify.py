@@ -1,9 +1,22 @@
-"""Parts of verify that need no results: the seal, and how findings are told."""
+"""Parts of verify that need no tables: the seal, how findings are told, and files that cannot be read."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from robust3d.provenance import runner
 from robust3d.provenance.files import seal, sealed
-from robust3d.provenance.verify import Finding, tell
+from robust3d.provenance.verify import Finding, tell, verify
+from robust3d.study.config import read_study
+from robust3d.study.plan import Plan
+
+ROOT = Path(__file__).parents[2]
+SCALE = ROOT / "workflow/scales/test.yaml"
 
 RECORD = {"job": "a", "spec": {"seed": 0}, "host": {"name": "x", "gpu": None}, "seconds": 1.5}
 
@@ -20,3 +33,55 @@ def test_findings_are_told_once_and_counted():
     told = tell(findings).splitlines()
     assert told == ["OK         b: a remark", "CHANGED    c: why", "1 CHANGED, 3 OK"]
     assert [finding.is_bad for finding in findings] == [False, False, True, False]
+
+
+@contextlib.contextmanager
+def another_user() -> Iterator[None]:
+    """Root reads everything; anybody else may not read what is closed to its owner."""
+    user = os.geteuid()
+    os.seteuid(user or 61002)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+@pytest.fixture
+def shapes(monkeypatch) -> Iterator[list[Path]]:
+    """Three finished jobs in a folder that other users may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="robust3d-verify-", dir="/tmp"))
+    folder.chmod(0o755)
+    (folder / "envs").symlink_to(ROOT / "envs")
+    shutil.copy(ROOT / "config.yaml", folder)
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(runner, "_check_imports", lambda roots: None)  # the tests' process has imported more
+    plan, made = Plan(read_study([Path("config.yaml"), SCALE])), []
+    for name in ("cone", "cuboid", "horn"):
+        job = plan.build_shapes("geons", name)
+        outputs = {name: Path(job.output(name)) for name in ("shapes", "manifest", "record")}
+        runner.run(job.spec, job.id, {}, outputs, 1, ["robust3d", "run"])
+        made.append(outputs["shapes"])
+    with another_user():
+        if not os.access(SCALE, os.R_OK, effective_ids=True):
+            pytest.skip("other users cannot read this checkout")
+        assert not any(finding.is_bad for finding in verify([], [SCALE]))
+    yield made
+    shutil.rmtree(folder)
+
+
+def test_what_cannot_be_read_is_neither_missing_nor_changed(shapes):
+    cone, cuboid, horn = shapes
+    cone.chmod(0)
+    cuboid.with_name("record.json").chmod(0)
+    horn.parent.chmod(0)
+    try:
+        with another_user():
+            found = {(finding.state, finding.path): finding.detail for finding in verify([], [SCALE])}
+            named = verify([str(cone)], [SCALE])
+    finally:
+        horn.parent.chmod(0o755)
+    closed = {path for state, path in found if state == "UNREADABLE"}
+    assert closed == {str(cone), str(cuboid.with_name("record.json")), str(horn.parent)}
+    assert {found["UNREADABLE", path] for path in closed} == {"cannot be read (permission)"}
+    assert not {"MISSING", "CHANGED"} & {state for state, _ in found}
+    assert [(finding.state, finding.path) for finding in named if finding.is_bad] == [("UNREADABLE", str(cone))]
