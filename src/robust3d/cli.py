@@ -16,6 +16,9 @@ def main() -> None:
     except UserError as error:
         print(f"robust3d: {error}", file=sys.stderr)
         sys.exit(2)
+    except PermissionError as error:
+        print(f"robust3d: {error.filename}: no permission; ask its owner to give it to you", file=sys.stderr)
+        sys.exit(2)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -197,7 +200,9 @@ def _verify(arguments: argparse.Namespace) -> None:
 
 def _recompute(arguments: argparse.Namespace) -> None:
     from robust3d.provenance.recompute import recompute, tell
+    from robust3d.provenance.runner import exit_on_sigterm
 
+    exit_on_sigterm()
     repeated = recompute(arguments.recompute or 1, arguments.target, arguments.stage or ())
     print(tell(repeated))
     if not repeated.is_good:
