@@ -17,7 +17,7 @@ def main() -> None:
         print(f"robust3d: {error}", file=sys.stderr)
         sys.exit(2)
     except PermissionError as error:
-        print(f"robust3d: {error.filename}: no permission; ask its owner to give it to you", file=sys.stderr)
+        print(f"robust3d: {error.filename or error}: no permission; ask its owner for access", file=sys.stderr)
         sys.exit(2)
 
 

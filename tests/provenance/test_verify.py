@@ -3,12 +3,14 @@
 import contextlib
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from robust3d import cli
 from robust3d.provenance import runner
 from robust3d.provenance.files import seal, sealed
 from robust3d.provenance.verify import Finding, tell, verify
@@ -85,3 +87,13 @@ def test_what_cannot_be_read_is_neither_missing_nor_changed(shapes):
     assert {found["UNREADABLE", path] for path in closed} == {"cannot be read (permission)"}
     assert not {"MISSING", "CHANGED"} & {state for state, _ in found}
     assert [(finding.state, finding.path) for finding in named if finding.is_bad] == [("UNREADABLE", str(cone))]
+
+
+def test_a_command_that_may_not_read_a_file_says_so_in_one_line(shapes, monkeypatch, capsys):
+    shapes[0].chmod(0)
+    monkeypatch.setattr(cli, "_site", lambda arguments: shapes[0].read_bytes())
+    monkeypatch.setattr(sys, "argv", ["robust3d", "site"])
+    with another_user(), pytest.raises(SystemExit) as stopped:
+        cli.main()
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err == f"robust3d: {shapes[0]}: no permission; ask its owner for access\n"

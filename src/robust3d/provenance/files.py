@@ -60,8 +60,9 @@ def publish(temporary: Path, final: Path) -> None:
     """
     descriptor = os.open(temporary, os.O_RDONLY)
     try:
-        if not os.fstat(descriptor).st_mode & 0o077:
-            os.fchmod(descriptor, _usual_mode(final))
+        mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+        if not mode & 0o077 and (usual := _usual_mode(final)) != mode:
+            os.fchmod(descriptor, usual)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

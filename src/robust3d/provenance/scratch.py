@@ -1,7 +1,8 @@
 """Private temporary folders: what a job leaves in them goes with the job, however that ends.
 
 A killed process removes nothing. So each folder is locked by the process that made it, and the next one on the same
-machine removes those of the same user whose lock is free.
+machine removes those of the same user whose lock is free. (The lock also keeps systemd from clearing away the folder of
+a job that takes weeks.)
 """
 
 import contextlib
@@ -54,9 +55,11 @@ def private_temp() -> Iterator[None]:
     """This process and those that it starts use a temporary folder of their own meanwhile."""
     with contextlib.ExitStack() as stack:
         try:
-            folder = stack.enter_context(scratch())
+            folder: Path | None = stack.enter_context(scratch())
         except OSError as error:  # few jobs need one
             print(f"TMPDIR: no folder can be made there ({cause(error)}); going on without", file=sys.stderr)
+            folder = None
+        if folder is None:
             yield
             return
         before, tempdir = {name: os.environ.get(name) for name in VARIABLES}, tempfile.tempdir
