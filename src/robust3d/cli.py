@@ -28,6 +28,9 @@ def main() -> None:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # a reader such as `head` has seen enough
         sys.exit(1)
+    except PermissionError as error:
+        print(f"robust3d: {error.filename or error}: no permission; ask its owner for access", file=sys.stderr)
+        sys.exit(2)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -232,7 +235,9 @@ def _verify(arguments: argparse.Namespace) -> None:
 
 def _recompute(arguments: argparse.Namespace) -> None:
     from robust3d.provenance.recompute import recompute, tell
+    from robust3d.provenance.runner import exit_on_sigterm
 
+    exit_on_sigterm()
     repeated = recompute(arguments.recompute or 1, arguments.target, arguments.stage or ())
     print(tell(repeated))
     if not repeated.is_good:

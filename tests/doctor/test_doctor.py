@@ -93,6 +93,19 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     assert not list(disk.RESULTS.glob(".doctor-*"))
 
 
+def test_a_store_that_cannot_be_written_is_a_warning(tmp_path, monkeypatch):
+    """Jobs succeed without it, so nothing has to be mended before a run."""
+    (tmp_path / "file").write_text("")
+    for place in (Path("/proc/nostore"), tmp_path / "file"):  # even root cannot
+        (found,) = disk.check_store(place, 1)
+        assert found.state == "WARNING" and str(place) in found.text and "cannot be written" in found.text
+    (found,) = disk.check_store(tmp_path / "store", 1)
+    assert found.state == "OK" and not list((tmp_path / "store").iterdir())
+    monkeypatch.setattr(disk.os, "statvfs", lambda folder: SimpleNamespace(f_bavail=1, f_frsize=4096))
+    (found,) = disk.check_store(tmp_path / "store", 5_000_000)
+    assert found.state == "WARNING" and "needed" in found.text
+
+
 def test_a_file_system_without_locks(tmp_path, monkeypatch):
     (found,) = disk.check_locks(tmp_path)
     assert found.state == "OK"

@@ -80,7 +80,12 @@ MUTANTS = [
     # the workflow
     Mutant("study/closure.py", 'if name == "body" and', 'if False and', "study/test_closure.py", "prose"),
     Mutant("provenance/runner.py", 'accepted_digest(roots, closure_digest(roots)) != spec["code"]', "False", "provenance/test_runner.py", "other_code"),
-    Mutant("provenance/store.py", 'or sha256(path) != found.record["outputs"][name]["sha256"]', "", "provenance/test_store.py", "damaged"),
+    Mutant("provenance/store.py", 'if sha256(path) != found.record["outputs"][name]["sha256"]', "if False", "provenance/test_store.py", "damaged"),
+    Mutant("provenance/store.py", "            path.chmod(mode)\n", "            pass\n", "provenance/test_sharing.py", "as_open"),
+    Mutant("provenance/store.py", "except (NotCopied, OSError) as error:", "except ZeroDivisionError as error:", "provenance/test_sharing.py", "vanishes"),
+    Mutant("provenance/files.py", "os.fchmod(descriptor, usual)", "pass", "provenance/test_files.py", "umask"),
+    Mutant("provenance/scratch.py", "fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass", "provenance/test_scratch.py", "killed"),
+    Mutant("rendering/pool.py", ", **variables(folder)}", "}", "rendering/test_leftovers.py", "replaced"),
     Mutant("provenance/store.py", "json.dumps([spec, read], sort_keys=True)", "json.dumps(read, sort_keys=True)", "provenance/test_store.py", "key"),
     Mutant("provenance/store.py", 'if not (key == "path" and "sha256" in value)', 'if key not in ("path", "sha256")', "provenance/test_store.py", "key"),
     Mutant("provenance/diff.py", "not same and read[0] == read[1] and len", "not same and len", "provenance/test_diff.py", "explained"),

@@ -12,6 +12,7 @@ import pytest
 from project import Project
 
 from robust3d.data.shards import read_shards
+from robust3d.provenance.files import sha256
 
 pytestmark = pytest.mark.slow
 
@@ -92,6 +93,17 @@ def test_other_shards_are_regrouped_without_rendering(project):
     copied, drawn = count(remake(project, {"shard_instances": 3}))
     assert copied > 0 and drawn == 0
     assert frames(project) == before
+
+
+def test_frames_are_copied_out_of_a_store_too(project, tmp_path):
+    before = frames(project)
+    project.change({"store": str(tmp_path / "store")})
+    for views, expected in ((3, (0, 2 * 8 * 3)), (5, (2 * 8 * 3, 2 * 8 * 2))):
+        shutil.rmtree(project.folder / "results")
+        assert count(remake(project, {"cameras": {"views": views}})) == expected
+        assert not list((project.folder / "results/.progress").iterdir())
+    after = frames(project)
+    assert {name: after[name] for name in before} == before
 
 
 def test_other_light_renders_everything(project):
@@ -195,6 +207,26 @@ def test_a_checkout_with_the_same_store_trains_nothing(trained, tmp_path):
         assert all(record["reused"] for record in second.records(stage).values()), stage
         theirs = {job: record["outputs"] for job, record in first.records(stage).items()}
         assert {job: record["outputs"] for job, record in second.records(stage).items()} == theirs
+
+
+def test_a_store_of_no_use_is_said_at_the_start_and_stops_nothing(tmp_path):
+    """... and a whole run leaves nothing in the temporary folder."""
+    project = Project(tmp_path / "project")
+    (tmp_path / "file").write_text("no folder")
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    project.environment["TMPDIR"] = str(temporary)
+    shard = project.path("plan.shards('geons')[0].output('manifest')")
+    for place in ("/proc/nostore", str(tmp_path / "file")):  # even root cannot write there
+        told = project.make("--cores", "2", "--config", f"store={place}", "--", shard)
+        at_the_start = told.index(f"store: {place} cannot be written")
+        assert at_the_start < told.index(f"warning: {place} does not offer results/") and "Traceback" not in told
+        assert told.count("warning: ") == 2  # of the shapes and of the shard
+        for record in (*project.records("build_shapes").values(), *project.records("render_shard").values()):
+            for output in record["outputs"].values():
+                assert sha256(project.folder / output["path"]) == output["sha256"]
+        assert (project.folder / shard).exists() and not list(temporary.iterdir())
+        shutil.rmtree(project.folder / "results")
 
 
 def test_an_accepted_change_plans_nothing_and_is_shown(trained):

@@ -13,6 +13,7 @@ import robust3d
 
 from robust3d.errors import UserError
 from robust3d.provenance.files import sha256
+from robust3d.provenance.store import trouble as store_trouble
 from robust3d.study.cluster import read_cluster
 from robust3d.study.config import command_line, read_study
 from robust3d.study.needs import data_folders
@@ -214,5 +215,7 @@ def slurm_run():
 
 onstart:
     PLAN.on_disk.hand_on()
+    if workflow.is_main_process and PLAN.study.store and (complaint := store_trouble(Path(PLAN.study.store))):
+        logger.warning(f"store: {complaint}; jobs run without")
     if slurm_run():
         watch_slurm(slurm_run(), CLUSTER.patience_min)

@@ -1,5 +1,6 @@
 """Folders: may we write, is there room, are renames whole, do locks hold?"""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -7,7 +8,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from robust3d.doctor.findings import Finding, not_checked, ok, problem
+from robust3d.doctor.findings import Finding, not_checked, ok, problem, warning
+from robust3d.provenance.store import trouble
 from robust3d.study.config import Study
 from robust3d.study.plan import Plan
 from robust3d.study.stages import STAGES
@@ -59,11 +61,20 @@ def check_folders(study: Study, plan: Plan | None) -> Iterator[Finding]:
     yield from check_folder("results/", RESULTS, needed, "link results/ to a file system with more room")
     yield from check_locks(RESULTS)
     if study.store:
-        store = Path(study.store)
-        shares = _device(store) == _device(RESULTS)
-        room = needed * 2 if needed is not None and shares else needed  # a file system without reflinks copies
-        yield from check_folder("store", store, room, "give `store:` a folder with room, or run robust3d gc")
+        yield from check_store(Path(study.store), needed)
     yield from check_folder("TMPDIR", Path(tempfile.gettempdir()), SCRATCH_BYTES, "set TMPDIR to a folder with room")
+
+
+def check_store(store: Path, needed: int | None) -> Iterator[Finding]:
+    """A store is a help: without it, or where it is full, jobs succeed all the same."""
+    complaint = trouble(store)
+    if complaint:
+        yield warning("store", f"{complaint}; jobs run without", "ask its owner for access, or name another `store:`")
+        return
+    shares = _device(store) == _device(RESULTS)
+    room = needed * 2 if needed is not None and shares else needed  # a file system without reflinks copies
+    for found in check_folder("store", store, room, "give `store:` a folder with room, or run robust3d gc"):
+        yield dataclasses.replace(found, state="WARNING") if found.state == "PROBLEM" else found
 
 
 def _device(folder: Path) -> int:

@@ -1,13 +1,30 @@
-"""Files that appear complete or not at all, and their sha256."""
+"""Files that appear complete or not at all, with the permissions that the user asked for, and their sha256."""
 
+import errno
 import glob
 import hashlib
 import json
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
 from robust3d.errors import UserError
+
+CAUSES = {
+    errno.EACCES: "permission",
+    errno.EPERM: "permission",
+    errno.EROFS: "read-only file system",
+    errno.ENOSPC: "no room",
+    errno.EDQUOT: "no room: quota",
+    errno.EEXIST: "a file is in place of a folder",
+    errno.ENOTDIR: "a file is in place of a folder",
+}
+
+
+def cause(error: OSError) -> str:
+    """Why a file cannot be read or written, in a few words."""
+    return CAUSES.get(error.errno or 0) or error.strerror or str(error)
 
 
 def sha256(path: Path) -> str:
@@ -53,17 +70,42 @@ def clear_partial(path: Path) -> None:
 
 
 def publish(temporary: Path, final: Path) -> None:
-    """Make a finished file appear under its final name, its bytes safely on disk first."""
+    """Make a finished file appear under its final name, its bytes safely on disk first.
+
+    Some writers (safetensors) make files that nobody else may read, whatever the umask says: these become usual ones.
+    """
     descriptor = os.open(temporary, os.O_RDONLY)
     try:
+        mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+        if not mode & 0o077 and (usual := _usual_mode(final)) != mode:
+            os.fchmod(descriptor, usual)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
     os.replace(temporary, final)
 
 
+def _usual_mode(path: Path) -> int:
+    """Permissions of a new file beside `path`, by umask or by the folder's access list: those of an empty one."""
+    empty = partial(path.with_name(f"mode-{path.name}"))
+    descriptor = os.open(empty, os.O_CREAT | os.O_WRONLY, 0o666)
+    try:
+        return stat.S_IMODE(os.fstat(descriptor).st_mode)
+    finally:
+        os.close(descriptor)
+        empty.unlink()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text, whole or not at all."""
+    temporary = partial(path)
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        publish(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def write_json(path: Path, value: Any) -> None:
     """JSON for people: indented, keys sorted, one trailing newline, whole or not at all."""
-    temporary = partial(path)
-    temporary.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
-    publish(temporary, path)
+    write_text(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from robust3d.errors import UserError
+from robust3d.provenance.files import cause
 from robust3d.provenance.store import RESULTS
 
 
@@ -79,6 +80,7 @@ class Lineage:
         if not results.is_dir():
             raise UserError(f"{results}: no such results folder; make a table first, or run from the project's root")
         self.results = results
+        self.unreadable: dict[str, str] = {}  # records that are there but cannot be read, and why
         self._steps: dict[str, Step | None] = {}
 
     def locate(self, name: str) -> Path:
@@ -98,7 +100,11 @@ class Lineage:
             content = json.loads(self.locate(record).read_text(encoding="utf-8"))
             step = Step(record, content)
             _ = step.stage, step.job, step.inputs, step.outputs  # a foreign or damaged file fails here
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError | NotADirectoryError):
+                self.unreadable[record] = cause(error)
+            return None
+        except (ValueError, KeyError, TypeError, AttributeError):
             return None
         return step
 

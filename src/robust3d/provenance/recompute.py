@@ -3,9 +3,9 @@
 A hash says that a file is the one that was made; only a repetition says that the job makes it.
 """
 
+import os
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from robust3d.errors import UserError
 from robust3d.provenance.files import sha256
 from robust3d.provenance.lineage import Lineage, Step
 from robust3d.provenance.machine import processor
+from robust3d.provenance.scratch import scratch, variables
 from robust3d.study.accepted import accepted_digest
 from robust3d.study.closure import closure_digest
 from robust3d.study.plan import canonical_json
@@ -108,15 +109,15 @@ def _repeat(lineage: Lineage, step: Step) -> list[Repeated]:
     """Run one job in a folder that is removed afterwards, and compare each output."""
     name = f"{step.stage} {step.job}"
     print(f"again: {name}, took {step.record['seconds']:.0f} s", file=sys.stderr, flush=True)
-    with tempfile.TemporaryDirectory(prefix="robust3d-again-") as folder:
-        places = {key: Path(folder) / Path(file.path).name for key, file in step.outputs.items()}
-        command = [sys.executable, "-m", "robust3d.cli", "run", step.stage, "--job", step.job, "--apart", folder]
+    with scratch() as folder:
+        places = {key: folder / Path(file.path).name for key, file in step.outputs.items()}
+        command = [sys.executable, "-m", "robust3d.cli", "run", step.stage, "--job", step.job, "--apart", str(folder)]
         command += ["--spec", canonical_json(step.record["spec"]), "--threads", str(step.record["host"]["threads"])]
         for key, files in step.inputs.items():
             command += ["--input", key, *(str(lineage.locate(file.path)) for file in files)] if files else []
-        for key, place in (places | {"record": Path(folder) / "record.json"}).items():
+        for key, place in (places | {"record": folder / "record.json"}).items():
             command += ["--output", key, str(place)]
-        told = subprocess.run(command, capture_output=True, text=True)
+        told = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **variables(folder)})
         if told.returncode != 0:
             lines = told.stderr.strip().splitlines() or [f"exit {told.returncode}"]
             return [Repeated(name, "all", "failed", lines[-1])]

@@ -23,6 +23,7 @@ from robust3d.provenance import store
 from robust3d.provenance.files import clear_partial, partial, publish, sealed, sha256, write_json
 from robust3d.provenance.machine import describe_machine
 from robust3d.provenance.owner import only_owner
+from robust3d.provenance.scratch import private_temp
 from robust3d.provenance.store import RESULTS, Finished
 from robust3d.study import registry
 from robust3d.study.accepted import acceptance, accepted_digest
@@ -71,6 +72,17 @@ class Context:
         paths = self.inputs.get(name, [])
         return paths[0] if paths else None
 
+    def borrow(self, other: Finished, name: str) -> Path | None:
+        """A whole output of another job that stays while this one runs: a copy if it is in a store, which may vanish.
+
+        None if it is not what its record says, or cannot be read.
+        """
+        if other.folder == RESULTS:
+            return other.output(name) if other.is_whole(name) else None
+        path = self.progress / "borrowed" / str(other.record["outputs"][name]["sha256"])
+        path.parent.mkdir(exist_ok=True)
+        return path if store.copy(other, {name: path}) else None
+
 
 def run(
     spec_text: str,
@@ -104,7 +116,7 @@ def run(
     progress = (apart or PROGRESS) / job
     for path in outputs.values():
         path.parent.mkdir(parents=True, exist_ok=True)
-    with only_owner(progress):
+    with only_owner(progress), private_temp():
         for path in outputs.values():
             clear_partial(path)  # what a killed owner left
         if _already_done(spec, inputs, outputs):
@@ -138,9 +150,7 @@ def run(
         record = sealed(record)
         write_json(outputs["record"], record)
         if key is not None:
-            store.remember(RESULTS, key, outputs["record"])
-            if shared is not None:
-                store.share(shared, key, record, outputs["record"])
+            store.announce(key, record, outputs["record"], shared)
         shutil.rmtree(progress, ignore_errors=True)
 
 

@@ -16,7 +16,7 @@ from robust3d.study import registry
 from robust3d.study.parsing import parse
 
 _READERS = 8  # files at once: many small ones on a network file system wait for it, not for a processor
-State = Literal["OK", "CHANGED", "MISSING", "UNRECORDED", "STALE"]
+State = Literal["OK", "CHANGED", "MISSING", "UNREADABLE", "UNRECORDED", "STALE"]
 Told = tuple[State, str, str]  # state, path, detail
 
 

@@ -1,11 +1,13 @@
 """Rehashes all that results rest on, data that others published too, and compares it with records, code and study.
 
-States: OK; CHANGED (other bytes than recorded); MISSING; UNRECORDED (no record tells where it is from); STALE
-(whole, but the code, parameters or packages are others now, so a run would make it anew). Prose in source files
-may change, and code changes may be accepted: both are told, neither is bad.
+States: OK; CHANGED (other bytes than recorded); MISSING; UNREADABLE (there, but permission is missing, say);
+UNRECORDED (no record tells where it is from); STALE (whole, but the code, parameters or packages are others now, so a
+run would make it anew). Prose in source files may change, and code changes may be accepted: both are told, neither is
+bad.
 """
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from pathlib import Path
 
 from robust3d.errors import UserError
 from robust3d.provenance.changes import code_changes, package_changes, parameter_changes
-from robust3d.provenance.files import seal, sha256
+from robust3d.provenance.files import cause, seal, sha256
 from robust3d.provenance.lineage import RESULTS, File, Lineage, Step
 from robust3d.provenance.sources import State, check_sources
 from robust3d.study.accepted import acceptances_of, accepted_digest
@@ -23,7 +25,7 @@ from robust3d.study.places import own_file
 from robust3d.study.plan import FIGURES, TABLES, Plan, target_path
 from robust3d.study.stages import LOCK, STAGES, locked_versions
 
-ALLOWED = {".progress", ".known", "site"}  # folders under results/ that hold nothing to be trusted
+ALLOWED = {Path(".progress"), Path(".known"), Path("site")}  # folders under results/ that hold nothing to be trusted
 
 _LINES, _WIDTH = 35, 220  # of findings on one screen; a line may take two of a terminal's
 
@@ -69,7 +71,11 @@ def verify(targets: Sequence[str], study: Study) -> list[Finding]:
         for step in lineage.records():
             checker.check(step)
         checker.findings += _unrecorded(lineage)
-    return checker.findings
+    return checker.findings + [_unreadable(name, why) for name, why in lineage.unreadable.items()]
+
+
+def _unreadable(name: str, why: str) -> Finding:
+    return Finding("UNREADABLE", name, f"cannot be read ({why})")
 
 
 def _step(lineage: Lineage, name: str) -> Step | None:
@@ -128,7 +134,7 @@ class _Checker:
             self.findings.append(Finding("MISSING", file.path))
             return
         except OSError as error:
-            self.findings.append(Finding("MISSING", file.path, f"cannot be read: {error.strerror}"))
+            self.findings.append(_unreadable(file.path, cause(error)))
             return
         self.findings.append(
             Finding("OK", file.path) if same else Finding("CHANGED", file.path, "other bytes than recorded")
@@ -202,10 +208,16 @@ def _unrecorded(lineage: Lineage) -> list[Finding]:
     recorded = {lineage.locate(file.path) for step in lineage.records() for file in step.outputs.values()}
     recorded |= {lineage.locate(step.name) for step in lineage.records()}
     findings = []
-    for path in sorted(lineage.results.rglob("*")):
-        inside = path.relative_to(lineage.results)
-        if path.is_file() and path not in recorded and inside.parts[0] not in ALLOWED:
-            findings.append(Finding("UNRECORDED", str(RESULTS / inside), "no record names it"))
+
+    def tell_closed(error: OSError) -> None:
+        findings.append(_unreadable(str(RESULTS / Path(error.filename).relative_to(lineage.results)), cause(error)))
+
+    for folder, folders, names in os.walk(lineage.results, onerror=tell_closed):
+        folders[:] = sorted(name for name in folders if Path(folder, name).relative_to(lineage.results) not in ALLOWED)
+        for path in (Path(folder, name) for name in sorted(names)):
+            inside = path.relative_to(lineage.results)
+            if path.is_file() and path not in recorded:
+                findings.append(Finding("UNRECORDED", str(RESULTS / inside), "no record names it"))
     return findings
 
 

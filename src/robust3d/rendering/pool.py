@@ -12,6 +12,7 @@ import tempfile
 from collections import deque
 from collections.abc import Container, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,14 @@ import numpy as np
 from robust3d.data.frame import Frame
 from robust3d.errors import UserError
 from robust3d.progress import ProgressLine
+from robust3d.provenance.scratch import scratch, variables
 from robust3d.rendering.params import RenderParams
 from robust3d.rendering.system import check_system_libraries
 from robust3d.rendering.worker import Request, Setup
 from robust3d.shapes.mesh import Mesh
 
 FRAME_TIMEOUT_S = 300.0  # a frame takes milliseconds to seconds, the first one waits for Blender's start
+MEMORY = Path("/dev/shm")  # raw frames pass through it, if it is there
 GROWTH_MIB = 500  # a worker that has grown by so much is replaced: Blender's memory must not grow for ever
 
 
@@ -104,6 +107,7 @@ class _Worker:
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
         self.process: subprocess.Popen[bytes] | None = None
+        self.open = ExitStack()  # what goes with the process
         self.killed = False
         self.first_mib = 0
 
@@ -131,18 +135,18 @@ class _Worker:
         return self.connection.recv()
 
     def _start(self) -> None:
-        memory = Path("/dev/shm")
-        self.folder = tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None, prefix="robust3d-")
-        self.log = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `close`)
-        self.connection, far = Pipe()
+        folder = self.open.enter_context(scratch(MEMORY if os.access(MEMORY, os.W_OK | os.X_OK) else None))
+        self.log = self.open.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+        near, far = Pipe()
+        self.connection = self.open.enter_context(near)
         self.first_mib = 0
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "robust3d.rendering.worker", str(far.fileno()), self.folder.name],
+            [sys.executable, "-m", "robust3d.rendering.worker", str(far.fileno()), str(folder)],
             pass_fds=[far.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,  # Blender prints a line a frame
             stderr=self.log,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "OMP_NUM_THREADS": "1", **variables(folder)},  # Blender leaves a folder there
         )
         far.close()
         if self.killed:  # while it was being started
@@ -165,11 +169,8 @@ class _Worker:
 
     def close(self) -> None:
         """End the process and free what it used."""
-        if self.process is None:
-            return
-        self.process.kill()
-        self.process.wait()
-        self.connection.close()
-        self.log.close()
-        self.folder.cleanup()
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+        self.open.close()
         self.process = None

@@ -74,16 +74,19 @@ def rendered_before(job: "Context", digests: dict[str, str], poses: dict[str, np
     """The shards that hold frames of this one: same mesh, pose, view and all else that a pixel depends on."""
     held: dict[Place, Path] = {}
     for other in job.alike():
-        if _look(other.params) != _look(job.params) or not (other.is_whole("manifest") and other.is_whole("views")):
+        if _look(other.params) != _look(job.params) or not other.is_whole("manifest"):
             continue
         camera = parse(cameras.CameraParams, other.params["cameras"])
+        same: list[Place] = []
         for instance, digest in json.loads(other.output("manifest").read_text())["meshes"].items():
             if digests.get(instance) != digest:
                 continue
             theirs = cameras.poses(camera, other.params["seed"], instance)
-            for view, (pose, mine) in enumerate(zip(theirs, poses[instance], strict=False)):
-                if np.array_equal(pose, mine):
-                    held.setdefault((instance, view), other.output("views"))
+            pairs = enumerate(zip(theirs, poses[instance], strict=False))
+            same += [(instance, view) for view, (pose, mine) in pairs if np.array_equal(pose, mine)]
+        views = job.borrow(other, "views") if any(place not in held for place in same) else None
+        if views is not None:
+            held = dict.fromkeys(same, views) | held
     return held
 
 
