@@ -375,7 +375,7 @@ def test_nothing_goes_on_when_the_caller_stops(monkeypatch):
     crew = []
     start = pool._Worker._start
     monkeypatch.setattr(
-        pool._Worker, "_start", lambda self: (start(self), crew.append((self.process, self.folder.name)))[0]
+        pool._Worker, "_start", lambda self: (start(self), crew.append((self.process, self.process.args[-1])))[0]
     )
     requests = [(name, mesh, cameras.poses(NMR, 0)) for name, mesh in ball_requests(9)]
     frames = render_instances(

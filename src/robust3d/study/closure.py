@@ -63,6 +63,8 @@ def _canonical(node: ast.AST) -> str:
         items = value if isinstance(value, list) else [value]
         if name == "body" and isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
             items = items[1:]
+        if isinstance(node, ast.JoinedStr):  # Python 3.12 ends a computed format with an empty text
+            items = [item for item in items if not (isinstance(item, ast.Constant) and item.value == "")]
         texts = [_canonical(item) if isinstance(item, ast.AST) else repr(item) for item in items]
         parts.append(f"{name}=[{','.join(texts)}]")
     return f"{type(node).__name__}({';'.join(parts)})"
