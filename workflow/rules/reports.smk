@@ -112,11 +112,13 @@ rule publish_picture:
         ROBUST3D + " publish {input.record} {params.files}"
 
 
-# Whatever no other rule makes: a name that is no target.
-rule unknown:
-    input:
-        no_such_target,
-    output:
-        "{name}",
-    wildcard_constraints:
-        name=f"(?!({MADE})$).+",
+if workflow.modifier.is_main_snakefile():  # another workflow that takes this one as a module has files of its own
+
+    # Whatever no other rule makes: a name that is no target.
+    rule unknown:
+        input:
+            no_such_target,
+        output:
+            "{name}",
+        wildcard_constraints:
+            name=f"(?!({MADE})$).+",

@@ -25,9 +25,11 @@ def publish(record_path: Path, places: dict[str, Path]) -> None:
         places: the stable names by output, the record's among them.
 
     Raises:
-        UserError: a file is not the one of its record.
+        UserError: there is no record, or a file is not the one of it.
     """
-    record = json.loads(record_path.read_text(encoding="utf-8"))
+    record = read_record(str(record_path))
+    if record is None:
+        raise UserError(f"{record_path}: no readable record of a job; start snakemake again")
     data = {name: path for name, path in places.items() if name != "record"}
     temporary = {name: partial(path) for name, path in places.items()}
     for path in places.values():
