@@ -26,6 +26,7 @@ def make_project(folder: Path) -> Project:
     classes = ["cone", "cuboid"]
     project.change({"families": {"geons": {"shapes": {"classes": classes}, "cameras": {"views": 3}}}})
     project.change({"experiments": {"correlated": {"pretrain_input": {"mapping": ["zigzagged", "banded"]}}}})
+    project.change({"sets": {"black": {"images": [24, 4, 4]}}})
     for name in ("correlated", "shifted"):
         project.change({"sets": {name: {"background": {"mapping": ["zigzagged", "banded"]}}}})
     return project
