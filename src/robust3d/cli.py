@@ -24,7 +24,7 @@ def main() -> None:
         print(f"robust3d: {error}", file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:
-        if arguments.function is _run:
+        if arguments.function in (_run, _publish):
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # a reader such as `head` has seen enough
         sys.exit(1)
@@ -47,6 +47,11 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--store", type=Path, help="folder of finished jobs that several checkouts or users share")
     run.add_argument("--apart", type=Path, help="compute whatever is finished already, and touch only this folder")
     run.set_defaults(function=_run)
+
+    publish = commands.add_parser("publish", help="copy a finished table or figure to its stable names")
+    publish.add_argument("record", type=Path, help="of the job that made it")
+    publish.add_argument("--output", nargs=2, action="append", required=True, metavar=("NAME", "FILE"))
+    publish.set_defaults(function=_publish)
 
     check = commands.add_parser("check", help="check a configuration and this machine")
     check.add_argument("overlays", nargs="*", type=Path, help="the same as --configfile, before it")
@@ -184,6 +189,12 @@ def _run(arguments: argparse.Namespace) -> None:
     command = ["robust3d", *sys.argv[1:]]
     shared, apart = arguments.store, arguments.apart
     runner.run(arguments.spec, arguments.job, inputs, outputs, arguments.threads, command, shared, apart)
+
+
+def _publish(arguments: argparse.Namespace) -> None:
+    from robust3d.provenance.published import publish
+
+    publish(arguments.record, {name: Path(file) for name, file in arguments.output})
 
 
 def _check(arguments: argparse.Namespace) -> None:

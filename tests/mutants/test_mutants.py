@@ -43,6 +43,10 @@ MUTANTS = [
     Mutant("data/published/identity.py", "if not is_ours(entry.name):", "if False:", "data/published/test_identity.py", "what_does_not"),
     Mutant("data/shards.py", 'h5py.File(path, "r", locking=False)', 'h5py.File(path, "r")', "data/test_shards.py", "without_locks"),
     Mutant("study/yaml_text.py", "if _OCTAL.fullmatch(text):", "if False:", "study/test_yaml_text.py", "misread"),
+    Mutant("provenance/published.py", 'if not all(map(_is_same, record["outputs"].values())):', "if False:", "provenance/test_published.py", "half_way"),
+    Mutant("provenance/published.py", 'if sha256(temporary[name]) != record["outputs"][name]["sha256"]:', "if False:", "provenance/test_published.py", "damaged"),
+    Mutant("provenance/owner.py", "if owner and not _gone(owner, locked) and silent_s < SILENT_S:", "if False:", "provenance/test_owner.py", "fallen_silent"),
+    Mutant("provenance/owner.py", "raise UserError(_refusal(_said(file))) from None", "locked = False", "provenance/test_owner.py", "second_head"),
     Mutant("provenance/sources.py", "same = sha256(path) == wanted", "same = path.exists()", "provenance/test_sources.py", "mesh_changes"),
     # data sets
     Mutant("data/compositing.py", "np.uint16(127)", "np.uint16(0)", "data/test_backgrounds.py", "compose_is"),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from robust3d.errors import UserError
 from robust3d.provenance import owner
 
 
@@ -112,3 +113,75 @@ def test_many_processes_never_own_one_folder_together(tmp_path):
     )
     crowd = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stderr=subprocess.PIPE) for _ in range(4)]
     assert [process.wait(timeout=60) for process in crowd] == [0] * 4
+
+
+# --- heads ----------------------------------------------------------------------------------------------------------
+
+HEAD = (
+    "import sys, time; from pathlib import Path; from robust3d.provenance import owner; from robust3d.errors import *\n"
+    "owner.BEAT_S, owner.SILENT_S = 0.2, 1.0\n"
+    "try:\n    owner.become_head(Path(sys.argv[1], 'head'), 'results/table4.csv')\n"
+    "except UserError as error:\n    sys.exit(str(error))\n"
+    "print('head', flush=True); time.sleep(float(sys.argv[2]))"
+)
+
+
+def head(folder: Path, seconds: float) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", HEAD, str(folder), str(seconds)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_second_head_is_refused_by_name_and_the_first_leaves_nothing(tmp_path):
+    first = head(tmp_path, 4)
+    assert first.stdout.readline() == "head\n"
+    second = head(tmp_path, 0)
+    assert second.wait() == 1
+    told = second.stderr.read()
+    for text in (f"process {first.pid} on {platform.node()}", time.strftime("since %Y-"), "making results/table4.csv"):
+        assert text in told
+    assert first.wait() == 0 and not list(tmp_path.iterdir())
+    assert head(tmp_path, 0).wait() == 0
+
+
+def test_a_killed_head_leaves_nothing_to_unlock(tmp_path):
+    first = head(tmp_path, 60)
+    assert first.stdout.readline() == "head\n"
+    first.kill()
+    first.wait()
+    assert (tmp_path / "head/owner").read_text()
+    third = head(tmp_path, 0)
+    assert third.wait() == 0 and third.stdout.read() == "head\n" and not list(tmp_path.iterdir())
+
+
+def test_a_head_on_another_node_counts_until_it_has_fallen_silent(tmp_path, monkeypatch):
+    """Where locks end at a node: its sign of life is all that this one sees."""
+    monkeypatch.setattr(owner.atexit, "register", lambda leave: leave())
+    path = tmp_path / "owner"
+    path.write_text("process 7 on elsewhere, since 2026-01-02 03:04:05, making results/table1.csv")
+    with pytest.raises(UserError, match=r"process 7 on elsewhere.*if that was killed, start again in \d+ s"):
+        owner.become_head(tmp_path, "results/table4.csv")
+    assert path.read_text().startswith("process 7")
+    time.sleep(1.2)
+    owner.become_head(tmp_path, "results/table4.csv")
+    assert not tmp_path.exists()
+
+
+def test_a_head_whose_slurm_job_is_over_is_followed_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(owner, "SILENT_S", 60.0)
+    asked = []
+
+    def squeue(command, **_):
+        asked.append(command)
+        return subprocess.CompletedProcess(command, 0, "COMPLETED\n", "")
+
+    monkeypatch.setattr(owner.subprocess, "run", squeue)
+    (tmp_path / "owner").write_text("process 7 on elsewhere, SLURM job 42, since 2026-01-02 03:04:05, making a, b")
+    monkeypatch.setattr(owner.atexit, "register", lambda leave: leave())
+    owner.become_head(tmp_path, "results/table4.csv")
+    assert asked[0][asked[0].index("-j") + 1] == "42"
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="file/head: cannot be written"):
+        owner.become_head(tmp_path / "file/head", "results/table4.csv")

@@ -242,7 +242,7 @@ def test_an_edit_plans_what_rests_on_it(finished, tmp_path):
         return jobs
 
     assert edited("rendering/scene.py", "\n# a remark\n") == {}
-    assert edited("tables/table4.py", "\nX = 1\n") == {"tabulate": 1}
+    assert edited("tables/table4.py", "\nX = 1\n") == {"tabulate": 1, "publish_table": 1}
     rendering = edited("rendering/scene.py", "\nX = 1\n")
     assert {"render_shard", "index_views", "draw_set", "train_classifier", "attack_classifier"} <= set(rendering)
     assert not {"build_shapes", "make_textures"} & set(rendering)

@@ -1,28 +1,36 @@
 # What every rule needs: the plan of the study, and the three views of a job that a rule declares.
 
-import json
+import functools
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 import robust3d
 
 from robust3d.errors import UserError
-from robust3d.provenance.files import sha256
+from robust3d.provenance.owner import become_head
+from robust3d.provenance.published import read_record, read_the_same, wrong
 from robust3d.provenance.store import trouble as store_trouble
 from robust3d.study.cluster import read_cluster
 from robust3d.study.config import command_line, read_study
-from robust3d.study.needs import data_folders
+from robust3d.study.needs import data_folders, data_of
 from robust3d.study.on_disk import OnDisk
 from robust3d.study.places import own_file
-from robust3d.study.plan import FIGURES, PLOTS, TABLES, Plan, target_path
+from robust3d.study.plan import FIGURES, PLOTS, RESULTS, TABLES, Plan, published_paths, target_path
 from robust3d.study.requests import request, resources
 from robust3d.study.stages import STAGES
+from robust3d.study.targets import no_target
 from robust3d.study.watchdog import watch_slurm
+
+
+def refuse(message):
+    """End with a plain message, also with `--quiet all`: exceptions are told with lines of Snakemake's code, or not."""
+    print(message, file=sys.stderr, flush=True)
+    sys.exit(1)
 
 
 def load():
@@ -41,102 +49,98 @@ try:
     # A node's process means the data that the process that planned for it has seen.
     PLAN = Plan(load(), OnDisk.handed_on() if workflow.remote_exec else None)
 except UserError as error:
-    raise WorkflowError(str(error)) from None
-
-
-DRY_RUN = any(flag in ("--dry-run", "--dryrun") or flag[:1] == "-" != flag[1:2] and "n" in flag for flag in sys.argv)
-
-
-def read_the_same(record):
-    """Whether the small files that a job read, metrics and outcomes say, still have the bytes it read."""
-    files = [file for files in record["inputs"].values() for file in files if file["bytes"] < 1_000_000]
-    return all(sha256(Path(file["path"])) == file["sha256"] for file in files if Path(file["path"]).exists())
-
-
-def named():
-    """The tables and figures on the command line; all tables where nothing is named there."""
-    found = FIGURES if "figures" in sys.argv else ()
-    found = [name for name in TABLES + FIGURES if name in found or any(name in argument for argument in sys.argv)]
-    return found or ([] if "views" in sys.argv else list(TABLES))
-
-
-def retire_stale_targets():
-    """Tables and figures of another study or of other code make way, whatever Snakemake remembers of them.
-
-    Their names are stable, so a file that is there says nothing; its record does.
-    """
-    for name in named():
-        job = PLAN.target(name)
-        try:
-            record = json.loads(Path(job.output("record")).read_text())
-        except (OSError, ValueError):
-            continue  # being made, or never made
-        made_from = {key: [file["path"] for file in files] for key, files in record["inputs"].items()}
-        wanted = {key: paths for key, paths in job.input_paths().items() if paths}
-        if record["spec"] == json.loads(job.spec) and made_from == wanted and read_the_same(record):
-            continue
-        logger.warning(f"results/{name} is of another study, code or input; it is made anew when asked for")
-        if not DRY_RUN:
-            for output in STAGES[job.stage].outputs:
-                Path(job.output(output)).unlink(missing_ok=True)
-
-
-def asked_for():
-    """The jobs of what the command line names."""
-    if any("download" in argument for argument in sys.argv):
-        return []
-    families = PLAN.study.families if "views" in sys.argv else []
-    return [PLAN.target(name) for name in named()] + [PLAN.index_views(family) for family in families]
-
-
-def check_data():
-    """Data that somebody has to download is missed before anything is rendered or trained."""
-    missing = [message for message in data_folders(asked_for()).values() if message]
-    if missing and not DRY_RUN:
-        raise WorkflowError("\n".join(missing))
-    for message in missing:
-        logger.warning(message)
+    refuse(str(error))
 
 
 if workflow.is_main_process:
     logger.info(f"Study: {PLAN.study.study}")
+    if not os.access(".snakemake" if os.path.exists(".snakemake") else ".", os.W_OK):
+        refuse(
+            f"{os.getcwd()}: this folder cannot be written, and Snakemake keeps its notes in its .snakemake; "
+            f"work in one of your own: snakemake --snakefile {workflow.main_snakefile} --directory DIR"
+        )
+
+
+def target(name):
+    """The job of a table or figure."""
     try:
-        check_data()
-        retire_stale_targets()
+        return PLAN.target(name)
     except UserError as error:
-        raise WorkflowError(str(error)) from None
+        refuse(str(error))
+
+
+@functools.cache
+def compare_published(name):
+    """Have a table or figure published anew where its stable names do not hold this study's, whole.
+
+    Nothing is touched here: Snakemake makes "forced" files anew if it comes to running jobs, whatever it remembers.
+    """
+    job, forced = target(name), workflow.dag.forcefiles
+    stable, made = published_paths(name).values(), [job.output(output) for output in STAGES[job.stage].outputs]
+    if job.stage in {rule.name for rule in workflow.dag.forcerules} or not forced.isdisjoint([*stable, *made]):
+        forced.update(stable, made)  # somebody forces one of the two: it is meant to be made, not only copied
+    why = wrong(job)
+    if why and Path(target_path(name)).exists():
+        forced.update(stable)
+        logger.warning(f"{target_path(name)} {why}; it stays until that of study {PLAN.study.study!r} is made")
+    record = read_record(job.output("record"))
+    if why and record is not None and not read_the_same(record):
+        forced.update(made)
+
+
+@functools.cache
+def warn(message):
+    logger.warning(message)
+
+
+def check_data():
+    """Data that somebody has to download is missed before anything is rendered or trained."""
+    jobs = [PLAN.jobs.get((job.rule.name, job.wildcards_dict.get("job"))) for job in workflow.dag.needrun_jobs()]
+    missing = [message for message in data_folders(job for job in jobs if job).values() if message]
+    if missing:
+        refuse("\n".join(missing))
 
 
 def find_job(stage, wildcards):
     """The planned job behind a path; a path of another study has none."""
     try:
-        if stage in ("tabulate", "plot", "draw"):
-            return PLAN.target(wildcards.job)
         if (stage, wildcards.job) not in PLAN.jobs:
             PLAN.every_job()  # what is asked for is not the table or figure that it is for
         return PLAN.jobs[stage, wildcards.job]
     except UserError as error:
-        raise WorkflowError(str(error)) from None
+        refuse(str(error))
     except KeyError:
+        why = f"is not part of study {PLAN.study.study!r}"
         if workflow.remote_exec:
             why = (
                 "the code, the configuration or the lock has changed since this job was planned; start snakemake again"
             )
-            raise WorkflowError(f"{stage}/{wildcards.job}: {why}") from None
-        raise WorkflowError(f"{stage}/{wildcards.job} is not part of this study") from None
+        refuse(f"{stage}/{wildcards.job}: {why}")
 
 
 def inputs(stage):
     """Named input files of a stage's jobs.
 
     A name with a digest is an identity, so what it stands for cannot have become newer in any sense that counts:
-    inputs are ancient. `retire_stale_targets` looks at what the inputs of stable names say.
+    inputs are ancient. `compare_published` looks at what the inputs of tables and figures say.
     """
 
     def paths(wildcards):
-        return {name: ancient(files) for name, files in find_job(stage, wildcards).input_paths().items() if files}
+        job = find_job(stage, wildcards)
+        for message in data_of(job).values() if workflow.dryrun else ():
+            if message:
+                warn(message)
+        return {name: ancient(files) for name, files in job.input_paths().items() if files}
 
     return paths
+
+
+def finished(wildcards):
+    """What the job of a table or figure makes, by output."""
+    job = target(wildcards.job)
+    if workflow.is_main_process:
+        compare_published(wildcards.job)
+    return {name: ancient(job.output(name)) for name in STAGES[job.stage].outputs}
 
 
 def bulk(stage):
@@ -147,9 +151,21 @@ def bulk(stage):
 def outputs(stage):
     """Named output files of a stage, the record last."""
     return {
-        name: pattern.format(results="results", stage=stage, job="{job}", label="{job}")
+        name: pattern.format(results="results", stage=stage, job="{job}")
         for name, pattern in STAGES[stage].outputs.items()
     }
+
+
+def published(stage, name, caption, category):
+    """The stable names of a stage's tables or figures, one of them shown by `snakemake --report`.
+
+    They are "updated", so that Snakemake leaves the old ones where they are until a job replaces them.
+    """
+    files = {
+        output: pattern.format(results="results", label="{job}") for output, pattern in STAGES[stage].published.items()
+    }
+    shown = report(files[name], caption=caption, category=category, labels={"target": "{job}"})
+    return {output: update(file) for output, file in (files | {name: shown}).items()}
 
 
 def spec(stage):
@@ -167,6 +183,26 @@ def files(stage):
         return " ".join(read + written)
 
     return flags
+
+
+def copies(wildcards):
+    """The stable names as command line flags."""
+    return " ".join(f"--output {name} {path}" for name, path in published_paths(wildcards.job).items())
+
+
+# Every path that a rule makes, as a regular expression.
+MADE = "|".join(
+    re.escape(pattern.format(results="results", stage=stage, job="<job>")).replace("<job>", "[^/]+")
+    for stage, told in STAGES.items()
+    for pattern in told.outputs.values()
+)
+MADE += "|" + "|".join(re.escape(path) for name in TABLES + FIGURES for path in published_paths(name).values())
+MADE += r"|resources/\.downloaded/[^/]+\.json"
+
+
+def no_such_target(wildcards):
+    """Answer for a name that nothing makes."""
+    refuse(no_target(wildcards.name, [rule.name for rule in workflow.rules if not rule.has_wildcards()]))
 
 
 def on_cluster():
@@ -214,8 +250,27 @@ def slurm_run():
 
 
 onstart:
+    if workflow.touch:
+        refuse("--touch: a file's time decides nothing here, so there is nothing to touch")
+    check_data()
+    try:
+        become_head(
+            Path(RESULTS, ".progress", ".head"), ", ".join(sorted(workflow.dag_settings.targets)) or "tables 1 to 4"
+        )
+    except UserError as error:
+        refuse(str(error))
     PLAN.on_disk.hand_on()
     if workflow.is_main_process and PLAN.study.store and (complaint := store_trouble(Path(PLAN.study.store))):
         logger.warning(f"store: {complaint}; jobs run without")
     if slurm_run():
         watch_slurm(slurm_run(), CLUSTER.patience_min)
+
+
+onerror:
+    # Also with `--quiet all`, which leaves nothing else to read.
+    for job in sorted(workflow.scheduler.failed, key=str)[:10]:
+        name = job.wildcards_dict.get("job") or job.wildcards_dict.get("name", "")
+        where = f"; logs: logs/rule_{job.rule.name}/{name}" if on_cluster() and not job.is_local else ""
+        print(f"robust3d: failed: {job.rule.name} {name}{where}", file=sys.stderr)
+    if len(workflow.scheduler.failed) > 10:
+        print(f"robust3d: and {len(workflow.scheduler.failed) - 10} more jobs failed", file=sys.stderr)

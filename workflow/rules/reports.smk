@@ -1,12 +1,5 @@
-# Tables and figures: the only results with stable names. They hold the study last asked for; Snakemake makes them anew
-# when their spec, a parameter of the rule, is another one.
-
-
-def reported(stage, name, caption, category):
-    """The outputs of a stage, one of them shown by `snakemake --report`."""
-    files = outputs(stage)
-    labels = {"target": "{job}"}
-    return files | {name: report(files[name], caption=caption, category=category, labels=labels)}
+# Tables and figures. Each is made in a folder with its digest, like everything else; `results/table4.csv` is a copy of the
+# one last asked for, which replaces the former copy when it is whole.
 
 
 # A table with the lineage of its cells.
@@ -14,9 +7,7 @@ rule tabulate:
     input:
         unpack(inputs("tabulate")),
     output:
-        **reported("tabulate", "table", "../report/table.rst", "Tables"),
-    wildcard_constraints:
-        job="table[0-9A-Z]+",
+        **outputs("tabulate"),
     localrule: True
     conda:
         "../../envs/robust3d.yaml"
@@ -24,7 +15,7 @@ rule tabulate:
         spec=spec("tabulate"),
         files=files("tabulate"),
     message:
-        "write {wildcards.job}"
+        "tabulate: {wildcards.job}"
     shell:
         run("tabulate")
 
@@ -34,9 +25,7 @@ rule plot:
     input:
         unpack(inputs("plot")),
     output:
-        **reported("plot", "picture", "../report/figure.rst", "Figures"),
-    wildcard_constraints:
-        job="|".join(PLOTS),
+        **outputs("plot"),
     localrule: True
     conda:
         "../../envs/robust3d.yaml"
@@ -44,7 +33,7 @@ rule plot:
         spec=spec("plot"),
         files=files("plot"),
     message:
-        "plot {wildcards.job}"
+        "plot: {wildcards.job}"
     shell:
         run("plot")
 
@@ -55,9 +44,7 @@ rule draw:
         unpack(inputs("draw")),
         shards=ancient(bulk("draw")),
     output:
-        **reported("draw", "picture", "../report/figure.rst", "Figures"),
-    wildcard_constraints:
-        job="|".join(name for name in FIGURES if name not in PLOTS),
+        **outputs("draw"),
     localrule: True
     conda:
         "../../envs/robust3d.yaml"
@@ -65,6 +52,73 @@ rule draw:
         spec=spec("draw"),
         files=files("draw"),
     message:
-        "draw {wildcards.job}"
+        "draw: {wildcards.job}"
     shell:
         run("draw")
+
+
+# The stable names: `results/table4.csv` and what belongs to it.
+rule publish_table:
+    input:
+        unpack(finished),
+    output:
+        **published("tabulate", "table", "../report/table.rst", "Tables"),
+    wildcard_constraints:
+        job="|".join(TABLES),
+    localrule: True
+    conda:
+        "../../envs/robust3d.yaml"
+    params:
+        files=copies,
+    message:
+        "write {wildcards.job}"
+    shell:
+        ROBUST3D + " publish {input.record} {params.files}"
+
+
+rule publish_plot:
+    input:
+        unpack(finished),
+    output:
+        **published("plot", "picture", "../report/figure.rst", "Figures"),
+    wildcard_constraints:
+        job="|".join(PLOTS),
+    localrule: True
+    conda:
+        "../../envs/robust3d.yaml"
+    params:
+        files=copies,
+    message:
+        "write {wildcards.job}"
+    shell:
+        ROBUST3D + " publish {input.record} {params.files}"
+
+
+rule publish_picture:
+    input:
+        unpack(finished),
+    output:
+        **published("draw", "picture", "../report/figure.rst", "Figures"),
+    wildcard_constraints:
+        job="|".join(name for name in FIGURES if name not in PLOTS),
+    localrule: True
+    conda:
+        "../../envs/robust3d.yaml"
+    params:
+        files=copies,
+    message:
+        "write {wildcards.job}"
+    shell:
+        ROBUST3D + " publish {input.record} {params.files}"
+
+
+if workflow.modifier.is_main_snakefile():  # another workflow that takes this one as a module has files of its own
+
+    # Whatever no other rule makes: a name that is no target.
+    rule unknown:
+        input:
+            no_such_target,
+        output:
+            "{name}",
+        wildcard_constraints:
+            name=f"(?!({MADE})$).+",

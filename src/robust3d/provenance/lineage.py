@@ -49,7 +49,7 @@ class Step:
 
     @property
     def label(self) -> str:
-        """Readable name without the digest; a table or figure has no digest."""
+        """Readable name without the digest."""
         stem, _, digest = self.job.rpartition("-")
         return stem if stem and len(digest) == 12 else self.job
 

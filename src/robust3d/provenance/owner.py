@@ -1,10 +1,14 @@
-"""One owner for each job: two processes never write the same checkpoint, on one node or on two.
+"""One owner for each job, and one head for each results folder, on one node or on two.
+
+Two processes never write the same checkpoint, and of two heads each would remove what the other makes "again". A job
+waits for its owner; a second head is refused.
 
 The kernel's lock decides where it reaches; it frees itself when its process dies. Some shared file systems keep locks
 to one node, so the owner also says who it is in the file and touches it; a process on another node waits until that
 owner has left, has fallen silent, or is a SLURM job that is over.
 """
 
+import atexit
 import contextlib
 import fcntl
 import os
@@ -14,9 +18,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
+
+from robust3d.errors import UserError
 
 BEAT_S = 20.0
 SILENT_S = 180.0  # longer than shared file systems hold back a changed time
@@ -34,19 +40,91 @@ def only_owner(folder: Path) -> Iterator[None]:
             if not _is_at(file, path):
                 continue  # the former owner has cleaned up meanwhile
             _await_other(file, locked)
-            file.truncate(0)
-            file.write(_me())
-            file.flush()
-            stop = threading.Event()
-            beat = threading.Thread(target=_beat, args=(path, stop), daemon=True)
-            beat.start()
+            end = _sign(file, path, _me())
             try:
                 yield
             finally:
-                stop.set()
-                beat.join()
-                file.truncate(0)
+                end()
             return
+
+
+def become_head(folder: Path, making: str) -> None:
+    """Own this folder until this process ends; if it is killed, nothing has to be unlocked.
+
+    Args:
+        folder: of the owner file; it is there only while there is a head, or after one was killed.
+        making: what this process makes, for others to be told.
+
+    Raises:
+        UserError: another head is at work there, or the folder cannot be written.
+    """
+    path = folder / "owner"
+    while True:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            file = path.open("a+")
+        except FileNotFoundError:
+            continue  # the former head has cleaned up meanwhile
+        except OSError as error:
+            raise UserError(f"{folder}: cannot be written: {error.strerror}") from None
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            locked = True
+        except BlockingIOError:
+            raise UserError(_refusal(_said(file))) from None
+        except OSError:
+            locked = False  # this file system has no locks: what the file says has to do
+        if _is_at(file, path):
+            break
+        file.close()
+    owner, silent_s = _said(file), _silence(path)
+    if owner and not _gone(owner, locked) and silent_s < SILENT_S:
+        hint = f" (if that was killed, start again in {SILENT_S - silent_s:.0f} s)"
+        raise UserError(_refusal(owner) + hint)
+    since = time.strftime("%Y-%m-%d %H:%M:%S")
+    end = _sign(file, path, f"{_me()}, since {since}, making {making}")
+
+    def leave() -> None:
+        end()
+        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+    atexit.register(leave)
+
+
+def _refusal(owner: str) -> str:
+    return (
+        f"another snakemake is at work on these results: {owner or 'it has just started'}; wait until it has ended, "
+        "or stop it, which loses no finished job"
+    )
+
+
+def _silence(path: Path) -> float:
+    """For how long, in seconds of the file server's clock, the owner has not shown that it is alive."""
+    probe = path.with_name(f".now-{os.getpid()}")
+    try:
+        probe.touch()
+        return probe.stat().st_mtime - path.stat().st_mtime
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+def _sign(file: IO[str], path: Path, text: str) -> Callable[[], None]:
+    """Say in the file who its owner is and show that it is alive, until the function returned is called."""
+    file.truncate(0)
+    file.write(text)
+    file.flush()
+    stop = threading.Event()
+    beat = threading.Thread(target=_beat, args=(path, text, stop), daemon=True)
+    beat.start()
+
+    def end() -> None:
+        stop.set()
+        beat.join()
+        file.truncate(0)
+
+    return end
 
 
 def _me() -> str:
@@ -98,7 +176,7 @@ def _gone(owner: str, locked: bool) -> bool:
     """Whether the owner that left this line cannot be at work: its lock is ours, or its process or job is over."""
     if re.search(f" on {re.escape(platform.node())}(,|$)", owner):
         return locked or not Path("/proc", owner.split()[1]).exists()
-    job = owner.partition("SLURM job ")[2]
+    job = owner.partition("SLURM job ")[2].partition(",")[0]
     if not job:
         return False
     try:
@@ -110,9 +188,8 @@ def _gone(owner: str, locked: bool) -> bool:
     return told.stdout.strip() in ("", "COMPLETED", "FAILED", "CANCELLED", "TIMEOUT")
 
 
-def _beat(path: Path, stop: threading.Event) -> None:
+def _beat(path: Path, mine: str, stop: threading.Event) -> None:
     """Show that this process is alive, and end it at once should another have taken its place."""
-    mine = _me()
     while not stop.wait(BEAT_S):
         try:
             os.utime(path)

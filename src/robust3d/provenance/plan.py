@@ -4,18 +4,19 @@ import json
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from robust3d.errors import UserError
 from robust3d.provenance import store
 from robust3d.provenance.changes import Change, Kind, spec_changes
 from robust3d.provenance.lineage import RESULTS, Lineage, Step
+from robust3d.provenance.published import read_record, read_the_same, wrong
 from robust3d.study.closure import describe
 from robust3d.study.config import Study
-from robust3d.study.plan import FIGURES, TABLES, Job, Plan, target_path
+from robust3d.study.plan import Job, Plan, target_path
 from robust3d.study.stages import STAGES
+from robust3d.study.targets import target_name
 
 FIRST = Change("missing", "made for the first time")
 GONE = Change("missing", "its files are gone or incomplete")
@@ -42,10 +43,17 @@ class Pending:
 
 @dataclass(frozen=True)
 class Outlook:
-    """What asking for some targets would do: jobs to start, makers before users, and how many are reused."""
+    """What asking for some targets would do.
+
+    Attributes:
+        pending: jobs to start, makers before users.
+        reused: how many jobs of each stage are not.
+        replaced: files under stable names that give way to a copy of what is made or there already, and why.
+    """
 
     pending: tuple[Pending, ...]
     reused: dict[str, int]
+    replaced: dict[str, str] = field(default_factory=dict)
 
 
 def tell_plan(targets: Sequence[str], study: Study, full: bool = False) -> str:
@@ -60,7 +68,7 @@ def tell_plan(targets: Sequence[str], study: Study, full: bool = False) -> str:
         UserError: an unknown target.
     """
     told = outlook(targets, study)
-    if not told.pending:
+    if not told.pending and not told.replaced:
         return f"{', '.join(targets)}: nothing to be done"
     return as_text(told) if full else brief(told)
 
@@ -68,16 +76,8 @@ def tell_plan(targets: Sequence[str], study: Study, full: bool = False) -> str:
 def outlook(targets: Sequence[str], study: Study) -> Outlook:
     """What asking for some targets would do; see `tell_plan`."""
     plan = Plan(study)
-    jobs = [plan.target(_target(name)) for name in targets]
+    jobs = [plan.target(target_name(name)) for name in targets]
     return _Forecast([RESULTS, *([Path(study.store)] if study.store else [])]).of(jobs)
-
-
-def _target(name: str) -> str:
-    stem = Path(name).name.partition(".")[0]
-    if stem not in (*TABLES, *FIGURES) or Path(name).parent != RESULTS:
-        known = ", ".join(map(target_path, (*TABLES, *FIGURES)))
-        raise UserError(f"{name}: not a target; there are {known}")
-    return stem
 
 
 class _Forecast:
@@ -93,10 +93,16 @@ class _Forecast:
         self.reused: dict[str, set[str]] = {}
 
     def of(self, jobs: list[Job]) -> Outlook:
-        """The outlook on some jobs."""
+        """The outlook on some tables and figures."""
+        replaced = {}
         for job in jobs:
-            self._visit(job)
-        return Outlook(tuple(self.pending.values()), {stage: len(ids) for stage, ids in self.reused.items()})
+            if why := wrong(job):
+                self._visit(job)
+                replaced[target_path(job.label)] = why
+            else:
+                self.reused.setdefault(job.stage, set()).add(job.id)
+        reused = {stage: len(ids) for stage, ids in self.reused.items()}
+        return Outlook(tuple(self.pending.values()), reused, replaced)
 
     def _visit(self, job: Job) -> None:
         if job.id in self.reused.get(job.stage, ()) or f"{job.stage}/{job.id}" in self.pending:
@@ -113,11 +119,10 @@ class _Forecast:
     def _is_done(self, job: Job) -> bool:
         if not all(Path(job.output(name)).exists() for name in STAGES[job.stage].outputs):
             return False
-        if "{job}" in STAGES[job.stage].outputs["record"]:
+        if not STAGES[job.stage].published:
             return True  # the name is the identity
-        step = self.lineage.step(job.output("record")) if self.lineage else None
-        paths = {name: files for name, files in job.input_paths().items() if files}
-        return step is not None and step.record["spec"] == json.loads(job.spec) and _made_from(step) == paths
+        record = read_record(job.output("record"))
+        return record is not None and read_the_same(record)
 
     def _copy_of(self, job: Job) -> str | None:
         inputs = {name: [Path(path) for path in paths] for name, paths in job.input_paths().items()}
@@ -243,6 +248,9 @@ def _jobs(group: list[Pending]) -> str:
 def _sum(outlook: Outlook) -> str:
     computed = [pending for pending in outlook.pending if pending.copy_of is None]
     reused = ", ".join(f"{count} {stage}" for stage, count in outlook.reused.items()) or "nothing"
+    if not outlook.pending:
+        text = "a copy of what was made before takes its place"
+        reused += "".join(f"\n{path} {why}; {text}" for path, why in outlook.replaced.items())
     text = f"{len(outlook.pending)} jobs in all, one after another {_duration(computed)}"
     return f"reused as they are: {reused}\n{text}"
 

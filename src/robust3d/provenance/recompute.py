@@ -72,7 +72,7 @@ def recompute(count: int, targets: Sequence[str], stages: Sequence[str]) -> Repe
     if unknown:
         raise UserError(f"--stage {unknown[0]}: no such stage; there are {', '.join(STAGES)}")
     lineage = Lineage()
-    steps = lineage.ancestors(*(lineage.target(name) for name in targets)) if targets else list(lineage.records())
+    steps = lineage.ancestors(*(lineage.target(name) for name in targets)) if targets else _made(lineage)
     wanted = [step for step in steps if step.stage in STAGES and (not stages or step.stage in stages)]
     wanted.sort(key=lambda step: (step.record.get("cpu_seconds", step.record["seconds"]), step.name))
     outputs: list[Repeated] = []
@@ -88,6 +88,11 @@ def recompute(count: int, targets: Sequence[str], stages: Sequence[str]) -> Repe
         outputs += _repeat(lineage, step)
         done += 1
     return Repetition(tuple(outputs), left_out)
+
+
+def _made(lineage: Lineage) -> list[Step]:
+    """All that jobs have made; what stands under a stable name is a copy of it."""
+    return [step for step in lineage.records() if "published" not in step.record]
 
 
 def _obstacle(lineage: Lineage, step: Step) -> str | None:

@@ -120,6 +120,7 @@ def run(
         for path in outputs.values():
             clear_partial(path)  # what a killed owner left
         if _already_done(spec, inputs, outputs):
+            shutil.rmtree(progress, ignore_errors=True)
             return  # a run whose head process was killed has finished meanwhile
         started = time.time()
         data = {name: path for name, path in outputs.items() if name != "record"}

@@ -177,9 +177,9 @@ class _Checker:
         """Whether stable names hold the study that is asked for now."""
         plan = Plan(study)
         for step in steps:
-            if step.job not in (*TABLES, *FIGURES):
+            if step.label not in (*TABLES, *FIGURES):
                 continue
-            told = plan.target(step.job)
+            told = plan.target(step.label)
             changes = parameter_changes(step.params, _params(told.spec))
             made_from = {name: [file.path for file in files] for name, files in step.inputs.items()}
             wanted = {name: paths for name, paths in told.input_paths().items() if paths}

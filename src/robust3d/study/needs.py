@@ -33,23 +33,28 @@ def data_folders(jobs: Iterable[Job]) -> dict[str, str | None]:
     """The folders of published data that the jobs read, and what is wrong with each; None: it is there."""
     found: dict[str, str | None] = {}
     for job in made_from(jobs):
-        try:
-            if job.stage == "inventory":
-                path = job.params["source"].path
-                root_folder(path, job.params["kind"])
-            elif job.stage == "make_textures" and job.params["textures"].path is not None:
-                path = job.params["textures"].path
-                texture_folder(Path(path))
-            elif (weights := _weights(job)) is not None:
-                path = str(weights)
-                if not weights.is_file():
-                    raise UserError(
-                        f"{job.label}: no file {path}; get torchvision's ResNet18_Weights.IMAGENET1K_V1 "
-                        "(resources/README.md), or take out the pre-training that asks for it"
-                    )
-            else:
-                continue
-            found[path] = None
-        except UserError as error:
-            found[path] = f"families.{job.label}.shapes.{error}" if job.stage == "inventory" else str(error)
+        found |= data_of(job)
     return found
+
+
+def data_of(job: Job) -> dict[str, str | None]:
+    """The same of one job, which reads one folder or file of published data or none."""
+    try:
+        if job.stage == "inventory":
+            path = job.params["source"].path
+            root_folder(path, job.params["kind"])
+        elif job.stage == "make_textures" and job.params["textures"].path is not None:
+            path = job.params["textures"].path
+            texture_folder(Path(path))
+        elif (weights := _weights(job)) is not None:
+            path = str(weights)
+            if not weights.is_file():
+                raise UserError(
+                    f"{job.label}: no file {path}; get torchvision's ResNet18_Weights.IMAGENET1K_V1 "
+                    "(resources/README.md), or take out the pre-training that asks for it"
+                )
+        else:
+            return {}
+    except UserError as error:
+        return {path: f"families.{job.label}.shapes.{error}" if job.stage == "inventory" else str(error)}
+    return {path: None}

@@ -2,7 +2,7 @@
 
 A job's folder is ``results/<stage>/<readable name>-<digest>``: the digest covers the job's spec and the digests
 of the jobs it is made from. So a name is an identity: an edited parameter is a missing file, a reverted one is
-there again. Only tables and figures have stable names (`Plan.targets`).
+there again. Tables and figures are besides published under stable names (`published_paths`).
 """
 
 import dataclasses
@@ -97,7 +97,7 @@ class Job:
     def output(self, name: str) -> str:
         """Path of a named output."""
         pattern = STAGES[self.stage].outputs[name]
-        return pattern.format(results=RESULTS, stage=self.stage, job=self.id, label=self.label)
+        return pattern.format(results=RESULTS, stage=self.stage, job=self.id)
 
     def input_paths(self) -> dict[str, list[str]]:
         """Paths of the inputs passed on the command line."""
@@ -115,7 +115,13 @@ def target_stage(name: str) -> str:
 
 def target_path(name: str) -> str:
     """What a user asks for: a table's CSV, a figure's picture."""
-    return next(iter(STAGES[target_stage(name)].outputs.values())).format(results=RESULTS, label=name)
+    return next(iter(published_paths(name).values()))
+
+
+def published_paths(name: str) -> dict[str, str]:
+    """The stable paths of a table or a figure by output, the record last."""
+    patterns = STAGES[target_stage(name)].published
+    return {output: pattern.format(results=RESULTS, label=name) for output, pattern in patterns.items()}
 
 
 def canonical_json(value: Any) -> str:

@@ -3,7 +3,8 @@
 import dataclasses
 import functools
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from robust3d.errors import UserError
 from robust3d.study.places import own_file
@@ -13,6 +14,13 @@ _FOLDER = "{results}/{stage}/{job}/"
 _ARRAYS = ("numpy",)
 _VIEWS = ("numpy", "h5py", "pandas", "pyarrow")
 _SOURCES = "sources.sha256"  # of what was read of data that others published
+_SUFFIXES = {  # of published files
+    "table.csv": ".csv",
+    "cells.json": ".cells.json",
+    "picture.svg": ".svg",
+    "picture.png": ".png",
+    "record.json": ".record.json",
+}
 _LEARNING = ("numpy", "torch", "torchvision", "lightning", "h5py", "pandas")
 
 
@@ -24,21 +32,25 @@ class Stage:
         outputs: paths by name, data first; the record is added by the runner.
         packages: those that shape the result.
         reusable: whether outputs of a job that was told and read the same may be copied; not where they
-            name the places of inputs or have a stable name.
+            name the places of inputs.
+        published: stable paths of the copies that users ask for, by output; of tables and figures only.
     """
 
     outputs: dict[str, str]
     packages: tuple[str, ...]
     reusable: bool = True
+    published: dict[str, str] = field(default_factory=dict)
 
 
 def _addressed(packages: tuple[str, ...], **files: str) -> Stage:
     return Stage({name: _FOLDER + file for name, file in (files | {"record": "record.json"}).items()}, packages)
 
 
-def _stable(packages: tuple[str, ...], **files: str) -> Stage:
-    patterns = {name: "{results}/{label}" + suffix for name, suffix in files.items()}
-    return Stage(patterns | {"record": "{results}/{label}.record.json"}, packages, reusable=False)
+def _target(packages: tuple[str, ...], **files: str) -> Stage:
+    """A table or a figure: its files are published under its name, `table.csv` as `table4.csv`."""
+    made = _addressed(packages, **files)
+    published = {name: f"{{results}}/{{label}}{_SUFFIXES[Path(path).name]}" for name, path in made.outputs.items()}
+    return dataclasses.replace(made, reusable=False, published=published)
 
 
 STAGES: dict[str, Stage] = {
@@ -65,9 +77,11 @@ STAGES: dict[str, Stage] = {
     ),
     "attack_classifier": _addressed((*_LEARNING, "pyautoattack"), metrics="metrics.json", outcomes="outcomes.parquet"),
     "test_shift": _addressed(_LEARNING, metrics="metrics.json", outcomes="outcomes.parquet"),
-    "tabulate": _stable(("numpy", "pandas", "scipy"), table=".csv", cells=".cells.json"),
-    "plot": _stable(("numpy", "pandas", "scipy", "matplotlib"), picture=".svg", table=".csv", cells=".cells.json"),
-    "draw": _stable(("numpy", "pillow"), picture=".png"),
+    "tabulate": _target(("numpy", "pandas", "scipy"), table="table.csv", cells="cells.json"),
+    "plot": _target(
+        ("numpy", "pandas", "scipy", "matplotlib"), picture="picture.svg", table="table.csv", cells="cells.json"
+    ),
+    "draw": _target(("numpy", "pillow"), picture="picture.png"),
 }
 
 

@@ -188,7 +188,7 @@ class Description:
         run = self.crate.entity(
             "#run",
             "CreateAction",
-            name=f"run of the workflow for {plain(step.job)}",
+            name=f"run of the workflow for {plain(step.label)}",
             description="All jobs together, from the first start to the last end; they may have run on several days.",
             instrument=self.workflow,
             agent=self.agent,
