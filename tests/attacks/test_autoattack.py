@@ -9,6 +9,7 @@ from robust3d.attacks import autoattack
 from robust3d.attacks.apgd import Result
 from robust3d.attacks.autoattack import evaluate
 from robust3d.attacks.params import AutoAttackParams
+from robust3d.stages.attack_classifier import Keeper
 
 LINF = (0.03, 0.05, 0.07, 0.09)
 L2 = (0.5, 0.9, 1.3)
@@ -340,3 +341,21 @@ def test_an_interrupted_sweep_goes_on_to_the_same_outcomes(toy, norm, epsilons):
         for name, cost in whole.cost.items():
             assert (cost.forwards, cost.backwards) == (again.cost[name].forwards, again.cost[name].backwards), name
         assert again.flags == whole.flags
+
+
+def test_a_killed_job_goes_on_from_what_lies_on_disk(toy, tmp_path):
+    params = quick(epsilons=(0.03, 0.06), iterations=5, square_queries=10, batch_size=8, target_classes=2)
+    keeper = Keeper(tmp_path)
+
+    def killed(state):
+        keeper.keep(state)
+        if keeper.batches == 5:
+            keeper.save()
+            raise SystemExit
+
+    with pytest.raises(SystemExit):
+        evaluate(toy.model, toy.images[:32], toy.labels[:32], params, keep=killed)
+    whole = evaluate(toy.model, toy.images[:32], toy.labels[:32], params)
+    again = evaluate(toy.model, toy.images[:32], toy.labels[:32], params, start=Keeper(tmp_path).found())
+    assert again.to_frame().equals(whole.to_frame()) and again.flags == whole.flags
+    assert again.cost["sanity"].forwards == whole.cost["sanity"].forwards

@@ -61,10 +61,10 @@ def evaluate(
     """
     ids = list(range(len(images))) if image_ids is None else [int(i) for i in image_ids]
     check_input(images, ids, params)
-    labels = checked_labels(labels, images)
+    images, labels = images.detach(), checked_labels(labels, images)
     with frozen(model):
         check_model(model, images)
-        cascade = _Cascade(Victim(model), images.detach(), labels, ids, params, progress, keep)
+        cascade = _Cascade(Victim(model), images, labels, ids, params, progress, keep)
         first = 0
         if start is not None:
             cascade.restore(start)
