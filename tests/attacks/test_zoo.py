@@ -234,7 +234,7 @@ def taught(make: Callable[[], nn.Module], toy) -> nn.Module:
     return net.eval()
 
 
-def compare(name: str, toy, **settings) -> None:
+def compare(name: str, toy, within: int, **settings) -> None:
     entry = ZOO[name]
     images, labels = toy.images[:N], toy.labels[:N]
     norm = entry.norm if isinstance(entry, Kept) else "Linf"
@@ -260,15 +260,16 @@ def compare(name: str, toy, **settings) -> None:
     if isinstance(entry, Refused):
         assert re.search(entry.told, " ".join(told))
     else:
-        assert told == [] and abs(int(outcomes.robust.sum()) - theirs) <= 1
+        assert told == [] and abs(int(outcomes.robust.sum()) - theirs) <= within
 
 
 @pytest.mark.parametrize("name", ZOO)
 def test_the_zoo_by_a_short_attack(name, toy):
-    compare(name, toy, attacks=("apgd-ce", "apgd-t"), iterations=20, target_classes=2)
+    """20 iterations depend on the random start more than 100."""
+    compare(name, toy, 2, attacks=("apgd-ce", "apgd-t"), iterations=20, target_classes=2)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ZOO)
 def test_the_zoo_by_the_whole_attack(name, toy):
-    compare(name, toy)
+    compare(name, toy, 1)
