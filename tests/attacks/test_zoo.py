@@ -143,7 +143,7 @@ class Kept:
     norm: str = "Linf"
     official: Callable[[nn.Module], Model] | None = None  # what the official code gets, if it cannot take the model
     wider: float = 1.0  # by what the budget is multiplied
-    seen: bool = True  # gradients lead somewhere
+    seen: bool = True  # the gradients lead to where the model errs
 
 
 @dataclass
@@ -234,7 +234,7 @@ def taught(make: Callable[[], nn.Module], toy) -> nn.Module:
     return net.eval()
 
 
-def compare(name: str, toy, **settings) -> None:
+def compare(name: str, toy, within: int, **settings) -> None:
     entry = ZOO[name]
     images, labels = toy.images[:N], toy.labels[:N]
     norm = entry.norm if isinstance(entry, Kept) else "Linf"
@@ -250,7 +250,7 @@ def compare(name: str, toy, **settings) -> None:
     theirs = None
     if isinstance(entry, Kept):
         theirs = robust_officially((entry.official or entry.make)(copy.deepcopy(net)), images, labels, params)
-        assert theirs > 0.1 * N and (theirs < 0.9 * N) is entry.seen, "the comparison says nothing"
+        assert theirs > 0.1 * N and (theirs < 0.9 * N or not entry.seen), "the comparison says nothing"
     try:
         outcomes = evaluate(entry.make(net), images, labels, params)
     except ValueError as error:
@@ -260,15 +260,16 @@ def compare(name: str, toy, **settings) -> None:
     if isinstance(entry, Refused):
         assert re.search(entry.told, " ".join(told))
     else:
-        assert told == [] and abs(int(outcomes.robust.sum()) - theirs) <= 1
+        assert told == [] and abs(int(outcomes.robust.sum()) - theirs) <= within
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", [name for name, entry in ZOO.items() if isinstance(entry, Refused) or not entry.fresh])
 def test_the_zoo_by_a_short_attack(name, toy):
-    compare(name, toy, attacks=("apgd-ce", "apgd-t"), iterations=20, target_classes=2)
+    """20 iterations depend on the random start more than 100; networks of their own are left to the slow test."""
+    compare(name, toy, 2, attacks=("apgd-ce", "apgd-t"), iterations=20, target_classes=2)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ZOO)
 def test_the_zoo_by_the_whole_attack(name, toy):
-    compare(name, toy)
+    compare(name, toy, 1, square_queries=1000)

@@ -84,8 +84,8 @@ def _about_objects(path: Path, load: str = "torch.load") -> str:
     option = ", weights_only=False" if load == "torch.load" else ""
     state = "content.state_dict()" if is_model else 'content["state_dict"]'
     return (
-        f"{path}: refused: it holds {'a whole model' if is_model else 'objects'}{inside}, not tensors alone, and "
-        "reading it can run anything. If you trust it, save its state and name that file:\n"
+        f"{path}: refused, it holds more than tensors: {'a whole model' if is_model else 'objects'}{inside}, and "
+        "reading these can run anything. If you trust the file, save its state and name that:\n"
         f'    content = {load}("{path}"{option})\n'
         f'    torch.save({state}, "state.pt")'
     )
