@@ -46,7 +46,6 @@ MUTANTS = [
     Mutant("provenance/published.py", 'if not all(map(_is_same, record["outputs"].values())):', "if False:", "provenance/test_published.py", "half_way"),
     Mutant("provenance/published.py", 'if sha256(temporary[name]) != record["outputs"][name]["sha256"]:', "if False:", "provenance/test_published.py", "damaged"),
     Mutant("provenance/owner.py", "if owner and not _gone(owner, locked) and silent_s < SILENT_S:", "if False:", "provenance/test_owner.py", "fallen_silent"),
-    Mutant("provenance/owner.py", "raise UserError(_refusal(_said(file))) from None", "locked = False", "provenance/test_owner.py", "second_head"),
     Mutant("provenance/sources.py", "same = sha256(path) == wanted", "same = path.exists()", "provenance/test_sources.py", "mesh_changes"),
     # data sets
     Mutant("data/compositing.py", "np.uint16(127)", "np.uint16(0)", "data/test_backgrounds.py", "compose_is"),
