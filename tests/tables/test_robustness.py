@@ -1,7 +1,10 @@
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
-from robust3d.tables.robustness import area_under
+from robust3d.attacks.checks import Flags
+from robust3d.tables.robustness import _flags, area_under
 
 
 @pytest.mark.parametrize(
@@ -15,3 +18,19 @@ from robust3d.tables.robustness import area_under
 )
 def test_the_area_is_the_mean_accuracy_over_the_budgets(epsilons, accuracy, area):
     assert area_under(np.array(epsilons, float), np.array(accuracy)) == pytest.approx(area)
+
+
+def test_what_an_attack_has_found_odd_goes_into_the_cell():
+    def cell(**found):
+        return _flags([{"classifier": {"collapse": None, "encoder": None}, "flags": asdict(Flags(**found))}])
+
+    assert cell() == []
+    assert cell(invalid=["their gradients are zero"]) == ["robust accuracy is NOT VALID: their gradients are zero"]
+    assert cell(nonfinite_gradients=7, nonfinite_logits=2) == [
+        "2 adversarial images count as broken because their logits are not finite",
+        "7 entries of gradients were not finite and counted as zero",
+    ]
+    assert cell(notices=["a copy was left out"], zero_gradients={"apgd-t": 3}) == [
+        "a copy was left out",
+        "zero gradients at 3 starts of apgd-t",
+    ]
