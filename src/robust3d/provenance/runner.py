@@ -79,8 +79,8 @@ class Context:
         """
         if other.folder == RESULTS:
             return other.output(name) if other.is_whole(name) else None
-        path = self.progress / "borrowed" / str(other.record["outputs"][name]["sha256"])
-        path.parent.mkdir(exist_ok=True)
+        path = self.progress / "borrowed" / other.record["job"] / name
+        path.parent.mkdir(parents=True, exist_ok=True)
         return path if store.copy(other, {name: path}) else None
 
 
