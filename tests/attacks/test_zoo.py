@@ -180,6 +180,7 @@ ZOO: dict[str, Kept | Refused] = {
     "gradient reversed": Kept(lambda net: Before(net, lambda x: Backward.apply(x, lambda x: x * 1, torch.neg)),
                               seen=False),
     "half detached": Kept(lambda net: Before(net, left_half(lambda x: x.detach())), wider=2),
+    "half quantised": Kept(lambda net: Before(net, left_half(lambda x: rounded(x) + 0 * x)), wider=2),
     "checkpointed": Kept(lambda net: lambda x: torch.utils.checkpoint.checkpoint(net, x, use_reentrant=False)),
     "large logits": Kept(lambda net: After(net, lambda z: 1e3 * z)),
     "shifted logits": Kept(lambda net: After(net, lambda z: z + 100)),
