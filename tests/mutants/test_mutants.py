@@ -44,7 +44,7 @@ MUTANTS = [
     Mutant("data/shards.py", 'h5py.File(path, "r", locking=False)', 'h5py.File(path, "r")', "data/test_shards.py", "without_locks"),
     Mutant("study/yaml_text.py", "if _OCTAL.fullmatch(text):", "if False:", "study/test_yaml_text.py", "misread"),
     Mutant("provenance/published.py", 'if not all(map(_is_same, record["outputs"].values())):', "if False:", "provenance/test_published.py", "half_way"),
-    Mutant("provenance/published.py", 'if sha256(temporary[name]) != record["outputs"][name]["sha256"]:', "if False:", "provenance/test_published.py", "damaged"),
+    Mutant("provenance/store.py", 'if sha256(target) != found.record["outputs"][name]["sha256"]:', "if False:", "provenance/test_published.py", "damaged"),
     Mutant("provenance/owner.py", "if owner and not _gone(owner, locked) and silent_s < SILENT_S:", "if False:", "provenance/test_owner.py", "fallen_silent"),
     Mutant("provenance/sources.py", "same = sha256(path) == wanted", "same = path.exists()", "provenance/test_sources.py", "mesh_changes"),
     # data sets
@@ -83,7 +83,6 @@ MUTANTS = [
     # the workflow
     Mutant("study/closure.py", 'if name == "body" and', 'if False and', "study/test_closure.py", "prose"),
     Mutant("provenance/runner.py", 'accepted_digest(roots, closure_digest(roots)) != spec["code"]', "False", "provenance/test_runner.py", "other_code"),
-    Mutant("provenance/store.py", 'if sha256(path) != found.record["outputs"][name]["sha256"]', "if False", "provenance/test_store.py", "damaged"),
     Mutant("provenance/store.py", "            path.chmod(mode)\n", "            pass\n", "provenance/test_sharing.py", "as_open"),
     Mutant("provenance/store.py", "except (NotCopied, OSError) as error:", "except ZeroDivisionError as error:", "provenance/test_sharing.py", "vanishes"),
     Mutant("provenance/files.py", "os.fchmod(descriptor, usual)", "pass", "provenance/test_files.py", "umask"),

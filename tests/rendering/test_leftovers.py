@@ -16,8 +16,7 @@ from robust3d.cameras import CameraParams
 from robust3d.rendering import pool
 from robust3d.rendering.params import RenderParams
 from robust3d.shapes.mesh import Mesh
-from robust3d.study.config import load_study, merge, read_yaml
-from robust3d.study.plan import Job, Plan
+from robust3d.study.plan import Job
 
 ROOT = Path(__file__).parents[2]
 CAMERA = CameraParams(protocol="nmr", views=2)
@@ -79,20 +78,6 @@ def test_a_failed_render_leaves_nothing(places, monkeypatch):
     with pytest.raises(Exception, match="no sign of life"):
         list(frames(1))
     assert not left(places)
-
-
-@pytest.fixture
-def jobs(tmp_path, monkeypatch) -> tuple[Job, Job]:
-    """The meshes of a class and a shard of it that takes some seconds."""
-    values = merge(read_yaml(ROOT / "config.yaml"), read_yaml(ROOT / "workflow/scales/test.yaml"))
-    values["families"]["geons"] |= {"shard_instances": 27}
-    values["families"]["geons"]["shapes"]["scalings"] = [0.5, 1.0, 1.5]
-    values["families"]["geons"]["cameras"]["views"] = 24
-    values["families"]["geons"]["render"] = {"resolution_px": 64, "samples": 8}
-    (tmp_path / "envs").symlink_to(ROOT / "envs")
-    monkeypatch.chdir(tmp_path)
-    plan = Plan(load_study(values))
-    return plan.build_shapes("geons", "cone"), next(j for j in plan.shards("geons") if "cone" in j.label)
 
 
 def start(job: Job, memory: Path) -> subprocess.Popen:

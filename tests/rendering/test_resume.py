@@ -14,8 +14,7 @@ from robust3d.data.frame import Frame
 from robust3d.data.shards import read_frames
 from robust3d.rendering import journal
 from robust3d.rendering.journal import Journal
-from robust3d.study.config import load_study, merge, read_yaml
-from robust3d.study.plan import Job, Plan
+from robust3d.study.plan import Job
 
 ROOT = Path(__file__).parents[2]
 SIZE = 8
@@ -56,20 +55,6 @@ def test_what_is_not_due_is_written_when_asked(tmp_path):
     one.save()
     one.save()
     assert list(one.held()) == [("1", 0)]
-
-
-@pytest.fixture
-def jobs(tmp_path, monkeypatch) -> tuple[Job, Job]:
-    """The meshes of a class and a shard of it that takes some seconds."""
-    values = merge(read_yaml(ROOT / "config.yaml"), read_yaml(ROOT / "workflow/scales/test.yaml"))
-    values["families"]["geons"] |= {"shard_instances": 27}
-    values["families"]["geons"]["shapes"]["scalings"] = [0.5, 1.0, 1.5]
-    values["families"]["geons"]["cameras"]["views"] = 24
-    values["families"]["geons"]["render"] = {"resolution_px": 64, "samples": 8}
-    (tmp_path / "envs").symlink_to(ROOT / "envs")
-    monkeypatch.chdir(tmp_path)
-    plan = Plan(load_study(values))
-    return plan.build_shapes("geons", "cone"), next(j for j in plan.shards("geons") if "cone" in j.label)
 
 
 def start(job: Job) -> subprocess.Popen:

@@ -5,13 +5,13 @@ the copies as its outputs, so that everything that reads records follows and reh
 """
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 from robust3d.errors import UserError
 from robust3d.provenance import files
 from robust3d.provenance.files import clear_partial, partial, sealed, sha256, write_json
+from robust3d.provenance.store import RESULTS, Finished, NotCopied, fetch
 from robust3d.study.plan import Job, published_paths
 
 _SMALL = 1_000_000  # bytes; metrics and outcomes are smaller, what is larger has a manifest that names its sha256
@@ -37,15 +37,14 @@ def publish(record_path: Path, places: dict[str, Path]) -> None:
         clear_partial(path)
     try:
         for name in data:
-            made = Path(record["outputs"][name]["path"])
-            shutil.copyfile(made, temporary[name])
-            if sha256(temporary[name]) != record["outputs"][name]["sha256"]:
-                raise UserError(f"{made}: not the file of its record any more; delete the folder {made.parent}")
+            fetch(Finished(RESULTS, record), name, temporary[name])
         outputs = {name: record["outputs"][name] | {"path": str(path)} for name, path in data.items()}
         copied = record | {"outputs": outputs, "published": {"from": str(record_path.parent)}}
         write_json(temporary["record"], sealed(copied))
         for name in [*data, "record"]:
             files.publish(temporary[name], places[name])
+    except NotCopied as error:
+        raise UserError(f"{error}; delete the folder {record_path.parent}") from None
     finally:
         for path in temporary.values():
             path.unlink(missing_ok=True)

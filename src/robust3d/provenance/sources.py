@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from robust3d.data.params import TextureParams
 from robust3d.errors import UserError
-from robust3d.provenance.files import sha256
+from robust3d.provenance.files import cause, sha256
 from robust3d.provenance.lineage import Lineage, Step
 from robust3d.study import registry
 from robust3d.study.parsing import parse
@@ -66,7 +66,7 @@ def _compared(path: Path, wanted: str, step: Step) -> Told:
     except FileNotFoundError:
         return "MISSING", str(path), f"read by {step.name}"
     except OSError as error:
-        return "MISSING", str(path), f"cannot be read: {error.strerror}"
+        return "UNREADABLE", str(path), f"cannot be read ({cause(error)})"
     return ("OK", str(path), "") if same else ("CHANGED", str(path), f"other bytes than {step.name} read")
 
 

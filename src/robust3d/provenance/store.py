@@ -161,11 +161,7 @@ def _copy(found: Finished, outputs: dict[str, Path]) -> None:
     temporary = {name: partial(path) for name, path in outputs.items()}
     try:
         for name, path in temporary.items():
-            if name not in found.record["outputs"]:
-                raise NotCopied(f"{found.record['job']}: its record names no {name}")
-            _clone(found.output(name), path)
-            if sha256(path) != found.record["outputs"][name]["sha256"]:
-                raise NotCopied(f"{found.output(name)}: not the file of its record any more")
+            fetch(found, name, path)
         for name, path in outputs.items():
             publish(temporary[name], path)
     except OSError as error:
@@ -174,6 +170,20 @@ def _copy(found: Finished, outputs: dict[str, Path]) -> None:
     finally:
         for path in temporary.values():
             path.unlink(missing_ok=True)
+
+
+def fetch(found: Finished, name: str, target: Path) -> None:
+    """Copy one output of a finished job to a place of its own.
+
+    Raises:
+        NotCopied: its record does not name it, it cannot be read, or it is not the file of the record.
+        OSError: the target cannot be written.
+    """
+    if name not in found.record["outputs"]:
+        raise NotCopied(f"{found.record['job']}: its record names no {name}")
+    _clone(found.output(name), target)
+    if sha256(target) != found.record["outputs"][name]["sha256"]:
+        raise NotCopied(f"{found.output(name)}: not the file of its record any more")
 
 
 def _clone(source: Path, target: Path) -> None:
