@@ -77,7 +77,8 @@ def test_stopped_and_resumed_equals_uninterrupted(tmp_path, optimiser, selection
     whole = Toy()
     history = train(whole, settings, seed=5)
 
-    for step in (3, 17, 40):  # 17: between two looks at the losses; a stop falls before and after validations
+    # 17: between two looks at the losses; 59: in the last step. A stop falls before and after validations.
+    for step in (3, 17, 40, 59):
         with pytest.raises(SystemExit) as stopped:
             train(Toy({step: terminate}), settings, 5, tmp_path)
         assert stopped.value.code == STOPPED

@@ -130,6 +130,7 @@ def train(
     run.line = ProgressLine(type(task).__name__, run.history.steps, params.steps)
     fabric.barrier()  # all have read the checkpoint before the first one writes another
     saved = time.monotonic()
+    told_to_stop = False
     with _stop_requests(active=progress is not None) as stop:
         while run.history.steps < params.steps:
             told_to_stop = run.advance(stop)
@@ -137,9 +138,12 @@ def train(
             if progress is not None and (due or told_to_stop or run.history.steps == params.steps):
                 run.save(progress)
                 saved = time.monotonic()
-            if told_to_stop and run.history.steps < params.steps:
-                run.line.say(f"stopped by a signal; step {run.history.steps} of {params.steps} is saved")
-                raise SystemExit(STOPPED)
+            if told_to_stop:
+                break
+        # After the last step too: Snakemake counts a job that was told to stop as failed, whatever it makes.
+        if told_to_stop or stop.is_set():
+            run.line.say(f"stopped by a signal; step {run.history.steps} of {params.steps} is saved")
+            raise SystemExit(STOPPED)
     return run.finish()
 
 
