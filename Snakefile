@@ -11,13 +11,9 @@ include: "workflow/rules/common.smk"
 container: CLUSTER.container
 
 
-include: "workflow/rules/shapes.smk"
-include: "workflow/rules/views.smk"
-include: "workflow/rules/datasets.smk"
-include: "workflow/rules/pretraining.smk"
-include: "workflow/rules/classifiers.smk"
-include: "workflow/rules/evaluation.smk"
-include: "workflow/rules/reports.smk"
+include: "workflow/rules/stages.smk"
+include: "workflow/rules/targets.smk"
+include: "workflow/rules/downloads.smk"
 
 
 rule tables:
