@@ -4,10 +4,11 @@ from pathlib import Path
 import pytest
 
 from robust3d.study.config import load_study, merge, read_yaml
-from robust3d.study.plan import FIGURES, TABLES, Plan, target_path
+from robust3d.study.plan import Plan
+from robust3d.study.targets import every_target, target_path
 
 BASE = merge(read_yaml(Path("config.yaml")), read_yaml(Path("workflow/scales/test.yaml")))
-TARGETS = (*TABLES, *FIGURES)
+TARGETS = tuple(every_target())
 
 
 def jobs(values) -> dict[str, set[str]]:
@@ -50,7 +51,7 @@ TRAINED = {"train_classifier", "test_shift"} | EVALUATED
         ("pretraining/ae/label", "Auto", {"tabulate", "plot", "draw"}),
         ("experiments/black/epsilons/L2", [1.0, 3.0], {"attack_classifier", "plot"}),
         ("pretraining/imagenet/experiments", ["categories"], {"train_classifier"} | EVALUATED),
-        ("report/table4_rows/Linf", None, set()),
+        ("papers/geon3d/table4_rows/Linf", None, set()),
     ],
 )
 def test_a_change_reaches_what_it_shapes_and_nothing_else(path, value, stages):

@@ -20,10 +20,11 @@ from robust3d.study.config import command_line, read_study
 from robust3d.study.needs import data_folders, data_of
 from robust3d.study.on_disk import OnDisk
 from robust3d.study.places import own_file
-from robust3d.study.plan import FIGURES, RESULTS, TABLES, Plan, published_paths, target_path, target_stage
+from robust3d.study.plan import Plan
+from robust3d.study.registry import MAIN
 from robust3d.study.requests import resources
 from robust3d.study.stages import STAGES
-from robust3d.study.targets import no_target
+from robust3d.study.targets import RESULTS, every_target, no_target, published_paths, target_path, targets
 from robust3d.study.watchdog import watch_slurm
 
 
@@ -197,7 +198,7 @@ MADE = "|".join(
     for stage, told in STAGES.items()
     for pattern in told.outputs.values()
 )
-MADE += "|" + "|".join(re.escape(path) for name in TABLES + FIGURES for path in published_paths(name).values())
+MADE += "|" + "|".join(re.escape(path) for name in every_target() for path in published_paths(name).values())
 MADE += r"|resources/\.downloaded/[^/]+\.json"
 
 

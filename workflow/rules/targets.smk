@@ -11,7 +11,7 @@ for stage, told in STAGES.items():
             output:
                 **published(stage),
             wildcard_constraints:
-                job="|".join(name for name in TABLES + FIGURES if target_stage(name) == stage),
+                job="|".join(name for name, maker in every_target().items() if maker == stage),
             localrule: True
             conda:
                 "../../envs/robust3d.yaml"

@@ -159,13 +159,13 @@ def _read(lineage: Lineage, site: Path) -> Content:
 
 def _top(lineage: Lineage) -> list[Step]:
     """The steps of stable names."""
-    paths = sorted(lineage.results.glob("*.record.json"))
-    found = [lineage.step(str(RESULTS / path.name)) for path in paths]
+    paths = [path.relative_to(lineage.results) for path in lineage.published()]
+    found = [lineage.step(str(RESULTS / path)) for path in paths]
     return [step for step in found if step is not None]
 
 
 def _name(step: Step) -> str:
-    return Path(step.name).name.removesuffix(".record.json")
+    return str(Path(step.name).relative_to(RESULTS)).removesuffix(".record.json")
 
 
 def _words(name: str) -> str:
