@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from examples import example
 
 from robust3d.study.stages import STAGES
 
@@ -26,27 +27,14 @@ def test_a_stage_is_one_entry_and_one_module(tmp_path):
     for name in ("src", "workflow", "envs", "profiles", "config.yaml", "Snakefile"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, tmp_path / name)
-    stages = tmp_path / "src/robust3d/study/stages.py"
-    entry = (
-        'STAGES["count_views"] = Stage(_outputs(counted="count.json"), _ARRAYS, title="Count", layer=3, '
-        "request=Request(cpus=3, mem_mb=500, runtime_min=7))\n"
-    )
-    text, where = stages.read_text(), "@functools.cache\ndef _lock"
-    stages.write_text(text.replace(where, f"{entry}\n\n{where}"))
-    (tmp_path / "src/robust3d/stages/count_views.py").write_text(
-        '"""Counts."""\n\n\ndef run(job):\n    """Write what was `counted`."""\n'
-        '    job.write_json("counted", len(job.inputs["shards"]))\n'
-    )
-    plan = tmp_path / "src/robust3d/study/plan.py"
-    text, where = plan.read_text(), "    # --- data sets ---"
-    plan.write_text(
-        text.replace(
-            where,
-            "    def count_views(self, family):\n"
-            '        inputs = {"shards": tuple((job, "manifest") for job in self.shards(family))}\n'
-            '        return self._add(Job("count_views", family, {}, inputs))\n\n' + where,
-        )
-    )
+    files = example("A stage")
+    module = "src/robust3d/stages/count_views.py"
+    (tmp_path / module).write_text(files[module])
+    for name, before in (("stages", "@functools.cache\ndef _lock"), ("plan", "    # --- data sets ---")):
+        path = f"src/robust3d/study/{name}.py"
+        text = (tmp_path / path).read_text()
+        assert text.count(before) == 1
+        (tmp_path / path).write_text(text.replace(before, f"{files[path]}\n\n{before}"))
     with (tmp_path / "Snakefile").open("a") as file:
         file.write(
             "\n\nrule counts:\n    input:\n"

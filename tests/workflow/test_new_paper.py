@@ -1,49 +1,10 @@
 """A paper is a package and its section of the configuration; nothing else is edited."""
 
 import pytest
+import yaml
+from examples import example
 from project import Project
 
-SECTION = '''"""What the toy's table shows."""
-
-from pydantic import Field
-
-from robust3d.params import Params
-from robust3d.study.keys import check_known
-
-
-class Section(Params):
-    """Of a table that counts the views of a family."""
-
-    family: str
-    label: str = Field("views", min_length=1)
-
-    def check(self, study):
-        """Whether the family is defined."""
-        check_known("family", self.family, study.families)
-'''
-TABLE = '''"""How many views there are of each class."""
-
-import json
-
-from robust3d.tables.cells import source, write_table
-
-
-def sources(plan, section):
-    """The family's manifest."""
-    told = {"study": plan.study.study, "label": section.label}
-    return told, {"views": ((plan.index_views(section.family), "manifest"),)}, {}
-
-
-def write(job):
-    """One row."""
-    import pandas as pd
-
-    path = job.input("views")
-    views, label = json.loads(path.read_text())["views"], job.params["label"]
-    table = pd.DataFrame({label: [str(views)]}, index=pd.Index(["each object"], name="of"))
-    cell = {"row": "each object", "column": label, "text": str(views), "value": views, "formula": "as in the manifest"}
-    write_table(job, table, "Views.", [{**cell, "sources": [source(path, "/views")]}])
-'''
 TARGET = "results/toy/table1.csv"
 pytestmark = pytest.mark.slow
 
@@ -51,12 +12,13 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Project:
     project = Project(tmp_path_factory.mktemp("paper") / "project", set())
-    package = project.take_source() / "papers/toy"
-    package.mkdir()
-    (package / "__init__.py").write_text('"""A toy."""\n\nTABLES = ("table1",)\n')
-    (package / "section.py").write_text(SECTION)
-    (package / "table1.py").write_text(TABLE)
-    project.change({"papers": {"toy": {"family": "geons"}}})
+    files = example("A paper")
+    overlay = yaml.safe_load(files.pop("config.yaml"))
+    project.take_source()
+    for name, text in files.items():
+        (project.folder / name).parent.mkdir(exist_ok=True)
+        (project.folder / name).write_text(text)
+    project.change(overlay)
     project.make(TARGET)
     return project
 
