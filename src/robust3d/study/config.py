@@ -77,6 +77,14 @@ class ImageSet(SetParams):
     family: str  # key of `families`
 
 
+class PretrainingData(Params):
+    """What a pre-training sees where it is not the objects of the experiment."""
+
+    family: str  # key of `families`, all of its classes
+    input: BackgroundParams  # what the encoder sees
+    target: BackgroundParams  # what is reconstructed
+
+
 class Pretraining(Params):
     """One way to initialise the classifier's trunk; a column of the tables."""
 
@@ -84,6 +92,7 @@ class Pretraining(Params):
     method: str  # the module in robust3d.pretraining
     params: dict[str, Any] = Field(default_factory=dict)  # the method's own
     experiments: tuple[str, ...] | None = None  # where it takes part; all of them if left out
+    data: PretrainingData | None = None  # of its own; left out: objects and backgrounds of each experiment
 
     @model_validator(mode="after")
     def _check_method(self) -> "Pretraining":
@@ -168,6 +177,13 @@ class Study(Params):
         for name, entry in self.pretraining.items():
             for key in entry.experiments or ():
                 check_known(f"pretraining.{name}.experiments", key, self.experiments)
+            if entry.data is not None:
+                at = f"pretraining.{name}.data"
+                check_known(f"{at}.family", entry.data.family, self.families)
+                if self.families[entry.data.family].split is None:
+                    raise ValueError(f"{at}.family: {entry.data.family!r} has no split, so nothing is trained on it")
+                if not entry.trains:
+                    raise ValueError(f"{at}: method {entry.method} trains nothing; leave it out")
         for key in self.experiments:
             self._check_labels(key)
         for norm, attack in self.attacks.items():

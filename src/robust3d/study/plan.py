@@ -285,17 +285,23 @@ class Plan:
     # --- models -----------------------------------------------------------------------------------------------
 
     def pretrain(self, key: str, experiment: Experiment, seed: int) -> Job:
-        """A pre-training on the experiment's family and backgrounds; training seeds may share one."""
+        """A pre-training on data of its own or on the experiment's; training seeds may share one."""
         seed = seed if self.study.pretraining_seed is None else self.study.pretraining_seed
         entry = self.study.pretraining[key]
-        family = self.study.sets[experiment.set].family
-        inputs, bulk = self.views(family, experiment.pretrain_input, experiment.pretrain_target)
+        if entry.data is not None:
+            family, seen, target = entry.data.family, entry.data.input, entry.data.target
+            classes = self.classes(family)
+        else:
+            family = self.study.sets[experiment.set].family
+            seen, target = experiment.pretrain_input, experiment.pretrain_target
+            classes = self.study.sets[experiment.set].labels(self.classes(family))
+        inputs, bulk = self.views(family, seen, target)
         told = {
             "method": entry.method,
             "params": entry.method_params(),
-            "classes": self.study.sets[experiment.set].labels(self.classes(family)),
-            "input_background": experiment.pretrain_input,
-            "target_background": experiment.pretrain_target,
+            "classes": classes,
+            "input_background": seen,
+            "target_background": target,
             "seed": seed,
             "data_seed": self.study.seed,
             **self.on_disk.weights(entry.method_params()),
