@@ -11,19 +11,20 @@ include: "workflow/rules/common.smk"
 container: CLUSTER.container
 
 
-include: "workflow/rules/shapes.smk"
-include: "workflow/rules/views.smk"
-include: "workflow/rules/datasets.smk"
-include: "workflow/rules/pretraining.smk"
-include: "workflow/rules/classifiers.smk"
-include: "workflow/rules/evaluation.smk"
-include: "workflow/rules/reports.smk"
+include: "workflow/rules/stages.smk"
+include: "workflow/rules/targets.smk"
+include: "workflow/rules/downloads.smk"
 
 
 rule tables:
     default_target: True
     input:
-        [target_path(name) for name in TABLES],
+        [target_path(name) for name, stage in targets(MAIN).items() if STAGES[stage].shown.as_a == "table"],
+
+
+rule figures:
+    input:
+        [target_path(name) for name, stage in targets(MAIN).items() if STAGES[stage].shown.as_a != "table"],
 
 
 rule views:
@@ -31,6 +32,11 @@ rule views:
         lambda wildcards: [PLAN.index_views(family).output("manifest") for family in PLAN.study.families],
 
 
-rule figures:
-    input:
-        [target_path(name) for name in FIGURES],
+# `snakemake geon3d` makes all tables and figures of a paper.
+for paper in PLAN.study.papers:
+
+    rule:
+        name:
+            paper
+        input:
+            [target_path(name) for name in targets(paper)],

@@ -38,7 +38,6 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     run = commands.add_parser("run", help="run one job, as the workflow does")
-    run.add_argument("stage")
     run.add_argument("--job", required=True, help="the job's folder name")
     run.add_argument("--spec", required=True, help="canonical JSON: parameters, code digest, packages")
     run.add_argument("--threads", type=int, default=1)
@@ -122,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     collect.set_defaults(function=_gc)
 
     accept = commands.add_parser("accept", help="declare a code change harmless for what exists")
-    accept.add_argument("rule", help="such as train_classifier")
+    accept.add_argument("rule", help="the stage, as its rule is called")
     accept.add_argument("--reason", required=True, help="why no result can differ; shown for ever")
     _study_options(accept)
     accept.set_defaults(function=_accept)

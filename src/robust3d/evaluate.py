@@ -18,7 +18,7 @@ from robust3d.errors import UserError
 from robust3d.models.classifier import load_classifier
 from robust3d.models.files import load_state
 from robust3d.models.recognition import as_resnet18
-from robust3d.study.config import parse_epsilon
+from robust3d.study.budgets import parse_epsilon
 from robust3d.study.parsing import parse
 from robust3d.tables.cells import epsilon_label
 

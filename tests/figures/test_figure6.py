@@ -3,7 +3,7 @@ import json
 import pandas as pd
 import pytest
 
-from robust3d.figures import figure6
+from robust3d.papers.geon3d import figure6
 
 
 def bar(kind, norm, column, ours, baseline, label="DVR+AT"):

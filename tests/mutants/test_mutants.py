@@ -95,7 +95,7 @@ MUTANTS = [
     Mutant("training/supervised.py", "data.class_index.repeat_interleave(", "data.class_index.repeat(", "training/test_supervised.py", "labels_go"),
     Mutant("tables/robustness.py", ".sum() / epsilons[-1])", ".sum())", "tables/test_robustness.py", "area"),
     Mutant("tables/robustness.py", 'pointer = f"/robust/{key}/accuracy" if epsilon > 0 else', 'pointer = f"/robust/{key}/accuracy" if epsilon >= 0 else', "figures/test_curves.py", "lineage"),
-    Mutant("figures/figure6.py", "model.correct[1:].mean(axis=0)", "model.correct.mean(axis=0)", "figures/test_figure6.py", "above_zero"),
+    Mutant("papers/geon3d/figure6.py", "model.correct[1:].mean(axis=0)", "model.correct.mean(axis=0)", "figures/test_figure6.py", "above_zero"),
     Mutant("figures/drawing.py", '            "svg.hashsalt": "robust3d",\n', "", "figures/test_curves.py", "numbers_only"),
     Mutant("tables/statistics.py", "mean(axis=0)[drawn]", "mean(axis=0)[drawn * 0]", "tables/test_statistics.py", "paired"),
     Mutant("tables/statistics.py", "+ max(image_square - rest, 0.0)", "", "tables/test_statistics.py", "over_seeds_and_images"),

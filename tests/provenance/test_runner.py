@@ -32,7 +32,7 @@ def arguments(job: Job):
 def run_apart(job: Job) -> subprocess.Popen:
     """The job as Snakemake runs it: a process of its own."""
     outputs = [part for name in ("shapes", "manifest", "record") for part in ("--output", name, job.output(name))]
-    command = [sys.executable, "-m", "robust3d.cli", "run", job.stage, "--job", job.id, "--spec", job.spec, *outputs]
+    command = [sys.executable, "-m", "robust3d.cli", "run", "--job", job.id, "--spec", job.spec, *outputs]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
 
@@ -110,7 +110,7 @@ def test_two_processes_with_one_job_take_turns(job):
 
 def test_a_mistake_ends_in_one_line_and_code_2(job):
     spec = json.loads(job.spec) | {"code": "0" * 64}
-    command = [sys.executable, "-m", "robust3d.cli", "run", job.stage, "--job", job.id, "--spec", json.dumps(spec)]
+    command = [sys.executable, "-m", "robust3d.cli", "run", "--job", job.id, "--spec", json.dumps(spec)]
     told = subprocess.run([*command, "--output", "record", job.output("record")], capture_output=True, text=True)
     assert told.returncode == 2
     assert told.stderr.startswith("robust3d: ") and len(told.stderr.splitlines()) == 1

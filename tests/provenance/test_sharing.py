@@ -38,7 +38,7 @@ def plan() -> Plan:
 
 
 def arguments(job: Job, place: Path | None) -> list[str]:
-    command = ["run", job.stage, "--job", job.id, "--spec", job.spec]
+    command = ["run", "--job", job.id, "--spec", job.spec]
     command += ["--store", str(place)] if place else []
     return command + [part for name in OUTPUTS for part in ("--output", name, job.output(name))]
 

@@ -86,7 +86,7 @@ def start(job: Job, memory: Path) -> subprocess.Popen:
         "import pathlib, sys; from robust3d.rendering import pool; pool.MEMORY = pathlib.Path(sys.argv.pop(1));"
         "from robust3d.cli import main; main()"
     )
-    command = [sys.executable, "-c", code, str(memory), "run", job.stage, "--threads", "2"]
+    command = [sys.executable, "-c", code, str(memory), "run", "--threads", "2"]
     command += ["--job", job.id, "--spec", job.spec]
     for name, paths in job.input_paths().items():
         command += ["--input", name, *paths]
@@ -107,7 +107,7 @@ def begun(places: tuple[Path, Path]) -> None:
 def test_a_job_leaves_nothing_however_it_ends(places, jobs):
     shapes, shard = jobs
     made = [part for name in ("shapes", "manifest", "record") for part in ("--output", name, shapes.output(name))]
-    command = [sys.executable, "-m", "robust3d.cli", "run", shapes.stage, "--job", shapes.id, "--spec", shapes.spec]
+    command = [sys.executable, "-m", "robust3d.cli", "run", "--job", shapes.id, "--spec", shapes.spec]
     subprocess.run([*command, *made], check=True)
 
     for stop in (signal.SIGTERM, signal.SIGINT):  # SLURM's, and Ctrl-C to all processes of a terminal

@@ -58,7 +58,7 @@ def test_what_is_not_due_is_written_when_asked(tmp_path):
 
 
 def start(job: Job) -> subprocess.Popen:
-    command = [sys.executable, "-m", "robust3d.cli", "run", job.stage, "--job", job.id, "--spec", job.spec]
+    command = [sys.executable, "-m", "robust3d.cli", "run", "--job", job.id, "--spec", job.spec]
     for name, paths in job.input_paths().items():
         command += ["--input", name, *paths]
     for name in ("shapes", "views", "manifest", "record"):

@@ -1,7 +1,7 @@
 """Tables 1 and 2 against what the paper prints."""
 
+from robust3d.papers.geon3d import table1, table2
 from robust3d.shapes.codes import NAMES
-from robust3d.tables import table1, table2
 
 PRINTED = [
     ("Cone vs. Horn", "Axis"),

@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from robust3d.study.config import load_study
-from robust3d.study.plan import FIGURES, TABLES, Plan
+from robust3d.study.plan import Plan
+from robust3d.study.targets import every_target
 
 ROOT = Path(__file__).parents[2]
 BASE = json.loads(json.dumps(yaml.safe_load((ROOT / "config.yaml").read_text())))  # anchors become values of their own
@@ -190,22 +191,22 @@ TABLE: list[tuple[str, Any, set[str]]] = [
     # Tests, experiments, report.
     ("experiments.*.epsilons.Linf", ["8/255", "9/255"], {"attack_classifier"}),
     ("experiments.*.epsilons.L2", [1.0, 1.5], {"attack_classifier"}),
-    ("report.figure4.experiments", SWAPPED, {"plot"}),
-    ("report.figure5.experiments", SWAPPED, {"plot"}),
-    ("report.figure7.experiments", ["black"], {"plot"}),
-    ("report.figure9.experiments", ["black"], {"plot"}),
-    ("report.figure9.pretraining", ["ae"], {"plot"}),
-    ("report.figure*.pretraining", [], {"plot"}),
+    ("papers.geon3d.figure4.experiments", SWAPPED, {"plot"}),
+    ("papers.geon3d.figure5.experiments", SWAPPED, {"plot"}),
+    ("papers.geon3d.figure7.experiments", ["black"], {"plot"}),
+    ("papers.geon3d.figure9.experiments", ["black"], {"plot"}),
+    ("papers.geon3d.figure9.pretraining", ["ae"], {"plot"}),
+    ("papers.geon3d.figure*.pretraining", [], {"plot"}),
     ("attacks.Linf.epsilons", ["8/255", "16/255"], {"attack_classifier"}),
     ("attacks.L2.epsilons", [1.0, 1.5], {"attack_classifier"}),
     (
-        "report.table4_rows.Linf",
-        {"report.table4_rows.Linf": "4/255", "attacks.Linf.epsilons": ["4/255", "8/255"]},
+        "papers.geon3d.table4_rows.Linf",
+        {"papers.geon3d.table4_rows.Linf": "4/255", "attacks.Linf.epsilons": ["4/255", "8/255"]},
         {"attack_classifier", "tabulate"},
     ),
     (
-        "report.table4_rows.L2",
-        {"report.table4_rows.L2": 0.5, "attacks.L2.epsilons": [0.5, 1.0]},
+        "papers.geon3d.table4_rows.L2",
+        {"papers.geon3d.table4_rows.L2": 0.5, "attacks.L2.epsilons": [0.5, 1.0]},
         {"attack_classifier", "tabulate"},
     ),
     (
@@ -226,17 +227,17 @@ TABLE: list[tuple[str, Any, set[str]]] = [
     ("experiments.categories.controls", [], {"train_classifier", "tabulate"}),
     ("experiments.correlated.shifted", "textured", {"draw_set", "test_shift"}),
     (
-        "report.table3",
-        {"report.table3": "categories", "experiments.categories.shifted": "shifted"},
+        "papers.geon3d.table3",
+        {"papers.geon3d.table3": "categories", "experiments.categories.shifted": "shifted"},
         {"pretrain", "train_classifier", "test_shift", "tabulate", "plot"},
     ),
     (
-        "report.table4",
+        "papers.geon3d.table4",
         "correlated",
         {"train_classifier", "attack_classifier", "tabulate", "draw"},
     ),
-    ("report.gallery", "geons", {"build_shapes", "render_shard", "index_views"}),
-    ("report.figure3", SWAPPED, {"draw"}),
+    ("papers.geon3d.gallery", "geons", {"build_shapes", "render_shard", "index_views"}),
+    ("papers.geon3d.figure3", SWAPPED, {"draw"}),
 ]
 
 
@@ -287,7 +288,7 @@ def changed(key: str) -> dict[str, Any]:
 def specs(values: dict[str, Any]) -> dict[str, set[str]]:
     """The specs of every rule."""
     plan = Plan(load_study(values))
-    for target in (*TABLES, *FIGURES):
+    for target in every_target():
         plan.target(target)
     found: dict[str, set[str]] = {}
     for (stage, _), job in plan.jobs.items():

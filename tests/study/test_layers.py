@@ -59,7 +59,7 @@ PIECES: list[dict[str, Any]] = [
     {"families": {"geons": {"split": {"mode": "orbit"}}}},
     {"families": {"geons": {"shapes": {"overrides": {"cone": {"half_width": 0.3}, "cuboid": {"half_width": 0.2}}}}}},
     {
-        "report": {"table4_rows": {"L2": 1.0, "Linf": "8/255"}},
+        "papers": {"geon3d": {"table4_rows": {"L2": 1.0, "Linf": "8/255"}}},
         "attacks": {"L2": {"epsilons": [1.0, 1.5]}, "Linf": {"epsilons": ["8/255", "16/255"]}},
     },
     {"attacks": {"L2": {"epsilons": [1.0, "3/2"]}, "Linf": {"settings": {"square_queries": 7}}}},
@@ -165,7 +165,7 @@ def test_a_value_on_the_command_line_is_read_as_in_a_file():
 def test_snakemake_itself_plans_the_jobs_of_the_study(tmp_path):
     """The real program, in a folder with nothing in it, with an overlay whose keys are shuffled and nested values."""
     values = {"pretraining": {"zebra": {"label": "Zebra", "method": "vae"}}, "seed": 2}
-    values |= {"report": {"table4_rows": {"L2": 1.0, "Linf": "8/255"}}}
+    values |= {"papers": {"geon3d": {"table4_rows": {"L2": 1.0, "Linf": "8/255"}}}}
     overlay = written(tmp_path / "mine.yaml", permuted(values, random.Random(1)))
     folder = tmp_path / "else where"
     folder.mkdir()

@@ -3,11 +3,13 @@ from pathlib import Path
 
 import pytest
 
+from robust3d.errors import UserError
 from robust3d.study.config import load_study, merge, read_yaml
-from robust3d.study.plan import FIGURES, TABLES, Plan, target_path
+from robust3d.study.plan import Plan
+from robust3d.study.targets import every_target, target_path
 
 BASE = merge(read_yaml(Path("config.yaml")), read_yaml(Path("workflow/scales/test.yaml")))
-TARGETS = (*TABLES, *FIGURES)
+TARGETS = tuple(every_target())
 
 
 def jobs(values) -> dict[str, set[str]]:
@@ -50,7 +52,7 @@ TRAINED = {"train_classifier", "test_shift"} | EVALUATED
         ("pretraining/ae/label", "Auto", {"tabulate", "plot", "draw"}),
         ("experiments/black/epsilons/L2", [1.0, 3.0], {"attack_classifier", "plot"}),
         ("pretraining/imagenet/experiments", ["categories"], {"train_classifier"} | EVALUATED),
-        ("report/table4_rows/Linf", None, set()),
+        ("papers/geon3d/table4_rows/Linf", None, set()),
     ],
 )
 def test_a_change_reaches_what_it_shapes_and_nothing_else(path, value, stages):
@@ -103,6 +105,35 @@ def test_equal_jobs_are_one():
 def test_a_pretraining_becomes_a_column():
     plan = Plan(load_study(merge(BASE, {"pretraining": {"wide": {"label": "Wide", "method": "ae"}}})))
     assert [label for label, _ in plan.columns("categories")][-1] == "Wide+AT"
+
+
+def test_a_pretraining_may_have_data_of_its_own():
+    """Pre-trained on geons, tested on the categories; all experiments then share it."""
+    data = {"family": "geons", "input": {"kind": "black"}, "target": {"kind": "white"}}
+    overlay = {"pretraining": {"dvr": {"data": data, "experiments": ["categories", "textured"]}}}
+    plan = Plan(load_study(merge(BASE, overlay)))
+    job = plan.pretrain("dvr", plan.study.experiments["categories"], 0)
+    told = json.loads(job.spec)["params"]
+    assert job is plan.pretrain("dvr", plan.study.experiments["textured"], 0)
+    assert job.inputs["views"][0][0] is plan.index_views("geons") and job.label == "dvr-geons-s0"
+    assert told["classes"] == list(plan.classes("geons"))
+    assert (told["input_background"]["kind"], told["target_background"]["kind"]) == ("black", "white")
+    classifier = plan.train_classifier("linf", plan.study.experiments["categories"], "dvr", 0)
+    assert classifier.inputs["views"][0][0] is plan.index_views("categories")
+
+
+@pytest.mark.parametrize(
+    ("key", "family", "says"),
+    [
+        ("dvr", "nowhere", "pretraining.dvr.data.family: 'nowhere' is not defined"),
+        ("dvr", "gallery", "pretraining.dvr.data.family: 'gallery' has no split"),
+        ("imagenet", "geons", "pretraining.imagenet.data: method imagenet trains nothing"),
+    ],
+)
+def test_data_of_its_own_must_fit(key, family, says):
+    data = {"family": family, "input": {"kind": "black"}, "target": {"kind": "white"}}
+    with pytest.raises(UserError, match=says):
+        load_study(merge(BASE, {"pretraining": {key: {"data": data}}}))
 
 
 def attacked(plan: Plan, *targets: str) -> set[str]:

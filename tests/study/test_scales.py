@@ -23,13 +23,13 @@ def test_the_papers_numbers():
     assert (linf.epochs, linf.batch_size, linf.attack.epsilon, linf.attack.step_size) == (60, 100, 0.05, 0.01)
     assert (l2.epochs, l2.batch_size, l2.attack.epsilon, l2.attack.step_size) == (60, 50, 1.0, 0.2)
     assert linf.attack.steps == l2.attack.steps == 7 and linf.attack.best_step and not linf.attack.random_start
-    assert study.report.table4_rows == {"Linf": 24 / 255, "L2": 1.5}
+    assert study.papers["geon3d"].table4_rows == {"Linf": 24 / 255, "L2": 1.5}
 
 
 def test_the_papers_budgets():
     """The axes of figures 4, 5 and 7, read off the paper; without 0, which is no attack."""
     study = scale("paper")
-    assert {name: study.sets[name].background.kind for name in study.report.figure4.experiments} == {
+    assert {name: study.sets[name].background.kind for name in study.papers["geon3d"].figure4.experiments} == {
         "black": "black",
         "textured": "textured",
     }

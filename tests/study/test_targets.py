@@ -3,12 +3,11 @@
 import pytest
 
 from robust3d.errors import UserError
-from robust3d.study.plan import FIGURES, TABLES, published_paths
-from robust3d.study.targets import no_target, target_name
+from robust3d.study.targets import every_target, no_target, published_paths, target_name
 
 
 def test_every_stable_name_leads_to_its_target():
-    for name in (*TABLES, *FIGURES):
+    for name in every_target():
         assert {target_name(path) for path in published_paths(name).values()} == {name}
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from robust3d.tables import table4
+from robust3d.papers.geon3d import table4
 
 ROW = {"norm": "Linf", "epsilon": 1.0}
 

@@ -29,7 +29,7 @@ class Project:
             name: values["pretraining"][name] for name in values["pretraining"] if name in pretrainings
         }
         for name in ("figure4", "figure5", "figure7", "figure9"):
-            curves = values["report"][name]
+            curves = values["papers"]["geon3d"][name]
             curves["pretraining"] = curves["pretraining"] and sorted(pretrainings.intersection(curves["pretraining"]))
         self.configure(values)
         self.environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}

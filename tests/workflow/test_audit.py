@@ -242,7 +242,7 @@ def test_an_edit_plans_what_rests_on_it(finished, tmp_path):
         return jobs
 
     assert edited("rendering/scene.py", "\n# a remark\n") == {}
-    assert edited("tables/table4.py", "\nX = 1\n") == {"tabulate": 1, "publish_table": 1}
+    assert edited("papers/geon3d/table4.py", "\nX = 1\n") == {"tabulate": 1, "publish_table": 1}
     rendering = edited("rendering/scene.py", "\nX = 1\n")
     assert {"render_shard", "index_views", "draw_set", "train_classifier", "attack_classifier"} <= set(rendering)
     assert not {"build_shapes", "make_textures"} & set(rendering)
@@ -263,8 +263,8 @@ def test_diff_of_two_runs_names_the_key(finished, tmp_path):
 
 
 def test_snakemakes_own_report_has_the_tables_and_their_captions(finished, tmp_path):
-    finished.make("--report", str(tmp_path / "report.html"), "results/table3.csv", str(TABLE4))
-    text = (tmp_path / "report.html").read_text()
+    finished.make("--report", str(tmp_path / "papers.geon3d.html"), "results/table3.csv", str(TABLE4))
+    text = (tmp_path / "papers.geon3d.html").read_text()
     assert "the full-precision value" in text and "table3.csv" in text and "table4.csv" in text
     assert 'src="http' not in text and 'rel="stylesheet" href="http' not in text
 

@@ -25,7 +25,7 @@ def attacks(project: Project) -> set[str]:
 def project(finished: Project, tmp_path_factory) -> Project:
     """A copy of Tables 1 to 4 with figures 7 and 9, then 4, 5 and 6."""
     project = copied(finished, tmp_path_factory.mktemp("figures") / "copy")
-    project.change({"report": {"figure7": {"pretraining": ["dvr"]}}})
+    project.change({"papers": {"geon3d": {"figure7": {"pretraining": ["dvr"]}}}})
     before = attacks(project)
     told = project.make("--cores", "2", "results/figure7.svg", "results/figure9.csv")
     assert "attack classifier" not in told and attacks(project) == before

@@ -31,7 +31,7 @@ LOOKS = (  # not --export-cwl, with which Snakemake 9.27 runs the workflow
     ("--list-params-changes",),
     ("--list-untracked",),
     ("--print-compilation",),
-    ("--report", "report.html"),
+    ("--report", "papers.geon3d.html"),
     ("--archive", "archive.tar.gz"),
     ("--unlock",),
     ("--cleanup-shadow",),
@@ -120,7 +120,7 @@ def test_a_table_is_replaced_only_by_one_that_was_made(tmp_path):
     project.make("--cores", "2", *TABLES)
     before, first = outputs(project), project.values
     project.change({"study": "another"})
-    module = source / "tables/table1.py"
+    module = source / "papers/geon3d/table1.py"
     text = module.read_text()
     module.write_text(text.replace("def write(", "def write(job):\n    raise OSError('no such luck')\n\n\ndef other("))
     told = project.snakemake("--cores", "2", "--quiet", "all", "--", TABLES[0])

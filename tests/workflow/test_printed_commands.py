@@ -18,7 +18,8 @@ from project import ROOT, Project
 from robust3d import cli
 
 PROGRAMS = ("snakemake", "make", "robust3d", "python", "sh", "git", "conda")
-PAGES = [ROOT / "README.md", ROOT / "resources/README.md", *sorted(ROOT.glob("docs/**/*.md"))]
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "resources/README.md")]
+PAGES += sorted(ROOT.glob("docs/**/*.md"))
 COMMENTED = [ROOT / "config.yaml", ROOT / "Makefile", ROOT / "envs/robust3d.def"]
 COMMENTED += [*sorted(ROOT.glob("workflow/scales/*.yaml")), *sorted(ROOT.glob("profiles/*/profile.yaml"))]
 SCRIPTS = [ROOT / "workflow/demo.sh"]
@@ -89,16 +90,21 @@ def run(command: str, project: Project, folder: Path | None = None) -> str:
     return told.stdout + told.stderr
 
 
-def dry_run(command: str, project: Project) -> None:
-    """Snakemake plans it on a checkout without results, in which the user's own `my.yaml` lies."""
+def user_checkout(project: Project) -> Path:
+    """A checkout without results, in which the user's own `my.yaml` lies."""
     checkout = project.folder.parent / "checkout"
     if not checkout.exists():
         checkout.mkdir()
         for path in ROOT.iterdir():
             if path.name not in {"results", "logs", ".snakemake", ".git"}:
                 (checkout / path.name).symlink_to(path)
-        (checkout / "my.yaml").write_text("seed: 3\n")
-    assert "total" in run(f"{command} --dry-run", project, checkout)
+        (checkout / "my.yaml").write_text("training_seeds: [0, 1]\n")
+    return checkout
+
+
+def dry_run(command: str, project: Project) -> None:
+    """Snakemake plans it."""
+    assert "total" in run(f"{command} --dry-run", project, user_checkout(project))
 
 
 def forced(command: str, project: Project) -> None:
@@ -174,7 +180,7 @@ def conda_environment(command: str, project: Project) -> None:
 
 
 def nothing(command: str, project: Project) -> None:
-    """The name of a program; nothing is asked of it."""
+    """The name of a program, or tried elsewhere."""
 
 
 TRIED: dict[str, Trial] = {
@@ -190,6 +196,9 @@ TRIED: dict[str, Trial] = {
     "snakemake --workflow-profile profiles/slurm results/table4.csv": dry_run,
     "snakemake --workflow-profile profiles/slurm": dry_run,
     "snakemake figures": dry_run,
+    "snakemake geon3d": dry_run,
+    "snakemake toy": nothing,  # test_new_paper.py
+    "snakemake -n": lambda command, project: dry_run("snakemake", project),
     "snakemake views": dry_run,
     "snakemake download_dtd": dry_run,
     "snakemake download_resnet18": dry_run,
@@ -201,13 +210,19 @@ TRIED: dict[str, Trial] = {
     "make test": make_dry_run,
     "make test-all": make_dry_run,
     "make check": make_dry_run,
+    "make lock": make_dry_run,
     "make benchmark": make_dry_run,
     "make results/table4.csv": make_dry_run,
     "make results/table4.csv SCALE=gpu": make_dry_run,
     "robust3d": nothing,
     "robust3d plan results/table4.csv": real(),
+    "robust3d plan results/table4.csv --scale test --configfile my.yaml": lambda command, project: (
+        run(command, project, user_checkout(project)) and None
+    ),
+    "snakemake results/table4.csv --config scale=test --configfile my.yaml": dry_run,
     "robust3d gc": real(),
     'robust3d accept RULE --reason "…"': nothing_to_accept,
+    'robust3d why results/table4.csv --row "Linf 8/255" --column DVR+AT': real(),
     'robust3d why results/table4.csv --row "Linf 16/255" --column DVR+AT': real(**{"Linf 16/255": "Linf 8/255"}),
     "robust3d verify": real(),
     "robust3d verify --recompute 5": real(),
@@ -241,7 +256,9 @@ def test_each_program_understands_what_is_printed(monkeypatch):
             cli._parser().parse_args([word.partition("|")[0] for word in words])
         if program == "snakemake" and command != "snakemake -R":
             _, parsed = parse_args(words)
-            wanted = [word for word in words if word.startswith("results/") or word in ("figures", "views")]
+            wanted = [
+                word for word in words if word.startswith("results/") or word in ("geon3d", "toy", "figures", "views")
+            ]
             assert [*parsed.targets] == wanted or words[0].startswith("download"), command
 
 

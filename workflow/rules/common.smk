@@ -20,10 +20,11 @@ from robust3d.study.config import command_line, read_study
 from robust3d.study.needs import data_folders, data_of
 from robust3d.study.on_disk import OnDisk
 from robust3d.study.places import own_file
-from robust3d.study.plan import FIGURES, PLOTS, RESULTS, TABLES, Plan, published_paths, target_path
-from robust3d.study.requests import request, resources
+from robust3d.study.plan import Plan
+from robust3d.study.registry import MAIN
+from robust3d.study.requests import resources
 from robust3d.study.stages import STAGES
-from robust3d.study.targets import no_target
+from robust3d.study.targets import RESULTS, every_target, no_target, published_paths, target_path, targets
 from robust3d.study.watchdog import watch_slurm
 
 
@@ -156,14 +157,15 @@ def outputs(stage):
     }
 
 
-def published(stage, name, caption, category):
+def published(stage):
     """The stable names of a stage's tables or figures, one of them shown by `snakemake --report`.
 
     They are "updated", so that Snakemake leaves the old ones where they are until a job replaces them.
     """
-    files = {
-        output: pattern.format(results="results", label="{job}") for output, pattern in STAGES[stage].published.items()
-    }
+    told = STAGES[stage]
+    files = {output: pattern.format(results="results", label="{job}") for output, pattern in told.published.items()}
+    caption, category = f"../report/{told.shown.caption}", told.shown.category
+    name = told.shown.output
     shown = report(files[name], caption=caption, category=category, labels={"target": "{job}"})
     return {output: update(file) for output, file in (files | {name: shown}).items()}
 
@@ -196,7 +198,7 @@ MADE = "|".join(
     for stage, told in STAGES.items()
     for pattern in told.outputs.values()
 )
-MADE += "|" + "|".join(re.escape(path) for name in TABLES + FIGURES for path in published_paths(name).values())
+MADE += "|" + "|".join(re.escape(path) for name in every_target() for path in published_paths(name).values())
 MADE += r"|resources/\.downloaded/[^/]+\.json"
 
 
@@ -211,10 +213,10 @@ def on_cluster():
     return workflow.remote_exec or plugin is not None and plugin.common_settings.non_local_exec
 
 
-def cpus(stage):
+def cpus(asked, stage):
     """Cores of a stage's jobs: one on a laptop, where jobs run side by side."""
     share = devices(stage)
-    return lambda wildcards: request(stage, CLUSTER, share(wildcards)).cpus if on_cluster() else 1
+    return lambda wildcards: asked.on(CLUSTER, share(wildcards)).cpus if asked and on_cluster() else 1
 
 
 def devices(stage):
@@ -227,14 +229,9 @@ CODE = shlex.quote(str(Path(robust3d.__file__).parents[1]))
 ROBUST3D = f"PYTHONPATH={CODE} python -m robust3d.cli".replace("{", "{{").replace("}", "}}")
 
 
-def run(stage):
-    """The shell line of a rule."""
-    store = f" --store {shlex.quote(PLAN.study.store)}" if PLAN.study.store else ""
-    return (
-        ROBUST3D
-        + f" run {stage}{store}".replace("{", "{{").replace("}", "}}")
-        + " --job {wildcards.job} --threads {threads} {params.files} --spec {params.spec:q}"
-    )
+# The shell line of every stage's rule.
+STORE = f" --store {shlex.quote(PLAN.study.store)}".replace("{", "{{").replace("}", "}}") if PLAN.study.store else ""
+RUN = f"{ROBUST3D} run{STORE} --job {{wildcards.job}} --threads {{threads}} {{params.files}} --spec {{params.spec:q}}"
 
 
 # The plugin for SLURM would ask the accounting database about an account before each submission, and drop the job

@@ -21,20 +21,26 @@ if TYPE_CHECKING:
 
 
 def sources(
-    plan: "Plan", figure: str, norms: "Sequence[Norm]"
+    plan: "Plan", experiments: Sequence[str], pretraining: Sequence[str] | None, norms: "Sequence[Norm]"
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """What a figure is made from: for every curve the metrics and outcomes of each seed's model."""
+    """What a figure is made from: for every curve the metrics and outcomes of each seed's model.
+
+    Args:
+        plan: of the study.
+        experiments: keys of `experiments`, each with a panel for each norm.
+        pretraining: keys of `pretraining` that have a curve beside AT; None: all that take part.
+        norms: of the attacks.
+    """
     study = plan.study
-    config = getattr(study.report, figure)
     jobs: list[Job] = []
     panels = []
-    for name in config.experiments:
+    for name in experiments:
         experiment = study.experiments[name]
         for norm in norms:
             series = []
-            for label, style, classifier, pretraining in _columns(plan, figure, name, norm):
+            for label, style, classifier, encoder in _columns(plan, pretraining, name, norm):
                 first = len(jobs)
-                jobs += attacks(plan, name, norm, classifier, pretraining)
+                jobs += attacks(plan, name, norm, classifier, encoder)
                 series.append({"label": label, "style": style, "sources": list(range(first, len(jobs)))})
             panel = {
                 "experiment": name,
@@ -51,10 +57,11 @@ def sources(
     return told, inputs, {}
 
 
-def _columns(plan: "Plan", figure: str, experiment: str, norm: "Norm") -> list[tuple[str, int, str, str | None]]:
+def _columns(
+    plan: "Plan", wanted: Sequence[str] | None, experiment: str, norm: "Norm"
+) -> list[tuple[str, int, str, str | None]]:
     """(label, style, classifier, pre-training) of a panel's curves; a pre-training looks the same in every figure."""
     study = plan.study
-    wanted = getattr(study.report, figure).pretraining
     if norm not in study.attacks:
         return []
     styles: dict[str | None, int] = {key: i for i, key in enumerate([None, *study.pretraining])}
@@ -102,10 +109,8 @@ def write(job: "Context", caption: str) -> None:
     from robust3d.figures.drawing import Panel, Point, Series, draw_curves  # planning needs no matplotlib
 
     if not job.params["panels"]:
-        figure = job.params["figure"]
-        raise UserError(
-            f"results/{figure}.svg: no experiment of report.{figure} has classifiers trained against its norms"
-        )
+        told = f"{job.params['target']}: none of its experiments has classifiers trained against its norms"
+        raise UserError(f"{told}; see its entry under `papers` in the configuration")
     points = cells(job)
     stand_ins = dict.fromkeys(flag for panel in job.params["panels"] for flag in panel["stand_ins"])
     caveats = [f"{flag[0].upper()}{flag[1:]}." for flag in stand_ins]

@@ -9,10 +9,9 @@ if TYPE_CHECKING:
 BLACK = 0
 
 
-def sources(plan: "Plan") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """The study's gallery family."""
-    family = plan.study.report.gallery
-    inputs, bulk = plan.views(family)
+def sources(plan: "Plan", section: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """The family that the paper's section calls its gallery."""
+    inputs, bulk = plan.views(section.gallery)
     return {"study": plan.study.study}, inputs, bulk
 
 

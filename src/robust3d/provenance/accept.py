@@ -19,7 +19,7 @@ def accept(rule: str, reason: str, study: Study) -> str:
     """Write an acceptance for each code closure of a rule that differs from that of what exists.
 
     Args:
-        rule: a stage, such as ``train_classifier``.
+        rule: a stage, as its rule is called.
         reason: why no result can differ.
         study: tells which jobs are meant.
 

@@ -9,31 +9,10 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from robust3d.provenance.changes import flatten
+from robust3d.study.stages import STAGES
 
 LINES, WIDTH = 40, 112
 _INDENT = 13
-# What matters of a stage's parameters, the most important first; of a stage that is not named here all is tried.
-MATTERS = {
-    "attack_classifier": "attack.norm attack.epsilons attack.iterations attack.square_queries attack.backend "
-    "attack.search_precision attack.shrink attack.seed",
-    "test_shift": "set.background.kind shifted.background.kind shifted.images",
-    "train_classifier": "classifier.seed classifier.objective classifier.attack.norm classifier.attack.epsilon "
-    "classifier.attack.step_size classifier.attack.steps classifier.epochs classifier.batch_size "
-    "classifier.learning_rate classifier.batchnorm classifier.selection set.background.kind set.images weights.weights",
-    "pretrain": "seed method params.init params.loop.steps params.batch params.loop.learning_rate "
-    "input_background.kind target_background.kind params.hidden params.width params.latent_dim params.pixels "
-    "params.rays params.weights",
-    "extract_encoder": "",
-    "draw_set": "set.images set.background.kind seed",
-    "make_textures": "textures.source textures.path textures.images_per_class textures.resolution_px seed",
-    "index_views": "family split.mode split.ratio views resolution_px seed",
-    "render_shard": "cameras.protocol cameras.views cameras.poses render.resolution_px render.samples seed",
-    "build_shapes": "kind shapes.instances shapes.scalings shapes.normalise shapes.whiteness seed",
-    "read_shapes": "kind source.path",
-    "read_shard": "kind source.path source.split source.views source.resolution_px",
-    "inventory": "kind source.path source.*",
-    "tabulate": "study",
-}
 
 
 def brief(answer: dict[str, Any]) -> str:
@@ -156,7 +135,7 @@ def _facts(group: list[dict[str, Any]]) -> Iterator[str]:
     """`key value` of the parameters that matter; values that differ between the steps side by side."""
     told = [flatten(step["params"]) for step in group]
     keys = list(dict.fromkeys(key for params in told for key in params if key))
-    patterns = MATTERS.get(group[0]["stage"], "*").split()
+    patterns = _matters(group[0]["stage"]).split()
     attacked = any(params.get("classifier.objective", "pgd") == "pgd" for params in told)
     wanted = dict.fromkeys(key for pattern in patterns for key in keys if fnmatchcase(key, pattern))
     for key in wanted:
@@ -167,6 +146,11 @@ def _facts(group: list[dict[str, Any]]) -> Iterator[str]:
             yield f"{_name(key)} {' | '.join(values)}"
         elif values:
             yield f"{len(values)} values of {_name(key)}"
+
+
+def _matters(stage: str) -> str:
+    """Patterns of the parameters to show; all of a stage that an older record names."""
+    return STAGES[stage].matters if stage in STAGES else "*"
 
 
 def _name(key: str) -> str:

@@ -68,7 +68,7 @@ def _starts(path: Path, cell: Sequence[str] | None) -> tuple[Lineage, dict[str, 
         table = path / f"{Path(cell[0]).stem}.csv"
         found = sources(lineage, table, lineage.cell(str(table), cell[1], cell[2]))
         return lineage, {step.name: step for step in found}
-    steps = {step.label: step for step in lineage.records() if step.name.count("/") == 1}
+    steps = {step.label: step for step in lineage.records() if step.name.endswith(".record.json")}
     if not steps:
         steps = {f"{step.stage}/{step.label}": step for step in lineage.records()}
     if not steps:

@@ -14,6 +14,7 @@ from typing import Any
 from robust3d.errors import UserError
 from robust3d.provenance.files import cause
 from robust3d.provenance.store import RESULTS
+from robust3d.study.targets import papers
 
 
 @dataclass(frozen=True)
@@ -109,10 +110,13 @@ class Lineage:
         return step
 
     def owner(self, name: str) -> Step | None:
-        """The step that made a file, found by its place: beside it, or of a stable name such as ``results/table4``."""
+        """The step that made a file, found by its place: beside it, or of a stable name such as ``results/table4``.
+
+        Jobs have folders two levels down; a target of a paper stands one level down.
+        """
         path = Path(name)
-        if path.parent == RESULTS:
-            return self.step(str(RESULTS / f"{path.name.partition('.')[0]}.record.json"))
+        if RESULTS in (path.parent, path.parent.parent):
+            return self.step(str(path.parent / f"{path.name.partition('.')[0]}.record.json"))
         return self.step(str(path.parent / "record.json"))
 
     def parents(self, step: Step) -> list[Step]:
@@ -142,11 +146,20 @@ class Lineage:
 
     def records(self) -> Iterator[Step]:
         """Every step with a readable record, sorted by its name."""
-        found = [*self.results.glob("*/*/record.json"), *self.results.glob("*.record.json")]
+        found = [*self.results.glob("*/*/record.json"), *self.published()]
         for path in sorted(found):
             step = self.step(str(RESULTS / path.relative_to(self.results)))
             if step is not None:
                 yield step
+
+    def published(self) -> list[Path]:
+        """The records beside stable names, the main paper's first."""
+        return self.stable("*.record.json")
+
+    def stable(self, pattern: str) -> list[Path]:
+        """Files where stable names are: in the folder itself and in those of papers."""
+        folders = [self.results, *(self.results / paper for paper in papers())]
+        return [path for folder in folders for path in sorted(folder.glob(pattern))]
 
     def target(self, name: str) -> Step:
         """The step of a table, figure or other file that a user names.
@@ -158,7 +171,7 @@ class Lineage:
         under = path.relative_to(self.results) if path.is_relative_to(self.results) else None
         step = self.owner(str(RESULTS / under)) if under is not None else None
         if step is None:
-            known = ", ".join(str(p) for p in sorted(self.results.glob("*.csv")))
+            known = ", ".join(str(p) for p in self.stable("*.csv"))
             raise UserError(f"{name}: no record of how it was made; there are records of {known or 'no table yet'}")
         return step
 

@@ -14,9 +14,9 @@ from robust3d.provenance.lineage import RESULTS, Lineage, Step
 from robust3d.provenance.published import read_record, read_the_same, wrong
 from robust3d.study.closure import describe
 from robust3d.study.config import Study
-from robust3d.study.plan import Job, Plan, target_path
+from robust3d.study.plan import Job, Plan
 from robust3d.study.stages import STAGES
-from robust3d.study.targets import target_name
+from robust3d.study.targets import target_name, target_path
 
 FIRST = Change("missing", "made for the first time")
 GONE = Change("missing", "its files are gone or incomplete")
@@ -98,7 +98,7 @@ class _Forecast:
         for job in jobs:
             if why := wrong(job):
                 self._visit(job)
-                replaced[target_path(job.label)] = why
+                replaced[target_path(job.params["target"])] = why
             else:
                 self.reused.setdefault(job.stage, set()).add(job.id)
         reused = {stage: len(ids) for stage, ids in self.reused.items()}

@@ -12,7 +12,8 @@ from robust3d.errors import UserError
 from robust3d.provenance import files
 from robust3d.provenance.files import clear_partial, partial, sealed, sha256, write_json
 from robust3d.provenance.store import RESULTS, Finished, NotCopied, fetch
-from robust3d.study.plan import Job, published_paths
+from robust3d.study.plan import Job
+from robust3d.study.targets import published_paths
 
 _SMALL = 1_000_000  # bytes; metrics and outcomes are smaller, what is larger has a manifest that names its sha256
 
@@ -74,7 +75,7 @@ def _is_same(file: dict[str, Any]) -> bool:
 
 def wrong(job: Job) -> str:
     """What keeps the files under the stable names of a table or figure from being this job's; empty: nothing."""
-    paths = published_paths(job.label)
+    paths = published_paths(job.params["target"])
     record = read_record(paths["record"])
     there = [path for path in paths.values() if Path(path).exists()]
     if record is None:

@@ -116,7 +116,7 @@ def _repeat(lineage: Lineage, step: Step) -> list[Repeated]:
     print(f"again: {name}, took {step.record['seconds']:.0f} s", file=sys.stderr, flush=True)
     with scratch() as folder:
         places = {key: folder / Path(file.path).name for key, file in step.outputs.items()}
-        command = [sys.executable, "-m", "robust3d.cli", "run", step.stage, "--job", step.job, "--apart", str(folder)]
+        command = [sys.executable, "-m", "robust3d.cli", "run", "--job", step.job, "--apart", str(folder)]
         command += ["--spec", canonical_json(step.record["spec"]), "--threads", str(step.record["host"]["threads"])]
         for key, files in step.inputs.items():
             command += ["--input", key, *(str(lineage.locate(file.path)) for file in files)] if files else []

@@ -22,8 +22,9 @@ from robust3d.study.accepted import acceptances_of, accepted_digest
 from robust3d.study.closure import closure_digest, describe
 from robust3d.study.config import Study
 from robust3d.study.places import own_file
-from robust3d.study.plan import FIGURES, TABLES, Plan, target_path
+from robust3d.study.plan import Plan
 from robust3d.study.stages import LOCK, STAGES, locked_versions
+from robust3d.study.targets import every_target, paper_of, target_path
 
 ALLOWED = {Path(".progress"), Path(".known"), Path("site")}  # folders under results/ that hold nothing to be trusted
 
@@ -90,7 +91,7 @@ def _step(lineage: Lineage, name: str) -> Step | None:
 
 def _stable() -> list[str]:
     """The tables and figures that there are."""
-    paths = [target_path(name) for name in (*TABLES, *FIGURES)]
+    paths = [target_path(name) for name in every_target()]
     return [path for path in paths if Path(path).exists()]
 
 
@@ -177,9 +178,10 @@ class _Checker:
         """Whether stable names hold the study that is asked for now."""
         plan = Plan(study)
         for step in steps:
-            if step.label not in (*TABLES, *FIGURES):
+            name = step.params.get("target")
+            if name not in every_target() or paper_of(name) not in study.papers:
                 continue
-            told = plan.target(step.label)
+            told = plan.target(name)
             changes = parameter_changes(step.params, _params(told.spec))
             made_from = {name: [file.path for file in files] for name, files in step.inputs.items()}
             wanted = {name: paths for name, paths in told.input_paths().items() if paths}

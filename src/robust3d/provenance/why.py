@@ -8,13 +8,7 @@ from typing import Any
 from robust3d.provenance.changes import flatten
 from robust3d.provenance.lineage import Lineage, Step
 from robust3d.study.accepted import acceptances_of
-
-SUMMARISED = {
-    "render_shard",
-    "read_shard",
-    "build_shapes",
-    "read_shapes",
-}  # stages of which a step reads one for every class or block
+from robust3d.study.stages import STAGES
 
 
 def why(table: Path, row: str, column: str) -> dict[str, Any]:
@@ -107,7 +101,7 @@ def _tree(steps: dict[str, Any], name: str, indent: str, told: set[str]) -> list
     told.add(name)
     lines = [f"{indent}└ {step['stage']} {step['job']}", *(f"{indent}    {line}" for line in _step_lines(step))]
     made_from = [parent for parent in step["made_from"] if parent in steps]
-    for stage in SUMMARISED:
+    for stage in (name for name, told in STAGES.items() if told.in_parts):
         group = [parent for parent in made_from if steps[parent]["stage"] == stage]
         if len(group) > 1:
             made_from = [parent for parent in made_from if parent not in group]

@@ -10,4 +10,4 @@ if TYPE_CHECKING:
 
 def run(job: "Context") -> None:
     """Write `picture`."""
-    registry.load("figure", job.params["figure"]).write(job)
+    registry.load("target", job.params["target"]).write(job)

@@ -10,4 +10,4 @@ if TYPE_CHECKING:
 
 def run(job: "Context") -> None:
     """Write `table` and `cells`."""
-    registry.load("table", job.params["table"]).write(job)
+    registry.load("target", job.params["target"]).write(job)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from robust3d.attacks.params import AutoAttackParams, Norm
 from robust3d.cameras import CameraParams
@@ -16,39 +16,16 @@ from robust3d.errors import UserError
 from robust3d.params import Params, PathText
 from robust3d.rendering.params import RenderParams
 from robust3d.study import registry
+from robust3d.study.budgets import NORMS, Epsilon
+from robust3d.study.keys import check_known, in_order
 from robust3d.study.parsing import parse
 from robust3d.study.places import scale_file
+from robust3d.study.registry import MAIN
 from robust3d.study.yaml_text import check_plain, parse_yaml
 from robust3d.training.params import ClassifierParams
 
 _LARGEST_FILE = 1 << 20  # bytes of one configuration file
-PRETRAININGS = ("ae", "vae", "dvr", "pixelnerf")  # the paper's columns; further ones follow by name
-NORMS = ("Linf", "L2")  # the paper's rows
-
-
-def in_order(first: Sequence[str]) -> AfterValidator:
-    """Brings a mapping's keys into one order, `first` and then the others by name: that of the text means nothing."""
-    ranks = {key: rank for rank, key in enumerate(first)}
-    return AfterValidator(
-        lambda values: {key: values[key] for key in sorted(values, key=lambda key: (ranks.get(key, len(ranks)), key))}
-    )
-
-
-def parse_epsilon(value: Any) -> Any:
-    """`8/255` as written in papers, or a plain number."""
-    if isinstance(value, str):
-        above, slash, below = value.partition("/")
-        try:
-            number = float(above) / float(below) if slash else float(above)
-        except (ValueError, ZeroDivisionError):
-            number = float("nan")
-        if not abs(number) < float("inf"):
-            raise ValueError(f"{value!r} is no budget; write a number such as 1.0 or a fraction such as 8/255")
-        return number
-    return value
-
-
-Epsilon = Annotated[float, BeforeValidator(parse_epsilon), Field(ge=0)]
+PRETRAININGS = ("ae", "vae", "dvr", "pixelnerf")  # the main paper's columns; further ones follow by name
 
 
 class Family(Params):
@@ -100,6 +77,14 @@ class ImageSet(SetParams):
     family: str  # key of `families`
 
 
+class PretrainingData(Params):
+    """What a pre-training sees where it is not the objects of the experiment."""
+
+    family: str  # key of `families`, all of its classes
+    input: BackgroundParams  # what the encoder sees
+    target: BackgroundParams  # what is reconstructed
+
+
 class Pretraining(Params):
     """One way to initialise the classifier's trunk; a column of the tables."""
 
@@ -107,6 +92,7 @@ class Pretraining(Params):
     method: str  # the module in robust3d.pretraining
     params: dict[str, Any] = Field(default_factory=dict)  # the method's own
     experiments: tuple[str, ...] | None = None  # where it takes part; all of them if left out
+    data: PretrainingData | None = None  # of its own; left out: objects and backgrounds of each experiment
 
     @model_validator(mode="after")
     def _check_method(self) -> "Pretraining":
@@ -150,26 +136,11 @@ class Experiment(Params):
     # place of those under `attacks`
 
 
-class Curves(Params):
-    """What a figure of accuracy over budgets shows; it has a panel for each experiment and norm."""
-
-    experiments: tuple[str, ...] = Field(min_length=1)  # keys of `experiments`
-    pretraining: tuple[str, ...] | None = None  # keys of `pretraining`, beside AT; all that take part if left out
-
-
-class Report(Params):
-    """What tables and figures show."""
-
-    table3: str  # key of `experiments`
-    table4: str
-    # The budget of each row; it becomes part of the label.
-    table4_rows: Annotated[dict[Literal["Linf", "L2"], Epsilon], in_order(NORMS)]
-    gallery: str  # family of figures 2 and 8: all forty geons
-    figure3: tuple[str, ...] = Field(min_length=1)  # keys of `sets`, a row of examples each
-    figure4: Curves  # against Linf; figure 6 sums figures 4 and 5 and Table 3 up
-    figure5: Curves  # against L2
-    figure7: Curves  # against both
-    figure9: Curves  # against both
+def _read_sections(values: Any) -> Any:
+    """Each paper's section by its own class."""
+    if not isinstance(values, Mapping):
+        return values
+    return {name: parse(registry.load("paper", name).Section, told, name) for name, told in values.items()}
 
 
 class Study(Params):
@@ -190,49 +161,45 @@ class Study(Params):
     classifiers: dict[str, ClassifierParams]
     attacks: Annotated[dict[Literal["Linf", "L2"], Attack], in_order(NORMS)]
     experiments: dict[str, Experiment]
-    report: Report
+    papers: Annotated[dict[str, Params], in_order((MAIN,)), BeforeValidator(_read_sections)]  # a section each
 
     @model_validator(mode="after")
     def _check_references(self) -> "Study":
         for name, image_set in self.sets.items():
-            _known(f"sets.{name}.family", image_set.family, self.families)
+            check_known(f"sets.{name}.family", image_set.family, self.families)
         for name, experiment in self.experiments.items():
             at = f"experiments.{name}"
-            _known(f"{at}.set", experiment.set, self.sets)
+            check_known(f"{at}.set", experiment.set, self.sets)
             for key in experiment.classifiers + experiment.controls:
-                _known(f"{at}.classifiers", key, self.classifiers)
+                check_known(f"{at}.classifiers", key, self.classifiers)
             if experiment.shifted is not None:
-                _known(f"{at}.shifted", experiment.shifted, self.sets)
+                check_known(f"{at}.shifted", experiment.shifted, self.sets)
         for name, entry in self.pretraining.items():
             for key in entry.experiments or ():
-                _known(f"pretraining.{name}.experiments", key, self.experiments)
+                check_known(f"pretraining.{name}.experiments", key, self.experiments)
+            if entry.data is not None:
+                at = f"pretraining.{name}.data"
+                check_known(f"{at}.family", entry.data.family, self.families)
+                if self.families[entry.data.family].split is None:
+                    raise ValueError(f"{at}.family: {entry.data.family!r} has no split, so nothing is trained on it")
+                if not entry.trains:
+                    raise ValueError(f"{at}: method {entry.method} trains nothing; leave it out")
         for key in self.experiments:
             self._check_labels(key)
-        for table in ("table3", "table4"):
-            _known(f"report.{table}", getattr(self.report, table), self.experiments)
-        _known("report.gallery", self.report.gallery, self.families)
-        for name in self.report.figure3:
-            _known("report.figure3", name, self.sets)
-        for figure in ("figure4", "figure5", "figure7", "figure9"):
-            curves: Curves = getattr(self.report, figure)
-            for name in curves.experiments:
-                _known(f"report.{figure}.experiments", name, self.experiments)
-            for name in curves.pretraining or ():
-                _known(f"report.{figure}.pretraining", name, self.pretraining)
         for norm, attack in self.attacks.items():
             attack.params(norm)
         for name, experiment in self.experiments.items():
             for norm in experiment.epsilons:
-                _known(f"experiments.{name}.epsilons", norm, self.attacks)
+                check_known(f"experiments.{name}.epsilons", norm, self.attacks)
                 try:
                     self.attack_params(experiment, norm)
                 except ValueError as error:
                     raise ValueError(f"experiments.{name}.epsilons.{norm}: {error}") from None
-        for norm, epsilon in self.report.table4_rows.items():
-            of_experiment = norm in self.experiments[self.report.table4].epsilons
-            key = f"experiments.{self.report.table4}.epsilons.{norm}" if of_experiment else f"attacks.{norm}.epsilons"
-            if norm not in self.attacks or epsilon not in self.epsilons(self.experiments[self.report.table4], norm):
-                raise ValueError(f"report.table4_rows.{norm}: {epsilon:g} is not among {key}; add it there")
+        for name, section in self.papers.items():
+            try:
+                section.check(self)  # type: ignore[attr-defined]
+            except ValueError as error:
+                raise ValueError(f"papers.{name}.{error}") from None
         return self
 
     def _check_labels(self, experiment: str) -> None:
@@ -255,11 +222,6 @@ class Study(Params):
     def attack_params(self, experiment: Experiment, norm: Norm) -> AutoAttackParams:
         """How an experiment's classifiers are attacked."""
         return self.attacks[norm].params(norm, self.epsilons(experiment, norm))
-
-
-def _known(key: str, value: str, allowed: Mapping[Any, Any]) -> None:
-    if value not in allowed:
-        raise ValueError(f"{key}: {value!r} is not defined; allowed: {', '.join(sorted(allowed)) or 'nothing yet'}")
 
 
 def merge(base: dict[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:

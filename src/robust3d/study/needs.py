@@ -25,8 +25,7 @@ def made_from(jobs: Iterable[Job]) -> Iterator[Job]:
 
 def _weights(job: Job) -> Path | None:
     """The weights on disk that a training starts from."""
-    key = {"train_classifier": "weights", "pretrain": "params"}.get(job.stage)
-    return weights_file(job.params[key]) if key else None
+    return weights_file(job.params.get("weights") or job.params.get("params"))
 
 
 def data_folders(jobs: Iterable[Job]) -> dict[str, str | None]:

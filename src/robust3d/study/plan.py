@@ -25,11 +25,8 @@ from robust3d.study.config import Experiment, Study
 from robust3d.study.numerics import PORTABLE
 from robust3d.study.on_disk import OnDisk
 from robust3d.study.stages import STAGES, locked_versions
+from robust3d.study.targets import RESULTS, paper_of, target_stage, targets
 
-RESULTS = "results"
-TABLES = ("table1", "table2", "table3", "table4")
-PLOTS = ("figure4", "figure5", "figure6", "figure7", "figure9")  # drawn from numbers, which stand in cells of their own
-FIGURES = ("figure2", "figure3", *PLOTS, "figure8", "figure10")
 Inputs = dict[str, tuple[tuple["Job", str], ...]]
 
 
@@ -106,22 +103,6 @@ class Job:
     def bulk_paths(self) -> list[str]:
         """Paths of the big files."""
         return [job.output(output) for files in self.bulk.values() for job, output in files]
-
-
-def target_stage(name: str) -> str:
-    """The stage that makes a table or a figure."""
-    return "tabulate" if name in TABLES else "plot" if name in PLOTS else "draw"
-
-
-def target_path(name: str) -> str:
-    """What a user asks for: a table's CSV, a figure's picture."""
-    return next(iter(published_paths(name).values()))
-
-
-def published_paths(name: str) -> dict[str, str]:
-    """The stable paths of a table or a figure by output, the record last."""
-    patterns = STAGES[target_stage(name)].published
-    return {output: pattern.format(results=RESULTS, label=name) for output, pattern in patterns.items()}
 
 
 def canonical_json(value: Any) -> str:
@@ -304,17 +285,23 @@ class Plan:
     # --- models -----------------------------------------------------------------------------------------------
 
     def pretrain(self, key: str, experiment: Experiment, seed: int) -> Job:
-        """A pre-training on the experiment's family and backgrounds; training seeds may share one."""
+        """A pre-training on data of its own or on the experiment's; training seeds may share one."""
         seed = seed if self.study.pretraining_seed is None else self.study.pretraining_seed
         entry = self.study.pretraining[key]
-        family = self.study.sets[experiment.set].family
-        inputs, bulk = self.views(family, experiment.pretrain_input, experiment.pretrain_target)
+        if entry.data is not None:
+            family, seen, target = entry.data.family, entry.data.input, entry.data.target
+            classes = self.classes(family)
+        else:
+            family = self.study.sets[experiment.set].family
+            seen, target = experiment.pretrain_input, experiment.pretrain_target
+            classes = self.study.sets[experiment.set].labels(self.classes(family))
+        inputs, bulk = self.views(family, seen, target)
         told = {
             "method": entry.method,
             "params": entry.method_params(),
-            "classes": self.study.sets[experiment.set].labels(self.classes(family)),
-            "input_background": experiment.pretrain_input,
-            "target_background": experiment.pretrain_target,
+            "classes": classes,
+            "input_background": seen,
+            "target_background": target,
             "seed": seed,
             "data_seed": self.study.seed,
             **self.on_disk.weights(entry.method_params()),
@@ -364,7 +351,7 @@ class Plan:
     def test_shift(self, classifier: Job, experiment: Experiment) -> Job:
         """A classifier on its own test set and on the one that breaks the correlation, without attack."""
         if experiment.shifted is None:
-            raise UserError("report.table3: its experiment has no `shifted` set")
+            raise UserError(f"the experiment on set {experiment.set!r} has no `shifted` set")
         inputs, bulk = self.set_inputs(experiment.set)
         shifted, _ = self.set_inputs(experiment.shifted)
         inputs |= {"shifted": shifted["set"], "classifier": ((classifier, "classifier"),)}
@@ -377,14 +364,17 @@ class Plan:
     @functools.cache  # noqa: B019
     def target(self, name: str) -> Job:
         """A table or a figure; its module says what it is made from."""
-        kind = "table" if name in TABLES else "figure"
-        told, inputs, bulk = registry.load(kind, name).sources(self)
-        return self._add(Job(target_stage(name), name, {kind: name, **told}, inputs, bulk, ((kind, name),)))
+        stage, paper = target_stage(name), paper_of(name)
+        if paper not in self.study.papers:
+            raise UserError(f"papers.{paper}: missing; {name} needs this section of the configuration")
+        told, inputs, bulk = registry.load("target", name).sources(self, self.study.papers[paper])
+        return self._add(Job(stage, _slug(name), {"target": name, **told}, inputs, bulk, (("target", name),)))
 
     def every_job(self) -> list[Job]:
         """The jobs of all tables, figures and families."""
-        for name in (*TABLES, *FIGURES):
-            self.target(name)
+        for paper in self.study.papers:
+            for name in targets(paper):
+                self.target(name)
         for family in self.study.families:
             self.index_views(family)
         return list(self.jobs.values())

@@ -1,4 +1,4 @@
-"""Finds the module behind a name in the configuration: a shape family, a pre-training, a table, a figure.
+"""Finds the module behind a name in the configuration: a shape family, a pre-training, a paper, one of its tables.
 
 This is the only place that imports by name. Whatever it can reach for a job stands in that job's code digest
 (see `robust3d.study.closure`), so a plug-in is tracked like any other code.
@@ -16,14 +16,23 @@ PACKAGES = {
     "family": "robust3d.shapes",
     "published": "robust3d.families",
     "pretraining": "robust3d.pretraining",
-    "table": "robust3d.tables",
-    "figure": "robust3d.figures",
+    "paper": "robust3d.papers",
     "stage": "robust3d.stages",
 }
+MAIN = "geon3d"  # the paper whose targets need no prefix
 
 
 def module_name(kind: str, name: str) -> str:
-    """The dotted name of the module that implements `name`; a family is built by us or published by others."""
+    """The dotted name of the module that implements `name`; a family is built by us or published by others.
+
+    A paper's is that of its section of the configuration. A table or figure is called `table4`, or `shapebias/table1`
+    if it is not the main paper's.
+    """
+    if kind == "target":
+        paper, _, target = name.rpartition("/")
+        return f"{PACKAGES['paper']}.{paper or MAIN}.{target}"
+    if kind == "paper":
+        return f"{PACKAGES['paper']}.{name}.section"
     if kind == "family" and (Path(__file__).parents[1] / "families" / f"{name}.py").exists():
         kind = "published"  # by its file: to import either package would bring code into the job that is not its own
     return f"{PACKAGES[kind]}.{name}"
@@ -35,9 +44,16 @@ def load(kind: str, name: str) -> ModuleType:
     Raises:
         UserError: no such module; the message lists those that exist.
     """
-    if not name.isidentifier() or importlib.util.find_spec(module_name(kind, name)) is None:
+    if not all(part.isidentifier() for part in name.split("/")) or not _is_there(module_name(kind, name)):
         packages = [PACKAGES[kind], *([PACKAGES["published"]] if kind == "family" else [])]
         paths = [path for package in packages for path in importlib.import_module(package).__path__]
         known = sorted(m.name for m in pkgutil.iter_modules(paths))
         raise UserError(f"there is no {kind} called {name!r}: {' and '.join(packages)} have {', '.join(known)}")
     return importlib.import_module(module_name(kind, name))
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # not even its package
+        return False

@@ -1,13 +1,19 @@
-"""What each stage writes and which packages shape its result."""
+"""The stages, each declared once: what it writes, what shapes it, what it asks of a cluster, how people see it.
 
-import dataclasses
+Rules (`workflow/rules/stages.smk`), planning, the audit and the site all read this. Nothing here is part of a stage's
+code closure, so a changed request of memory or a changed title makes no artifact stale. A new stage is an entry here, a
+module in `robust3d.stages` and the function that plans it.
+"""
+
 import functools
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from robust3d.errors import UserError
 from robust3d.study.places import own_file
+from robust3d.study.requests import Request
 
 LOCK = "envs/requirements.lock"
 _FOLDER = "{results}/{stage}/{job}/"
@@ -25,63 +31,247 @@ _LEARNING = ("numpy", "torch", "torchvision", "lightning", "h5py", "pandas")
 
 
 @dataclass(frozen=True)
+class Shown:
+    """How `snakemake --report` shows what a stage publishes.
+
+    Attributes:
+        as_a: names the rule that publishes it, such as `publish_table`.
+        output: which of the outputs is shown.
+        caption: file in `workflow/report`.
+        category: heading.
+    """
+
+    as_a: str
+    output: str
+    caption: str
+    category: str
+
+
+@dataclass(frozen=True)
 class Stage:
-    """What a stage writes and what shapes it.
+    """What a stage writes, what shapes it, where it runs and how it is shown.
 
     Attributes:
         outputs: paths by name, data first; the record is added by the runner.
         packages: those that shape the result.
+        title: what one of its jobs is called on the site.
+        layer: its place in drawings of the lineage, shapes first.
+        request: what a job asks of a cluster; None: it runs where Snakemake does.
+        role: what the site and `why` take its outputs for, where they show more than the record.
+        in_parts: whether there is a job for each class or block, which are then shown as one.
+        matters: patterns of the parameters that `why` shows, the most important first; "*": any.
+        priority: of its jobs among those that could run.
         reusable: whether outputs of a job that was told and read the same may be copied; not where they
             name the places of inputs.
         published: stable paths of the copies that users ask for, by output; of tables and figures only.
+        shown: how a report shows them.
     """
 
     outputs: dict[str, str]
     packages: tuple[str, ...]
+    title: str
+    layer: int
+    request: Request | None = None
+    role: Literal["views", "manifest", "pre-training", "classifier", "picture", ""] = ""
+    in_parts: bool = False
+    matters: str = "*"
+    priority: int = 0
     reusable: bool = True
     published: dict[str, str] = field(default_factory=dict)
+    shown: Shown | None = None
 
 
-def _addressed(packages: tuple[str, ...], **files: str) -> Stage:
-    return Stage({name: _FOLDER + file for name, file in (files | {"record": "record.json"}).items()}, packages)
+def _outputs(**files: str) -> dict[str, str]:
+    return {name: _FOLDER + file for name, file in (files | {"record": "record.json"}).items()}
 
 
-def _target(packages: tuple[str, ...], **files: str) -> Stage:
-    """A table or a figure: its files are published under its name, `table.csv` as `table4.csv`."""
-    made = _addressed(packages, **files)
-    published = {name: f"{{results}}/{{label}}{_SUFFIXES[Path(path).name]}" for name, path in made.outputs.items()}
-    return dataclasses.replace(made, reusable=False, published=published)
+def _published(outputs: dict[str, str]) -> dict[str, str]:
+    """Files of a table or a figure under its name, `table.csv` as `table4.csv`."""
+    return {name: f"{{results}}/{{label}}{_SUFFIXES[Path(path).name]}" for name, path in outputs.items()}
 
 
+_TABLE = _outputs(table="table.csv", cells="cells.json")
+_PLOT = _outputs(picture="picture.svg", table="table.csv", cells="cells.json")
+_PICTURE = _outputs(picture="picture.png")
+
+# Requests are those of the paper's scale.
 STAGES: dict[str, Stage] = {
-    "inventory": dataclasses.replace(_addressed(_ARRAYS, inventory="inventory.json"), reusable=False),
-    "build_shapes": _addressed(_ARRAYS, shapes="shapes.npz", manifest="manifest.json"),
-    "read_shapes": _addressed(_ARRAYS, shapes="shapes.npz", manifest="manifest.json", sources=_SOURCES),
-    "render_shard": _addressed(("numpy", "bpy", "h5py"), views="views.h5", manifest="manifest.json"),
-    "read_shard": _addressed(
-        ("numpy", "pillow", "openexr", "h5py"), views="views.h5", manifest="manifest.json", sources=_SOURCES
+    # What lies on disk of a published data set; its jobs run first and end the run at once if something is missing.
+    "inventory": Stage(
+        _outputs(inventory="inventory.json"),
+        _ARRAYS,
+        title="Data on disk",
+        layer=0,
+        matters="kind source.path source.*",
+        priority=100,
+        reusable=False,
     ),
-    "index_views": dataclasses.replace(_addressed(_ARRAYS, manifest="manifest.json"), reusable=False),
-    "make_textures": _addressed(("numpy", "pillow"), textures="textures.npz", sources=_SOURCES),
-    "draw_set": _addressed(_VIEWS, table="set.parquet"),
-    "pretrain": _addressed(
+    # The meshes of one class of a family.
+    "build_shapes": Stage(
+        _outputs(shapes="shapes.npz", manifest="manifest.json"),
+        _ARRAYS,
+        title="Shapes",
+        layer=1,
+        request=Request(cpus=1, mem_mb=4_000, runtime_min=60),  # 1,331 meshes
+        in_parts=True,
+        matters="kind shapes.instances shapes.scalings shapes.normalise shapes.whiteness seed",
+    ),
+    # A block of a class's meshes from disk.
+    "read_shapes": Stage(
+        _outputs(shapes="shapes.npz", manifest="manifest.json", sources=_SOURCES),
+        _ARRAYS,
+        title="Shapes",
+        layer=1,
+        request=Request(cpus=1, mem_mb=8_000, runtime_min=240),  # up to 1,100 meshes of ShapeNetCore
+        in_parts=True,
+        matters="kind source.path",
+    ),
+    # Blender renders a block of instances of one class from all its views.
+    "render_shard": Stage(
+        _outputs(views="views.h5", manifest="manifest.json"),
+        ("numpy", "bpy", "h5py"),
+        title="Views",
+        layer=2,
+        # 2,500 frames of 224 px and 32 samples: up to 90 minutes of one core; 1 GB a Blender process
+        request=Request(cpus=0, mem_mb=2_000, mem_mb_per_cpu=1_000, runtime_min=240),
+        role="views",
+        in_parts=True,
+        matters="cameras.protocol cameras.views cameras.poses render.resolution_px render.samples seed",
+    ),
+    # A block of a class's published views from disk.
+    "read_shard": Stage(
+        _outputs(views="views.h5", manifest="manifest.json", sources=_SOURCES),
+        ("numpy", "pillow", "openexr", "h5py"),
+        title="Views",
+        layer=2,
+        request=Request(cpus=1, mem_mb=4_000, runtime_min=120),  # up to 25,000 images
+        role="views",
+        in_parts=True,
+        matters="kind source.path source.split source.views source.resolution_px",
+    ),
+    # The manifest of a family: shards, classes, splits.
+    "index_views": Stage(
+        _outputs(manifest="manifest.json"),
+        _ARRAYS,
+        title="View manifest",
+        layer=3,
+        request=Request(cpus=1, mem_mb=2_000, runtime_min=30),
+        role="manifest",
+        matters="family split.mode split.ratio views resolution_px seed",
+        reusable=False,
+    ),
+    # Background textures, procedural or read from DTD.
+    "make_textures": Stage(
+        _outputs(textures="textures.npz", sources=_SOURCES),
+        ("numpy", "pillow"),
+        title="Textures",
+        layer=3,
+        request=Request(cpus=1, mem_mb=4_000, runtime_min=30),  # 1,200 images
+        matters="textures.source textures.path textures.images_per_class textures.resolution_px seed",
+    ),
+    # Which views, on which backgrounds, form a classification set.
+    "draw_set": Stage(
+        _outputs(table="set.parquet"),
+        _VIEWS,
+        title="Image set",
+        layer=4,
+        request=Request(cpus=1, mem_mb=4_000, runtime_min=30),  # 156,000 rows
+        matters="set.images set.background.kind seed",
+    ),
+    # A reconstruction pre-training: DVR, pixelNeRF, AE, VAE or any module in robust3d.pretraining.
+    "pretrain": Stage(
+        _outputs(
+            model="model.safetensors",
+            info="model.json",
+            metrics="metrics.json",
+            reconstructions="reconstructions.png",
+        ),
         _LEARNING,
-        model="model.safetensors",
-        info="model.json",
-        metrics="metrics.json",
-        reconstructions="reconstructions.png",
+        title="Pre-training",
+        layer=4,
+        # DVR and pixelNeRF: 400,000 steps, all views in memory
+        request=Request(cpus=4, mem_mb=64_000, runtime_min=2_880, gpus=1),
+        role="pre-training",
+        matters="seed method params.init params.loop.steps params.batch params.loop.learning_rate "
+        "input_background.kind target_background.kind params.hidden params.width params.latent_dim params.pixels "
+        "params.rays params.weights",
+        priority=10,
     ),
-    "extract_encoder": _addressed(("torch",), encoder="encoder.safetensors", info="encoder.json"),
-    "train_classifier": _addressed(
-        _LEARNING, classifier="classifier.safetensors", info="classifier.json", metrics="metrics.json"
+    # The ResNet-18 encoder of a pre-training, with what was trained in it.
+    "extract_encoder": Stage(
+        _outputs(encoder="encoder.safetensors", info="encoder.json"),
+        ("torch",),
+        title="Encoder",
+        layer=5,
+        request=Request(cpus=1, mem_mb=4_000, runtime_min=15),
+        matters="",
+        priority=10,
     ),
-    "attack_classifier": _addressed((*_LEARNING, "pyautoattack"), metrics="metrics.json", outcomes="outcomes.parquet"),
-    "test_shift": _addressed(_LEARNING, metrics="metrics.json", outcomes="outcomes.parquet"),
-    "tabulate": _target(("numpy", "pandas", "scipy"), table="table.csv", cells="cells.json"),
-    "plot": _target(
-        ("numpy", "pandas", "scipy", "matplotlib"), picture="picture.svg", table="table.csv", cells="cells.json"
+    # Standard or adversarial training, from scratch or from an encoder.
+    "train_classifier": Stage(
+        _outputs(classifier="classifier.safetensors", info="classifier.json", metrics="metrics.json"),
+        _LEARNING,
+        title="Classifier",
+        layer=6,
+        # 60 epochs of 130,000 images (20 GB at 224 px) with PGD-7
+        request=Request(cpus=4, mem_mb=64_000, runtime_min=1_440, gpus=1),
+        role="classifier",
+        matters="classifier.seed classifier.objective classifier.attack.norm classifier.attack.epsilon "
+        "classifier.attack.step_size classifier.attack.steps classifier.epochs classifier.batch_size "
+        "classifier.learning_rate classifier.batchnorm classifier.selection set.background.kind set.images "
+        "weights.weights",
     ),
-    "draw": _target(("numpy", "pillow"), picture="picture.png"),
+    # AutoAttack over a grid of budgets; one outcome an image and budget.
+    "attack_classifier": Stage(
+        _outputs(metrics="metrics.json", outcomes="outcomes.parquet"),
+        (*_LEARNING, "pyautoattack"),
+        title="AutoAttack",
+        layer=7,
+        request=Request(cpus=4, mem_mb=16_000, runtime_min=1_440, gpus=1),  # 13,000 images, up to five budgets
+        matters="attack.norm attack.epsilons attack.iterations attack.square_queries attack.backend "
+        "attack.search_precision attack.shrink attack.seed",
+    ),
+    # Accuracy when the background no longer goes with the class.
+    "test_shift": Stage(
+        _outputs(metrics="metrics.json", outcomes="outcomes.parquet"),
+        _LEARNING,
+        title="Shift test",
+        layer=7,
+        request=Request(cpus=4, mem_mb=16_000, runtime_min=60, gpus=1),
+        matters="set.background.kind shifted.background.kind shifted.images",
+    ),
+    # A table with the lineage of its cells.
+    "tabulate": Stage(
+        _TABLE,
+        ("numpy", "pandas", "scipy"),
+        title="Table",
+        layer=8,
+        matters="study",
+        reusable=False,
+        published=_published(_TABLE),
+        shown=Shown("table", "table", "table.rst", "Tables"),
+    ),
+    # A figure of numbers: the picture, and the numbers with their lineage as in a table.
+    "plot": Stage(
+        _PLOT,
+        ("numpy", "pandas", "scipy", "matplotlib"),
+        title="Figure",
+        layer=8,
+        reusable=False,
+        published=_published(_PLOT),
+        shown=Shown("plot", "picture", "figure.rst", "Figures"),
+    ),
+    # A picture: gallery, examples, reconstructions.
+    "draw": Stage(
+        _PICTURE,
+        ("numpy", "pillow"),
+        title="Figure",
+        layer=8,
+        role="picture",
+        reusable=False,
+        published=_published(_PICTURE),
+        shown=Shown("picture", "picture", "figure.rst", "Figures"),
+    ),
 }
 
 

@@ -1,11 +1,72 @@
-"""Which names users may ask for, and the closest ones to a name that is none."""
+"""What users may ask for: the tables and figures of each paper, under stable names.
+
+A target of the main paper is called `table4` and stands in ``results/table4.csv``, one of another paper
+`shapebias/table1` and ``results/shapebias/table1.csv``.
+"""
 
 import difflib
+import functools
+import importlib
+import pkgutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from robust3d.errors import UserError
-from robust3d.study.plan import FIGURES, RESULTS, TABLES, published_paths, target_path
+from robust3d.study.registry import MAIN, PACKAGES
+from robust3d.study.stages import STAGES
+
+RESULTS = "results"
+_LISTS = {"TABLES": "table", "PLOTS": "plot", "PICTURES": "picture"}  # of a paper's package, and how they are shown
+
+
+@functools.cache
+def papers() -> tuple[str, ...]:
+    """Every paper that there is, the main one first."""
+    paths = importlib.import_module(PACKAGES["paper"]).__path__
+    return tuple(sorted((module.name for module in pkgutil.iter_modules(paths)), key=lambda name: (name != MAIN, name)))
+
+
+@functools.cache
+def targets(paper: str) -> dict[str, str]:
+    """The stage that makes each target of a paper: tables first, then figures by number."""
+    package = importlib.import_module(f"{PACKAGES['paper']}.{paper}")
+    stages = {told.shown.as_a: stage for stage, told in STAGES.items() if told.shown}
+    prefix = "" if paper == MAIN else f"{paper}/"
+    found = {f"{prefix}{name}": stages[shown] for key, shown in _LISTS.items() for name in getattr(package, key, ())}
+    return dict(sorted(found.items(), key=lambda entry: (entry[1] != stages["table"], len(entry[0]), entry[0])))
+
+
+def every_target() -> dict[str, str]:
+    """The same of all papers."""
+    return {name: stage for paper in papers() for name, stage in targets(paper).items()}
+
+
+def paper_of(target: str) -> str:
+    """Which paper a target belongs to."""
+    return target.rpartition("/")[0] or MAIN
+
+
+def target_stage(name: str) -> str:
+    """The stage that makes a table or a figure.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    try:
+        return every_target()[name]
+    except KeyError:
+        raise UserError(no_target(name)) from None
+
+
+def published_paths(name: str) -> dict[str, str]:
+    """The stable paths of a table or a figure by output, the record last."""
+    patterns = STAGES[target_stage(name)].published
+    return {output: pattern.format(results=RESULTS, label=name) for output, pattern in patterns.items()}
+
+
+def target_path(name: str) -> str:
+    """What a user asks for: a table's CSV, a figure's picture."""
+    return next(iter(published_paths(name).values()))
 
 
 def target_name(path: str) -> str:
@@ -14,10 +75,17 @@ def target_name(path: str) -> str:
     Raises:
         UserError: there is none; the message names those closest to it.
     """
-    stem = Path(path).name.partition(".")[0]
-    if stem not in (*TABLES, *FIGURES) or Path(path).parent != Path(RESULTS):
+    name = _stem(path) if Path(path).parts[:1] == (RESULTS,) else None
+    if name not in every_target():
         raise UserError(no_target(path))
-    return stem
+    return name
+
+
+def _stem(path: str) -> str:
+    """A path without its ending and without the folder of the results."""
+    folder, name = Path(path).parent, Path(path).name.partition(".")[0]
+    parts = folder.parts[1:] if folder.parts[:1] == (RESULTS,) else folder.parts
+    return "/".join((*parts, name))
 
 
 def no_target(name: str, others: Sequence[str] = ()) -> str:
@@ -27,11 +95,11 @@ def no_target(name: str, others: Sequence[str] = ()) -> str:
         name: as asked for.
         others: names that may be asked for besides tables and figures.
     """
-    asked_for = [target_path(target) for target in (*TABLES, *FIGURES)]
-    files = [path for target in (*TABLES, *FIGURES) for path in published_paths(target).values()]
-    stem = Path(name).name.partition(".")[0]
-    known = stem in (*TABLES, *FIGURES)
-    close = [target_path(stem)] if known else difflib.get_close_matches(name, [*files, *others], n=3, cutoff=0.75)
+    known = every_target()
+    asked_for = [target_path(target) for target in known]
+    files = [path for target in known for path in published_paths(target).values()]
+    same = next((stem for stem in (_stem(name), Path(name).name.partition(".")[0]) if stem in known), None)
+    close = [target_path(same)] if same else difflib.get_close_matches(name, [*files, *others], n=3, cutoff=0.75)
     if close:
         return f"{name}: no such target; did you mean {' or '.join(close)}?"
     return f"{name}: no such target; there are {', '.join([*asked_for, *others])}"

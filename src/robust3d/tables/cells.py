@@ -81,7 +81,7 @@ def write_table(job: "Context", table: "pd.DataFrame", caption: str, cells: list
     """Write the CSV and the cells, which say to which study they belong."""
     table.to_csv(job.outputs["table"], lineterminator="\n")
     content = {
-        "table": job.params.get("table") or job.params["figure"],
+        "table": job.params["target"],
         "study": job.params["study"],
         "caption": caption,
         "index": table.index.name,

@@ -20,6 +20,7 @@ from robust3d.provenance.site.graph import Graph, Node, tree
 from robust3d.provenance.site.outcomes import read_outcomes
 from robust3d.provenance.site.pictures import Frames, Gallery, Picture, copied, read_galleries
 from robust3d.provenance.site.tables import Cell, Table, read_tables
+from robust3d.study.stages import STAGES
 
 PACKAGE = "robust3d.provenance.site"
 
@@ -79,12 +80,12 @@ class Content:
     @property
     def pretrainings(self) -> list[Detail]:
         """Details of the pre-trainings."""
-        return [detail for detail in self.details.values() if detail.node.stage == "pretrain"]
+        return [detail for detail in self.details.values() if detail.node.role == "pre-training"]
 
     @property
     def runs(self) -> list[Detail]:
         """Details of everything that was trained."""
-        return self.pretrainings + [d for d in self.details.values() if d.node.stage == "train_classifier"]
+        return self.pretrainings + [d for d in self.details.values() if d.node.role == "classifier"]
 
 
 def build(results: Path) -> Path:
@@ -120,7 +121,7 @@ def _swap(temporary: Path, final: Path) -> None:
 def _read(lineage: Lineage, site: Path) -> Content:
     files = Files(lineage)
     tables = read_tables(lineage, files)
-    drawn = [step for step in _top(lineage) if step.stage == "draw"]
+    drawn = [step for step in _top(lineage) if step.stage in STAGES and STAGES[step.stage].role == "picture"]
     if not tables and not drawn:
         raise UserError(
             f"{lineage.results}: no table or figure yet; make one first, say `snakemake results/table1.csv`"
@@ -136,7 +137,7 @@ def _read(lineage: Lineage, site: Path) -> Content:
             if node is not None:
                 details[node.id].galleries.append(gallery)
     for detail in details.values():
-        if detail.node.stage == "pretrain":
+        if detail.node.role == "pre-training":
             alt = f"Held-out reconstructions of {detail.node.label}: the truth above, the model's below"
             detail.reconstructions = copied(detail.node, "reconstructions", alt, site, files)
     for table in tables:
@@ -158,13 +159,13 @@ def _read(lineage: Lineage, site: Path) -> Content:
 
 def _top(lineage: Lineage) -> list[Step]:
     """The steps of stable names."""
-    paths = sorted(lineage.results.glob("*.record.json"))
-    found = [lineage.step(str(RESULTS / path.name)) for path in paths]
+    paths = [path.relative_to(lineage.results) for path in lineage.published()]
+    found = [lineage.step(str(RESULTS / path)) for path in paths]
     return [step for step in found if step is not None]
 
 
 def _name(step: Step) -> str:
-    return Path(step.name).name.removesuffix(".record.json")
+    return str(Path(step.name).relative_to(RESULTS)).removesuffix(".record.json")
 
 
 def _words(name: str) -> str:

@@ -78,7 +78,7 @@ def describe(node: Node, graph: Graph, files: Files) -> Detail:
         step = node.steps[0]
         detail.inputs = [(name, f, made_by.get(f.path)) for name, found in step.inputs.items() for f in found]
         detail.outputs = list(step.outputs.items())
-    if node.stage in ("pretrain", "train_classifier"):
+    if node.role in ("pre-training", "classifier"):
         detail.curves = _curves(node, files)
     return detail
 

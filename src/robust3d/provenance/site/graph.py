@@ -8,39 +8,7 @@ from typing import Any
 
 from robust3d.provenance.lineage import Lineage, Step
 from robust3d.provenance.site.plain import Slugs, as_dict, as_list, count, duration
-
-VIEW_STAGES = ("render_shard", "read_shard")  # the stages that make files of views
-STAGES = {
-    "inventory": "Data on disk",
-    "build_shapes": "Shapes",
-    "read_shapes": "Shapes",
-    "render_shard": "Views",
-    "read_shard": "Views",
-    "index_views": "View manifest",
-    "make_textures": "Textures",
-    "draw_set": "Image set",
-    "pretrain": "Pre-training",
-    "extract_encoder": "Encoder",
-    "train_classifier": "Classifier",
-    "attack_classifier": "AutoAttack",
-    "test_shift": "Shift test",
-    "tabulate": "Table",
-    "plot": "Figure",
-    "draw": "Figure",
-}
-_LAYERS = (
-    ("inventory",),
-    ("build_shapes", "read_shapes"),
-    VIEW_STAGES,
-    ("index_views", "make_textures"),
-    ("draw_set", "pretrain"),
-    ("extract_encoder",),
-    ("train_classifier",),
-    ("attack_classifier", "test_shift"),
-    ("tabulate", "plot", "draw"),
-)
-_RANK = {stage: rank for rank, stages in enumerate(_LAYERS) for stage in stages}
-_GROUPED = ("build_shapes", "read_shapes", *VIEW_STAGES)
+from robust3d.study.stages import STAGES
 
 
 @dataclass(eq=False)
@@ -66,7 +34,12 @@ class Node:
     @property
     def what(self) -> str:
         """The stage, as people say it."""
-        return STAGES.get(self.stage, self.stage)
+        return STAGES[self.stage].title if self.stage in STAGES else self.stage
+
+    @property
+    def role(self) -> str:
+        """What its outputs are, where the site shows more of them than the record; empty for others."""
+        return STAGES[self.stage].role if self.stage in STAGES else ""
 
     @property
     def page(self) -> str:
@@ -81,13 +54,13 @@ class Node:
     @property
     def grouped(self) -> bool:
         """Whether it stands for all jobs of its stage behind one family."""
-        return self.stage in _GROUPED
+        return _in_parts(self.stage)
 
     @property
     def summary(self) -> str:
         """How much it was."""
         taken = duration(sum(float(step.record.get("seconds") or 0) for step in self.steps))
-        if self.stage in VIEW_STAGES:
+        if self.role == "views":
             frames = sum(
                 len(as_list(step.params.get("instances"))) * int(as_dict(step.params.get("cameras")).get("views") or 0)
                 for step in self.steps
@@ -148,7 +121,7 @@ def _keys(steps: list[Step], parents: dict[str, list[str]]) -> dict[str, str]:
     keys: dict[str, str] = {}
     for step in reversed(steps):
         behind = "\n".join(sorted(users[step.name]))
-        text = f"{step.stage}\n{behind}" if step.stage in _GROUPED and behind else step.name
+        text = f"{step.stage}\n{behind}" if _in_parts(step.stage) and behind else step.name
         keys[step.name] = hashlib.sha256(text.encode()).hexdigest()
         for parent in parents[step.name]:
             users[parent].add(keys[step.name])
@@ -158,14 +131,19 @@ def _keys(steps: list[Step], parents: dict[str, list[str]]) -> dict[str, str]:
 def _node(members: list[Step], slugs: Slugs) -> Node:
     members = sorted(members, key=lambda step: step.name)
     stage = members[0].stage
-    if stage not in _GROUPED:
+    if not _in_parts(stage):
         return Node(slugs.new(f"{stage}-{members[0].job}"), stage, members[0].label, members)
     common = _common_words([step.label for step in members])
     label = common or members[0].label
-    if stage in VIEW_STAGES and len(members) == 1:
+    if STAGES[stage].role == "views" and len(members) == 1:
         label = label.rpartition("-")[0] or label  # without the number of the block
     digest = hashlib.sha256("\n".join(step.job for step in members).encode()).hexdigest()[:8]
     return Node(slugs.new(f"{stage}-{label}-{digest}"), stage, label, members)
+
+
+def _in_parts(stage: str) -> bool:
+    """Whether all jobs of a stage behind one family are shown as one."""
+    return stage in STAGES and STAGES[stage].in_parts
 
 
 def _common_words(labels: list[str]) -> str:
@@ -185,7 +163,7 @@ def layers(nodes: list[Node]) -> list[list[Node]]:
     rank: dict[str, int] = {}
     for node in nodes:  # makers come before users
         after = max((rank[parent] for parent in node.parents if parent in rank), default=-1) + 1
-        rank[node.id] = max(after, _RANK.get(node.stage, 0))
+        rank[node.id] = max(after, STAGES[node.stage].layer if node.stage in STAGES else 0)
     return [[node for node in nodes if rank[node.id] == level] for level in sorted(set(rank.values()))]
 
 

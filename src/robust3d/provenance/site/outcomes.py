@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from robust3d.errors import UserError
 from robust3d.provenance.lineage import Step
 from robust3d.provenance.site.files import Files
-from robust3d.provenance.site.graph import VIEW_STAGES, Graph, Node
+from robust3d.provenance.site.graph import Graph, Node
 from robust3d.provenance.site.pictures import Frames, Picture
 from robust3d.provenance.site.plain import as_list, show
 from robust3d.provenance.site.tables import Cell
@@ -98,12 +98,12 @@ def _fill(outcomes: Outcomes, rows: list[tuple[str, str, int, bool]], graph: Gra
 
 def _shards(node: Node, graph: Graph) -> dict[tuple[str, str], Step]:
     """Where the frames of (class, instance) are, among the shards of the manifests that the test job read."""
-    indices = [graph.nodes[name] for name in node.parents if graph.nodes[name].stage == "index_views"]
+    indices = [graph.nodes[name] for name in node.parents if graph.nodes[name].role == "manifest"]
     steps = [
         step
         for index in indices
         for name in index.parents
-        if graph.nodes[name].stage in VIEW_STAGES
+        if graph.nodes[name].role == "views"
         for step in graph.nodes[name].steps
     ]
     return {

@@ -7,7 +7,7 @@ from typing import Any
 from robust3d.errors import UserError
 from robust3d.provenance.lineage import Step
 from robust3d.provenance.site.files import Files
-from robust3d.provenance.site.graph import VIEW_STAGES, Graph, Node
+from robust3d.provenance.site.graph import Graph, Node
 from robust3d.provenance.site.plain import Slugs, as_dict, as_list, show, slug
 
 SPLITS = ("test", "train", "val", "all")  # test first: numbers are counted there
@@ -133,11 +133,11 @@ class Frames:
 
 def read_galleries(graph: Graph, files: Files, frames: Frames) -> list[Gallery]:
     """One gallery for each family of views."""
-    return [_gallery(graph, node, files, frames) for node in graph.nodes.values() if node.stage == "index_views"]
+    return [_gallery(graph, node, files, frames) for node in graph.nodes.values() if node.role == "manifest"]
 
 
 def _gallery(graph: Graph, node: Node, files: Files, frames: Frames) -> Gallery:
-    views = next((graph.nodes[name] for name in node.parents if graph.nodes[name].stage in VIEW_STAGES), None)
+    views = next((graph.nodes[name] for name in node.parents if graph.nodes[name].role == "views"), None)
     gallery = Gallery(node, views)
     manifest = node.steps[0].outputs.get("manifest")
     wrong = files.wrong(manifest.path, manifest.sha256) if manifest else f"{node.steps[0].name} names no manifest."

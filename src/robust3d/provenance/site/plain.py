@@ -77,9 +77,10 @@ def natural(name: str) -> list[tuple[int, int, str]]:
 
 
 def title(name: str) -> str:
-    """`table4` as `Table 4`."""
-    found = re.fullmatch(r"([a-z]+)([A-Z]?\d+)", name)
-    return f"{found[1].capitalize()} {found[2]}" if found else name
+    """`table4` as `Table 4`, `shapebias/table1` as `Table 1 of shapebias`."""
+    paper, _, target = name.rpartition("/")
+    found = re.fullmatch(r"([a-z]+)([A-Z]?\d+)", target)
+    return f"{found[1].capitalize()} {found[2]}{f' of {paper}' if paper else ''}" if found else name
 
 
 def duration(value: Any) -> str:

@@ -169,7 +169,7 @@ class Table:
     @property
     def plotted(self) -> bool:
         """Whether it is what a figure shows."""
-        return self.name.startswith("figure")
+        return self.name.rpartition("/")[2].startswith("figure")
 
     @property
     def words(self) -> str:
@@ -220,9 +220,9 @@ def _letter(i: int) -> str:
 
 def read_tables(lineage: Lineage, files: Files) -> list[Table]:
     """Every table of a results folder, those without a readable part too."""
-    paths = [*lineage.results.glob("*.csv"), *lineage.results.glob("*.cells.json")]
-    names = {path.name.partition(".")[0] for path in paths}
-    return [_read(lineage, files, name) for name in sorted(names - {""}, key=natural)]
+    paths = [path.relative_to(lineage.results) for end in ("csv", "cells.json") for path in lineage.stable(f"*.{end}")]
+    names = {str(path.with_name(path.name.partition(".")[0])) for path in paths if not path.name.startswith(".")}
+    return [_read(lineage, files, name) for name in sorted(names, key=natural)]
 
 
 def _read(lineage: Lineage, files: Files, name: str) -> Table:

@@ -8,6 +8,7 @@ from robust3d.tables.cells import text_cells, write_table
 if TYPE_CHECKING:
     import pandas as pd
 
+    from robust3d.papers.geon3d.section import Section
     from robust3d.provenance.runner import Context
     from robust3d.study.plan import Plan
 
@@ -42,7 +43,7 @@ def rows() -> "pd.DataFrame":
     return pd.DataFrame(table).set_index("Feature")
 
 
-def sources(plan: "Plan") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Made from definitions alone."""
     return {"study": plan.study.study}, {}, {}
 

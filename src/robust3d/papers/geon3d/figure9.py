@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Any
 from robust3d.figures import curves
 
 if TYPE_CHECKING:
+    from robust3d.papers.geon3d.section import Section
     from robust3d.provenance.runner import Context
     from robust3d.study.plan import Plan
 
 
-def sources(plan: "Plan") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """The experiments named under `report.figure9`."""
-    return curves.sources(plan, "figure9", ("Linf", "L2"))
+def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """The experiments named under `papers.geon3d.figure9`."""
+    return curves.sources(plan, section.figure9.experiments, section.figure9.pretraining, ("Linf", "L2"))
 
 
 def write(job: "Context") -> None:

@@ -6,18 +6,19 @@ from robust3d.data.params import SetParams
 from robust3d.study.parsing import parse
 
 if TYPE_CHECKING:
+    from robust3d.papers.geon3d.section import Section
     from robust3d.provenance.runner import Context
     from robust3d.study.plan import Plan
 
 EXAMPLES = 13  # classes alternate in a set, so these are of different classes
 
 
-def sources(plan: "Plan") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """The sets named under `report.figure3`, each with its family's views."""
+def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """The sets named under `papers.geon3d.figure3`, each with its family's views."""
     told: dict[str, Any] = {"study": plan.study.study, "sets": []}
     inputs: dict[str, Any] = {}
     bulk: dict[str, Any] = {}
-    for name in plan.study.report.figure3:
+    for name in section.figure3:
         files, shards = plan.set_inputs(name)
         told["sets"].append({"name": name, "set": plan.set_params(name)})
         inputs |= {f"{key}_{name}": value for key, value in files.items()}

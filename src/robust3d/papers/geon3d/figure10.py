@@ -3,15 +3,16 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from robust3d.papers.geon3d.section import Section
     from robust3d.provenance.runner import Context
     from robust3d.study.plan import Plan
 
 _TITLE_PX = 22
 
 
-def sources(plan: "Plan") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """The reconstructions of the first training seed."""
-    name = plan.study.report.table4
+    name = section.table4
     experiment, seed = plan.study.experiments[name], plan.study.training_seeds[0]
     keys = [key for _, key in plan.columns(name) if key and plan.study.pretraining[key].trains]
     told = {"study": plan.study.study, "labels": [plan.study.pretraining[key].label for key in keys]}

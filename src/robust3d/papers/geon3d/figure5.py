@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Any
 from robust3d.figures import curves
 
 if TYPE_CHECKING:
+    from robust3d.papers.geon3d.section import Section
     from robust3d.provenance.runner import Context
     from robust3d.study.plan import Plan
 
 
-def sources(plan: "Plan") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """The experiments named under `report.figure5`."""
-    return curves.sources(plan, "figure5", ("L2",))
+def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """The experiments named under `papers.geon3d.figure5`."""
+    return curves.sources(plan, section.figure5.experiments, section.figure5.pretraining, ("L2",))
 
 
 def write(job: "Context") -> None:

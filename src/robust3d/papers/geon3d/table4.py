@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from robust3d.papers.geon3d.reported import TABLE4
 from robust3d.tables.cells import data_conditions, epsilon_label, write_table
-from robust3d.tables.reported import TABLE4
 from robust3d.tables.robustness import (
     CATEGORIES_STAND_IN,
     Attacked,
@@ -14,18 +14,19 @@ from robust3d.tables.robustness import (
 )
 
 if TYPE_CHECKING:
+    from robust3d.papers.geon3d.section import Section
     from robust3d.provenance.runner import Context
     from robust3d.study.plan import Job, Plan
 
 
-def sources(plan: "Plan") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """What the table is made from: for every cell the metrics and outcomes of each seed's model."""
     study = plan.study
-    name = study.report.table4
+    name = section.table4
     experiment = study.experiments[name]
     jobs: list[Job] = []
     cells = []
-    for norm, epsilon in study.report.table4_rows.items():
+    for norm, epsilon in section.table4_rows.items():
         trained = trained_against(study, experiment, norm)
         wanted = [(label, key, encoder) for key in trained for label, encoder in plan.columns(name)]
         wanted += [(key, key, None) for key in experiment.controls]

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+from robust3d.papers.geon3d.table1 import LABELS, sources
 from robust3d.shapes.codes import NAMES, differences, one_feature_pairs
 from robust3d.tables.cells import text_cells, write_table
-from robust3d.tables.table1 import LABELS, sources
 
 if TYPE_CHECKING:
     import pandas as pd

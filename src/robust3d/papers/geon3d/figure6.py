@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from robust3d.errors import UserError
-from robust3d.tables import table3
+from robust3d.papers.geon3d import table3
+from robust3d.papers.geon3d.reported import TABLE3
 from robust3d.tables.cells import conditions, data_conditions, run_flags, source, write_table
-from robust3d.tables.reported import TABLE3
 from robust3d.tables.robustness import (
     attacks,
     chance_flags,
@@ -26,13 +26,14 @@ from robust3d.tables.statistics import bars_note, difference
 
 if TYPE_CHECKING:
     from robust3d.attacks.params import Norm
+    from robust3d.papers.geon3d.section import Section
     from robust3d.provenance.runner import Context
     from robust3d.study.plan import Job, Plan
 
 NORMS: "tuple[tuple[Norm, str], ...]" = (("Linf", "figure4"), ("L2", "figure5"))
 
 
-def sources(plan: "Plan") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """For every bar the tests of both columns: attacks, those of figures 4 and 5, or Table 3's shift."""
     study = plan.study
     jobs: dict[str, list[Job]] = {"attack": [], "shift": []}
@@ -59,8 +60,8 @@ def sources(plan: "Plan") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any
         )
 
     for norm, figure in NORMS:
-        for name in getattr(study.report, figure).experiments:
-            for classifier, label, key in _pair(plan, figure, name, norm):
+        for name in getattr(section, figure).experiments:
+            for classifier, label, key in _pair(plan, getattr(section, figure).pretraining, name, norm):
                 if norm in study.attacks:
                     add(
                         "attack",
@@ -70,10 +71,10 @@ def sources(plan: "Plan") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any
                         label,
                         [attacks(plan, name, norm, classifier, k) for k in (None, key)],
                     )
-    name = study.report.table3
+    name = section.table3
     for norm, figure in NORMS:
-        for classifier, label, key in _pair(plan, figure, name, norm):
-            pair = [table3.tests(plan, classifier, k) for k in (None, key)]
+        for classifier, label, key in _pair(plan, getattr(section, figure).pretraining, name, norm):
+            pair = [table3.tests(plan, name, classifier, k) for k in (None, key)]
             add("shift", norm, name, f"{name} shifted", label, pair)
     inputs = {
         output if kind == "attack" else f"shift_{output}": tuple((job, output) for job in tests)
@@ -83,10 +84,9 @@ def sources(plan: "Plan") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any
     return {"study": study.study, "seed": study.seed, "bars": bars}, inputs, {}
 
 
-def _pair(plan: "Plan", figure: str, experiment: str, norm: "Norm") -> list[tuple[str, str, str]]:
-    """(classifier, label, key) of the first pre-training that a figure compares with training from scratch."""
+def _pair(plan: "Plan", wanted: "tuple[str, ...] | None", experiment: str, norm: "Norm") -> list[tuple[str, str, str]]:
+    """(classifier, label, key) of the first wanted pre-training to compare with training from scratch; None: any."""
     study = plan.study
-    wanted = getattr(study.report, figure).pretraining
     trained = trained_against(study, study.experiments[experiment], norm)
     columns = [(label, key) for label, key in plan.columns(experiment) if key and (wanted is None or key in wanted)]
     return [(trained[0], *columns[0])] if trained and columns else []
@@ -156,9 +156,7 @@ def write(job: "Context") -> None:
 
     bars = job.params["bars"]
     if not bars:
-        raise UserError(
-            "results/figure6.svg: no experiment of report.figure4 and figure5 has a pre-training to compare"
-        )
+        raise UserError("figure6: no experiment of papers.geon3d.figure4 and figure5 has a pre-training to compare")
     cells = [cell(job, bar) for bar in bars]
     columns = list(dict.fromkeys(found["column"] for found in cells))
     rows = pd.Index(list(dict.fromkeys(found["row"] for found in cells)), name="threat")

@@ -5,23 +5,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from robust3d.errors import UserError
+from robust3d.papers.geon3d.reported import TABLE3
 from robust3d.tables.cells import conditions, data_conditions, percent, run_flags, source, write_table
-from robust3d.tables.reported import TABLE3
 from robust3d.tables.statistics import difference, interval
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from robust3d.papers.geon3d.section import Section
     from robust3d.provenance.runner import Context
     from robust3d.study.plan import Job, Plan
 
 ROW = "shifted"
 
 
-def sources(plan: "Plan") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """What the table is made from: for every cell the metrics and outcomes of each seed's model."""
     study = plan.study
-    name = study.report.table3
+    name = section.table3
     experiment = study.experiments[name]
     jobs: list[Job] = []
     cells = []
@@ -33,7 +35,7 @@ def sources(plan: "Plan") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any
     wanted += [(key, key, None, key) for key in experiment.controls]
     for column, key, encoder, group in wanted:
         first = len(jobs)
-        jobs += tests(plan, key, encoder)
+        jobs += tests(plan, name, key, encoder)
         cells.append({"column": column, "group": group, "sources": list(range(first, len(jobs)))})
     told: dict[str, Any] = {"study": study.study, "seed": study.seed, "cells": cells, "textures": study.textures.source}
     told["data"] = data_conditions(plan, experiment.set)
@@ -44,9 +46,11 @@ def sources(plan: "Plan") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any
     return told, inputs, {}
 
 
-def tests(plan: "Plan", classifier: str, pretraining: str | None) -> "tuple[Job, ...]":
-    """The tests of one column, one for each training seed."""
-    experiment = plan.study.experiments[plan.study.report.table3]
+def tests(plan: "Plan", name: str, classifier: str, pretraining: str | None) -> "tuple[Job, ...]":
+    """The tests of one column of an experiment, one for each training seed."""
+    experiment = plan.study.experiments[name]
+    if experiment.shifted is None:
+        raise UserError(f"papers.geon3d.table3: experiment {name!r} has no `shifted` set")
     seeds = plan.study.training_seeds
     models = (plan.train_classifier(classifier, experiment, pretraining, seed) for seed in seeds)
     return tuple(plan.test_shift(model, experiment) for model in models)

@@ -1,0 +1,58 @@
+"""The paper's section of the configuration: what its tables and figures show."""
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from robust3d.params import Params
+from robust3d.study.budgets import NORMS, Epsilon
+from robust3d.study.keys import check_known, in_order
+
+if TYPE_CHECKING:
+    from robust3d.study.config import Study
+
+
+class Curves(Params):
+    """What a figure of accuracy over budgets shows; it has a panel for each experiment and norm."""
+
+    experiments: tuple[str, ...] = Field(min_length=1)  # keys of `experiments`
+    pretraining: tuple[str, ...] | None = None  # keys of `pretraining`, beside AT; all that take part if left out
+
+
+class Section(Params):
+    """What tables and figures show."""
+
+    table3: str  # key of `experiments`
+    table4: str
+    # The budget of each row; it becomes part of the label.
+    table4_rows: Annotated[dict[Literal["Linf", "L2"], Epsilon], in_order(NORMS)]
+    gallery: str  # family of figures 2 and 8: all forty geons
+    figure3: tuple[str, ...] = Field(min_length=1)  # keys of `sets`, a row of examples each
+    figure4: Curves  # against Linf; figure 6 sums figures 4 and 5 and Table 3 up
+    figure5: Curves  # against L2
+    figure7: Curves  # against both
+    figure9: Curves  # against both
+
+    def check(self, study: "Study") -> None:
+        """Whether all that it names is defined.
+
+        Raises:
+            ValueError: beginning with the key's path under the section.
+        """
+        for key in ("table3", "table4"):
+            check_known(key, getattr(self, key), study.experiments)
+        check_known("gallery", self.gallery, study.families)
+        for name in self.figure3:
+            check_known("figure3", name, study.sets)
+        for figure in ("figure4", "figure5", "figure7", "figure9"):
+            curves: Curves = getattr(self, figure)
+            for name in curves.experiments:
+                check_known(f"{figure}.experiments", name, study.experiments)
+            for name in curves.pretraining or ():
+                check_known(f"{figure}.pretraining", name, study.pretraining)
+        experiment = study.experiments[self.table4]
+        for norm, epsilon in self.table4_rows.items():
+            of_experiment = norm in experiment.epsilons
+            key = f"experiments.{self.table4}.epsilons.{norm}" if of_experiment else f"attacks.{norm}.epsilons"
+            if norm not in study.attacks or epsilon not in study.epsilons(experiment, norm):
+                raise ValueError(f"table4_rows.{norm}: {epsilon:g} is not among {key}; add it there")

@@ -1,0 +1,54 @@
+"""A paper is a package and its section of the configuration; nothing else is edited."""
+
+import pytest
+import yaml
+from examples import example
+from project import Project
+
+TARGET = "results/toy/table1.csv"
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Project:
+    project = Project(tmp_path_factory.mktemp("paper") / "project", set())
+    files = example("A paper")
+    overlay = yaml.safe_load(files.pop("config.yaml"))
+    project.take_source()
+    for name, text in files.items():
+        (project.folder / name).parent.mkdir(exist_ok=True)
+        (project.folder / name).write_text(text)
+    project.change(overlay)
+    project.make(TARGET)
+    return project
+
+
+def say(project: Project, *arguments: str) -> str:
+    told = project.robust3d(*arguments)
+    assert told.returncode == 0, told.stdout + told.stderr
+    return told.stdout
+
+
+def test_the_papers_targets_are_made_under_its_name(project):
+    assert (project.folder / TARGET).read_text().startswith("of,views\neach object,")
+    assert "Nothing to be done" in project.make("toy")
+    assert not list((project.folder / "results").glob("*.csv"))
+
+
+def test_the_audit_knows_them(project):
+    assert "index_views" in say(project, "why", TARGET, "each object", "views")
+    say(project, "verify")
+    assert "nothing" in say(project, "plan", TARGET).lower()
+    say(project, "site")
+    assert "Table 1 of toy" in (project.folder / "results/site/index.html").read_text()
+    project.make("--report", "report.html", TARGET)
+    assert "toy/table1" in (project.folder / "report.html").read_text()
+
+
+def test_a_wrong_section_and_a_missing_one_are_named(project):
+    project.change({"papers": {"toy": {"family": "nowhere"}}})
+    assert "papers.toy.family: 'nowhere' is not defined" in project.snakemake("-n", "--", TARGET).stderr
+    project.change({"papers": {"toy": {"family": "geons", "colour": 1}}})
+    assert "papers.toy.colour: unknown key" in project.snakemake("-n", "--", TARGET).stderr
+    project.change({"papers": {"tyo": {}}})
+    assert "there is no paper called 'tyo'" in project.snakemake("-n", "--", TARGET).stderr

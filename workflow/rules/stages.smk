@@ -1,0 +1,25 @@
+# One rule for each stage, as `robust3d.study.stages` declares it. A job's stage stands in its spec as well.
+for stage, told in STAGES.items():
+
+    rule:
+        name:
+            stage
+        input:
+            unpack(inputs(stage)),
+            shards=ancient(bulk(stage)),
+        output:
+            **outputs(stage),
+        priority: told.priority
+        localrule: told.request is None
+        conda:
+            "../../envs/robust3d.yaml"
+        threads: cpus(told.request, stage)
+        resources:
+            **(resources(told.request, CLUSTER, devices(stage)) if told.request else {}),
+        params:
+            spec=spec(stage),
+            files=files(stage),
+        message:
+            stage.replace("_", " ") + ": {wildcards.job}"
+        shell:
+            RUN  # the same for all: names that the loop sets have their last value when a job runs
