@@ -11,6 +11,8 @@ import torch
 from safetensors.torch import save_file
 from torchvision.models import resnet18
 
+from robust3d import cli
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -131,6 +133,20 @@ def test_a_missing_python_is_named(tmp_path):
         ["sh", "envs/setup.sh", tmp_path / "venv"], env=environment, capture_output=True, text=True, cwd=ROOT
     )
     assert told.returncode == 1 and "Python 3.11" in told.stderr and not (tmp_path / "venv").exists()
+
+
+def test_signs_that_a_terminal_lacks_are_written_out():
+    code = "from robust3d import cli; cli._doctor = lambda _: print('\u03b5 \xe9 \\udce9'); cli.main()"
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-c", code, "doctor"]
+    told = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert told.stdout == r"\u03b5 \xe9 \udce9" + "\n", told.stderr
+
+
+def test_a_tilde_that_the_shell_leaves(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/x")
+    given = cli._parser().parse_args(["evaluate", "~/a.pt", "--images=~/b.npz"])
+    assert (given.checkpoint, given.images) == (Path("/home/x/a.pt"), Path("/home/x/b.npz"))
 
 
 def test_the_auditors_commands_load_nothing_heavy():

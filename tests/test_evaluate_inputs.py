@@ -72,6 +72,7 @@ def test_good_ones(tmp_path):
         (npz(images=IMAGES, labels=LABELS[:2]), r"found int64 \(2,\)"),
         (npz(images=IMAGES, labels=LABELS - 1), "`labels` must be"),
         (npz(images=IMAGES, labels=np.array([0, 1, 2**63], np.uint64)), "`labels` must be"),
+        (npz(images=IMAGES // 255, labels=LABELS), "no value of `images` is above 1; pixels go from 0 to 255"),
         (npz(images=IMAGES[:0], labels=LABELS[:0]), "no images"),
     ],
 )

@@ -1,6 +1,7 @@
 """The command `robust3d`: run a job, plan, audit, compare and export results, check views, evaluate a checkpoint."""
 
 import argparse
+import io
 import json
 import os
 import shlex
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Entry point; a user's mistake ends in one message and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names and signs that the terminal's encoding lacks
     arguments = _parser().parse_args()
     try:
         arguments.function(arguments)
@@ -53,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     publish.set_defaults(function=_publish)
 
     check = commands.add_parser("check", help="check a configuration and this machine")
-    check.add_argument("overlays", nargs="*", type=Path, help="the same as --configfile, before it")
+    check.add_argument("overlays", nargs="*", type=_path, help="the same as --configfile, before it")
     _study_options(check)
     check.set_defaults(function=_check)
 
@@ -71,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     plan.set_defaults(function=_plan)
 
     why = commands.add_parser("why", help="where a cell comes from, back to the meshes")
-    why.add_argument("table", type=Path, help="results/table4.csv, say")
+    why.add_argument("table", type=_path, help="results/table4.csv, say")
     why.add_argument("--row", required=True, help="label of the row as printed")
     why.add_argument("--column", required=True, help="label of the column as printed")
     why.add_argument("--full", action="store_true", help="every parameter, hash and command")
@@ -87,14 +91,14 @@ def _parser() -> argparse.ArgumentParser:
     verify.set_defaults(function=_verify)
 
     diff = commands.add_parser("diff", help="the first difference between two results folders, and its kind")
-    diff.add_argument("a", type=Path, help="a results folder, or a file in one")
-    diff.add_argument("b", type=Path)
+    diff.add_argument("a", type=_path, help="a results folder, or a file in one")
+    diff.add_argument("b", type=_path)
     diff.add_argument("--cell", nargs=3, metavar=("TABLE", "ROW", "COLUMN"), help="table4, 'Linf 8/255', AT")
     diff.set_defaults(function=_diff)
 
     export = commands.add_parser("export", help="a Workflow Run RO-Crate of a table or figure")
     export.add_argument("target", help="results/table4.csv, say")
-    export.add_argument("--crate", type=Path, required=True, help="folder to write, new or empty")
+    export.add_argument("--crate", type=_path, required=True, help="folder to write, new or empty")
     export.add_argument("--with-data", action="store_true", help="also the big files, which are else named by hash")
     export.set_defaults(function=_export)
 
@@ -106,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
         "--keep",
         action="append",
         default=[],
-        type=Path,
+        type=_path,
         metavar="OVERLAY",
         help="an overlay of config.yaml whose study is kept as well; may be given again",
     )
@@ -129,31 +133,36 @@ def _parser() -> argparse.ArgumentParser:
     export_views = commands.add_parser("export-views", help="write a family's views in DVR's or SRN's layout")
     export_views.add_argument("family", help="a key of families")
     export_views.add_argument("--format", choices=("dvr", "srn"), required=True)
-    export_views.add_argument("--out", type=Path, required=True, help="folder to write, new or empty")
+    export_views.add_argument("--out", type=_path, required=True, help="folder to write, new or empty")
     _study_options(export_views)
     export_views.set_defaults(function=_export_views)
 
     check_views = commands.add_parser("check-views", help="check views of your own in DVR's or SRN's layout")
-    check_views.add_argument("folder", type=Path, help="a data set, a class of it, or one object")
+    check_views.add_argument("folder", type=_path, help="a data set, a class of it, or one object")
     check_views.add_argument("--objects", type=int, default=24, help="how many to look into, evenly spaced")
     check_views.set_defaults(function=_check_views)
 
     download = commands.add_parser("download", help="fetch what may be fetched: the DTD textures, ImageNet weights")
     download.add_argument("name", help="dtd or resnet18")
-    download.add_argument("--to", type=Path, default=Path("resources"), help="folder")
-    download.add_argument("--marker", type=Path, help="a file to write at the end that says what was fetched")
+    download.add_argument("--to", type=_path, default=Path("resources"), help="folder")
+    download.add_argument("--marker", type=_path, help="a file to write at the end that says what was fetched")
     download.set_defaults(function=_download)
 
     evaluate = commands.add_parser("evaluate", help="AutoAttack against a checkpoint of your own")
-    evaluate.add_argument("checkpoint", type=Path, help="torchvision ResNet-18 state: .safetensors, .pth or .pt")
-    evaluate.add_argument("--images", type=Path, required=True, help=".npz with images (uint8, N×H×W×3) and labels")
+    evaluate.add_argument("checkpoint", type=_path, help="torchvision ResNet-18 state: .safetensors, .pth or .pt")
+    evaluate.add_argument("--images", type=_path, required=True, help=".npz with images (uint8, N×H×W×3) and labels")
     evaluate.add_argument("--norm", choices=("Linf", "L2"), default="Linf")
     evaluate.add_argument("--epsilon", nargs="+", default=["8/255"], help="budgets, ascending; fractions allowed")
     evaluate.add_argument("--backend", choices=("own", "pyautoattack"), default="own")
     evaluate.add_argument("--normalisation", choices=("imagenet", "half"), default="imagenet")
-    evaluate.add_argument("--outcomes", type=Path, help="write per-image outcomes to this Parquet file")
+    evaluate.add_argument("--outcomes", type=_path, help="write per-image outcomes to this Parquet file")
     evaluate.set_defaults(function=_evaluate)
     return parser
+
+
+def _path(text: str) -> Path:
+    """A path as a person types it: the shell leaves the ~ of `--images=~/a.npz` to us."""
+    return Path(os.path.expanduser(text))
 
 
 def _study_options(parser: argparse.ArgumentParser) -> None:
@@ -162,7 +171,7 @@ def _study_options(parser: argparse.ArgumentParser) -> None:
         "--configfile",
         action="append",
         default=[],
-        type=Path,
+        type=_path,
         metavar="OVERLAY",
         help="laid over config.yaml and the scale, as for snakemake; may be given again",
     )

@@ -1,6 +1,7 @@
 """`robust3d evaluate`: AutoAttack against a user's own ResNet-18 checkpoint and images."""
 
 import argparse
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -34,6 +35,10 @@ def evaluate_checkpoint(arguments: argparse.Namespace) -> None:
         UserError: the checkpoint, the images or a budget cannot be used.
     """
     params = _params(arguments)
+    if arguments.outcomes and (
+        arguments.outcomes.is_dir() or not os.access(arguments.outcomes.absolute().parent, os.W_OK)
+    ):
+        raise UserError(f"--outcomes {arguments.outcomes}: cannot be written; name a file in a folder that is there")
     images, labels = _read_images(arguments.images)
     state, prefix = as_resnet18(load_state(arguments.checkpoint), arguments.checkpoint)
     classes = len(state["fc.weight"])
@@ -108,4 +113,8 @@ def _read_images(path: Path) -> tuple[Tensor, Tensor]:
         )
     if not len(images):
         raise UserError(f"{path}: no images")
+    if images.max(initial=0) <= 1:
+        raise UserError(
+            f"{path}: no value of `images` is above 1; pixels go from 0 to 255 (multiply by 255, then round)"
+        )
     return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(labels.astype(np.int64))

@@ -49,6 +49,14 @@ def assert_same(read, place, wanted):
     assert (read.instance[place], read.view[place]) == (wanted.instance, wanted.view)
 
 
+def test_names_in_any_letters(tmp_path):
+    names = ("fauteuil.é", "a.名前", "b.ü ö", "c")
+    assert write(tmp_path / "a.h5", block(names, views=1), class_name="véhicule")["instances"] == sorted(names)
+    read = read_shards([tmp_path / "a.h5"], {names[1]})
+    assert read.instance.tolist() == [names[1]] and read.class_name.tolist() == ["véhicule"]
+    assert {instance for instance, _ in places(tmp_path / "a.h5")} == set(names)
+
+
 def test_every_bit_comes_back(tmp_path):
     frames = block()
     entry = write(tmp_path / "cone.h5", frames)

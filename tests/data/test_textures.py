@@ -193,6 +193,32 @@ def test_dtd_mistakes_are_explained(dtd, tmp_path):
             read(dtd)
 
 
+@pytest.mark.parametrize(
+    "change, told",
+    [
+        (lambda dtd: (dtd / "labels/val1.txt").unlink(), r"val1.txt: no such list beside the others"),
+        (lambda dtd: (dtd / "labels/test1.txt").unlink(), r"test1.txt: no such list beside the others"),
+        (
+            lambda dtd: (dtd / "labels/test1.txt").write_text("grid/grid_0000.jpg"),
+            "is among the training images as well",
+        ),
+        (
+            lambda dtd: (dtd / "labels/val1.txt").write_text("grid\\grid_0000.jpg"),
+            r"val1.txt: .* is not <class>/<file>",
+        ),
+        (
+            lambda dtd: (dtd / "images/grid/grid_0000.jpg").unlink(),
+            r"images/grid: .* 1 images are not there, such as grid",
+        ),
+    ],
+)
+def test_dtd_lists_that_do_not_fit_divide_nothing(dtd, change, told):
+    official_lists(dtd)
+    change(dtd)
+    with pytest.raises(UserError, match=told):
+        read(dtd)
+
+
 def test_dtd_passes_over_what_systems_leave_in_folders(dtd):
     expected = read(dtd).images
     for name in ("._grid_0000.jpg", ".DS_Store", "Thumbs.db", "@eaDir/grid_0000.jpg", "__MACOSX/._grid_0001.jpg"):

@@ -36,6 +36,10 @@ def refusal(text):
         ("a: {b: !!set {x}}", "  a.b: put it in quotes; YAML reads {'x'} as a set"),
         ("seed: " + "9" * 5000, "  seed: put it in quotes; YAML reads 9999"),
         ("a: !!int x", "  a: put it in quotes; YAML reads x as a number"),
+        ("{<<: {a: 1, a: 2}}", "not readable as YAML: the key 'a' stands twice"),
+        ("<<: {a: 1}\n<<: {a: 2}", "not readable as YAML: the key '<<' stands twice"),
+        ('a: !!bool "x"', "not readable as YAML"),
+        ('a: !!int ""', "not readable as YAML"),
         ("a: !!timestamp [1]", "not readable as YAML"),
         ("a: !!int [1]", "not readable as YAML"),
         ("a: !!float {b: 1}", "not readable as YAML"),
@@ -51,6 +55,10 @@ def test_what_is_misread_is_refused(text, told):
 def test_all_mistakes_are_told_at_once():
     lines = refusal("a: {b: [1, 012, x], on: 1}\nc: 2020-01-01").split("\n")
     assert [line.strip().partition(" ")[0] for line in lines[1:]] == ["a:", "a.b.1:", "c:"]
+
+
+def test_a_merged_mapping_that_merges_another_is_not_two_of_a_key():
+    assert parse_yaml("a: &a {x: 1}\nb: &b {<<: *a, x: 2}\n<<: *b", "a.yaml") == {"a": {"x": 1}, "b": {"x": 2}, "x": 2}
 
 
 def test_the_rest_means_what_yaml_says():

@@ -75,12 +75,25 @@ def texture_folder(path: Path) -> Path:
 
 
 def _official_division(labels: Path) -> dict[str, str] | None:
-    """Split of each "<class>/<file>" in the first of DTD's ten divisions; None without the lists."""
-    if not (labels / "test1.txt").is_file():
+    """Split of each "<class>/<file>" in the first of DTD's ten divisions; None without the lists.
+
+    Raises:
+        UserError: one list of three is missing, or they contradict each other.
+    """
+    lists = {labels / "train1.txt": "train", labels / "val1.txt": "train", labels / "test1.txt": "test"}
+    absent = [file for file in lists if not file.is_file()]
+    if len(absent) == len(lists):
         return None
-    parts = {"train1": "train", "val1": "train", "test1": "test"}
-    lists = [(labels / f"{name}.txt", split) for name, split in parts.items() if (labels / f"{name}.txt").is_file()]
-    return {line: split for file, split in lists for line in read_lines(file)}
+    if absent:
+        raise UserError(f"{absent[0]}: no such list beside the others; unpack it again, or move {labels} away")
+    found: dict[str, str] = {}
+    for file, split in lists.items():
+        for line in read_lines(file):
+            if line.count("/") != 1 or "\\" in line:
+                raise UserError(f"{file}: {line[:80]!r} is not <class>/<file>; unpack the lists again")
+            if found.setdefault(line, split) != split:
+                raise UserError(f"{file}: {line} is among the training images as well; unpack the lists again")
+    return found
 
 
 def _choose(folder: Path, official: dict[str, str] | None, params: TextureParams, seed: int) -> list[Path]:
@@ -96,6 +109,11 @@ def _choose(folder: Path, official: dict[str, str] | None, params: TextureParams
     if official is None:
         pools = {"train": files[test:], "test": files[:test]}
     else:
+        listed = {line.rpartition("/")[2] for line in official if line.startswith(f"{folder.name}/")}
+        absent = sorted(listed - set(names))
+        if absent or not listed:
+            told = f"{len(absent)} images are not there, such as {absent[0]}" if absent else "no image is in them"
+            raise UserError(f"{folder}: of those that the lists in labels/ name, {told}; unpack the data set again")
         split = [official.get(f"{folder.name}/{file.name}") for file in files]
         pools = {part: [f for f, s in zip(files, split, strict=True) if s == part] for part in ("train", "test")}
     for part, wanted in (("train", train), ("test", test)):

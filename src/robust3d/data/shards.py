@@ -83,7 +83,7 @@ def write_shard(
     # No lock of HDF5's own, here and in reading: many shared file systems have none, and a job owns what it writes.
     with h5py.File(path, "w", libver="latest", track_order=False, locking=False) as file:
         file.attrs.update(format=_FORMAT, class_name=class_name, resolution_px=resolution_px, extent=extent)
-        file["instances"] = np.array(instances, dtype="S") if instances else np.zeros(0, "S1")
+        file["instances"] = np.array([name.encode() for name in instances] or np.zeros(0, "S1"))
         file["frame_instance"] = np.array([instances.index(name) for name in names], np.int32)
         file["frame_view"] = np.array(views, np.int32)
         file["world_to_camera"] = np.array(cameras, np.float64).reshape(-1, 4, 4)

@@ -51,7 +51,7 @@ def _root(params: dict[str, Any]) -> Path | None:
 
 def _bytes(step: Step, root: Path, checksums: Path) -> Iterator[Told]:
     try:
-        lines = checksums.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        lines = checksums.read_text(encoding="utf-8", errors="surrogateescape").split("\n")[:-1]
     except OSError:
         return  # told as the step's missing output
     parts = [line.partition("  ") for line in lines if not line.startswith("#")]

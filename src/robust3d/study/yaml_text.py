@@ -4,7 +4,6 @@ YAML 1.1 takes 03001627 for an octal number, 1:30 for 90 and 2020-01-01 for a da
 """
 
 import re
-from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,20 +27,21 @@ class _Misread:
 class _Loader(yaml.SafeLoader):
     """Leaves a `_Misread` where YAML would read something else than what stands there."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """A mapping whose keys are words, each there once."""
+    def compose_mapping_node(self, anchor: dict[Any, yaml.Node] | None) -> yaml.MappingNode:
+        """A mapping whose keys are words, each there once, as it stands: before others are merged into it."""
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
         seen: set[str] = set()
         for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode) or key.tag == f"{_PLAIN}merge":
+            if not isinstance(key, yaml.ScalarNode):
                 continue
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key.value!r} stands twice", key.start_mark
                 )
             seen.add(key.value)
-            if key.tag != f"{_PLAIN}str":
+            if key.tag not in (f"{_PLAIN}str", f"{_PLAIN}merge"):
                 key.tag = "!no-word"
-        return super().construct_mapping(node, deep)
+        return node
 
     def _number(self, node: yaml.ScalarNode) -> Any:
         text = str(self.construct_scalar(node))
@@ -85,7 +85,7 @@ def parse_yaml(text: str, name: str) -> dict[str, Any]:
         values = yaml.load(text, _Loader)
     except RecursionError:
         raise UserError(f"{name}: not readable as YAML: nested too deeply") from None
-    except (yaml.YAMLError, ValueError, AttributeError) as error:  # the last for tags that do not fit their value
+    except Exception as error:  # beside YAML's own, any other for tags that do not fit their value
         raise UserError(f"{name}: not readable as YAML: {error}") from None
     if not isinstance(values, dict):
         raise UserError(f"{name}: a configuration is a mapping of keys to values")

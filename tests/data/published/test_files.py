@@ -1,8 +1,10 @@
 """Pictures come back pixel by pixel whatever their mode; archives unpack whole or not at all."""
 
 import io
+import struct
 import tarfile
 import zipfile
+import zlib
 
 import numpy as np
 import OpenEXR
@@ -10,7 +12,7 @@ import pytest
 from PIL import Image
 
 from robust3d.data.published.archives import extract_archive
-from robust3d.data.published.files import read_exr_depth, read_npz, read_png
+from robust3d.data.published.files import read_exr_depth, read_npz, read_photograph, read_png
 from robust3d.errors import UserError
 
 RNG = np.random.default_rng(0)
@@ -41,6 +43,78 @@ def test_pictures_with_a_palette_or_one_bit(tmp_path):
         read_png(tmp_path / "1.png", max_side_px=3)
 
 
+def test_no_wrong_bit_of_a_picture_goes_unnoticed(tmp_path):
+    pixels = np.zeros((24, 24, 3), np.uint8)
+    pixels[8:20, 8:15, 1] = 200  # hardly compressed pictures break anyway
+    path = tmp_path / "a.png"
+    Image.fromarray(pixels).save(path)
+    content, refused = path.read_bytes(), 0
+    for place in range(len(content)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 16]) + content[place + 1 :])
+        try:
+            np.testing.assert_array_equal(read_png(path), pixels)
+        except UserError as error:
+            refused += "a.png: " in str(error)
+    assert refused > 0.8 * len(content)
+
+
+def test_pictures_that_viewers_show_turned(tmp_path):
+    exif = Image.Exif()
+    exif[274] = 6  # turn by 90 degrees
+    picture = Image.fromarray(RNG.integers(0, 256, (8, 6, 3), dtype=np.uint8))
+    for mark in (None, 1):  # turned, upright
+        exif[274] = mark or 6
+        picture.save(tmp_path / "a.png", exif=exif)
+        picture.save(tmp_path / "a.jpg", exif=exif)
+        if mark:
+            np.testing.assert_array_equal(read_png(tmp_path / "a.png"), np.array(picture))
+            assert read_photograph(tmp_path / "a.jpg").size == (6, 8)
+        else:
+            with pytest.raises(UserError, match=r"a.png: its EXIF says that it is to be shown turned"):
+                read_png(tmp_path / "a.png")  # cameras are those of the pixels as they are stored, or not
+            assert read_photograph(tmp_path / "a.jpg").size == (8, 6)
+    picture.save(tmp_path / "a.png", exif=b"broken")
+    np.testing.assert_array_equal(read_png(tmp_path / "a.png"), np.array(picture))
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_a_transparent_level_of_grey(tmp_path, bits):
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    white = 2**bits - 1
+    row = b"\0" + bytes([white << (8 - bits)]) + bytes(bits == 8)  # a white pixel and a black one
+    chunks = {
+        b"IHDR": struct.pack(">IIBBBBB", 2, 1, bits, 0, 0, 0, 0),
+        b"tRNS": struct.pack(">H", white),
+        b"IDAT": zlib.compress(row),
+        b"IEND": b"",
+    }
+    path = tmp_path / "a.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*entry) for entry in chunks.items()))
+    if bits in (2, 4):  # Pillow does not see which
+        with pytest.raises(UserError, match=f"a.png: {bits} bits of grey, one of them transparent"):
+            read_png(path)
+    else:
+        assert read_png(path)[0].tolist() == [[255, 255, 255, 0], [0, 0, 0, 255]]
+
+
+def test_photographs_lose_nothing_in_silence(tmp_path):
+    path = tmp_path / "a.jpg"  # whatever its name says
+    opaque = RNG.integers(0, 256, (4, 4, 4), dtype=np.uint8)
+    opaque[..., 3] = 255
+    Image.fromarray(opaque).save(path, "PNG")
+    np.testing.assert_array_equal(np.array(read_photograph(path)), opaque[..., :3])
+    opaque[0, 0, 3] = 254
+    Image.fromarray(opaque).save(path, "PNG")
+    with pytest.raises(UserError, match=r"a.jpg: some of its pixels are transparent"):
+        read_photograph(path)
+    for kind, save_as in ((np.uint16, "PNG"), (np.float32, "TIFF")):
+        Image.fromarray(np.full((4, 4), 0.5 if kind is np.float32 else 30000, kind)).save(path, save_as)
+        with pytest.raises(UserError, match=r"a.jpg: pixels of kind .*; convert it to 8 bits"):
+            read_photograph(path)
+
+
 def test_arrays(tmp_path):
     arrays = {"a": RNG.normal(size=(3, 4)), "b": np.asfortranarray(RNG.integers(0, 9, (2, 5))), "c": np.float32(2)}
     arrays["d"] = np.array(["x", "yz"])
@@ -54,16 +128,46 @@ def test_arrays(tmp_path):
     assert (tmp_path / "bomb.npz").stat().st_size < 20_000
     with pytest.raises(UserError, match=r"bomb.npz: would unpack to 8,388,"):
         read_npz(tmp_path / "bomb.npz", limit_bytes=1 << 20)
+    with zipfile.ZipFile(tmp_path / "twice.npz", "w") as archive:
+        for name in ("a", "a.npy"):
+            archive.writestr(name, (tmp_path / "a.npz").read_bytes())
+    with pytest.raises(UserError, match=r"twice.npz: two arrays in it have the same name"):
+        read_npz(tmp_path / "twice.npz")
 
 
 @pytest.mark.parametrize("names, kind", [("RGB", np.float32), ("Z", np.float16), ("BGRA", np.float32)])
 def test_depth(tmp_path, names, kind):
     depth = np.array([[1.5, 2.5, np.inf], [np.nan, 1e10, 3.0]], np.float32)
     with np.errstate(over="ignore"):
-        channels = {name: (depth if name in "RZ" else -depth).astype(kind) for name in names}
+        channels = {name: (-depth if name == "A" else depth).astype(kind) for name in names}
     with OpenEXR.File({}, channels) as file:
         file.write(str(tmp_path / "a.exr"))
     np.testing.assert_array_equal(read_exr_depth(tmp_path / "a.exr"), [[1.5, 2.5, np.inf], [np.inf, np.inf, 3.0]])
+
+
+def test_what_only_looks_like_depth(tmp_path):
+    path = tmp_path / "a.exr"
+
+    def write(header=None, **channels):
+        with OpenEXR.File(header or {}, {name: np.float32(values) for name, values in channels.items()}) as file:
+            file.write(str(path))
+
+    depth = np.array([[1.5, 2.5], [np.inf, 3.0]])
+    write(R=depth, G=depth, B=depth * 1.5)
+    with pytest.raises(UserError, match=r"a.exr: its R, G and B differ, so it is no depth"):
+        read_exr_depth(path)
+    write(**{"Depth.R": depth, "Depth.G": depth + 1, "Depth.B": depth})
+    with pytest.raises(UserError, match=r"a.exr: its R, G and B differ"):
+        read_exr_depth(path)
+    write(Z=[[-1.5, 1e10], [0.0, -3.0]])
+    with pytest.raises(UserError, match=r"a.exr: no depth in it is above 0; .* change the sign"):
+        read_exr_depth(path)
+    write(Z=[[-1.0, 2.0], [-1.0, -1.0]])  # -1 where nothing is
+    assert read_exr_depth(path)[0, 1] == 2
+    corners = {"dataWindow": ((2, 2), (3, 3)), "displayWindow": ((0, 0), (1, 1))}
+    write({name: tuple(np.array(corner, np.int32) for corner in at) for name, at in corners.items()}, Z=depth)
+    with pytest.raises(UserError, match=r"a.exr: cut to \[\[2, 2\], \[3, 3\]\] out of .*; save it whole"):
+        read_exr_depth(path)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +196,7 @@ def test_depth(tmp_path, names, kind):
     ],
 )
 def test_the_channel_of_a_depth_map_is_known_by_its_name(tmp_path, names, depth):
-    with OpenEXR.File({}, {n: np.full((2, 2), 1.0 + (n == depth), np.float32) for n in names}) as file:
+    with OpenEXR.File({}, {n: np.full((2, 2), 1.0 + (n in (depth, *"gb")), np.float32) for n in names}) as file:
         file.write(str(tmp_path / "a.exr"))
     if depth:
         assert (read_exr_depth(tmp_path / "a.exr") == 2).all()

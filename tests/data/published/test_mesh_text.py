@@ -145,6 +145,7 @@ OBJ_SQUARE = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\n"
         ("a.off", f"OFF\n4 1 0\n{SQUARE}4 0 2 1 3\n", "face 1 has 4 corners and crosses itself"),
         ("b.off", f"OFF\n4 2 0\n{SQUARE}3 0 1 2\n3 0 1 2 3 1\n", "'3 0 1 2 3 1' that says it has 3 corners"),
         ("c.off", f"OFF\n4 1 0\n{SQUARE}3 0 1.5 2\n", "no whole numbers"),
+        ("t.off", f"OFF\n4 2 0\n{SQUARE}4 0 1 2 3\n-1 0 1\n", "'-1 0 1' that says it has -1 corners"),
         ("d.off", "OFF BINARY\n4 1 0\n", "OFF BINARY is not read"),
         ("e.off", "4OFF\n4 1 0\n", "4OFF is not read"),
         ("f.off", "off\n4 1 0\n", "does not begin with OFF"),
@@ -174,6 +175,12 @@ def test_indices_count_back_from_their_face(tmp_path):
     vertices = "".join(f"v {x}\n" for x in ("0 0 0", "1 0 0", "0 1 0", "0 0 3", "1 0 3", "0 1 3"))
     expected = read(tmp_path, "b.obj", vertices + "f 1 2 3\nf 4 5 6\nf 1 2 4\n")
     assert same(mesh, expected)
+
+
+@pytest.mark.parametrize("face", ["fo 1 2 4", "f\xa01 2 4", "\x0bf 1 2 4", "f\x0b1\x0c2\u20034", "\xa0fo\t1/1 2/2 4/3"])
+def test_odd_spelling_loses_no_face(tmp_path, face):
+    plain = OBJ_SQUARE + "f 1 2 3\nf 1 2 4\n"
+    assert same(read(tmp_path, "a.obj", plain.replace("f 1 2 4", face)), read(tmp_path, "b.obj", plain))
 
 
 @pytest.mark.skipif(not CASES.is_dir(), reason="the cases are not beside the project")

@@ -158,6 +158,28 @@ def test_absences_are_told_apart(tmp_path):
         take_inventory(tmp_path / "core", core)
 
 
+def test_links_that_lead_nowhere_are_named(tmp_path):
+    core = ShapeNetCoreParams(path="x", classes=("chair",))
+    (tmp_path / "03001627" / "a").mkdir(parents=True)
+    (tmp_path / "03001627" / "a" / "model.obj").write_text("")
+    (tmp_path / "03001627" / "b").symlink_to("b")
+    with pytest.raises(UserError, match=r"cannot be listed \(.*Too many levels of symbolic links: .*03001627/b'\)"):
+        take_inventory(tmp_path, core)
+    with pytest.raises(UserError, match=r"cannot be listed \(.*File name too long"):
+        take_inventory(tmp_path, core.model_copy(update={"classes": ("x" * 300,)}))
+    for part in ("train", "test"):
+        (tmp_path / "chair" / part).mkdir(parents=True)
+        (tmp_path / "chair" / part / f"{part}.off").write_text("OFF\n")
+    (tmp_path / "chair" / "train" / "b.off").symlink_to("none.off")
+    models = ModelNetParams(path="x", classes=("chair",))
+    with pytest.raises(UserError, match=r"cannot be listed \(.*No such file or directory: .*train/b.off'\)"):
+        take_inventory(tmp_path, models)
+    (tmp_path / "chair" / "train" / "b.off").rename(tmp_path / "none.off")
+    (tmp_path / "chair" / "train" / "train.OFF").write_text("OFF\n")
+    with pytest.raises(UserError, match=r"train/train.off: .*train/train.OFF has the same name"):
+        take_inventory(tmp_path, models)
+
+
 def test_meshes_of_other_kinds_are_not_left_out_in_silence(tmp_path):
     for part in ("train", "test"):
         (tmp_path / "chair" / part / "__MACOSX").mkdir(parents=True)

@@ -1,6 +1,7 @@
 """A small tree in the published NMR layout, written here by hand from its description, is read as it is meant."""
 
 import json
+import os
 import time
 
 import numpy as np
@@ -113,6 +114,25 @@ def test_a_division_that_overlaps_is_refused(tree):
         nmr.take_inventory(tree, params())
 
 
+def test_a_class_is_one_folder_and_one_name(tree):
+    with pytest.raises(ValueError, match="a class is named twice"):
+        params(classes=("chair", CHAIR))
+    (tree / "chair").symlink_to(CHAIR)
+    assert nmr.class_folder(tree, "chair") == tree / CHAIR
+    (tree / "car").mkdir()
+    with pytest.raises(UserError, match=rf"{tree}/car and {tree}/{CAR}: which of them is it"):
+        nmr.class_folder(tree, "car")
+
+
+def test_names_that_cannot_be_written_down_are_refused(tree):
+    for name in (b"caf\xe9", b"a\nb"):
+        folder = tree / CHAIR / os.fsdecode(name)
+        (tree / CHAIR / "a").rename(folder)
+        with pytest.raises(UserError, match=r"an object of chair is named '.*'; rename it"):
+            nmr.take_inventory(tree, params(split="random"))
+        folder.rename(tree / CHAIR / "a")
+
+
 def test_frames_are_what_the_files_say(tree):
     folder = tree / CHAIR / "a"
     frames = nmr.read_instance(folder, "a")
@@ -185,6 +205,11 @@ def spoil(folder, **changes):
         (dict(camera_mat_1=None), "no camera_mat_1"),
         (dict(camera_mat_1=np.eye(3)), "camera_mat_1 is float64"),
         (dict(camera_mat_1=np.diag([1.0, 1, -1, 1])), "camera_mat_1 is not"),
+        (
+            dict(camera_mat_1=[[60.0, 0, 16, 0], [0, 60, 16, 0], [0, 0, 1, 0], [0, 0, 0, 1]]),
+            "camera_mat_1: .*no pixels",
+        ),
+        (dict(world_mat_2=ring(2, 4).astype(np.float16)), "world_mat_2 is float16, too coarse"),
     ],
 )
 def test_wrong_cameras_are_named(tree, changes, told):

@@ -96,7 +96,12 @@ def test_lists_of_any_editor_give_the_same_inventory_or_are_refused(tmp_path, se
         assert not inventory.missing
 
 
-@pytest.mark.parametrize("key", ["../x", "a\\b", "a\u200bb", "a\x0bb", "..", "x" * 300])
+def test_comments_are_no_ids(tmp_path):
+    (tmp_path / "a.lst").write_text("# made by x\n\na\n  #b\nc#1\n")
+    assert read_lines(tmp_path / "a.lst") == ["a", "c#1"]
+
+
+@pytest.mark.parametrize("key", ["../x", "02958343/a", "a\\b", "a\u200bb", "a\x0bb", "..", "x" * 300])
 def test_what_is_no_id_is_refused_and_not_left_out(tmp_path, key):
     (tmp_path / "car/a").mkdir(parents=True)
     (tmp_path / "car/a/cameras.npz").write_bytes(b"x")

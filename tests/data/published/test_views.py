@@ -9,6 +9,7 @@ from PIL import Image
 
 from robust3d.data.published import nmr, srn
 from robust3d.data.published.check import check_views
+from robust3d.data.published.export import write_exr
 from robust3d.data.published.params import NMRParams, SRNParams
 from robust3d.data.published.views import mask_of, on_white, read_square, seen_on_white
 from robust3d.errors import UserError
@@ -141,6 +142,66 @@ def test_foreign_exceptions_stay_inside(one_of_each, monkeypatch):
             patch.setattr(f"robust3d.data.published.{module}", lambda *a: os.stat("/none/" + chr(0)))
             with pytest.raises(UserError, match=r"cannot be (listed|checked) \(embedded null byte\)"):
                 read()
+
+
+def repaint(folder, change):
+    """Every picture in a folder becomes change(pixels, mask)."""
+    for path in folder.iterdir():
+        pixels = np.array(Image.open(path))
+        Image.fromarray(change(pixels, (pixels < 255).any(-1) if pixels.ndim == 3 else pixels > 0)).save(path)
+
+
+def test_pictures_without_a_white_background_are_not_read_in_silence(one_of_each):
+    dvr, flat = one_of_each
+    told = []
+    nmr.read_instance(dvr, "a", note=told.append)
+    assert not told
+    repaint(dvr / "image", lambda pixels, mask: np.uint8(pixels * mask[..., None]))  # black around it
+    frames = nmr.read_instance(dvr, "a", note=told.append)
+    assert len(told) == 1 and "around the object" in told.pop() and all(frame.rgba[0, 0, 3] for frame in frames)
+    repaint(dvr / "mask", lambda pixels, mask: 0 * pixels)
+    nmr.read_instance(dvr, "a", note=told.append)
+    assert [text for text in told if "no pixel of any view belongs to the object" in text]
+    repaint(dvr / "mask", lambda pixels, mask: 0 * pixels + 1)
+    with pytest.raises(UserError, match=rf"{dvr}: every pixel of every view belongs to the object"):
+        nmr.read_instance(dvr, "a")
+    repaint(flat / "rgb", lambda pixels, mask: np.minimum(pixels, 254))
+    with pytest.raises(UserError, match=rf"{flat}: every pixel of every view .* what is not pure white is the object"):
+        srn.read_instance(flat, "a")
+
+
+def test_depth_maps_without_depth_are_told(one_of_each):
+    dvr, _ = one_of_each
+    for path in (dvr / "depth").iterdir():
+        write_exr(np.zeros((48, 48)), path)
+    told = []
+    nmr.read_instance(dvr, "a", note=told.append)
+    assert len(told) == 1 and "its depth maps have no depth above 0" in told[0]
+
+
+@pytest.mark.parametrize(
+    "text, told",
+    [
+        ("{f} {c} {c} 0.\n0. 0. 0.\n1.\n48 48\n", None),
+        ("{f} {c} {c} 0.\n0. 0. 0.\n1.\n48 48\n0\n", None),
+        ("{f} {c} {c} 0.\n0. 0. 0.\n1.\n48 48\n1\n", "poses are world-to-camera"),
+        ("{f} {f} {c} {c}\n0. 0. 0.\n1.\n48 48\n", "no 'f cx cy 0.'"),
+        ("{f} 0 {c}\n0 {f} {c}\n0 0 1\n48 48\n", "no 'f cx cy 0.'"),
+        ("1.7 0.5 0.5 0.\n0. 0. 0.\n1.\n48 48\n", "f, cx and cy are in pixels"),
+        ("", "expected 'f cx cy 0.'"),
+        ("\n\n1\n", "expected 'f cx cy 0.'"),
+    ],
+)
+def test_intrinsics_of_srn(one_of_each, text, told):
+    _, flat = one_of_each
+    before = srn.read_instance(flat, "a")
+    focal, centre = before[0].intrinsics[0, 0], before[0].intrinsics[0, 2]
+    (flat / "intrinsics.txt").write_text(text.format(f=repr(float(focal)), c=repr(float(centre))))
+    if told:
+        with pytest.raises(UserError, match=f"intrinsics.txt: .*{told}"):
+            srn.read_instance(flat, "a")
+    else:
+        np.testing.assert_array_equal(srn.read_instance(flat, "a")[3].intrinsics, before[3].intrinsics)
 
 
 def srn_object(folder):

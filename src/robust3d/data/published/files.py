@@ -15,13 +15,14 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 
 from robust3d.errors import UserError
 
 MAX_SIDE_PX = 8192
 MIB = 1 << 20
 BACKGROUND_DEPTH = 1e10  # Blender writes this where a ray meets nothing
+_PHOTOGRAPHS = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")  # Pillow's kinds of 8 bits a channel
 _PNG = b"\x89PNG\r\n\x1a\n"
 _DEPTH_CHANNELS: dict[str, tuple[str, ...]] = {  # by preference, each with the channels beside which it is no depth
     **{name: () for name in ("depth", "depth.z", "depth.v", "depth.y", "depth.r")},  # also of a layer that is so called
@@ -111,7 +112,7 @@ def read_png(path: Path, max_side_px: int = MAX_SIDE_PX) -> np.ndarray:
         uint8 (H, W) of a grey picture, (H, W, 3) or (H, W, 4) of one with colour or transparency.
 
     Raises:
-        UserError: missing, not a PNG, damaged, too large, or with 16 bits a channel.
+        UserError: missing, not a PNG, damaged, too large, with 16 bits a channel, or meant to be shown turned.
     """
     path = Path(path)
     regular_file(path, max(MIB, 5 * max_side_px**2), "a PNG picture")
@@ -128,10 +129,28 @@ def read_png(path: Path, max_side_px: int = MAX_SIDE_PX) -> np.ndarray:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the size is checked above
             with Image.open(file, formats=("PNG",)) as image:
+                image.verify()  # checksums, which loading passes over: a wrong bit would be wrong pixels
+            file.seek(0)
+            with Image.open(file, formats=("PNG",)) as image:
                 if image.size != (width, height):
                     raise UserError(f"{path}: its header contradicts itself; copy it again")
                 image.load()
+                if image.mode == "L" and head[24] < 8 and "transparency" in image.info:
+                    # Pillow spreads the levels of grey to 0 … 255, but not the one that is transparent.
+                    raise UserError(f"{path}: {head[24]} bits of grey, one of them transparent; convert it to 8 bits")
+                if _is_turned(image):
+                    raise UserError(f"{path}: its EXIF says that it is to be shown turned; save it upright")
                 return np.array(image.convert(_array_mode(image)))
+
+
+def _is_turned(image: Image.Image) -> bool:
+    """Whether viewers show it turned or mirrored."""
+    if "exif" not in image.info:
+        return False
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9)
+    except Exception:  # broken EXIF turns no picture
+        return False
 
 
 def _array_mode(image: Image.Image) -> str:
@@ -141,14 +160,14 @@ def _array_mode(image: Image.Image) -> str:
 
 
 def read_photograph(path: Path, most_pixels: int = MAX_SIDE_PX**2) -> Image.Image:
-    """A picture in one of the usual formats, as RGB.
+    """A picture in one of the usual formats, as viewers show it, as RGB.
 
     Args:
         path: of the file.
         most_pixels: largest width times height; checked before anything is decoded.
 
     Raises:
-        UserError: missing, no picture, damaged, cut off, or too large.
+        UserError: missing, no picture, damaged, cut off, too large, transparent, or not of 8 bits a channel.
     """
     path = Path(path)
     regular_file(path, 256 * MIB, "a picture")
@@ -157,11 +176,20 @@ def read_photograph(path: Path, most_pixels: int = MAX_SIDE_PX**2) -> Image.Imag
         try:
             with Image.open(path, formats=("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")) as image:
                 if image.width * image.height <= most_pixels:
-                    return image.convert("RGB")
+                    return _as_shown(image, path)
                 size = f"{image.width}x{image.height} px"
         except Image.DecompressionBombError:
             size = "hundreds of millions of pixels"
         raise UserError(f"{path}: {size}; at most {most_pixels:,} pixels are read, scale it down")
+
+
+def _as_shown(image: Image.Image, path: Path) -> Image.Image:
+    """The picture as RGB, upright; what that would lose is refused."""
+    if image.mode not in _PHOTOGRAPHS:
+        raise UserError(f"{path}: pixels of kind {image.mode}; convert it to 8 bits a channel")
+    if image.has_transparency_data and image.convert("RGBA").getextrema()[3][0] < 255:  # type: ignore[index]
+        raise UserError(f"{path}: some of its pixels are transparent; put it on a background and save it without alpha")
+    return (ImageOps.exif_transpose(image) if _is_turned(image) else image).convert("RGB")
 
 
 def read_npz(path: Path, keys: Collection[str] | None = None, limit_bytes: int = 256 * MIB) -> dict[str, np.ndarray]:
@@ -183,6 +211,8 @@ def read_npz(path: Path, keys: Collection[str] | None = None, limit_bytes: int =
     complaint = "not a readable .npz file"
     with reading(path, complaint, "copy it or write it again"), zipfile.ZipFile(path) as archive:
         members = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
+        if len(members) < len(archive.infolist()):
+            raise UserError(f"{path}: two arrays in it have the same name; write it again")
         absent = [key for key in keys or () if key not in members]
         if absent:
             raise UserError(f"{path}: no array {absent[0]!r} in it; it holds {_names(members)}")
@@ -219,7 +249,8 @@ def read_exr_depth(path: Path, max_side_px: int = MAX_SIDE_PX) -> np.ndarray:
         float32 (H, W); inf where the file says that nothing is there: inf, NaN, or 1e10 and above.
 
     Raises:
-        UserError: missing, not a flat OpenEXR image, damaged, too large, or no channel is depth by its name.
+        UserError: missing, not a flat OpenEXR image, damaged, too large, no channel is depth by its name, or all depths
+            are negative.
     """
     path = Path(path)
     regular_file(path, max(MIB, 64 * max_side_px**2), "an OpenEXR depth map")
@@ -230,8 +261,13 @@ def read_exr_depth(path: Path, max_side_px: int = MAX_SIDE_PX) -> np.ndarray:
             header = file.header()
             if len(file.parts) > 1 or "deep" in str(header.get("type", "")):
                 raise UserError(f"{path}: several parts or deep data; save the depth as a plain single image")
-            low, high = (np.asarray(corner, np.int64) for corner in header["dataWindow"])
-            width, height = (int(side) for side in high - low + 1)
+            window, shown = (np.asarray(header[name], np.int64) for name in ("dataWindow", "displayWindow"))
+            width, height = (int(side) for side in window[1] - window[0] + 1)
+            if (window != shown).any():
+                raise UserError(
+                    f"{path}: cut to {window.tolist()} out of a picture of {shown.tolist()} (its data window and its "
+                    "display window); save it whole"
+                )
         if not (0 < width <= max_side_px and 0 < height <= max_side_px):
             raise UserError(f"{path}: claims {width}x{height} px; at most {max_side_px} a side are read")
         # The library prints a line about damaged data, and then has no channels to give.
@@ -241,8 +277,15 @@ def read_exr_depth(path: Path, max_side_px: int = MAX_SIDE_PX) -> np.ndarray:
                 raise ValueError("no channels")
             name = _depth_channel(channels, path)
             depth = np.array(channels[name], np.float32)
+            beside = [name[:-1] + letter for letter in "GgBb" if name[-1] in "Rr"]
+            alike = [channels[other] for other in beside if other in channels]
         if depth.shape != (height, width):
             raise UserError(f"{path}: its channel {name} has {depth.shape} values for {height}x{width} px")
+        if not all(np.allclose(other, depth, rtol=1e-2, atol=0, equal_nan=True) for other in alike):
+            raise UserError(f"{path}: its R, G and B differ, so it is no depth; save the depth in a channel Z")
+        known = depth[np.isfinite(depth) & (depth < BACKGROUND_DEPTH)]
+        if (known < 0).any() and not (known > 0).any():
+            raise UserError(f"{path}: no depth in it is above 0; camera z grows along the view, change the sign")
         with np.errstate(invalid="ignore"):
             return np.where(np.isnan(depth) | (depth >= BACKGROUND_DEPTH), np.float32(np.inf), depth)
 

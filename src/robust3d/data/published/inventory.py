@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -207,6 +207,18 @@ def sub_folders(folder: Path) -> list[str]:
     return [entry.name for entry in listing(folder) if entry.is_dir()]
 
 
+def the_one(folders: Sequence[Path]) -> Path | None:
+    """The one of several folders in which a class may lie that is there; None if none is.
+
+    Raises:
+        UserError: more than one is, and they are not links to each other.
+    """
+    there = {folder.resolve(): folder for folder in reversed(folders) if folder.is_dir()}
+    if len(there) > 1:
+        raise UserError(f"{' and '.join(map(str, there.values()))}: which of them is it? Move the other one away")
+    return next(iter(there.values()), None)
+
+
 def check_id(name: str, where: Path) -> str:
     """An object's id out of a list, which becomes a folder's name.
 
@@ -214,7 +226,9 @@ def check_id(name: str, where: Path) -> str:
         UserError: it could name a folder elsewhere.
     """
     if not name or name in (".", "..") or "/" in name or "\\" in name or not name.isprintable() or len(name) > 200:
-        raise UserError(f"{where}: {name[:60]!r} is no object id; the list is damaged, unpack it again")
+        raise UserError(
+            f"{where}: {name[:60]!r} is no object id; a line is the name of a folder beside the list, and nothing else"
+        )
     return name
 
 
@@ -232,7 +246,11 @@ def check_missing(
 
     Raises:
         Missing: naming how many and the first five.
+        UserError: an object's name cannot be written down.
     """
+    for label, entries in inventory.classes.items():
+        if odd := [key for key in entries if not key.isprintable()]:
+            raise UserError(f"{root}: an object of {label} is named {odd[0]!r}; rename it in letters of UTF-8")
     absent = [f"{label}/{key}" for label, ids in inventory.missing.items() for key in ids]
     if absent and policy == "error":
         total = inventory.objects + len(absent)

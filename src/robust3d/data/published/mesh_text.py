@@ -13,9 +13,10 @@ from robust3d.errors import UserError
 _KEYWORD = re.compile(r"((?:ST)?C?N?4?n?)OFF(?=[\s\d]|$)\s*", re.ASCII)
 _COUNT = re.compile(r"\d{1,18}", re.ASCII)
 _COLOURS = (0, 1, 3, 4)  # numbers of a colour: none, a row of a colour map, RGB, RGBA
-# A vertex or a face with the lines that it goes on in; a comment ends it, whatever the comment ends in.
-_STATEMENT = re.compile(r"^[ \t]*([vf][ \t][^\n#\\]*(?:\\\n?[^\n#\\]*)*)", re.MULTILINE)
-_FREE_FORM = re.compile(r"^[ \t]*(?:surf|curv2?)[ \t]", re.MULTILINE)
+_BLANK = r"[^\S\n]"  # any white space, such as a no-break space
+# A vertex or a face (fo once) with the lines that it goes on in; a comment ends it, whatever the comment ends in.
+_STATEMENT = re.compile(rf"^{_BLANK}*((?:v|fo?){_BLANK}[^\n#\\]*(?:\\\n?[^\n#\\]*)*)", re.MULTILINE)
+_FREE_FORM = re.compile(rf"^{_BLANK}*(?:surf|curv2?){_BLANK}", re.MULTILINE)
 
 
 class BrokenMesh(UserError):
@@ -94,7 +95,7 @@ def _off_faces(rows: Sequence[str], total: int, path: Path) -> Iterator[tuple[ND
         sizes = _whole(table[:, 0], rows, places, path)
         for n in np.unique(sizes):
             chosen = np.flatnonzero(sizes == n)
-            if table.shape[1] - 1 - n not in _COLOURS:
+            if n < 0 or table.shape[1] - 1 - n not in _COLOURS:
                 raise BrokenMesh(f"{path}: a face {_shown(rows[places[chosen[0]]])} that says it has {n} corners")
             corners = _whole(table[chosen, 1 : 1 + n], rows, places[chosen], path)
             _check_there(corners, total, rows, places[chosen], path)
@@ -155,7 +156,7 @@ def parse_obj(text: str, path: Path, max_faces: int) -> Polygons:
     seen = np.cumsum(is_vertex)[~is_vertex]  # vertices before each face: what a negative index counts back from
     rows = [re.sub(r"(?<=\d)/\S*", "", line) for line in statements if line[0] == "f"]
     faces = []
-    for places, table in _tables([row[1:] for row in rows], path):
+    for places, table in _tables([row[1:].removeprefix("o") for row in rows], path):
         given = _whole(table, rows, places, path)
         corners = np.where(given > 0, given - 1, np.where(given < 0, seen[places][:, None] + given, -1))
         _check_there(corners, total, rows, places, path)

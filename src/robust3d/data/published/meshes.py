@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from robust3d.data.params import SPLITS
-from robust3d.data.published.files import MIB
+from robust3d.data.published.files import MIB, reading
 from robust3d.data.published.inventory import (
     Entry,
     Inventory,
@@ -37,9 +37,12 @@ def take_inventory(root: str | Path, params: ShapeNetCoreParams | ModelNetParams
     Raises:
         Missing: the folder, a class or a mesh is not there.
     """
-    if isinstance(params, ModelNetParams):
-        return _modelnet(root_folder(root, "modelnet"), params)
-    return _shapenetcore(root_folder(root, "shapenetcore"), params)
+    layout = "modelnet" if isinstance(params, ModelNetParams) else "shapenetcore"
+    root = root_folder(root, layout)
+    with reading(root, "cannot be listed", "look at its links and permissions"):
+        if isinstance(params, ModelNetParams):
+            return _modelnet(root, params)
+        return _shapenetcore(root, params)
 
 
 def _shapenetcore(root: Path, params: ShapeNetCoreParams) -> Inventory:
@@ -118,7 +121,7 @@ def _modelnet(root: Path, params: ModelNetParams) -> Inventory:
             for entry in files[: params.instances]:
                 key = entry.name[:-4]
                 if key in found:
-                    raise UserError(f"{entry.path}: {key} stands in both train/ and test/")
+                    raise UserError(f"{entry.path}: {root / found[key].path} has the same name; leave one of them")
                 found[key] = Entry(f"{name}/{split}/{entry.name}", entry.stat().st_size)
             splits[split] = tuple(entry.name[:-4] for entry in files[: params.instances])
         inventory.classes[name], inventory.splits[name] = dict(sorted(found.items())), splits

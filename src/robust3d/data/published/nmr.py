@@ -24,6 +24,7 @@ from robust3d.data.published.inventory import (
     check_missing,
     root_folder,
     sub_folders,
+    the_one,
 )
 from robust3d.data.published.numbering import (
     Note,
@@ -38,6 +39,8 @@ from robust3d.data.published.params import SYNSETS, NMRParams
 from robust3d.data.published.text import read_lines
 from robust3d.data.published.views import (
     PUT_ON_WHITE,
+    check_object,
+    check_optics,
     check_resolution,
     frame_of,
     is_transparent,
@@ -58,11 +61,11 @@ def class_folder(root: Path, name: str) -> Path:
 
     Raises:
         Missing: neither is there.
+        UserError: both are.
     """
     folders = [root / folder for folder in (SYNSETS.get(name), name) if folder]
-    for folder in folders:
-        if folder.is_dir():
-            return folder
+    if folder := the_one(folders):
+        return folder
     raise Missing("nmr", f"{root}: no folder {' or '.join(folder.name for folder in folders)} for class {name!r}")
 
 
@@ -74,7 +77,7 @@ def take_inventory(root: str | Path, params: NMRParams) -> Inventory:
         UserError: a list is damaged.
     """
     root = root_folder(root, "nmr")
-    with reading(root, "cannot be listed", "look at its permissions"):
+    with reading(root, "cannot be listed", "look at its links and permissions"):
         inventory = Inventory("nmr", {})
         partial: list[str] = []
         for name in params.classes:
@@ -173,6 +176,9 @@ def read_instance(
             frames.append(frame_of(instance_id, len(frames), on_white(picture), mask, depth, pose, intrinsics))
         if transparent:
             note(f"{folder}: {PUT_ON_WHITE}")
+        if depths and np.isnan(np.concatenate([frame.depth[frame.mask] for frame in frames])).all():
+            note(f"{folder}: its depth maps have no depth above 0 at any pixel of the object, so it has none")
+        check_object(folder, frames, "in a mask, what is not 0 is the object", note)
         return frames
 
 
@@ -299,6 +305,8 @@ def view_camera(cameras: Cameras, place: int, side_px: int) -> tuple[np.ndarray,
     check_camera_mat(camera_mat, number, path)
     one = {"world_mat_0": world_mat, "camera_mat_0": camera_mat}
     pose, intrinsics, _ = from_dvr(one, side_px)
+    told = "image points of DVR go from -1 to 1 across the picture and are no pixels"
+    check_optics(intrinsics[0], side_px, f"{path}: camera_mat_{number}", told)
     pose = pose[0] @ scale_mat
     pose[:3] /= scale
     return pose, intrinsics[0], scale

@@ -50,8 +50,8 @@ class PublishedParams(Base):
     @field_validator("classes")
     @classmethod
     def _distinct(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(classes)) < len(classes):
-            raise ValueError("a class is named twice")
+        if len({SYNSETS.get(name, name) for name in classes}) < len(classes):
+            raise ValueError("a class is named twice (by its word and its id, such as car and 02958343, counts too)")
         if bad := [name for name in classes if not name or "/" in name or "\0" in name or name.startswith(".")]:
             raise ValueError(f"{bad[0]!r} cannot be the name of a class and its folder")
         return classes

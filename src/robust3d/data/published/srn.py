@@ -12,12 +12,22 @@ import numpy as np
 from robust3d.data.frame import Frame
 from robust3d.data.params import SPLITS
 from robust3d.data.published.files import MIB, reading
-from robust3d.data.published.inventory import Entry, Inventory, Missing, check_missing, root_folder, sub_folders
+from robust3d.data.published.inventory import (
+    Entry,
+    Inventory,
+    Missing,
+    check_missing,
+    root_folder,
+    sub_folders,
+    the_one,
+)
 from robust3d.data.published.numbering import Note, check_same_views, chosen_views, numbered_files, to_stderr
 from robust3d.data.published.params import SRNParams
 from robust3d.data.published.text import read_text
 from robust3d.data.published.views import (
     PUT_ON_WHITE,
+    check_object,
+    check_optics,
     check_resolution,
     frame_of,
     is_transparent,
@@ -38,7 +48,7 @@ def take_inventory(root: str | Path, params: SRNParams) -> Inventory:
         UserError: an object stands in two parts.
     """
     root = root_folder(root, "srn")
-    with reading(root, "cannot be listed", "look at its permissions"):
+    with reading(root, "cannot be listed", "look at its links and permissions"):
         inventory = Inventory("srn", {})
         partial: list[str] = []
         for name in params.classes:
@@ -71,7 +81,7 @@ def take_inventory(root: str | Path, params: SRNParams) -> Inventory:
 def _part(root: Path, name: str, split: str) -> Path | None:
     """The folder of one part, which the archives hold at the top or one level down."""
     names = (f"{name}_{split}", f"{name}/{name}_{split}", f"srn_{name}/{name}_{split}")
-    return next((root / folder for folder in names if (root / folder).is_dir()), None)
+    return the_one([root / folder for folder in names])
 
 
 def _objects(part: Path | None) -> dict[str, Path]:
@@ -121,6 +131,7 @@ def read_instance(
         chosen = chosen_views(folder, len(images), views)
         numbers = list(images)
         intrinsics, side = read_intrinsics(folder / "intrinsics.txt")
+        check_optics(intrinsics, side, f"{folder / 'intrinsics.txt'}", "f, cx and cy are in pixels")
         frames: list[Frame] = []
         transparent = 0
         for number in (numbers[place] for place in chosen):
@@ -139,6 +150,7 @@ def read_instance(
             frames.append(frame_of(instance_id, len(frames), colours, mask, None, pose, intrinsics))
         if transparent:
             note(f"{folder}: {PUT_ON_WHITE}")
+        check_object(folder, frames, "in this layout, what is not pure white is the object", note)
         return frames
 
 
@@ -161,12 +173,16 @@ def read_intrinsics(path: Path) -> tuple[np.ndarray, int]:
         UserError: not SRN's file.
     """
     lines = [line for line in read_text(path, MIB).split("\n") if line.strip()]
-    if len(lines) < 2:
-        raise UserError(f"{path}: expected 'f cx cy 0.' in the first line and 'height width' in the last")
-    first, last = _numbers(lines[0], path), _numbers(lines[-1], path)
+    if len(lines) > 2 and len(lines[-1].split()) == 1 and any(_numbers(lines.pop(), path)):
+        raise UserError(f"{path}: the last line says that poses are world-to-camera; invert them and write 0 there")
+    first, last = _numbers(lines[0] if lines else "", path), _numbers(lines[-1] if lines else "", path)
     if len(first) not in (3, 4) or len(last) != 2:
         raise UserError(f"{path}: expected 'f cx cy 0.' in the first line and 'height width' in the last")
     focal, centre_x, centre_y = first[:3]
+    if any(first[3:]) or (centre_x == 0 and centre_y != 0):
+        raise UserError(
+            f"{path}: the first line is {lines[0]!r}, no 'f cx cy 0.'; is it of a matrix, or has it fx and fy?"
+        )
     if last[0] != last[1] or not 1 <= last[0] <= 1e5 or last[0] != int(last[0]):
         raise UserError(f"{path}: pictures of {last[0]:g}x{last[1]:g} px; they have to be square")
     if focal <= 0 or max(map(abs, first)) > 1e9:

@@ -51,5 +51,6 @@ def read_text(path: Path, limit_bytes: int = 16 * MIB, errors: str = "strict") -
 
 
 def read_lines(path: Path, limit_bytes: int = 16 * MIB) -> list[str]:
-    """The lines of a text file that are not blank, stripped."""
-    return [line.strip() for line in read_text(path, limit_bytes).split("\n") if line.strip()]
+    """The lines of a text file that are neither blank nor comments (#), stripped."""
+    lines = [line.strip() for line in read_text(path, limit_bytes).split("\n")]
+    return [line for line in lines if line and not line.startswith("#")]

@@ -1,5 +1,6 @@
 """What the readers of multi-view folders share: pictures of one size, camera matrices, and frames out of them."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,52 @@ def check_resolution(path: Path, side_px: int, resolution_px: int | None) -> Non
         raise UserError(
             f"{path}: {side_px} px a side, but the family's shapes have resolution_px: {resolution_px}; set "
             f"resolution_px: {side_px}, or scale the pictures"
+        )
+
+
+def check_optics(intrinsics: np.ndarray, side_px: int, where: str, told: str) -> None:
+    """Refuse intrinsics that only numbers in other units can be.
+
+    Args:
+        intrinsics: (3, 3) px.
+        side_px: of the pictures.
+        where: file and name, for the message.
+        told: what the units are.
+
+    Raises:
+        UserError: an angle of view above 150 degrees, or a centre further from the picture than it is wide.
+    """
+    focal, centre = intrinsics[0, 0], intrinsics[:2, 2]
+    if focal < side_px / 2 / np.tan(np.deg2rad(75)) or (np.abs(centre - side_px / 2) > 1.5 * side_px).any():
+        x, y = centre
+        raise UserError(
+            f"{where}: a focal length of {focal:.4g} px and a centre at ({x:.4g}, {y:.4g}) px in pictures of {side_px} "
+            f"px; {told}"
+        )
+
+
+def check_object(folder: Path, frames: Sequence[Frame], told: str, note: Callable[[str], object]) -> None:
+    """Refuse an object without a background; tell where there is no object, or what hides all other backgrounds.
+
+    Args:
+        folder: of the object.
+        frames: its views.
+        told: what tells object and background apart.
+        note: told about masks without the object, and about a background that is not white.
+
+    Raises:
+        UserError: every pixel of every view belongs to the object.
+    """
+    masks = np.stack([frame.mask for frame in frames])
+    if masks.all():
+        raise UserError(f"{folder}: every pixel of every view belongs to the object; {told}")
+    if not masks.any():
+        note(f"{folder}: no pixel of any view belongs to the object; {told}")
+    hidden = np.stack([frame.rgba[..., 3] > 0 for frame in frames]) & ~masks
+    if hidden.sum() > (~masks).sum() / 2:
+        note(
+            f"{folder}: around the object (by its masks) the pictures are not white; they hide the backgrounds that "
+            "sets put there"
         )
 
 
@@ -103,6 +150,8 @@ def matrix(values: np.ndarray, name: str, path: Path) -> np.ndarray:
         UserError: of another shape, or with values that are no finite numbers.
     """
     values = np.asarray(values)
+    if values.dtype == np.float16:
+        raise UserError(f"{path}: {name} is float16, too coarse for a camera; write float32 or float64")
     if values.shape not in ((3, 4), (4, 4)) or values.dtype.kind not in "fiu":
         raise UserError(f"{path}: {name} is {values.dtype} {values.shape}; expected a 4x4 matrix of numbers")
     full = np.eye(4)
