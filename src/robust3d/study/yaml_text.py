@@ -27,7 +27,7 @@ class _Misread:
 class _Loader(yaml.SafeLoader):
     """Leaves a `_Misread` where YAML would read something else than what stands there."""
 
-    def compose_mapping_node(self, anchor: dict[Any, yaml.Node] | None) -> yaml.MappingNode:
+    def compose_mapping_node(self, anchor: dict[Any, yaml.Node]) -> yaml.MappingNode:
         """A mapping whose keys are words, each there once, as it stands: before others are merged into it."""
         node: yaml.MappingNode = super().compose_mapping_node(anchor)
         seen: set[str] = set()

@@ -187,7 +187,7 @@ def _as_shown(image: Image.Image, path: Path) -> Image.Image:
     """The picture as RGB, upright; what that would lose is refused."""
     if image.mode not in _PHOTOGRAPHS:
         raise UserError(f"{path}: pixels of kind {image.mode}; convert it to 8 bits a channel")
-    if image.has_transparency_data and image.convert("RGBA").getextrema()[3][0] < 255:  # type: ignore[index]
+    if image.has_transparency_data and image.convert("RGBA").getextrema()[3][0] < 255:  # type: ignore[index,misc]
         raise UserError(f"{path}: some of its pixels are transparent; put it on a background and save it without alpha")
     return (ImageOps.exif_transpose(image) if _is_turned(image) else image).convert("RGB")
 
