@@ -5,9 +5,10 @@ None of it shapes a result, so none of it stands in a spec; on a laptop nothing 
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from robust3d.study.cluster import Cluster
+if TYPE_CHECKING:  # jobs read this module, and must import nothing that their code does not name
+    from robust3d.study.cluster import Cluster
 
 GROWTH = 0.5  # of memory and time with each further attempt, as a share of the first one's
 
@@ -30,17 +31,17 @@ class Request:
     mem_mb_per_cpu: int = 0
     gpus: int = 0
 
-    def on(self, cluster: Cluster, devices: int = 1) -> "Request":
+    def on(self, cluster: "Cluster", devices: int = 1) -> "Request":
         """What that comes to on a cluster; `devices` GPUs share the batches of a training."""
         cpus = self.cpus or cluster.render_cpus
         mem_mb = (self.mem_mb + self.mem_mb_per_cpu * cpus) * devices
         return replace(self, cpus=cpus * devices, mem_mb=mem_mb, mem_mb_per_cpu=0, gpus=self.gpus * devices)
 
-    def mem_at(self, attempt: int, cluster: Cluster) -> int:
+    def mem_at(self, attempt: int, cluster: "Cluster") -> int:
         """Memory of an attempt (from 1), MB: a job that ran out of it gets more."""
         return _grown(self.mem_mb, attempt, cluster.max_mem_mb)
 
-    def runtime_at(self, attempt: int, cluster: Cluster) -> int:
+    def runtime_at(self, attempt: int, cluster: "Cluster") -> int:
         """Time limit of an attempt (from 1), minutes."""
         return _grown(self.runtime_min, attempt, cluster.max_runtime_min)
 
@@ -50,7 +51,9 @@ def _grown(first: int, attempt: int, most: int | None) -> int:
     return wanted if most is None else min(wanted, most)
 
 
-def resources(asked: Request, cluster: Cluster, devices: Callable[[Any], int] = lambda wildcards: 1) -> dict[str, Any]:
+def resources(
+    asked: Request, cluster: "Cluster", devices: Callable[[Any], int] = lambda wildcards: 1
+) -> dict[str, Any]:
     """The `resources` of a rule: portable ones, and SLURM's where the cluster's file names them.
 
     Args:
