@@ -71,6 +71,27 @@ def test_accuracies_that_mean_nothing_are_not_printed(network, run, tmp_path):
     assert "not valid: 66.7% of the images withstand" in err and "their gradients are zero" in err
 
 
+def test_outcomes_that_cannot_be_written_are_refused_before_the_attack_and_lose_no_number_after_it(
+    network, run, tmp_path, monkeypatch
+):
+    save_file(network.state_dict(), tmp_path / "a.safetensors")
+    (tmp_path / "file").write_text("")
+    for place, told in ((tmp_path, "a folder"), (tmp_path / "no/o.pq", "no such"), (tmp_path / "file/o.pq", "no such")):
+        with monkeypatch.context() as patch, pytest.raises(UserError, match=f"--outcomes {place}: {told}"):
+            patch.setattr(command, "evaluate", lambda *_: pytest.fail("attacked"))
+            run(tmp_path / "a.safetensors", outcomes=place)
+
+    def full(frame, path):
+        path.write_text("half")
+        raise OSError(28, "no space")
+
+    monkeypatch.setattr(command, "save_set", full)
+    with pytest.raises(UserError, match=r"o\.parquet: cannot be written \(no room\)"):
+        run(tmp_path / "a.safetensors", outcomes=tmp_path / "o.parquet")
+    assert "Linf 8/255" in run.capsys.readouterr().out
+    assert not list(tmp_path.glob("*o.parquet"))
+
+
 def test_clean_accuracy_at_chance_is_a_loud_warning_with_its_causes(network, run, tmp_path):
     save_file(constant(network), tmp_path / "constant.safetensors")
     out, err = run(tmp_path / "constant.safetensors", labels=(2, 2, 1))
