@@ -129,6 +129,15 @@ def test_what_is_lost_or_damaged_is_told(jobs):
     put(jobs["test"])
     PLACES["cells"].unlink()
     assert wrong(jobs["test"]) == "is incomplete"
+    PLACES["record"].write_text("[]")
+    assert wrong(jobs["test"]) == "has no record"
+    PLACES["record"].unlink()
+    assert wrong(jobs["test"]) == "has no record"
+    PLACES["table"].unlink()
+    assert wrong(jobs["test"]) == "is not there"
+
+
+def test_a_record_that_was_edited_is_told(jobs):
     put(jobs["test"])
     record = json.loads(PLACES["record"].read_text())
     PLACES["table"].write_text("by hand")
@@ -138,10 +147,6 @@ def test_what_is_lost_or_damaged_is_told(jobs):
     for odd in ([], ["job", "spec", "inputs", "outputs"], record | {"spec": None}, record | {"outputs": [1]}):
         PLACES["record"].write_text(json.dumps(odd))
         assert wrong(jobs["test"]) == "has no record"
-    PLACES["record"].unlink()
-    assert wrong(jobs["test"]) == "has no record"
-    PLACES["table"].unlink()
-    assert wrong(jobs["test"]) == "is not there"
 
 
 def test_a_folder_in_the_place_of_a_table_is_told(jobs):
