@@ -171,10 +171,22 @@ def test_what_torch_saves_besides_is_told_apart(network, run, tmp_path):
     torch.jit.save(torch.jit.script(network), tmp_path / "script.pt")
     torch.save({"state_dict": state, "options": argparse.Namespace(a=1)}, tmp_path / "objects.pt")
     torch.save({"model": state, "ema": state}, tmp_path / "two.pt")
+    torch.save({"state_dict": state, "state_dict_ema": state, "epoch": 3}, tmp_path / "timm.pt")
+    torch.save({0: torch.ones(3)}, tmp_path / "number.pt")
+    torch.save({"fc.bias": torch.ones(3).to_sparse()}, tmp_path / "sparse.pt")
+    save_file(state, tmp_path / "tensors.pt")
+    (tmp_path / "page.pt").write_text("<html>404 Not Found</html>")
+    (tmp_path / "empty.pt").write_text("")
     for name, told in (
         ("script.pt", r"torch\.jit\.load"),
         ("objects.pt", r'argparse\.Namespace[\s\S]*torch\.save\(content\["state_dict"\]'),
         ("two.pt", "several: model, ema"),
+        ("timm.pt", "several: state_dict, state_dict_ema"),
+        ("number.pt", "expected a state dict of tensors$"),
+        ("sparse.pt", "expected a state dict of tensors$"),
+        ("tensors.pt", r"name that ends with \.safetensors"),
+        ("page.pt", "no file of weights; it begins with b'<html>"),
+        ("empty.pt", "ends too soon"),
     ):
         with pytest.raises(UserError, match=told):
             run(tmp_path / name)
