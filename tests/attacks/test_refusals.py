@@ -129,7 +129,7 @@ def test_logits_of_any_precision_are_taken(toy, dtype, norm):
     settings = {"norm": norm, "epsilons": (0.05 if norm == "Linf" else 1.0,)}
     plain = attack(toy, Then(toy.model, lambda z: z), **settings)
     found = attack(toy, Then(toy.model, lambda z: z.to(dtype)), **settings)
-    assert found.flags.invalid == [] and 0.1 < plain.robust.mean() < 0.9
+    assert found.flags.invalid == [] and 0 < plain.robust.mean() < 1
     assert (found.robust != plain.robust).sum() <= (0 if dtype == torch.float64 else 2)
 
 
@@ -141,7 +141,7 @@ def test_the_default_precision_of_torch_does_not_matter(toy):
             found = attack(toy, norm=norm, epsilons=(epsilon,))
         finally:
             torch.set_default_dtype(torch.float32)
-        assert np.array_equal(found.radius, plain.radius, equal_nan=True)
+        assert np.allclose(found.radius, plain.radius, rtol=1e-5, equal_nan=True)
 
 
 @pytest.mark.parametrize("common", ["offset", "masked classes"])
