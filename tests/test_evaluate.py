@@ -77,6 +77,27 @@ def test_accuracies_that_mean_nothing_are_not_printed(network, run, tmp_path):
     assert "not valid: 66.7% of the images withstand" in err and "their gradients are zero" in err
 
 
+def test_outcomes_that_cannot_be_written_are_refused_before_the_attack_and_lose_no_number_after_it(
+    network, run, tmp_path, monkeypatch
+):
+    save_file(network.state_dict(), tmp_path / "a.safetensors")
+    (tmp_path / "file").write_text("")
+    for place, told in ((tmp_path, "a folder"), (tmp_path / "no/o.pq", "no such"), (tmp_path / "file/o.pq", "no such")):
+        with monkeypatch.context() as patch, pytest.raises(UserError, match=f"--outcomes {place}: {told}"):
+            patch.setattr(command, "evaluate", lambda *_: pytest.fail("attacked"))
+            run(tmp_path / "a.safetensors", outcomes=place)
+
+    def full(frame, path):
+        path.write_text("half")
+        raise OSError(28, "no space")
+
+    monkeypatch.setattr(command, "save_set", full)
+    with pytest.raises(UserError, match=r"o\.parquet: cannot be written \(no room\)"):
+        run(tmp_path / "a.safetensors", outcomes=tmp_path / "o.parquet")
+    assert "Linf 8/255" in run.capsys.readouterr().out
+    assert not list(tmp_path.glob("*o.parquet"))
+
+
 def test_clean_accuracy_at_chance_is_a_loud_warning_with_its_causes(network, run, tmp_path):
     save_file(constant(network), tmp_path / "constant.safetensors")
     out, err = run(tmp_path / "constant.safetensors", labels=(2, 2, 1))
@@ -156,10 +177,22 @@ def test_what_torch_saves_besides_is_told_apart(network, run, tmp_path):
     torch.jit.save(torch.jit.script(network), tmp_path / "script.pt")
     torch.save({"state_dict": state, "options": argparse.Namespace(a=1)}, tmp_path / "objects.pt")
     torch.save({"model": state, "ema": state}, tmp_path / "two.pt")
+    torch.save({"state_dict": state, "state_dict_ema": state, "epoch": 3}, tmp_path / "timm.pt")
+    torch.save({0: torch.ones(3)}, tmp_path / "number.pt")
+    torch.save({"fc.bias": torch.ones(3).to_sparse()}, tmp_path / "sparse.pt")
+    save_file(state, tmp_path / "tensors.pt")
+    (tmp_path / "page.pt").write_text("<html>404 Not Found</html>")
+    (tmp_path / "empty.pt").write_text("")
     for name, told in (
         ("script.pt", r"torch\.jit\.load"),
         ("objects.pt", r'argparse\.Namespace[\s\S]*torch\.save\(content\["state_dict"\]'),
         ("two.pt", "several: model, ema"),
+        ("timm.pt", "several: state_dict, state_dict_ema"),
+        ("number.pt", "expected a state dict of tensors$"),
+        ("sparse.pt", "expected a state dict of tensors$"),
+        ("tensors.pt", r"name that ends with \.safetensors"),
+        ("page.pt", "no file of weights; it begins with b'<html>"),
+        ("empty.pt", "ends too soon"),
     ):
         with pytest.raises(UserError, match=told):
             run(tmp_path / name)

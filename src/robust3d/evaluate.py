@@ -19,6 +19,7 @@ from robust3d.errors import UserError
 from robust3d.models.classifier import load_classifier
 from robust3d.models.files import load_state
 from robust3d.models.recognition import as_resnet18
+from robust3d.provenance.files import cause, partial, publish
 from robust3d.study.budgets import parse_epsilon
 from robust3d.study.parsing import parse
 from robust3d.tables.cells import epsilon_label
@@ -35,10 +36,8 @@ def evaluate_checkpoint(arguments: argparse.Namespace) -> None:
         UserError: the checkpoint, the images or a budget cannot be used.
     """
     params = _params(arguments)
-    if arguments.outcomes and (
-        arguments.outcomes.is_dir() or not os.access(arguments.outcomes.absolute().parent, os.W_OK)
-    ):
-        raise UserError(f"--outcomes {arguments.outcomes}: cannot be written; name a file in a folder that is there")
+    if arguments.outcomes:
+        _check_place(arguments.outcomes)
     images, labels = _read_images(arguments.images)
     state, prefix = as_resnet18(load_state(arguments.checkpoint), arguments.checkpoint)
     classes = len(state["fc.weight"])
@@ -50,11 +49,11 @@ def evaluate_checkpoint(arguments: argparse.Namespace) -> None:
         outcomes = evaluate(model, images.to(device).float() / 255, labels.to(device), params)
     except ValueError as error:
         raise UserError(f"{arguments.checkpoint} on {arguments.images}: {error}") from None
-    if arguments.outcomes:
-        save_set(outcomes.to_frame(), arguments.outcomes)
     left_out = f", keys without {prefix!r}" if prefix else ""
     print(f"{len(images)} images, {classes} classes, ResNet-18{left_out}, backend {params.backend}")
     _tell(outcomes)
+    if arguments.outcomes:
+        _save(outcomes, arguments.outcomes)
     if outcomes.flags.invalid:
         sys.exit(1)
 
@@ -72,6 +71,24 @@ def _params(arguments: argparse.Namespace) -> AutoAttackParams:
     except ValueError as error:
         raise UserError(f"--epsilon: {error}") from None
     return params
+
+
+def _check_place(path: Path) -> None:
+    """Refuse a place for the outcomes that cannot be written, before hours are spent on them."""
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK):
+        why = "a folder" if path.is_dir() else "no folder to write into" if path.parent.is_dir() else "no such folder"
+        raise UserError(f"--outcomes {path}: {why}; name a Parquet file in a folder that can be written")
+
+
+def _save(outcomes: Outcomes, path: Path) -> None:
+    temporary = partial(path)
+    try:
+        save_set(outcomes.to_frame(), temporary)
+        publish(temporary, path)
+    except OSError as error:
+        raise UserError(f"--outcomes {path}: cannot be written ({cause(error)})") from None
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _tell(outcomes: Outcomes) -> None:

@@ -163,6 +163,20 @@ def test_hooks_are_not_traced(name):
         Folded(model, torch.rand(2, 3, 8, 8))
 
 
+def test_calls_of_a_models_own_are_not_traced():
+    class OwnCall(nn.Sequential):
+        def __call__(self, x):
+            return super().__call__(x.clamp(0.001, 0.999))
+
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten()).eval()
+    replaced = copy.deepcopy(net)
+    replaced[1].forward = nn.functional.relu
+    for model in (OwnCall(*net).eval(), replaced):
+        with pytest.raises(ValueError, match="of its own"):
+            Folded(model, torch.rand(2, 3, 8, 8))
+    Folded(net, torch.rand(2, 3, 8, 8))
+
+
 @pytest.mark.parametrize("mutant", ["zero", "reversed", "one column dropped"])
 def test_a_lying_copy_is_left_out_and_the_outcomes_say_so(toy, monkeypatch, mutant):
     images, labels = toy.images[:24], toy.labels[:24]

@@ -111,6 +111,70 @@ def test_the_official_code_stops_at_logits_that_are_not_finite(toy):
         attack(toy, net_with(toy, change), backend="pyautoattack")
 
 
+class Then(nn.Module):
+    """A network and a step on its logits, of which the attacks have copies."""
+
+    def __init__(self, net, step):
+        super().__init__()
+        self.net, self.step = net, step
+        self.eval()
+
+    def forward(self, x):
+        return self.step(self.net(x))
+
+
+@pytest.mark.parametrize("norm", ["Linf", "L2"])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_logits_of_any_precision_are_taken(toy, dtype, norm):
+    settings = {"norm": norm, "epsilons": (0.05 if norm == "Linf" else 1.0,)}
+    plain = attack(toy, Then(toy.model, lambda z: z), **settings)
+    found = attack(toy, Then(toy.model, lambda z: z.to(dtype)), **settings)
+    assert found.flags.invalid == [] and 0 < plain.robust.mean() < 1
+    assert (found.robust != plain.robust).sum() <= (0 if dtype == torch.float64 else 2)
+
+
+def test_the_default_precision_of_torch_does_not_matter(toy):
+    for norm, epsilon in (("Linf", 0.05), ("L2", 1.0)):
+        plain = attack(toy, norm=norm, epsilons=(epsilon,))
+        torch.set_default_dtype(torch.float64)
+        try:
+            found = attack(toy, norm=norm, epsilons=(epsilon,))
+        finally:
+            torch.set_default_dtype(torch.float32)
+        assert np.allclose(found.radius, plain.radius, rtol=1e-5, equal_nan=True)
+
+
+@pytest.mark.parametrize("common", ["offset", "masked classes"])
+def test_what_all_logits_have_in_common_hides_nothing(toy, common):
+    """Neither that an image's logits depend on its batch, nor noise."""
+    masked = torch.arange(12) >= 10
+
+    def told(net):
+        def model(x):
+            logits = net(x)
+            if common == "offset":
+                return logits + 1e4
+            return torch.cat([logits, logits[:, :2]], 1).masked_fill(masked, -1e9)
+
+        return attack(toy, model).flags
+
+    assert told(toy.model).invalid == []
+    with pytest.raises(ValueError, match="depend on what else is in its batch"):
+        told(lambda x: toy.model(x - 0.5 * x.mean((0, 2, 3), keepdim=True)))
+    noisy = told(lambda x: toy.model(x + 0.01 * torch.randn_like(x)))
+    assert noisy.randomised and "asked again" in " ".join(noisy.invalid)
+
+
+def test_frozen_scripts_are_taken(toy):
+    script = torch.jit.freeze(torch.jit.script(toy.model))
+    assert (attack(toy, script).robust != attack(toy).robust).sum() <= 1
+
+
+def test_what_a_model_raises_is_told_with_the_shape_of_the_images(toy):
+    with pytest.raises(ValueError, match=r"fails on images \(4, 16, 16, 3\) = \(N,C,H,W\): .* 3 channels"):
+        evaluate(toy.model, toy.images[:2].permute(0, 2, 3, 1), toy.labels[:2], quick())
+
+
 def test_misclassified_by_hand():
     logits = torch.tensor([[1.0, 2.0], [1.0, 2.0], [torch.nan, 2.0], [1.0, torch.inf], [-torch.inf, 1.0]])
     labels = torch.tensor([1, 0, 0, 1, 1])

@@ -23,6 +23,21 @@ def test_a_prefix_that_all_keys_share_is_left_out(prefix):
     assert left_out == prefix and found.keys() == wanted.keys()
 
 
+def test_counters_of_batches_may_be_missing_as_in_files_of_early_torch(monkeypatch):
+    monkeypatch.setattr(torchvision.models, "list_models", lambda module: ["resnet50"])
+    early, other = (
+        {key: value for key, value in state_of(name, "module.").items() if not key.endswith("num_batches_tracked")}
+        for name in ("resnet18", "resnet50")
+    )
+    found, left_out = as_resnet18(early, HERE)
+    assert len(found) == 102 and left_out == "module."
+    torchvision.models.resnet18().to("meta").load_state_dict(found)
+    with pytest.raises(UserError, match="torchvision's resnet50"):
+        as_resnet18(other, HERE)
+    with pytest.raises(UserError, match=r"Missing: module.fc.bias. Too many: none"):
+        as_resnet18({key: value for key, value in early.items() if key != "module.fc.bias"}, HERE)
+
+
 @pytest.mark.parametrize(
     ("state", "told"),
     [

@@ -138,6 +138,25 @@ def test_what_is_lost_or_damaged_is_told(jobs):
     assert wrong(jobs["test"]) == "is not there"
 
 
+def test_a_record_that_was_edited_is_told(jobs):
+    put(jobs["test"])
+    record = json.loads(PLACES["record"].read_text())
+    PLACES["table"].write_text("by hand")
+    record["outputs"]["table"]["sha256"] = sha256(PLACES["table"])
+    write_json(PLACES["record"], record)
+    assert wrong(jobs["test"]) == "has a record that is not as it was written"
+    for odd in ([], ["job", "spec", "inputs", "outputs"], record | {"spec": None}, record | {"outputs": [1]}):
+        PLACES["record"].write_text(json.dumps(odd))
+        assert wrong(jobs["test"]) == "has no record"
+
+
+def test_a_folder_in_the_place_of_a_table_is_told(jobs):
+    PLACES["table"].mkdir()
+    with pytest.raises(UserError, match=r"results/table1\.csv: cannot be written"):
+        put(jobs["test"])
+    assert [path.name for path in Path("results").glob("*.*")] == ["table1.csv"]
+
+
 def test_metrics_that_were_made_anew_with_other_bytes_are_noticed(jobs):
     metrics = Path("results/metrics.json")
     metrics.write_text("{}")

@@ -181,3 +181,12 @@ def test_what_a_user_asks_for_has_a_path():
         "results/figure4.svg",
         "results/figure10.png",
     ]
+
+
+def test_names_of_any_script_and_length_make_folders():
+    """None that looks like an option, none longer than a file system takes."""
+    name, image_set = next(iter(BASE["sets"].items()))
+    for word in ("日本", "--x", "a" * 300, "{é}"):
+        plan = Plan(load_study(merge(BASE, {"sets": {word: image_set}})))
+        job = plan.draw_set(word)
+        assert not job.id.startswith("-") and len(job.id) < 200 and job.digest == plan.draw_set(name).digest

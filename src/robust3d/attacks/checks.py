@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from robust3d.attacks.params import AttackName, AutoAttackParams
+from robust3d.attacks.refusals import REPEATED, close
 
 SQUARE_GAIN = 0.002  # share of images that Square may break beyond the white-box attacks without suspicion
 SANITY_SHARE = 0.01  # of the images may seem robust at a huge budget
@@ -60,11 +61,13 @@ def inspect_model(model: Callable[[Tensor], Tensor], images: Tensor, labels: Ten
     right = (outputs.argmax(2) == labels).sum(1)
     directions = outputs / (outputs.norm(dim=2, keepdim=True) + 1e-10)
     spread = max(float((a - b).norm(dim=1).max()) for a in directions for b in directions)
-    first = outputs[0]
+    first, *others = outputs
     with _watch_differentiation() as seen, torch.enable_grad():
         model(images)
     return Flags(
-        randomised=bool((right != right[0]).any()) or spread > 1e-4,
+        randomised=bool((right != right[0]).any())
+        or spread > 1e-4
+        or not all(close(other, first, REPEATED) for other in others),
         probabilities=bool(first.max() < 1 + 1e-5 and first.min() > -1e-5 and ((first.sum(1) - 1).abs() < 1e-5).all()),
         gradient_in_forward=bool(seen),
     )

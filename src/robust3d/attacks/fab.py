@@ -125,7 +125,7 @@ def project(points: Tensor, normal: Tensor, value: Tensor, norm: Norm) -> Tensor
     """
     if norm == "L2":
         normal = torch.where(normal.abs() > 1e-8, normal, 0)  # as officially: too flat to divide by
-    direction = -normal.sign() * torch.where(value >= 0, 1.0, -1.0)[:, None]
+    direction = -normal.sign() * torch.where(value >= 0, 1.0, -1.0).to(value.dtype)[:, None]
     room = torch.where(direction < 0, points, 1 - points) * direction.abs()
     gain = normal.abs()
     speed = torch.ones_like(gain) if norm == "Linf" else gain

@@ -36,8 +36,10 @@ def _traced(model: nn.Module) -> fx.GraphModule:
     Raises:
         ValueError: their gradients would not be the model's.
     """
-    if any(getattr(module, name) for module in model.modules() for name in HOOKS):
-        raise ValueError("the model has hooks")
+    hooks = any(getattr(module, name) for module in model.modules() for name in HOOKS)
+    replaced = any("forward" in vars(module) for module in model.modules())
+    if hooks or replaced or type(model).__call__ is not nn.Module.__call__:
+        raise ValueError("the model has hooks, or a call or forward of its own that a trace does not see")
     with torch.enable_grad():
         return fx.GraphModule(model, _Tracer().trace(model))
 

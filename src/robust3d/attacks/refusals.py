@@ -10,8 +10,9 @@ from torch import Tensor
 from robust3d.attacks.params import AutoAttackParams
 
 EXAMPLES = 4  # images that are looked at alone and in a batch
-ALONE = 0.01  # of the largest logit: more than the rounding of half precision
-REPEATED = 1e-4  # of the largest logit: what repeated passes may differ by
+ALONE = 0.01  # of the logits' range: more than the rounding of half precision
+REPEATED = 1e-4  # of the logits' range: what repeated passes may differ by
+ROUNDING = 32  # units in the last place of a logit, which it may always differ by
 Model = Callable[[Tensor], Tensor]
 
 
@@ -75,7 +76,8 @@ def check_labels_of(logits: Tensor, labels: Tensor, ids: Sequence[int]) -> None:
     if bool(strange.any()):
         raise ValueError(
             f"the model gives logits that are NaN or infinite on {int(strange.sum())} of {len(logits)} clean images "
-            f"(image {_some(strange, ids)}); look for weights or statistics that are not finite, and for overflow"
+            f"(image {_some(strange, ids)}); look for weights or statistics that are not finite, for overflow, and for "
+            "classes that are masked with infinity: -1e4 does it too"
         )
 
 
@@ -100,11 +102,14 @@ def check_model(model: Model, images: Tensor) -> None:
     batch = torch.cat([images, 1 - images])
     with torch.no_grad():
         given = batch.clone()
-        logits = model(given)
+        try:
+            logits = model(given)
+        except Exception as error:
+            raise ValueError(f"the model fails on images {tuple(batch.shape)} = (N,C,H,W): {error}") from error
         _check_logits(logits, len(batch))
         if not torch.equal(given, batch):
             raise ValueError("the model changes its input images in place; let its forward work on a copy of them")
-        randomised = not _close(model(batch.clone()), logits, REPEATED)
+        randomised = not close(model(batch.clone()), logits, REPEATED)
     found = logits[: len(images)]
     if not randomised:
         _check_alone(model, images, found)
@@ -125,20 +130,31 @@ def _check_logits(logits: Any, count: int) -> None:
     raise ValueError(f"the model must return logits (N,K), not {found}; wrap it, e.g. in lambda images: {cure}")
 
 
-def _close(a: Tensor, b: Tensor, tolerance: float = ALONE) -> bool:
-    """Whether logits are equal up to rounding; those that are not finite are another check's affair."""
-    apart = (a - b).nan_to_num(0, 0, 0).abs()
-    return bool((apart <= tolerance * b.nan_to_num(0, 0, 0).abs().amax()).all())
+def close(a: Tensor, b: Tensor, tolerance: float) -> bool:
+    """Whether logits (N,K) are equal up to a share of their range, and up to rounding.
+
+    The range is the largest change of a logit from image to image: what all images have in common, such as an offset or
+    -1e9 for the classes that are not asked for, may be a million times as large and says nothing. Logits that are not
+    finite are another check's affair.
+    """
+    unit = max(torch.finfo(dtype).eps for dtype in (torch.float32, a.dtype, b.dtype))
+    known = b.double().nan_to_num(0, 0, 0)
+    apart = (a.double() - b.double()).nan_to_num(0, 0, 0).abs()
+    spread = (known.amax(0) - known.amin(0)).amax()
+    return bool((apart <= tolerance * spread + ROUNDING * unit * known.abs()).all())
 
 
 def _check_alone(model: Model, images: Tensor, in_batch: Tensor) -> None:
-    cause = "a batch norm in training mode or without running statistics does that; call eval() on all that it calls"
+    cause = (
+        "a batch norm in training mode or without running statistics does that, and dynamic quantisation; "
+        "call eval() on all that it calls"
+    )
     try:
         with torch.no_grad():
             alone = torch.cat([model(image[None].clone()) for image in images])
     except Exception as error:
         raise ValueError(f"the model cannot take a single image ({error}); {cause}") from error
-    if not _close(alone, in_batch):
+    if not close(alone, in_batch, ALONE):
         apart = float((alone - in_batch).nan_to_num(0, 0, 0).abs().amax())
         raise ValueError(
             f"the logits of an image depend on what else is in its batch or on earlier calls (by {apart:.3g}): {cause}"
@@ -159,5 +175,5 @@ def _check_gradient(model: Model, images: Tensor, without: Tensor | None) -> Non
         raise ValueError(f"the model cannot be differentiated: {error}") from error
     if gradient is None:
         raise ValueError(f"no gradient leads from the logits to the images: {cause}")
-    if without is not None and not _close(logits.detach(), without):
+    if without is not None and not close(logits.detach(), without, ALONE):
         raise ValueError("the model gives other logits when gradients are asked for: it asks is_grad_enabled() itself")

@@ -106,7 +106,7 @@ def _margin(victim: Victim, x: Tensor, labels: Tensor) -> Tensor:
 
 
 def _sign(u: Tensor) -> Tensor:
-    return torch.where(u < 0.5, -1.0, 1.0)
+    return torch.where(u < 0.5, -1.0, 1.0).to(u.dtype)  # whatever torch's default type is
 
 
 def _offset(u: Tensor, room: int) -> Tensor:
@@ -140,7 +140,7 @@ def _window_mask(first: Tensor, length: int, total: int) -> Tensor:
 
 def _bump(height: int, width: int) -> Tensor:
     """Pyramid of nested rectangles with heights 1/k^2, of L2 norm 1, (height,width)."""
-    bump = torch.zeros(height, width)
+    bump = torch.zeros(height, width, dtype=torch.float32)
     top, left = height // 2, width // 2
     for k in range(max(height, width) // 2 + 1):
         reach = 2 * k + 1

@@ -27,11 +27,11 @@ class Victim:
         self.nonfinite_gradients: int | Tensor = 0  # a tensor, so that a GPU need not be waited for
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Logits (N,K) of images (N,C,H,W), differentiable where gradients are enabled."""
+        """Logits (N,K) fp32 of images (N,C,H,W), differentiable where gradients are enabled."""
         self.forwards += len(images)
         if images.requires_grad:
             images.register_hook(self._finite)
-        logits = self._used()(images)
+        logits = self._used()(images).float()
         if logits.requires_grad:
             logits.register_hook(self._count_backward)
         return logits
@@ -80,9 +80,10 @@ def frozen(model: nn.Module | Callable[[Tensor], Tensor]) -> Iterator[None]:
         ValueError: If a part of the model is in training mode: dropout and batch statistics void the result.
     """
     modules = list(model.modules()) if isinstance(model, nn.Module) else []
-    if any(module.training for module in modules):
+    if any(getattr(module, "training", False) for module in modules):  # frozen scripts have no such attribute
         raise ValueError("the model is in training mode; call model.eval() before attacking it")
-    trainable = [p for module in modules[:1] for p in module.parameters() if p.requires_grad]
+    parameters = [p for module in modules[:1] for p in module.parameters() if p.requires_grad]
+    trainable = [p for p in parameters if not p.is_inference()]  # of these torch changes nothing
     tf32 = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
     try:
         for parameter in trainable:

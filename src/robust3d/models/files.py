@@ -21,7 +21,7 @@ def save_state(state: Mapping[str, Tensor], path: Path) -> None:
 def load_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Tensor]:
     """Read a state dict: safetensors, or a foreign ``.pt``/``.pth`` without running what it may contain.
 
-    In a checkpoint it is the entry ``state_dict`` (Lightning), or the only one that maps names to tensors.
+    In a checkpoint it is the only entry that maps names to tensors, ``state_dict`` in Lightning's.
 
     Raises:
         UserError: missing, damaged, not a plain mapping of names to tensors, or with values that are not finite.
@@ -39,7 +39,7 @@ def load_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Tens
     except (SafetensorError, RuntimeError, EOFError, ValueError, OSError) as error:
         if "TorchScript" in str(error):
             raise UserError(_about_objects(path, "torch.jit.load")) from None
-        raise UserError(f"{path}: cannot be read as model weights: {error}") from None
+        raise UserError(f"{path}: cannot be read as model weights: {str(error) or 'it ends too soon'}") from None
     except Exception:  # pickle.UnpicklingError and whatever a hostile file provokes
         raise UserError(_about_objects(path)) from None
     return _finite(_state_in(state, path), path)
@@ -51,8 +51,6 @@ def _state_in(content: Any, path: Path) -> dict[str, Tensor]:
         return content
     entries = content if isinstance(content, dict) else {}
     found = [name for name, value in entries.items() if _is_state(value) and value]
-    if "state_dict" in found:
-        found = ["state_dict"]
     if len(found) == 1:
         return entries[found[0]]
     several = f"; it holds several: {', '.join(map(str, found))}; save one alone" if found else ""
@@ -60,7 +58,10 @@ def _state_in(content: Any, path: Path) -> dict[str, Tensor]:
 
 
 def _is_state(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(tensor, Tensor) for tensor in value.values())
+    return isinstance(value, dict) and all(
+        isinstance(name, str) and isinstance(tensor, Tensor) and tensor.layout == torch.strided
+        for name, tensor in value.items()
+    )
 
 
 def _finite(state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
@@ -74,7 +75,13 @@ def _finite(state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
 
 
 def _about_objects(path: Path, load: str = "torch.load") -> str:
-    """What to do about a file that holds code or Python objects, which are never unpickled."""
+    """What to do about a file that holds code or Python objects, which are never unpickled; or is none of torch's."""
+    with path.open("rb") as file:
+        head = file.read(9)
+    if head[8:] == b"{":
+        return f"{path}: these are safetensors; give the file a name that ends with .safetensors"
+    if not head.startswith((b"PK", b"\x80")):  # a zip or a pickle
+        return f"{path}: no file of weights; it begins with {head!r}, as a page or a text does: download it again"
     try:
         names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
     except Exception:  # no file of torch's

@@ -13,6 +13,7 @@ from robust3d.errors import UserError
 SHOWN = 4  # keys that a message lists
 FEWEST = 16  # tensors of any classifier of torchvision
 CLASSES = 1000  # of torchvision's classifiers; a state dict may have others
+COUNTER = "num_batches_tracked"  # shapes nothing; absent from files of early versions of torch, ImageNet's among them
 
 
 def as_resnet18(state: Mapping[str, Tensor], path: Path) -> tuple[dict[str, Tensor], str]:
@@ -30,7 +31,7 @@ def as_resnet18(state: Mapping[str, Tensor], path: Path) -> tuple[dict[str, Tens
         _prefixes(state, expected), key=lambda it: len({it + name for name in expected} & state.keys()), default=""
     )
     wanted = {prefix + name for name in expected}
-    lacks, has = wanted - state.keys(), state.keys() - wanted
+    lacks, has = _needed(wanted - state.keys()), state.keys() - wanted
     if len(state) >= FEWEST and len(lacks) + len(has) > 2 * SHOWN:
         for name in _others():
             if fitting := _fits(state, name):
@@ -44,9 +45,13 @@ def as_resnet18(state: Mapping[str, Tensor], path: Path) -> tuple[dict[str, Tens
 def _without_prefix(state: Mapping[str, Tensor], expected: Iterable[str]) -> tuple[dict[str, Tensor], str] | None:
     """The state under the expected keys, if at most a prefix keeps its own from being these."""
     for prefix in _prefixes(state, expected):
-        if {prefix + name for name in expected} == state.keys():
+        if _needed(prefix + name for name in expected) == _needed(state):
             return {name.removeprefix(prefix): value for name, value in state.items()}, prefix
     return None
+
+
+def _needed(keys: Iterable[str]) -> set[str]:
+    return {key for key in keys if key.rpartition(".")[2] != COUNTER}
 
 
 def _prefixes(state: Iterable[str], expected: Iterable[str]) -> list[str]:
@@ -81,6 +86,7 @@ def _fits(state: Mapping[str, Tensor], name: str) -> str | None:
     fitting = all(
         stripped[key].shape == shape or (shape[:1] == (CLASSES,) and stripped[key].shape[1:] == shape[1:])
         for key, shape in shapes.items()
+        if key in stripped
     )
     return (f"{name} (under the prefix {prefix!r})" if prefix else name) if fitting else None
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from robust3d.errors import UserError
 from robust3d.provenance.lineage import RESULTS
+from robust3d.provenance.owner import become_head
 from robust3d.provenance.store import forget
 from robust3d.study.config import Study
 from robust3d.study.plan import Plan
@@ -22,10 +23,12 @@ def collect(kept: Mapping[str, Study], delete: bool) -> str:
         delete: free the space; else only say what could be freed.
 
     Raises:
-        UserError: no results.
+        UserError: no results; or something is to be deleted while a snakemake is at work, which may need it.
     """
     if not RESULTS.is_dir():
         raise UserError(f"{RESULTS}: no such folder; run from the project's root")
+    if delete:
+        become_head(RESULTS / ".progress" / ".head", "room (robust3d gc --delete)")
     needed = {Path(job.output("record")).parent for study in kept.values() for job in Plan(study).every_job()}
     folders = [path for stage in STAGES for path in sorted((RESULTS / stage).glob("*")) if path not in needed]
     leftovers = [path for path in sorted(RESULTS.glob("*/*/.partial-*")) if path.parent in needed and not _alive(path)]

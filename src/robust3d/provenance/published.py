@@ -10,7 +10,7 @@ from typing import Any
 
 from robust3d.errors import UserError
 from robust3d.provenance import files
-from robust3d.provenance.files import clear_partial, partial, sealed, sha256, write_json
+from robust3d.provenance.files import cause, clear_partial, partial, seal, sealed, sha256, write_json
 from robust3d.provenance.store import RESULTS, Finished, NotCopied, fetch
 from robust3d.study.plan import Job
 from robust3d.study.targets import published_paths
@@ -46,6 +46,9 @@ def publish(record_path: Path, places: dict[str, Path]) -> None:
             files.publish(temporary[name], places[name])
     except NotCopied as error:
         raise UserError(f"{error}; delete the folder {record_path.parent}") from None
+    except OSError as error:
+        where = error.filename2 or error.filename or places["record"].parent
+        raise UserError(f"{where}: cannot be written ({cause(error)})") from None
     finally:
         for path in temporary.values():
             path.unlink(missing_ok=True)
@@ -55,9 +58,11 @@ def read_record(path: str) -> dict[str, Any] | None:
     """A record, or None where there is no readable one."""
     try:
         record = json.loads(Path(path).read_text(encoding="utf-8"))
-        return record if {"job", "spec", "inputs", "outputs"} <= set(record) else None
-    except (OSError, ValueError, TypeError):
+        files = [*record["outputs"].values(), *(file for named in record["inputs"].values() for file in named)]
+        _ = record["job"], record["spec"]["params"].get, [(f["path"], f["sha256"], f["bytes"]) for f in files]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+    return dict(record)
 
 
 def read_the_same(record: dict[str, Any]) -> bool:
@@ -80,6 +85,8 @@ def wrong(job: Job) -> str:
     there = [path for path in paths.values() if Path(path).exists()]
     if record is None:
         return "has no record" if there else "is not there"
+    if record.get("seal") != seal(record):
+        return "has a record that is not as it was written"
     if record["job"] != job.id:
         theirs, ours = record["spec"]["params"].get("study"), job.params.get("study")
         if theirs is not None and theirs != ours:

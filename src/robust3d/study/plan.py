@@ -117,7 +117,8 @@ def _plain(value: Any) -> Any:
 
 
 def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    """Part of a folder's name, never empty: a name that begins with a hyphen looks like an option."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:100] or "x"
 
 
 class Plan:
