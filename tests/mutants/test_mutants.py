@@ -60,6 +60,7 @@ MUTANTS = [
     Mutant("data/published/views.py", "picture[..., channel] > 0", "picture[..., 0] > 0", "data/published/test_views.py", "any_channel"),
     Mutant("data/published/export.py", "    if depth_is_known(frames):\n        maps", "    if True:\n        maps", "data/published/test_export.py", "where_it_is_known"),
     Mutant("data/published/mistakes.py", "return None if is_worse else says", "return says", "data/published/test_check.py", "on_its_head"),
+    Mutant("data/published/own.py", "beyond = ~widen(mask[None], _RIM_PX if len(mask) >= 16 else 1)[0]", "beyond = ~mask", "data/published/test_check.py", "mixed_rims"),
     # training and transfer
     Mutant("training/loop.py", '"step", step, *share', '"step", 0, *share', "training/test_loop.py", "hand_written"),
     Mutant("training/adversarial.py", "        self._folded.refresh()\n", "", "training/test_adversarial.py", "eval_mode"),

@@ -289,6 +289,25 @@ def test_objects_that_stand_differently_are_told(dvr):
     assert "+z points up here and +y" in report.text()
 
 
+def test_mixed_rims_are_no_coloured_background(dvr):
+    for path in dvr.rglob("image/*.png"):
+        mask = np.array(Image.open(path.parents[1] / "mask" / path.name)) > 0
+        picture = np.array(Image.open(path))
+        around = np.pad(mask, 1)
+        picture[~mask & (around[2:, 1:-1] | around[:-2, 1:-1] | around[1:-1, 2:] | around[1:-1, :-2])] = 200
+        picture[1, 5:20] = 240  # a wire between the pixel centres of the mask
+        Image.fromarray(picture).save(path)
+    report = check_views(dvr)
+    assert not report.findings, report.text()
+    for path in dvr.rglob("image/*.png"):
+        picture = np.array(Image.open(path))
+        picture[40:][picture[40:] == 255] = 250  # a floor
+        Image.fromarray(picture).save(path)
+    report = check_views(dvr)
+    assert report.ok and {finding.kind for finding in report.findings} == {"background"}
+    assert "the background is not white" in report.text()
+
+
 def test_lists_are_checked(dvr):
     (dvr / "chair" / "softras_train.lst").write_text("0000\n0002\nnowhere")
     told = check_views(dvr).text()

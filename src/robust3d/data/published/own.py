@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from robust3d.data.published import nmr, srn
-from robust3d.data.published.agreement import Object
+from robust3d.data.published.agreement import Object, widen
 from robust3d.data.published.files import read_exr_depth
 from robust3d.data.published.findings import Report
 from robust3d.data.published.numbering import Note, check_same_views, lone_files, numbered_files
@@ -14,6 +14,7 @@ from robust3d.data.published.views import (
     PUT_ON_WHITE,
     is_transparent,
     mask_of,
+    not_white,
     on_white,
     read_square,
     seen_on_white,
@@ -22,6 +23,8 @@ from robust3d.data.published.views import (
 from robust3d.errors import UserError
 
 _FOCAL_TOLERANCE = 1e-5  # between views; pixelNeRF's
+_RIM_PX = 2  # beside a mask, pixels are mixed: renderers filter over 1.5 px
+_COLOURED = 0.02  # of the rest of a picture; less are parts that fall between the pixel centres of the mask
 
 
 def load_dvr(path: Path, name: str, report: Report) -> Object:
@@ -151,7 +154,7 @@ def _masks(images: list[Path], files: list[Path] | None, name: str, report: Repo
                     f"{files[number].name} has {len(levels) + 1} grey values; a mask has two (non-zero is the object)"
                 )
                 report.add("grey mask", name, f"{says}: threshold it and save it as PNG")
-            coloured += bool((colours[~mask] < 255).any()) if (~mask).any() else 0
+            coloured += _is_coloured(colours, mask)
         masks.append(mask)
         _check_mask(mask, (files or images)[number].name, files is not None, name, report)
     if coloured > len(images) / 2:
@@ -160,6 +163,12 @@ def _masks(images: list[Path], files: list[Path] | None, name: str, report: Repo
     if transparent:
         report.add("transparent", name, PUT_ON_WHITE, is_error=False)
     return np.stack(masks), len(masks[0])
+
+
+def _is_coloured(colours: np.ndarray, mask: np.ndarray) -> bool:
+    """Whether the background is not white, away from rims and parts that are thinner than a pixel."""
+    beyond = ~widen(mask[None], _RIM_PX if len(mask) >= 16 else 1)[0]
+    return bool(beyond.any()) and float(not_white(colours)[beyond].mean()) > _COLOURED
 
 
 def _check_mask(mask: np.ndarray, file: str, is_drawn: bool, name: str, report: Report) -> None:
