@@ -22,6 +22,7 @@ def write_object(folder: Path, seed: int) -> None:
         (folder / part).mkdir(parents=True)
         for view in range(2):
             pixels = rng.integers(1, 255, (16, 16, 3) if part == "image" else (16, 16), dtype=np.uint8)
+            pixels[0] = 0 if part == "mask" else 255  # a mask without background would be a blank view
             Image.fromarray(pixels).save(folder / part / f"{view:04d}.png")
     turn = np.eye(4)
     turn[2, 3] = 2.732

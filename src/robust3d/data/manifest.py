@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from robust3d.data.blank import BlankViews
 from robust3d.data.shards import Frames, read_shards
 from robust3d.errors import UserError, why_unreadable
 
@@ -33,6 +34,7 @@ class Views:
         views: of each instance.
         extent: side of the origin-centred cube that holds every object, world units.
         splits: instance ids of "train", "val" and "test", or of "all"; a class has those that its shards hold.
+        blank: the blank views that were found, objects as "class/id"; None: none.
     """
 
     family: str
@@ -42,10 +44,14 @@ class Views:
     extent: float
     splits: dict[str, tuple[str, ...]]
     shards: tuple[Shard, ...]
+    blank: BlankViews | None = None
 
     def write(self, path: Path) -> None:
         """Write as JSON, the same bytes for the same content."""
-        path.write_text(json.dumps(asdict(self), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        content = asdict(self)
+        if self.blank is None:
+            del content["blank"]
+        path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
     @classmethod
     def read(cls, path: Path) -> "Views":
@@ -74,6 +80,7 @@ class Views:
                 extent=float(content["extent"]),
                 splits={name: tuple(_is(key, str) for key in ids) for name, ids in content["splits"].items()},
                 shards=shards,
+                blank=BlankViews(**content["blank"]) if "blank" in content else None,
             )
         except FileNotFoundError:
             raise UserError(f"{path}: no such manifest of views; ask snakemake for it") from None
@@ -88,6 +95,10 @@ class Views:
         for shard in self.shards:
             held[shard.class_name] |= ids.intersection(shard.instances)
         return {name: tuple(sorted(instances)) for name, instances in held.items()}
+
+    def notices(self) -> list[str]:
+        """Sentences that must travel with every number that rests on these views."""
+        return self.blank.notices(self.family) if self.blank else []
 
     def frames(self, splits: Sequence[str]) -> Frames:
         """All frames of some splits.

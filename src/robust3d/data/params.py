@@ -25,6 +25,8 @@ PAPER_TEXTURES = (
 SPLITS = ("train", "val", "test")
 
 SplitName = Literal["train", "val", "test"]
+BlankPolicy = Literal["error", "skip", "keep"]
+"""What becomes of views without a pixel of the object, or of anything else: see `robust3d.data.blank`."""
 BackgroundKind = Literal["black", "white", "textured", "correlated", "shifted"]
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from robust3d.data.blank import BlankViews
 from robust3d.data.frame import Frame
 from robust3d.data.published import srn as layout
 from robust3d.data.published.inventory import Entry, Inventory
@@ -27,6 +28,6 @@ def take_inventory(params: Params) -> Inventory:
     return layout.take_inventory(params.path, params)
 
 
-def read_views(params: Params, name: str, entry: Entry, note: Note) -> list[Frame]:
-    """The frames of one object, which bear `name`; `note` is told what is odd about it."""
-    return layout.read_instance(Path(params.path) / entry.path, name, params.views, params.resolution_px, note)
+def read_views(params: Params, name: str, entry: Entry, note: Note, blank: BlankViews) -> list[Frame]:
+    """The frames of one object, which bear `name`; `note` is told what is odd about it, `blank` of blank views."""
+    return layout.read_instance(Path(params.path) / entry.path, name, params.views, params.resolution_px, note, blank)

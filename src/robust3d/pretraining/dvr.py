@@ -85,6 +85,8 @@ def task(
     """The DVR task with a ResNet-18 encoder on `device`."""
     from robust3d.models.encoder import ResNet18Encoder
     from robust3d.training.dvr import DVRPretraining
+    from robust3d.training.planes import check_cube
 
+    check_cube((1 + params.padding) / 2, train, held_out)
     encoder = ResNet18Encoder(params.init, params.weights, params.normalisation, seed)
     return DVRPretraining(params, encoder, train, held_out, seed, device)

@@ -37,9 +37,10 @@ class Params(Base):
     depth_samples: int = Field(16, ge=0)  # around the coarse depth (reference: 16); both 0: no fine pass
     # One MLP for both passes, which evaluates the coarse samples once (as EG3D); reference: an MLP each.
     share_mlp: bool = False
-    near_far: Literal["fixed", "aabb"] = "fixed"  # of a ray: the two below, or where it is inside the unit cube
-    near: float = Field(1.2, ge=0)  # distance from the camera, unit-cube units (reference: 1.2 for NMR)
-    far: float = Field(4.0, gt=0)  # reference: 4.0 for NMR
+    near_far: Literal["fixed", "aabb"] = "fixed"  # of a ray: the two below, or where it is inside the unit cube; …
+    # … what leaves out more than a hundredth of the objects' known surface is refused
+    near: float = Field(1.2, ge=0)  # distance from the camera, unit-cube units (reference: 1.2 for NMR, …
+    far: float = Field(4.0, gt=0)  # … to 4.0; 0.8 to 1.8 for SRN's cars, 1.25 to 2.75 for its chairs)
     background: tuple[Channel, Channel, Channel] | None = (
         1.0,
         1.0,

@@ -2,6 +2,7 @@
 
 from pydantic import Field, field_validator
 
+from robust3d.data.params import BlankPolicy
 from robust3d.params import Params as Base
 
 Vector = tuple[float, float, float]
@@ -35,3 +36,6 @@ class RenderParams(Base):
         Sun(direction=(0.5, -0.85, 0.1), strength=0.08),
     )
     ambient: float = Field(0.05, ge=0)  # how bright a white surface looks that no light reaches
+    # Objects with a view that shows nothing of them, or nothing else: end there, leave them out, or take them as they
+    # are. Cells say what was found.
+    blank_views: BlankPolicy = "skip"

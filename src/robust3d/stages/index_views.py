@@ -3,6 +3,7 @@
 import json
 from typing import TYPE_CHECKING
 
+from robust3d.data.blank import BlankViews
 from robust3d.data.manifest import Shard, Views
 from robust3d.data.params import SPLITS, SplitParams
 from robust3d.data.published.members import published_splits, read_inventory
@@ -18,6 +19,9 @@ def run(job: "Context") -> None:
     """Write the `manifest`."""
     told = job.params
     entries = [(path, json.loads(path.read_text())) for path in job.inputs["shards"]]
+    blank = BlankViews("skip")
+    for _, entry in entries:
+        blank.gather(entry["class"], entry)
     entries = [(path, entry) for path, entry in entries if entry["frames"]]  # a published class may have empty blocks
     for path, entry in entries:  # sets are drawn from (instance, view) pairs, all of which have to be there
         if entry["frames"] != len(entry["instances"]) * told["views"]:
@@ -38,7 +42,8 @@ def run(job: "Context") -> None:
     instances = sorted({instance for shard in shards for instance in shard.instances})
     for name in told["classes"]:
         if not any(shard.class_name == name for shard in shards):
-            raise UserError(f"{told['family']}: not one sound object of class {name}; see what its jobs left out")
+            why = "; ".join(blank.notices(told["family"])) or "see what its jobs left out"
+            raise UserError(f"{told['family']}: not one sound object of class {name}; {why}")
     Views(
         family=told["family"],
         classes=tuple(told["classes"]),
@@ -47,6 +52,7 @@ def run(job: "Context") -> None:
         extent=told["extent"],
         splits=_splits(job, instances),
         shards=tuple(sorted(shards, key=lambda shard: shard.path)),
+        blank=blank if blank.views else None,
     ).write(job.outputs["manifest"])
 
 
@@ -56,7 +62,7 @@ def _splits(job: "Context", instances: list[str]) -> dict[str, tuple[str, ...]]:
     if split is None:
         return {"all": tuple(instances)}
     if split["mode"] == "published":
-        published = published_splits(read_inventory(job.input("inventory")), job.params["seed"])
+        published = published_splits(read_inventory(job.input("inventory")), job.params["seed"], set(instances))
         return {name: tuple(i for i in instances if i in published[name]) for name in SPLITS}
     by_group = groups.__getitem__ if groups else None
     return split_instances(instances, parse(SplitParams, split), job.params["seed"], by_group)

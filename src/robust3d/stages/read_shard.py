@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from robust3d.data.blank import BlankViews
 from robust3d.data.frame import Frame
 from robust3d.data.published.files import noting_files
 from robust3d.data.published.identity import check_unchanged, write_checksums
@@ -25,11 +26,12 @@ def run(job: "Context") -> None:
     here = members(read_inventory(job.input("inventory")), job.params["class_name"], *job.params["block"])
 
     notes: list[str] = []
+    blank = BlankViews(params.blank_views)
 
     def frames() -> Iterator[Frame]:
         for name, entry in here.items():
             check_unchanged(params.path, entry)
-            yield from family.read_views(params, name, entry, notes.append)
+            yield from family.read_views(params, name, entry, notes.append, blank)
 
     with noting_files() as read:
         entry = write_shard(
@@ -39,9 +41,10 @@ def run(job: "Context") -> None:
             resolution_px=params.resolution_px,
             extent=family.extent(params),
         )
-    job.write_json("manifest", entry)
+    job.write_json("manifest", entry | blank.entry())
     write_checksums(read, params.path, job.outputs["sources"])
     job.notes.update(objects=len(here), notes_on_objects={"count": len(notes), "first": notes[:_TOLD]})
+    job.notes.update(blank.entry())
     for text in notes[:_TOLD]:
         print(f"note: {text}", file=sys.stderr)
     if len(notes) > _TOLD:

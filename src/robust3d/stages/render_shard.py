@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from robust3d import cameras
+from robust3d.data.blank import BlankViews, without_blank
 from robust3d.data.frame import Frame
 from robust3d.data.shards import read_frames, write_shard
 from robust3d.rendering.journal import Journal
@@ -56,10 +57,11 @@ def run(job: "Context") -> None:
         job.threads,
         held.keys(),
     )
+    blank = BlankViews(render.blank_views)
     try:
         entry = write_shard(
             job.outputs["views"],
-            merged(list(meshes), camera.views, held, journal.keep(rendered)),
+            without_blank(merged(list(meshes), camera.views, held, journal.keep(rendered)), blank),
             class_name=told["class_name"],
             resolution_px=render.resolution_px,
             extent=told["extent"],
@@ -67,7 +69,11 @@ def run(job: "Context") -> None:
     except SystemExit:
         journal.save()
         raise
-    job.write_json("manifest", entry | {"meshes": digests})
+    for notice in blank.notices(told["class_name"]):
+        print(f"note: {notice}", file=sys.stderr)
+    job.notes.update(blank.entry())
+    meshes_shown = {instance: digests[instance] for instance in entry["instances"]}
+    job.write_json("manifest", entry | {"meshes": meshes_shown} | blank.entry())
 
 
 def rendered_before(job: "Context", digests: dict[str, str], poses: dict[str, np.ndarray]) -> dict[Place, Path]:
@@ -93,7 +99,9 @@ def rendered_before(job: "Context", digests: dict[str, str], poses: dict[str, np
 def _look(told: dict[str, Any]) -> dict[str, Any]:
     """What shapes a pixel besides mesh, pose and view; the extent is only written into the file."""
     rest = {name: value for name, value in told.items() if name not in ("instances", "extent")}
-    return rest | {"cameras": {name: value for name, value in told["cameras"].items() if name != "views"}}
+    for part, other in (("cameras", "views"), ("render", "blank_views")):
+        rest[part] = {name: value for name, value in told[part].items() if name != other}
+    return rest
 
 
 def merged(instances: list[str], views: int, held: dict[Place, Path], rendered: Iterator[Frame]) -> Iterator[Frame]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robust3d.data.images import load_images
+from robust3d.data.manifest import Views
 from robust3d.data.params import SetParams
 from robust3d.models.classifier import Classifier
 from robust3d.models.encoder import Normalisation, read_trunk
@@ -78,6 +79,8 @@ def train_classifier(
         "attack": told["classifier"]["attack"] if params.objective == "pgd" else None,
         "encoder": encoder_info,
     }
+    if notices := Views.read(inputs["views"][0]).notices():
+        info["data_notices"] = notices
     state = {name: value.cpu() for name, value in classifier.network.state_dict().items()}
     return {"state": state, "info": info, "rows": history.rows}
 

@@ -66,12 +66,13 @@ def data_conditions(plan: "Plan", image_set: str) -> dict[str, Any]:
 
 
 def run_flags(classifiers: Sequence[dict[str, Any]]) -> list[str]:
-    """Sentences on the training runs behind a cell: those that collapsed, and a pre-training that several share."""
+    """Sentences on the runs behind a cell: those that collapsed, a pre-training that several share, odd data."""
     flags = []
     seeds = [(model["encoder"] or {}).get("seed") for model in classifiers]
     if len(seeds) > 1 and len(set(seeds)) == 1 and seeds[0] is not None:
         flags.append(f"the {len(seeds)} training seeds share one pre-training: its noise is in no interval")
     for classifier in classifiers:
+        flags += classifier.get("data_notices", [])
         runs = {"classifier": classifier, "pre-training": classifier["encoder"] or {}}
         flags += [f"{name} collapsed: {run['collapse']}" for name, run in runs.items() if run.get("collapse")]
     return list(dict.fromkeys(flags))

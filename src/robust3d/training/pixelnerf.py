@@ -21,6 +21,7 @@ from robust3d.seeds import torch_generator
 from robust3d.training.draws import integers
 from robust3d.training.loop import Pretraining
 from robust3d.training.metrics import best_constant_mask, mask_iou, psnr
+from robust3d.training.planes import check_cube, check_planes
 
 CHUNK_SAMPLES = 65_536  # points at once in validation; memory only
 BASELINE_MASKS = 1024  # training masks, evenly spaced, that the best constant mask is sought over
@@ -70,7 +71,7 @@ class PixelNerfPretraining(Pretraining):
         device: where all of it goes.
 
     Raises:
-        UserError: objects have a single view, so there is no novel one.
+        UserError: objects have a single view, so there is no novel one; or they lie where no ray is sampled.
     """
 
     module: PixelNerf
@@ -86,6 +87,10 @@ class PixelNerfPretraining(Pretraining):
     ) -> None:
         if held_out.masks.shape[1] < 2:
             raise UserError("pixelNeRF is validated on novel views and the objects have one. Render two or more.")
+        if params.near_far == "fixed":
+            check_planes(params.near, params.far, train, held_out)
+        else:
+            check_cube(0.5, train, held_out)
         self.params, self.encoder, self.seed = params, encoder, seed
         self.device = torch.device(device)
         self.train, self.held_out = train.to(device), held_out.to(device)

@@ -32,6 +32,13 @@ def rasterise(points, depths, faces, side):
     return hit
 
 
+def scale_of(root, name):
+    """As recorded in the export."""
+    return next(
+        one["scale"] for one in json.loads((root / "scale.json").read_text())["scales"] if name in one["classes"]
+    )
+
+
 def iou(a, b):
     return (a & b).sum() / (a | b).sum()
 
@@ -87,7 +94,8 @@ def test_the_srn_tree_projects_meshes_onto_pictures(exported, meshes):
         for image in sorted((folder / "rgb").iterdir()):
             picture = np.array(Image.open(image))
             to_world = np.array((folder / "pose" / f"{image.stem}.txt").read_text().split(), float).reshape(4, 4)
-            camera = (mesh.vertices / EXTENT - to_world[:3, 3]) @ to_world[:3, :3]
+            unit = scale_of(exported["srn"], name) * mesh.vertices / EXTENT
+            camera = (unit - to_world[:3, 3]) @ to_world[:3, :3]
             points = focal * camera[:, :2] / camera[:, 2:] + [cx, cy]
             worst = min(worst, iou(rasterise(points, camera[:, 2], mesh.faces, 48), (picture != 255).any(-1)))
     assert worst >= 0.99, worst
@@ -100,11 +108,11 @@ def test_lists_and_metadata(exported):
         assert (root / "chair" / f"softras_{part}.lst").read_text() == key
 
 
-def same(frame, mine, depth_known=True):
+def same(frame, mine, depth_known=True, scale=1.0):
     np.testing.assert_array_equal(frame.mask, mine.mask)
     np.testing.assert_array_equal(frame.rgba, mine.rgba)
     pose = mine.world_to_camera.copy()
-    pose[:3, 3] /= EXTENT
+    pose[:3, 3] *= scale / EXTENT
     np.testing.assert_allclose(frame.world_to_camera, pose, atol=1e-12)
     np.testing.assert_allclose(frame.intrinsics, mine.intrinsics, atol=1e-9)
     if depth_known:
@@ -119,13 +127,14 @@ def test_our_readers_give_back_what_was_exported(exported, family):
     of_srn = srn.take_inventory(exported["srn"], SRNParams(path="x", classes=("airplane", "chair")))
     assert dvr.objects == of_srn.objects == 6
     assert dvr.splits == of_srn.splits and dvr.splits["chair"]["val"] == ("0001",)
+    assert {scale_of(exported["dvr"], name) for name in ("airplane", "chair")} == {1.0}  # fits: nothing is changed
     for (name, key), mine in frames.items():
         theirs = nmr.read_instance(exported["dvr"] / dvr.classes[name][key].path, key)
         flat = srn.read_instance(exported["srn"] / of_srn.classes[name][key].path, key)
         assert len(theirs) == len(flat) == 8
         for i, frame in enumerate(mine):
             same(theirs[i], frame)
-            same(flat[i], frame, depth_known=False)
+            same(flat[i], frame, depth_known=False, scale=scale_of(exported["srn"], name))
             assert (theirs[i].instance, theirs[i].view) == (key, i)
 
 

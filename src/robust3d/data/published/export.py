@@ -1,24 +1,27 @@
 """Writes a family's views in the layouts that other people's code reads: DVR's and SRN's.
 
 Both lists of files, and what their readers make of them, are described in README.md of the exported folder. The
-world is scaled so that every object lies in [-0.5, 0.5]^3: pixelNeRF ignores DVR's scale_mat, which is the identity.
+world is scaled so that every object lies in [-0.5, 0.5]^3, for pixelNeRF ignores DVR's scale_mat, which is the
+identity; and further, so that the objects lie between the planes from which pixelNeRF samples rays (`scaling`).
 """
 
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from robust3d.cameras import cube_interval, rays, to_dvr, to_srn
+from robust3d.data.blank import why_blank
 from robust3d.data.compositing import compose
 from robust3d.data.frame import Frame
 from robust3d.data.params import SPLITS
 from robust3d.data.published.agreement import widen
 from robust3d.data.published.archives import new_folder
 from robust3d.data.published.numbering import Note, shortened, to_stderr
+from robust3d.data.published.scaling import FILE, Format, Scale, record, scales_of
 from robust3d.errors import UserError
 from robust3d.progress import ProgressLine
 
@@ -26,7 +29,6 @@ if TYPE_CHECKING:
     from robust3d.data.manifest import Views
     from robust3d.data.shards import Frames
 
-Format = Literal["dvr", "srn"]
 _HULL_SAMPLES = 128  # depths tried on a ray
 _README = {
     "dvr": """\
@@ -39,11 +41,15 @@ Views in the layout of DVR (autonomousvision/differentiable_volumetric_rendering
 <class>/<object>/cameras.npz                 for view i: world_mat_i, camera_mat_i, scale_mat_i (4x4) and *_inv_i
 <class>/softras_{train,val,test}.lst         object ids, one a line
 metadata.yaml                                names of the classes (JSON)
+scale.json                                   how lengths are scaled, as below
 
 image point = camera_mat @ world_mat @ scale_mat @ (X, 1); divided by its third coordinate it lies in [-1, 1], with
 (-1, -1) at the top left corner of the top left pixel, x right, y down. Cameras look along +z. The world's y points
 up and objects lie in [-0.5, 0.5]^3. The centre of pixel (row r, column c) of a W x W image is
 (-1 + (2 c + 1) / W, -1 + (2 r + 1) / W). scale_mat is the identity.
+
+The planes between which pixelNeRF's loader samples rays, and the scale from the family's cube of side 1 that brings
+objects between them; translations of cameras and depths are multiplied by it:
 """,
     "srn": """\
 Views in the layout of Scene Representation Networks (vsitzmann/scene-representation-networks).
@@ -51,9 +57,13 @@ Views in the layout of Scene Representation Networks (vsitzmann/scene-representa
 <class>_{train,val,test}/<object>/rgb/NNNNNN.png   RGB on white; what is not white is the object
 <class>_{train,val,test}/<object>/pose/NNNNNN.txt  4x4 camera-to-world, OpenCV axes: x right, y down, z forward
 <class>_{train,val,test}/<object>/intrinsics.txt   first line: f cx cy 0. in pixels; last line: height width
+scale.json                                         how lengths are scaled, as below
 
-The centre of pixel (row r, column c) is the image point (c + 0.5, r + 0.5). The world's y points up and objects lie
-in [-0.5, 0.5]^3.
+The centre of pixel (row r, column c) is the image point (c + 0.5, r + 0.5). The world's y points up.
+
+The planes between which pixelNeRF's loader samples rays (those of the published chairs if "chair" is in the name of
+the class, else those of the cars), and the scale from the family's cube of side 1 that brings objects between them;
+translations of cameras are multiplied by it:
 """,
 }
 
@@ -75,7 +85,8 @@ def export_views(
         splits: which parts; None: all there are. A family without a division is written as "train".
         visual_hull: also write the depth of the visual hull, which DVR's configurations for images without depth
             ask for (depth_from_visual_hull); only for "dvr".
-        note: told which objects have no depth/, for theirs is not known; README.md of the folder says it too.
+        note: told how lengths are scaled, which views are blank and which objects have no depth/, for theirs is not
+            known; README.md of the folder says it too.
 
     Returns:
         Number of objects.
@@ -86,27 +97,48 @@ def export_views(
     parts = _parts(views, splits)
     part_of = {instance: part for part, ids in parts.items() for instance in ids}
     with new_folder(Path(folder)) as hidden:
+        looked_at = ProgressLine(f"range of {views.family}", unit="objects").count(_objects(views, part_of))
+        scales = scales_of(format, looked_at)
         objects = 0
         flat: list[str] = []
+        blank: list[str] = []
         for class_name, frames in ProgressLine(f"export {views.family}", unit="objects").count(
             _objects(views, part_of)
         ):
             objects += 1
-            instance = frames[0].instance
+            instance, scale = frames[0].instance, scales[class_name].scale
+            blank += [f"{class_name}/{instance} view {frame.view}" for frame in frames if why_blank(frame.mask)]
             if format == "dvr":
-                _write_dvr(hidden / class_name / instance, frames, visual_hull)
+                _write_dvr(hidden / class_name / instance, frames, visual_hull, scale)
                 flat += [] if depth_is_known(frames) else [f"{class_name}/{instance}"]
             else:
-                _write_srn(hidden / f"{class_name}_{part_of[instance]}" / instance, frames)
-        text = _README[format]
+                _write_srn(hidden / f"{class_name}_{part_of[instance]}" / instance, frames, scale)
         if format == "dvr":
             _write_lists(hidden, views.classes, parts)
+        told = []
         if flat:
-            told = f"{len(flat):,} of {objects:,} objects have no depth/, for it is not known: {shortened(flat)}"
-            text += f"\n{told}\n"
-            note(told)
-        (hidden / "README.md").write_text(text, encoding="utf-8")
+            told.append(f"{len(flat):,} of {objects:,} objects have no depth/, for it is not known: {shortened(flat)}")
+        if blank:
+            told.append(
+                f"{len(blank):,} of {objects * views.views:,} views are blank, at which pixelNeRF's loader ends: "
+                f"{shortened(blank)}"
+            )
+        for text in told + _scaled(scales):
+            note(text)
+        different = list(dict.fromkeys(scales.values()))
+        text = "\n".join([_README[format].rstrip("\n"), *(scale.text() for scale in different), *told])
+        (hidden / "README.md").write_text(text + "\n", encoding="utf-8")
+        (hidden / FILE).write_text(json.dumps(record(different), indent=1) + "\n", encoding="utf-8")
     return objects
+
+
+def _scaled(scales: dict[str, Scale]) -> list[str]:
+    """What the person at the terminal has to know of the scales: those that are not 1, and what lies outside."""
+    return [
+        f"lengths of {shortened(list(scale.classes))} are multiplied by {scale.scale:.4g}, see README.md{warning}"
+        for scale in dict.fromkeys(scales.values())
+        if (warning := scale.warning()) or scale.scale != 1
+    ]
 
 
 def depth_is_known(frames: list[Frame]) -> bool:
@@ -146,7 +178,14 @@ def _unit(frames: "Frames", row: int) -> Frame:
     return Frame(instance, view, frames.rgba[row], frames.mask[row], depth, pose, frames.intrinsics[row])
 
 
-def _write_dvr(folder: Path, frames: list[Frame], visual_hull: bool) -> None:
+def _scaled_poses(frames: list[Frame], scale: float) -> np.ndarray:
+    """(V, 4, 4) world_to_camera of the scaled world."""
+    poses = np.stack([frame.world_to_camera for frame in frames])
+    poses[:, :3, 3] *= scale
+    return poses
+
+
+def _write_dvr(folder: Path, frames: list[Frame], visual_hull: bool, scale: float) -> None:
     side = len(frames[0].mask)
     intrinsics = frames[0].intrinsics
     if any(not np.array_equal(frame.intrinsics, intrinsics) for frame in frames):
@@ -162,16 +201,16 @@ def _write_dvr(folder: Path, frames: list[Frame], visual_hull: bool) -> None:
         Image.fromarray(compose(frame.rgba, 255)).save(folder / "image" / f"{number:04d}.png")
         Image.fromarray(frame.mask.astype(np.uint8) * 255).save(folder / "mask" / f"{number:04d}.png")
         for name, depths in maps.items():
-            write_exr(depths[number], folder / name / f"{number:04d}.exr")
-    poses = np.stack([frame.world_to_camera for frame in frames])
+            write_exr(depths[number] * np.float32(scale), folder / name / f"{number:04d}.exr")
+    poses = _scaled_poses(frames, scale)
     with (folder / "cameras.npz").open("wb") as file:
         np.savez_compressed(file, **to_dvr(poses, intrinsics, side))  # type: ignore[arg-type]
 
 
-def _write_srn(folder: Path, frames: list[Frame]) -> None:
+def _write_srn(folder: Path, frames: list[Frame], scale: float) -> None:
     for name in ("rgb", "pose"):
         (folder / name).mkdir(parents=True)
-    poses = np.stack([frame.world_to_camera for frame in frames])
+    poses = _scaled_poses(frames, scale)
     try:
         text, camera_to_world = to_srn(poses, frames[0].intrinsics, len(frames[0].mask))
     except ValueError as error:

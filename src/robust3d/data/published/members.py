@@ -1,5 +1,6 @@
 """Names, blocks and splits of the objects of an inventory, and what all families from disk have in common."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +38,17 @@ def members(inventory: Inventory, class_name: str, block: int, blocks: int) -> d
     return {name: entry for name, entry in named.items() if seed_of("block", name) % blocks == block}
 
 
-def published_splits(inventory: Inventory, seed: int) -> dict[str, set[str]]:
-    """Names by split; a validation part that is not published is drawn from the training part of each class."""
+def published_splits(inventory: Inventory, seed: int, there: Collection[str]) -> dict[str, set[str]]:
+    """Names of those objects that are `there`, by split.
+
+    A validation part that is not published is drawn from the training part of each class.
+    """
     names: dict[str, set[str]] = {split: set() for split in SPLITS}
     for label, parts in inventory.splits.items():
         for split in SPLITS:
-            names[split] |= {name_of(label, key) for key in parts[split]}
+            names[split] |= {name for key in parts[split] if (name := name_of(label, key)) in there}
         if not parts["val"]:
-            train = sorted(name_of(label, key) for key in parts["train"])
+            train = sorted(name for key in parts["train"] if (name := name_of(label, key)) in there)
             order = numpy_generator(seed, "published validation", label).permutation(len(train))
             drawn = {train[place] for place in order[: max(1, round(VALIDATION_SHARE * len(train)))]}
             names["train"] -= drawn

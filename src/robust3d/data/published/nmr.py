@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from robust3d.cameras import from_dvr
+from robust3d.data.blank import BlankViews
 from robust3d.data.frame import Frame
 from robust3d.data.params import SPLITS
 from robust3d.data.published.files import MIB, read_exr_depth, read_npz, reading
@@ -49,6 +50,7 @@ from robust3d.data.published.views import (
     on_white,
     read_square,
     rigid,
+    shown_views,
 )
 from robust3d.errors import UserError
 
@@ -134,6 +136,7 @@ def read_instance(
     views: int | None = None,
     resolution_px: int | None = None,
     note: Note = to_stderr,
+    blank: BlankViews | None = None,
 ) -> list[Frame]:
     """The views of one object: file N of every folder with camera N.
 
@@ -143,9 +146,11 @@ def read_instance(
         views: how many, evenly spaced among those there; None: all.
         resolution_px: side that the pictures must have; None: any.
         note: told what is odd about an object that can be read all the same.
+        blank: told which views are blank, and what to do with them; None: they are kept.
 
     Returns:
-        Frames in the order of the files' numbers; the world is the unit cube in which DVR trains.
+        Frames in the order of the files' numbers, none of an object that is to be left out; the world is the unit cube
+        in which DVR trains.
 
     Raises:
         UserError: a file is missing, damaged, or does not go with the others.
@@ -154,12 +159,14 @@ def read_instance(
     with reading(folder, "not readable as an object in DVR's layout"):
         images, masks = (numbered_files(folder / name, ".png", note) for name in ("image", "mask"))
         check_same_views(folder, image=images, mask=masks)
-        chosen = chosen_views(folder, len(images), views)
+        chosen_views(folder, len(images), views)
         depths = depth_files(folder, images, note)
         cameras = read_cameras(folder / "cameras.npz").of(images, note)
-        frames: list[Frame] = []
-        side, transparent = None, 0
-        for place in chosen:
+        side: int | None = None
+        transparent = 0
+
+        def read(place: int) -> Frame:
+            nonlocal side, transparent
             number = cameras.numbers[place]
             picture = read_square(images[number], side)
             transparent += is_transparent(picture)
@@ -173,9 +180,13 @@ def read_instance(
                 if depth.shape != mask.shape:
                     raise UserError(f"{depths[number]}: {depth.shape} px, but the images have {mask.shape}")
                 depth = depth / distance
-            frames.append(frame_of(instance_id, len(frames), on_white(picture), mask, depth, pose, intrinsics))
+            return frame_of(instance_id, place, on_white(picture), mask, depth, pose, intrinsics)
+
+        frames = shown_views(instance_id, list(images.values()), views, read, blank or BlankViews("keep"), note)
         if transparent:
             note(f"{folder}: {PUT_ON_WHITE}")
+        if not frames:
+            return frames
         if depths and np.isnan(np.concatenate([frame.depth[frame.mask] for frame in frames])).all():
             note(f"{folder}: its depth maps have no depth above 0 at any pixel of the object, so it has none")
         check_object(folder, frames, "in a mask, what is not 0 is the object", note)

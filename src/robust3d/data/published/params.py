@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from robust3d.data.params import BlankPolicy
 from robust3d.params import Params as Base
 from robust3d.params import PathText
 
@@ -63,6 +64,9 @@ class NMRParams(PublishedParams):
     classes: tuple[str, ...] = Field(default=tuple(SYNSETS), min_length=1)  # names of SYNSETS, or of folders
     split: Literal["softras", "choy", "random"] = "softras"  # lists softras_*.lst | *.lst (3D-R2N2) | none
     views: int = Field(default=24, ge=1)  # of each object; fewer than are there: evenly spaced ones
+    # Views without a pixel of the object, or of anything else: end there, take others in their place (or leave the
+    # object out where too few are left), or take them as they are. Cells say what was found.
+    blank_views: BlankPolicy = "skip"
 
 
 class SRNParams(PublishedParams):
@@ -70,6 +74,7 @@ class SRNParams(PublishedParams):
 
     classes: tuple[str, ...] = Field(default=("cars", "chairs"), min_length=1)
     views: int | None = Field(default=None, ge=1)  # as for NMR; None: all, which may differ from split to split
+    blank_views: BlankPolicy = "skip"  # as for NMR; the published sets have such views: pictures that are all white
 
 
 class ShapeNetCoreParams(PublishedParams):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from robust3d.data.blank import BlankViews
 from robust3d.data.frame import Frame
 from robust3d.data.params import SPLITS
 from robust3d.data.published.files import MIB, reading
@@ -36,6 +37,7 @@ from robust3d.data.published.views import (
     read_square,
     rigid,
     seen_on_white,
+    shown_views,
 )
 from robust3d.errors import UserError
 
@@ -108,6 +110,7 @@ def read_instance(
     views: int | None = None,
     resolution_px: int | None = None,
     note: Note = to_stderr,
+    blank: BlankViews | None = None,
 ) -> list[Frame]:
     """The views of one object: picture N with pose N. Depth is unknown; the mask is where the picture is not white.
 
@@ -117,9 +120,10 @@ def read_instance(
         views: how many, evenly spaced among those there; None: all.
         resolution_px: side that the pictures must have; None: any.
         note: told what is odd about an object that can be read all the same.
+        blank: told which views are blank, and what to do with them; None: they are kept.
 
     Returns:
-        Frames in the order of the files' numbers.
+        Frames in the order of the files' numbers; none of an object that is to be left out.
 
     Raises:
         UserError: a file is missing, damaged, or does not go with the others.
@@ -128,13 +132,15 @@ def read_instance(
     with reading(folder, "not readable as an object in SRN's layout"):
         images, poses = numbered_files(folder / "rgb", ".png", note), numbered_files(folder / "pose", ".txt", note)
         check_same_views(folder, rgb=images, pose=poses)
-        chosen = chosen_views(folder, len(images), views)
+        chosen_views(folder, len(images), views)
         numbers = list(images)
         intrinsics, side = read_intrinsics(folder / "intrinsics.txt")
         check_optics(intrinsics, side, f"{folder / 'intrinsics.txt'}", "f, cx and cy are in pixels")
-        frames: list[Frame] = []
         transparent = 0
-        for number in (numbers[place] for place in chosen):
+
+        def read(place: int) -> Frame:
+            nonlocal transparent
+            number = numbers[place]
             picture = read_square(images[number])
             if len(picture) != side:
                 raise UserError(
@@ -147,10 +153,13 @@ def read_instance(
             camera_to_world = rigid(read_pose(poses[number]), "the pose", poses[number])
             pose = np.linalg.inv(camera_to_world)
             mask = seen_on_white(picture, colours)
-            frames.append(frame_of(instance_id, len(frames), colours, mask, None, pose, intrinsics))
+            return frame_of(instance_id, place, colours, mask, None, pose, intrinsics)
+
+        frames = shown_views(instance_id, list(images.values()), views, read, blank or BlankViews("keep"), note)
         if transparent:
             note(f"{folder}: {PUT_ON_WHITE}")
-        check_object(folder, frames, "in this layout, what is not pure white is the object", note)
+        if frames:
+            check_object(folder, frames, "in this layout, what is not pure white is the object", note)
         return frames
 
 

@@ -1,13 +1,16 @@
 """What the readers of multi-view folders share: pictures of one size, camera matrices, and frames out of them."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from robust3d.data.blank import BlankViews, why_blank
 from robust3d.data.compositing import compose
 from robust3d.data.frame import Frame
 from robust3d.data.published.files import read_png
+from robust3d.data.published.numbering import Note, chosen_views, shortened
 from robust3d.errors import UserError
 
 PUT_ON_WHITE = "pictures with transparent pixels are put on white; others' readers drop alpha and see what is under it"
@@ -223,3 +226,54 @@ def frame_of(
         usable = np.isfinite(depth) & (depth > 0)
         known[usable] = depth[usable]
     return Frame(instance, view, rgba, mask, np.where(mask, known, np.float32(np.inf)), world_to_camera, intrinsics)
+
+
+def shown_views(
+    name: str,
+    files: Sequence[Path],
+    wanted: int | None,
+    read: Callable[[int], Frame],
+    blank: BlankViews,
+    note: Note,
+) -> list[Frame]:
+    """Frames of evenly spaced views of an object: of those that are not blank, unless these are to be kept.
+
+    A view is opened only if it is chosen; where that shows it to be blank, the choice is made again without it.
+
+    Args:
+        name: of the object.
+        files: pictures of all its views, at least as many as wanted, in the order of their numbers.
+        wanted: how many views; None: all.
+        read: gives the frame of the view at a place in `files`.
+        blank: told what is found; its policy decides.
+        note: told the same in words.
+
+    Returns:
+        Frames numbered from 0; none if too few views are not blank.
+
+    Raises:
+        UserError: a view is blank and the policy is "error".
+    """
+    folder = files[0].parents[1]
+    frames: dict[int, Frame] = {}
+    places, empty = list(range(len(files))), set[int]()
+    while len(places) >= (wanted or 1):
+        chosen = [places[index] for index in chosen_views(folder, len(places), wanted)]
+        for place in chosen:
+            if place not in frames:
+                frames[place] = read(place)
+                if reason := why_blank(frames[place].mask):
+                    blank.add(name, f"{files[place].parent.name}/{files[place].name}", reason)
+                    empty.add(place)
+        if blank.policy == "keep" or empty.isdisjoint(chosen):
+            break
+        places = [place for place in places if place not in empty]
+    else:
+        blank.left_out.append(name)
+        chosen = []
+    if empty:
+        done = "kept" if blank.policy == "keep" else "passed over"
+        told = f"{len(empty)} of {len(files)} views are blank and {done if chosen else 'too few others remain'}"
+        left_out = "" if chosen else "; the object is left out"
+        note(f"{folder}: {told}: {shortened(blank.views[name])}{left_out}")
+    return [replace(frames[place], view=view) for view, place in enumerate(chosen)]

@@ -1,0 +1,105 @@
+"""Blank views: those without a pixel of the object, and those without a pixel of anything else.
+
+Nothing is seen in them, but a classification set would count them as pictures of the object's class.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from robust3d.data.frame import Frame
+from robust3d.data.params import BlankPolicy
+from robust3d.errors import UserError
+
+_SHOWN = 5
+
+
+def why_blank(mask: np.ndarray) -> str | None:
+    """What makes the view of a mask (H, W) a blank one, in words; None if it is none."""
+    if not mask.any():
+        return "no pixel of the object"
+    return "no pixel of the background" if mask.all() else None
+
+
+@dataclass
+class BlankViews:
+    """The blank views that were found in a shard or a family, and what became of them.
+
+    Attributes:
+        policy: "error": the job ends at the first one; "skip": other views of the object take their place, or the
+            object is left out; "keep": they are taken as they are.
+        views: by object: its blank views, in words.
+        left_out: objects that are not among the frames, for too few of their views show them.
+    """
+
+    policy: BlankPolicy
+    views: dict[str, list[str]] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+
+    def add(self, instance: str, view: str, reason: str) -> None:
+        """Take note of a blank view.
+
+        Raises:
+            UserError: the policy is "error".
+        """
+        if self.policy == "error":
+            raise UserError(
+                f"{instance}: {view} has {reason}. Mend it, or choose with the key blank_views: skip takes other views "
+                "in its place or leaves the object out, keep takes it as it is"
+            )
+        self.views.setdefault(instance, []).append(f"{view}: {reason}")
+
+    def entry(self) -> dict[str, Any]:
+        """What a manifest says of it: nothing if there are none."""
+        return {"blank": asdict(self)} if self.views else {}
+
+    def gather(self, class_name: str, entry: dict[str, Any]) -> None:
+        """Take in what one shard's manifest says."""
+        found = BlankViews(**entry.get("blank", {"policy": self.policy}))
+        self.policy = found.policy
+        self.views |= {f"{class_name}/{instance}": views for instance, views in found.views.items()}
+        self.left_out += [f"{class_name}/{instance}" for instance in found.left_out]
+
+    def notices(self, family: str) -> list[str]:
+        """Sentences that must travel with every number that rests on these views."""
+        if not self.views:
+            return []
+        count = sum(map(len, self.views.values()))
+        found = f"{count:,} blank views (without a pixel of the object, or of anything else) of {_first(self.views)}"
+        if self.policy == "keep":
+            return [f"family {family}: {found} are among the images (blank_views: keep)"]
+        told = [f"family {family}: {found} were passed over (blank_views: {self.policy})"]
+        if self.left_out:
+            told.append(f"family {family}: too few other views, so left out: {_first(self.left_out)}")
+        return told
+
+
+def _first(names: Iterable[str]) -> str:
+    """How many objects, and the first of them."""
+    every = list(names)
+    shown = ", ".join(every[:_SHOWN]) + (", …" if len(every) > _SHOWN else "")
+    return f"{len(every):,} object{'s' * (len(every) > 1)} ({shown})"
+
+
+def without_blank(frames: Iterable[Frame], blank: BlankViews) -> Iterator[Frame]:
+    """The frames of objects whose views are what they are: those with a blank view are left out, or taken all the same.
+
+    Args:
+        frames: of one object after the other; memory holds those of one.
+        blank: told what is found; its policy decides.
+
+    Raises:
+        UserError: a view is blank and the policy is "error".
+    """
+    for instance, group in groupby(frames, key=lambda frame: frame.instance):
+        views = list(group)
+        for frame in views:
+            if reason := why_blank(frame.mask):
+                blank.add(instance, f"view {frame.view}", reason)
+        if instance in blank.views and blank.policy == "skip":
+            blank.left_out.append(instance)
+        else:
+            yield from views
