@@ -46,12 +46,6 @@ def run(tmp_path, monkeypatch, capsys):
     return call
 
 
-def test_a_place_for_outcomes_is_looked_at_before_anything_is_attacked(run, tmp_path):
-    for place in (tmp_path, tmp_path / "none" / "o.parquet"):
-        with pytest.raises(UserError, match=f"--outcomes {place}: cannot be written"):
-            run(tmp_path / "a.safetensors", outcomes=place)
-
-
 def constant(network: nn.Module) -> dict[str, torch.Tensor]:
     state = {name: value.clone() for name, value in network.state_dict().items()}
     state["fc.weight"].zero_()

@@ -34,7 +34,7 @@ def job(attempts):
         panel("L2", [("AT", 0, [scratch]), ("DVR+AT", 3, [encoder])]),
         panel("L2", [("AT", 0, [other])], "textured"),
     ]
-    return attempts.job(figure="figure5", panels=panels)
+    return attempts.job(target="figure5", panels=panels)
 
 
 def test_every_point_is_a_cell_with_its_lineage(job):
@@ -75,14 +75,14 @@ def test_a_model_that_has_not_learned_is_flagged(attempts):
     """Four classes: 10 of 40 right is chance; 20 of 40 has Wilson's interval 0.352 to 0.648."""
     for right, flagged in ((10, True), (15, True), (20, False)):  # 15 of 40: 0.242 to 0.530
         model = attempts.attack([1] * right + [0] * (40 - right), {1.0: [0] * 40})
-        job = attempts.job(figure="figure4", panels=[panel("L2", [("AT", 0, [model])])])
+        job = attempts.job(target="figure4", panels=[panel("L2", [("AT", 0, [model])])])
         assert all(any("not beyond chance" in flag for flag in cell["flags"]) == flagged for cell in curves.cells(job))
 
 
 def test_several_seeds_are_averaged(attempts):
     seeds = [attempts.attack([1, 1], {1.0: [1, 1]}), attempts.attack([1, 1], {1.0: [1, 0]}),
              attempts.attack([1, 0], {1.0: [0, 0]})]  # fmt: skip
-    job = attempts.job(figure="figure7", panels=[panel("Linf", [("AT", 0, seeds)])])
+    job = attempts.job(target="figure7", panels=[panel("Linf", [("AT", 0, seeds)])])
     clean, robust = curves.cells(job)
     assert (clean["row"], robust["row"]) == ("Linf 0/255", "Linf 255/255")
     assert robust["value"] == 50 and clean["value"] == pytest.approx(100 * 5 / 6)
@@ -133,5 +133,5 @@ def test_curves_differ_without_colour():
 
 
 def test_a_figure_of_nothing_says_what_to_change(attempts):
-    with pytest.raises(UserError, match=r"report\.figure4"):
-        curves.write(attempts.job(figure="figure4", panels=[]), "")
+    with pytest.raises(UserError, match="figure4: none of its experiments"):
+        curves.write(attempts.job(target="figure4", panels=[]), "")

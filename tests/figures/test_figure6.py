@@ -22,7 +22,7 @@ def job(attempts):
         bar("attack", "L2", "black", [baseline], [ours]),
         bar("shift", "L2", "correlated shifted", [kept], [lost]),
     ]
-    return attempts.job(figure="figure6", bars=bars)
+    return attempts.job(target="figure6", bars=bars)
 
 
 def test_the_mean_is_over_budgets_above_zero_and_over_seeds(job):

@@ -188,6 +188,7 @@ def test_another_workflow_takes_this_one_as_a_module(tmp_path):
     values = {"scale": "test", "study": "of another", "seed": 3}
     module = f"module robust3d:\n    snakefile: {str(ROOT / 'Snakefile')!r}\n    config: {values!r}\n"
     (folder / "Snakefile").write_text(f"{module}use rule * from robust3d\n")
+    (folder / "config.yaml").write_text("of: the other workflow\n")
     command = [str(Path(sys.executable).with_name("snakemake")), "--cores", "1"]
     told = subprocess.run([*command, "results/table1.csv"], capture_output=True, text=True, cwd=folder)
     assert told.returncode == 0, told.stderr[-2000:]

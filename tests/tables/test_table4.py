@@ -29,7 +29,7 @@ def cells(attempts):
         {**ROW, "column": "PxN+AT", "sources": column(0.6), "control": False},
         {**ROW, "column": "standard", "sources": column(0.05), "control": True},
     ]
-    job = attempts.job(table="table4", cells=told, family_kind="categories", data={})
+    job = attempts.job(target="table4", cells=told, family_kind="categories", data={})
     table4.write(job)
     return {cell["column"]: cell for cell in json.loads(job.outputs["cells"].read_text())["cells"]}
 

@@ -19,7 +19,7 @@ from robust3d.study.cluster import read_cluster
 from robust3d.study.config import command_line, read_study
 from robust3d.study.needs import data_folders, data_of
 from robust3d.study.on_disk import OnDisk
-from robust3d.study.places import own_file
+from robust3d.study.places import own_file, shipped_file
 from robust3d.study.plan import Plan
 from robust3d.study.registry import MAIN
 from robust3d.study.requests import resources
@@ -36,11 +36,14 @@ def refuse(message):
 
 def load():
     """The study as `robust3d` loads it: a `configfile:` would merge in another way, and read numbers as text."""
-    settings, default = workflow.config_settings, own_file("config.yaml")
+    settings, is_module = workflow.config_settings, workflow.modifier.skip_configfile
+    default = (
+        shipped_file("config.yaml") if is_module else own_file("config.yaml")
+    )  # a module's user has one of another
     workflow.configfiles.append(str(default))  # for Snakemake's reports and archives
     if settings.replace_workflow_config:
         raise UserError("--replace-workflow-config: overlays lie over config.yaml here; edit that or a copy of it")
-    if workflow.modifier.skip_configfile:  # this is a module: its user gives values where others give files
+    if is_module:  # its user gives values where others give files
         return read_study([default], config)
     return read_study([default, *settings.configfiles], command_line(settings.config_args))
 

@@ -17,6 +17,11 @@ def own_file(name: str) -> Path:
     return there if there.exists() and not here.exists() else here
 
 
+def shipped_file(name: str) -> Path:
+    """A file of the checkout whose code runs, whatever lies in the folder where we run."""
+    return _CHECKOUT / name
+
+
 def configuration() -> Path:
     """The first layer of the study here; the project's own only where Snakemake has made results without another."""
     return own_file("config.yaml") if Path("results").is_dir() else Path("config.yaml")
