@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robust3d.errors import UserError
+from robust3d.study.numerics import all_cores, one_thread
 
 if TYPE_CHECKING:
     from robust3d.study.config import Study
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 def main() -> None:
     """Entry point; a user's mistake ends in one message and exit code 2."""
     arguments = _parser().parse_args()
+    # Before anything loads numpy or torch. AutoAttack may have all cores: it takes long, and is started one at a time.
+    all_cores() if arguments.function is _evaluate else one_thread()
     try:
         arguments.function(arguments)
         sys.stdout.flush()

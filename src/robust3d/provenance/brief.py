@@ -22,7 +22,7 @@ MATTERS = {
     "classifier.learning_rate classifier.batchnorm classifier.selection set.background.kind set.images weights.weights",
     "pretrain": "seed method params.init params.loop.steps params.batch params.loop.learning_rate "
     "input_background.kind target_background.kind params.hidden params.width params.latent_dim params.pixels "
-    "params.rays params.weights",
+    "params.rays params.input_px params.weights",
     "extract_encoder": "",
     "draw_set": "set.images set.background.kind seed",
     "make_textures": "textures.source textures.path textures.images_per_class textures.resolution_px seed",
