@@ -294,7 +294,8 @@ def test_visual_hull_contains_the_object_and_not_much_more():
     assert torch.equal(depth.isfinite(), rays.mask)
     error = (depth - rays.depth)[rays.mask]
     assert error.max() < 0.02  # a hull is not behind its object
-    assert error.median().abs() < 0.03 and error.abs().quantile(0.9) < 0.15
+    unknown = 0.75 * DISTANCE * 2 * math.tan(math.radians(15)) / SIZE_PX  # between centres a mask does not tell
+    assert error.median().abs() < 0.03 + unknown and error.abs().quantile(0.9) < 0.15 + unknown
 
 
 def test_anchors_are_sought_only_where_the_occupancy_loss_acts(batch):
