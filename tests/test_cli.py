@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torchvision.models import resnet18
 
 from robust3d import cli
+from robust3d.study.numerics import THREADS
 
 ROOT = Path(__file__).parents[1]
 
@@ -98,6 +99,29 @@ def test_a_scale_is_chosen_by_its_name():
         told = robust3d(*command, "--scale", "tset")
         assert told.returncode == 2 and told.stderr.count("\n") == 1, told.stderr
         assert told.stderr.startswith("robust3d: scale: there is no 'tset'; workflow/scales has gpu, paper, test")
+
+
+@pytest.mark.parametrize("command", ["export-views", "check-views", "site", "evaluate"])
+def test_only_a_lone_attack_computes_on_more_than_one_thread(command, tmp_path):
+    arguments = {"export-views": ["geons", "--format", "dvr", "--out", "x"], "check-views": ["x"], "site": []}
+    words = [command, *arguments.get(command, ["x", "--images", "y"])]
+    code = (
+        "import os, sys; from robust3d import cli;"
+        f"cli._{command.replace('-', '_')} = lambda a: print(__import__('torch').get_num_threads(), os.environ);"
+        f"sys.argv = {['robust3d', *words]!r}; cli.main()"
+    )
+    environment = {name: value for name, value in os.environ.items() if name not in THREADS}
+    told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    if command != "evaluate":
+        assert told.stdout.startswith("1 ")
+    else:
+        bare = [sys.executable, "-c", "import torch; print(torch.get_num_threads())"]
+        all_cores = subprocess.run(bare, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+        assert told.stdout.startswith(f"{all_cores} ") and "PASSIVE" in told.stdout
+        mine = subprocess.run(
+            [sys.executable, "-c", code], env=environment | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True
+        )
+        assert mine.stdout.startswith("1 ")
 
 
 def test_export_views_says_how_snakemake_makes_them(tmp_path):

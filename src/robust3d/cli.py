@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robust3d.errors import UserError
+from robust3d.study.numerics import all_cores, one_thread
 
 if TYPE_CHECKING:
     from robust3d.study.config import Study
@@ -21,6 +22,8 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names and signs that the terminal's encoding lacks
     arguments = _parser().parse_args()
+    # Before anything loads numpy or torch. AutoAttack may have all cores: it takes long, and is started one at a time.
+    all_cores() if arguments.function is _evaluate else one_thread()
     try:
         arguments.function(arguments)
         sys.stdout.flush()

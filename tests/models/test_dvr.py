@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from robust3d.models.dvr import Decoder
+from robust3d.models.dvr import DVR, Decoder
 from robust3d.models.encoder import seeded_initialisation
 from robust3d.models.implicit import (
     at,
@@ -301,6 +301,76 @@ def test_normals_of_sphere_and_box_are_outward_and_right():
     flat[:, 0] = HALF[0]
     ours = normals(box_field, (flat + CENTRE.float())[:, None], rows)[:, 0]
     assert torch.allclose(ours, torch.tensor([1.0, 0, 0]).expand(500, 3), atol=2e-3)
+
+
+def literal_normals(gradient: Tensor, points: Tensor, step: float) -> Tensor:
+    """The reference's formula, term by term: differences over `step`, divided by their norm, but by 1e-5 at least."""
+    field = lambda p: p @ gradient  # noqa: E731
+    axes = torch.eye(3, dtype=points.dtype)
+    differences = torch.stack([field(points + axis * step / 2) - field(points - axis * step / 2) for axis in axes], -1)
+    return -differences / differences.norm(dim=-1, keepdim=True).clamp(min=1e-5)
+
+
+@pytest.mark.parametrize("step", [1e-3, 1e-2])
+@pytest.mark.parametrize("size", [1e-5, 1e-4, 1e-3, 9e-3, 1.1e-2, 1e-1])
+def test_normals_of_flat_fields_are_as_short_as_the_references(size, step):
+    generator = torch.Generator().manual_seed(0)
+    direction = torch.nn.functional.normalize(torch.randn(3, generator=generator, dtype=torch.float64), dim=0)
+    points = torch.rand((5, 2, 3), generator=generator, dtype=torch.float64) - 0.5
+    scale = torch.tensor(size, dtype=torch.float64, requires_grad=True)
+    ours = normals(lambda p, r: p @ (scale * direction), points, torch.arange(5), step)
+    assert torch.allclose(ours, literal_normals(size * direction, points, step), rtol=1e-9, atol=1e-15)
+    assert torch.allclose(ours.norm(dim=-1), torch.tensor(min(1.0, size * step / 1e-5)).double(), rtol=1e-6)
+    (slope,) = torch.autograd.grad((ours * -direction).sum(-1).mean(), scale)  # grows with the gradient, until it is 1
+    assert slope.item() == pytest.approx(step / 1e-5 if size * step < 1e-5 else 0, abs=1e-6)
+
+
+def test_rounding_noise_has_no_full_strength_normals():
+    """A field of float32 that is flat but for its last digits."""
+    points = torch.rand((200, 1, 3), generator=torch.Generator().manual_seed(0)) - 0.5
+    ours = normals(lambda p, r: 1 + 1e-5 * p.sum(-1), points, torch.arange(200))
+    assert ours.isfinite().all() and (ours.norm(dim=-1) < 0.05).all()
+
+
+class Watching(torch.nn.Module):
+    """An encoder that keeps what it is shown."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.seen = images
+        return images.mean((2, 3))
+
+
+@pytest.mark.parametrize(("size_px", "input_px"), [(32, 64), (32, 224), (64, 32), (32, 32), (32, None)])
+def test_the_encoder_sees_images_of_the_size_asked_for(size_px, input_px):
+    encoder = Watching()
+    model = DVR(encoder, 3, Decoder(8, code_size=4), code_size=4, input_px=input_px)
+    column = (torch.arange(size_px) + 0.5) / size_px
+    images = torch.stack(
+        [torch.full((size_px, size_px), 0.25), column.expand(size_px, -1), column[:, None].expand(-1, size_px)]
+    )
+    condition = model.condition(images[None])
+    assert condition.shape == (1, 5, 8)
+    side = input_px or size_px
+    assert encoder.seen.shape == (1, 3, side, side)
+    if side == size_px:
+        assert torch.equal(encoder.seen, images[None])
+    inner = slice(side // 8, -side // 8)  # a ramp stays a ramp, but for what rims cut off
+    ramp = (torch.arange(side) + 0.5) / side
+    assert torch.allclose(encoder.seen[0, 0], torch.tensor(0.25))
+    assert torch.allclose(encoder.seen[0, 1, :, inner], ramp[inner].expand(side, -1), atol=1e-5)
+    assert torch.allclose(encoder.seen[0, 2, inner], ramp[inner, None].expand(-1, side), atol=1e-5)
+
+
+def test_a_smaller_image_is_smoothed_before_it_is_sampled():
+    """Halving weighs four neighbours by 1, 3, 3 and 1 eighths on each axis."""
+    encoder = Watching()
+    model = DVR(encoder, 3, Decoder(8, code_size=4), code_size=4, input_px=8)
+    images = torch.zeros(1, 3, 16, 16)
+    images[..., 6, 6] = 1  # the first of the middle two of output 3, the last but one of output 2
+    model.condition(images)
+    weights = torch.zeros(8)
+    weights[2], weights[3] = 1 / 8, 3 / 8
+    assert torch.allclose(encoder.seen[0, 0], weights[:, None] * weights, atol=1e-6)
 
 
 def test_geometry_stays_float32_under_autocast():

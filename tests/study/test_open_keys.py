@@ -35,6 +35,8 @@ OPEN: list[tuple[str, Any, str, str]] = [
      "models/test_encoder.py test_imagenet_weights_from_a_file"),
     ("pretraining.dvr.params.hidden", 32, "table4 encoder.params.hidden",
      "models/test_dvr.py test_decoder_has_the_reference_number_of_parameters"),
+    ("pretraining.dvr.params.input_px", 48, "table4 encoder.params.input_px",
+     "models/test_dvr.py test_the_encoder_sees_images_of_the_size_asked_for"),
     ("pretraining.dvr.params.loss_mode", "paper", "table4 encoder.params.loss_mode",
      "training/test_dvr.py test_pixel_sets_partition_the_pixels"),
     ("pretraining.dvr.params.initialisation", "default", "table4 encoder.params.initialisation",

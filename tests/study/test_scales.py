@@ -24,6 +24,7 @@ def test_the_papers_numbers():
     assert (l2.epochs, l2.batch_size, l2.attack.epsilon, l2.attack.step_size) == (60, 50, 1.0, 0.2)
     assert linf.attack.steps == l2.attack.steps == 7 and linf.attack.best_step and not linf.attack.random_start
     assert study.papers["geon3d"].table4_rows == {"Linf": 24 / 255, "L2": 1.5}
+    assert study.pretraining["dvr"].method_params().input_px == 224  # the reference's, whatever the views' size
 
 
 def test_the_papers_budgets():

@@ -5,6 +5,7 @@ More pairs than by default: ``ROBUST3D_PAIRS=20 pytest tests/workflow/test_two_h
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -89,6 +90,18 @@ def test_two_overlapping_targets_end_well(undisturbed, tmp_path, seed):
     assert hashes(project) == hashes(undisturbed)
     verified = project.robust3d("verify", *targets)
     assert verified.returncode == 0, verified.stdout
+
+
+def test_what_is_made_again_hides_nothing_that_is_missing(undisturbed, tmp_path):
+    """Such as a file that outlived its head: Snakemake calls it incomplete. The rest is still made in the same run."""
+    project = make_project(tmp_path / "project")
+    target = project.path(OVERLAPPING[0])
+    shutil.copytree(undisturbed.folder / "results", project.folder / "results")
+    shutil.rmtree((project.folder / target).parent)
+    told = project.make("--cores", "2", "-R", "render_shard", "--", target)
+    assert "render_shard" in told and (project.folder / target).is_file()
+    finished = project.make("--cores", "2", "-R", "render_shard", "--", target)
+    assert "index_views" not in finished  # what is finished is not made again
 
 
 def test_a_head_refuses_no_look_and_is_named(tmp_path):

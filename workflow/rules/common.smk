@@ -125,8 +125,10 @@ def find_job(stage, wildcards):
 def inputs(stage):
     """Named input files of a stage's jobs.
 
-    A name with a digest is an identity, so what it stands for cannot have become newer in any sense that counts:
-    inputs are ancient. `compare_published` looks at what the inputs of tables and figures say.
+    A name with a digest is an identity, so what it stands for cannot have become newer in any sense that counts: inputs
+    of a finished job are ancient. `compare_published` looks at what the inputs of tables and figures say. Those of a job
+    with something missing are not: else Snakemake passes it over where it makes one of its inputs again, and says that
+    all is done. Under `bulk` stand big files that a manifest among the inputs names.
     """
 
     def paths(wildcards):
@@ -134,7 +136,9 @@ def inputs(stage):
         for message in data_of(job).values() if workflow.dryrun else ():
             if message:
                 warn(message)
-        return {name: ancient(files) for name, files in job.input_paths().items() if files}
+        finished = all(os.path.exists(job.output(name)) for name in STAGES[stage].outputs)
+        named = {name: files for name, files in [*job.input_paths().items(), ("bulk", job.bulk_paths())] if files}
+        return {name: ancient(files) for name, files in named.items()} if finished else named
 
     return paths
 
@@ -145,11 +149,6 @@ def finished(wildcards):
     if workflow.is_main_process:
         compare_published(wildcards.job)
     return {name: ancient(job.output(name)) for name in STAGES[job.stage].outputs}
-
-
-def bulk(stage):
-    """Big files that a manifest among the inputs names: needed, but their times decide nothing."""
-    return lambda wildcards: find_job(stage, wildcards).bulk_paths()
 
 
 def outputs(stage):

@@ -6,7 +6,6 @@ for stage, told in STAGES.items():
             stage
         input:
             unpack(inputs(stage)),
-            shards=ancient(bulk(stage)),
         output:
             **outputs(stage),
         priority: told.priority

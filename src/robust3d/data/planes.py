@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robust3d.cameras import camera_centre, cube_interval, unproject
+from robust3d.cameras import camera_centre, unproject
 
 _VIEW_PIXELS = 4096  # of each mask at most, evenly spaced
 _KEPT = 1024  # distances and points of an object at most, evenly spaced
@@ -128,15 +128,12 @@ def _hull_depth(masks: np.ndarray, poses: np.ndarray, intrinsics: np.ndarray) ->
         pixels = _some(np.argwhere(mask), max(1, _HULL_RAYS // len(masks)))
         origin = camera_centre(poses[view])
         ends = unproject(pixels[:, ::-1] + 0.5, np.ones(len(pixels)), poses[view], intrinsics[view])
-        near, far, meets = cube_interval(origin, ends - origin, 0.5)
-        pixels, directions = pixels[meets], (ends - origin)[meets]
+        directions = ends - origin
         if not len(pixels):
             continue
         found = hull_depth(
             torch.from_numpy(origin).expand(len(pixels), 3),
             torch.from_numpy(directions),
-            torch.from_numpy(near[meets]),
-            torch.from_numpy(far[meets]),
             torch.zeros(len(pixels), dtype=torch.long),
             shapes,
             cameras,

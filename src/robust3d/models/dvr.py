@@ -7,6 +7,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from robust3d.models.implicit import Field
 
@@ -86,14 +87,32 @@ class Decoder(nn.Module):
 
 
 class DVR(nn.Module):
-    """Encoder, linear map to the code, decoder."""
+    """Encoder, linear map to the code, decoder.
 
-    def __init__(self, encoder: nn.Module, feature_size: int, decoder: Decoder, code_size: int = 256) -> None:
+    Args:
+        encoder: images (B, 3, H, W) in [0, 1] to (B, feature_size).
+        feature_size: what the encoder gives.
+        decoder: with the same `code_size`.
+        code_size: of the linear map.
+        input_px: side to which images are resized for the encoder; None: as they are.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        feature_size: int,
+        decoder: Decoder,
+        code_size: int = 256,
+        input_px: int | None = None,
+    ) -> None:
         super().__init__()
-        self.encoder = encoder
+        self.encoder, self.input_px = encoder, input_px
         self.to_code = nn.Linear(feature_size, code_size)
         self.decoder = decoder
 
     def condition(self, images: Tensor) -> Tensor:
         """Images (B, 3, H, W) in [0, 1] to the decoder's conditioning (B, blocks, width)."""
+        if self.input_px is not None and images.shape[-2:] != (self.input_px, self.input_px):
+            size = (self.input_px, self.input_px)
+            images = interpolate(images, size, mode="bilinear", antialias=True)  # the reference's, by Pillow
         return self.decoder.condition(self.to_code(self.encoder(images)))

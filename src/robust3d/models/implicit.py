@@ -14,7 +14,7 @@ from torch import Tensor
 Field = Callable[[Tensor, Tensor], Tensor]
 
 MIN_SLOPE = 1e-3  # least |df/dd| that the implicit gradient divides by (reference implementation)
-MIN_NORM = 1e-5  # least gradient norm that a normal is divided by (reference implementation)
+MIN_NORM = 1e-5  # least norm that a difference of logits is divided by (reference implementation)
 
 
 class Hits(NamedTuple):
@@ -157,6 +157,9 @@ def implicit_depth(field: Field, origins: Tensor, directions: Tensor, rays: Tens
 def normals(field: Field, points: Tensor, rays: Tensor, step: float = 1e-3) -> Tensor:
     """Outward unit normals by central differences of the logit.
 
+    Where the field is so flat that the differences have a norm below `MIN_NORM`, a gradient of 0.01 at the usual step,
+    they are mostly rounding noise: what comes out is shorter than 1 there, in proportion to the gradient.
+
     Args:
         field: occupancy logits.
         points: (M, K, 3) surface points, float32 or float64.
@@ -174,5 +177,4 @@ def normals(field: Field, points: Tensor, rays: Tensor, step: float = 1e-3) -> T
     logits = field((points[:, :, None] + offsets).flatten(1, 2), rays).unflatten(1, (count, 6))
     if logits.dtype not in (torch.float32, torch.float64):
         raise TypeError(f"normals need float32 logits, got {logits.dtype}")
-    outward = (logits[..., 3:] - logits[..., :3]) / step
-    return torch.nn.functional.normalize(outward, dim=-1, eps=MIN_NORM)
+    return torch.nn.functional.normalize(logits[..., 3:] - logits[..., :3], dim=-1, eps=MIN_NORM)

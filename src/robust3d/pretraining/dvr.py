@@ -34,6 +34,9 @@ class Params(Base):
     init: Literal["random", "imagenet"] = "imagenet"  # reference: always ImageNet; the papers do not say
     weights: FilePath | None = None  # file of the ImageNet weights
     normalisation: Literal["imagenet", "half"] = "imagenet"  # of the encoder's input (reference: imagenet)
+    # Side that images are resized to for the encoder, whose last layer is 7x7 then (reference: `img_size_input` 224,
+    # whatever the views' size); None: the views' own, at 32 px a last layer of 1x1.
+    input_px: int | None = Field(224, gt=0)
     hidden: int = Field(512, gt=0)  # decoder width; reference: 512 in default.yaml, 128 in ours_rgb.yaml
     # Decoder start: "geometric" is a sphere; "default" (reference) needs ImageNet features to ever hit.
     initialisation: Literal["geometric", "default"] = "default"
@@ -48,19 +51,28 @@ class Params(Base):
     # Pixels of the freespace and normal losses: the reference code's, or the paper's equations'.
     loss_mode: Literal["code", "paper"] = "code"
     # Where the ray of a missed pixel is told to be occupied: anywhere in the unit cube (default.yaml), or at
-    # the visual hull of the object's silhouettes (ours_rgb.yaml). A depth loss puts it at the true depth.
+    # the visual hull of the object's silhouettes (ours_rgb.yaml), anywhere if the ray misses the hull. A depth loss
+    # puts it at the true depth.
     occupancy_point: Literal["random", "visual_hull"] = "random"
     losses: LossWeights = LossWeights()
-    normal_step: float = Field(1e-3, gt=0)  # finite difference and neighbourhood of normals (reference: 1e-3)
+    # Finite difference and neighbourhood of normals (reference: 1e-3). Gradients of the logit below 1e-5 / normal_step
+    # count as flat: their normals are shorter than 1.
+    normal_step: float = Field(1e-3, gt=0)
     chunk_points: int = Field(65_536, gt=0)  # points per decoder call when marching; 4096 is best on a CPU
     validation_march_steps: int = Field(128, gt=1)  # reference: 128
     validation_images: int = Field(32, gt=0)  # held-out (input, target) pairs rendered at each validation
     loop: LoopParams = LoopParams(
         steps=400_000,  # the reference has no end; appendix D: 1.5 days on a V100
         learning_rate=1e-4,  # reference: Adam 1e-4, halved at epochs 750 and 1000 …
-        decay_steps=(250_000, 333_000),  # … which are these steps on Geon3D-10 at batch 32
+        # … which are these steps on Geon3D-10 at batch 32. On ShapeNet, of three times as many objects, they would be
+        # 718,000 and 958,000, after the end: a network there would be handed on at its full learning rate, noisier
+        # than on geons. One schedule in steps for both keeps the data the only difference; () is the literal reading.
+        decay_steps=(250_000, 333_000),
         decay_factor=0.5,
         validate_every=2000,  # reference: 2000
+        # The reference writes both, the last and the best by the share of pixels whose mask is right ("best" here: by
+        # mask IoU). The papers do not say which encoder was handed on; the last has seen as many images as the others'.
+        selection="last",
     )
 
     @model_validator(mode="after")

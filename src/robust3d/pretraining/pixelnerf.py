@@ -1,7 +1,8 @@
 """pixelNeRF as a pre-training: its parameters and how its task is made.
 
 Defaults are the reference implementation's for NMR renders (`conf/default_mv.conf`, `conf/exp/sn64.conf`),
-with Geon3D's ResNet-18 for its ResNet-34.
+with Geon3D's ResNet-18 for its ResNet-34. Objects are drawn with replacement, not in the reference's shuffled epochs:
+a step then depends on its number alone, so that a run that was broken off goes on to the same weights.
 """
 
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -56,7 +57,7 @@ class Params(Base):
         steps=400_000,  # the reference has no end; literature quotes 400,000
         learning_rate=1e-4,  # reference: Adam 1e-4, no decay
         validate_every=10_000,
-    )
+    )  # … and selection: last, as in the reference, which keeps no best one
 
     @model_validator(mode="after")
     def _near_before_far(self) -> "Params":

@@ -28,6 +28,7 @@ from robust3d.provenance.store import RESULTS, Finished
 from robust3d.study import registry
 from robust3d.study.accepted import acceptance, accepted_digest
 from robust3d.study.closure import closure, closure_digest, describe, is_neutral
+from robust3d.study.numerics import one_thread
 from robust3d.study.places import own_file
 from robust3d.study.stages import LOCK, STAGES
 
@@ -165,7 +166,8 @@ def _copied(key: str | None, outputs: dict[str, Path], folders: list[Path]) -> F
 def _compute(context: Context, stage: str, roots: tuple[str, ...], outputs: dict[str, Path]) -> None:
     """Let the stage write and make its outputs appear, all or none of them."""
     try:
-        _limit_threads()
+        one_thread()
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         registry.load("stage", stage).run(context)
         _check_imports(roots)
         for name, path in outputs.items():
@@ -203,13 +205,6 @@ def _check_imports(roots: tuple[str, ...]) -> None:
     strangers = sorted(name for name in loaded if not is_neutral(name) and name not in allowed)
     if strangers:
         raise UserError(f"imported outside the job's code closure: {', '.join(strangers)}; import them by name")
-
-
-def _limit_threads() -> None:
-    """One computing thread a job: sums come out the same on every machine with any number of cores."""
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
-        os.environ[name] = "1"
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
 def _already_done(spec: dict[str, Any], inputs: Paths, outputs: dict[str, Path]) -> bool:

@@ -1,7 +1,7 @@
-"""Which instructions a job's arithmetic may use: the processor's best, or those that every AVX2 machine has.
+"""How a process computes: on how many threads, and with the processor's best instructions or every AVX2 machine's.
 
-`portable` gives a CPU job the same bytes on every processor with AVX2. It is set through the environment, before
-numpy or torch is loaded. MKL has a reproducible AVX2 mode, but for Intel's processors only (on AMD's it is ignored
+Both are set through the environment, before numpy or torch is loaded. `portable` gives a CPU job the same bytes on
+every processor with AVX2. MKL has a reproducible AVX2 mode, but for Intel's processors only (on AMD's it is ignored
 without a word), so its `COMPATIBLE` mode is taken. Work on a GPU is not pinned.
 """
 
@@ -18,6 +18,21 @@ PORTABLE = {
     "OPENBLAS_CORETYPE": "Haswell",  # those of numpy and scipy
     "NPY_DISABLE_CPU_FEATURES": "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL",
 }
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+def one_thread() -> None:
+    """One computing thread: sums come out the same on any number of cores, and no thread waits for another.
+
+    The libraries' own choice, a thread a core, costs many times the work where other processes want the cores too: at
+    every small step the threads that have a core spin until the others had theirs.
+    """
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+
+
+def all_cores() -> None:
+    """The libraries' choice of threads, or the user's, for a long process of big steps; a thread that waits sleeps."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def pin(variables: dict[str, str]) -> None:

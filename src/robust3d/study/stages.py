@@ -194,7 +194,7 @@ STAGES: dict[str, Stage] = {
         role="pre-training",
         matters="seed method params.init params.loop.steps params.batch params.loop.learning_rate "
         "input_background.kind target_background.kind params.hidden params.width params.latent_dim params.pixels "
-        "params.rays params.weights",
+        "params.rays params.input_px params.weights",
         priority=10,
     ),
     # The ResNet-18 encoder of a pre-training, with what was trained in it.

@@ -66,14 +66,23 @@ def data_conditions(plan: "Plan", image_set: str) -> dict[str, Any]:
 
 
 def run_flags(classifiers: Sequence[dict[str, Any]]) -> list[str]:
-    """Sentences on the runs behind a cell: those that collapsed, a pre-training that several share, odd data."""
+    """Sentences on the runs behind a cell.
+
+    They tell of runs that collapsed, of a pre-training that several share, of images of another size that the encoder
+    saw, and of odd data.
+    """
     flags = []
     seeds = [(model["encoder"] or {}).get("seed") for model in classifiers]
     if len(seeds) > 1 and len(set(seeds)) == 1 and seeds[0] is not None:
         flags.append(f"the {len(seeds)} training seeds share one pre-training: its noise is in no interval")
     for classifier in classifiers:
         flags += classifier.get("data_notices", [])
-        runs = {"classifier": classifier, "pre-training": classifier["encoder"] or {}}
+        encoder = classifier["encoder"] or {}
+        runs = {"classifier": classifier, "pre-training": encoder}
+        shown_px = (encoder.get("params") or {}).get("input_px")
+        if shown_px is not None and shown_px != classifier["resolution_px"]:
+            sizes = f"{shown_px} px, the classifier sees {classifier['resolution_px']} px"
+            flags.append(f"the encoder was pre-trained on images resized to {sizes}")
         flags += [f"{name} collapsed: {run['collapse']}" for name, run in runs.items() if run.get("collapse")]
     return list(dict.fromkeys(flags))
 

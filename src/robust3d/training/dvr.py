@@ -1,11 +1,20 @@
 """DVR as a pre-training task: random pixels of random views, losses on their pixel sets, reconstructions.
 
-Deviations from the reference implementation, on purpose: rays that miss the padded cube are skipped (nothing
-is there), a ray that starts inside the object has no surface point and so no colour or normal loss, pixels
-are looked up by index at their centres.
+Deviations from the reference implementation, on purpose:
+
+- Rays that miss the padded cube are skipped: nothing is there. (The reference marches them over a fixed depth range.)
+- A ray that starts inside the object has no surface point and so no colour or normal loss. (The reference takes its
+  colour at the camera's centre.)
+- A ray that meets the padded cube, but not the unit cube where objects are, is told to be occupied somewhere in the
+  padding if the mask says so. (The reference takes a point of the fixed depth range, mostly outside both cubes.)
+- Pixels are looked up by index at their centres. (The reference reads the last row and column as empty.)
+- Objects are drawn anew at every step, with replacement, not in shuffled epochs: a step then depends on its number
+  alone, so that a run that was broken off goes on to the same weights. On average an epoch leaves out a third of them.
+- Learning rates fall at steps, not epochs, and the last weights are handed on: see `robust3d.pretraining.dvr`.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -35,6 +44,8 @@ from robust3d.seeds import torch_generator
 from robust3d.training.draws import integers
 from robust3d.training.loop import Pretraining
 from robust3d.training.metrics import best_constant_mask, mask_iou
+
+Anchor = Callable[[Tensor], Tensor]  # numbers of rays to depths that are held to be occupied, inf where none is known
 
 BASELINE_IMAGES = 1024  # training images, evenly spaced, that the constant baselines are sought over
 
@@ -100,7 +111,7 @@ def dvr_losses(
     decoder: Decoder,
     condition: Tensor,
     rays: RayBatch,
-    anchor: Tensor,
+    anchor: Anchor,
     params: Params,
     step: int,
     generator: torch.Generator,
@@ -111,7 +122,7 @@ def dvr_losses(
         decoder: occupancy and colour.
         condition: (B, blocks, width) of the batch's objects.
         rays: their pixels.
-        anchor: (R,) depth that the occupancy loss tests where it acts; inf for a random one.
+        anchor: asked for the depths that the occupancy loss tests, on the rays where it acts; inf for a random one.
         params: what the losses depend on.
         step: chooses the number of march steps.
         generator: of the random points.
@@ -150,21 +161,22 @@ def _surface_losses(
 
 
 def _occupancy_losses(
-    field: Field, rays: RayBatch, hits: Hits, sets: PixelSets, anchor: Tensor, generator: torch.Generator
+    field: Field, rays: RayBatch, hits: Hits, sets: PixelSets, anchor: Anchor, generator: torch.Generator
 ) -> dict[str, Tensor]:
     """Binary cross-entropy of free and of occupied space at one point per pixel, evaluated where masked only.
 
     Free space is tested at the false surface, else anywhere on the ray in the padded cube. Occupied space is
-    tested at `anchor`, else anywhere on the ray in the unit cube.
+    tested at `anchor`, else anywhere on the ray in the unit cube (in the padded one, if it does not meet that).
     """
     random = _uniform(len(rays.near), generator, rays.near)
     free_depth = torch.where(hits.depth.isfinite(), hits.depth, rays.near + random * (rays.far - rays.near))
     near, far, meets = cube_interval(rays.origins, rays.directions, 0.5)
     near, far = torch.where(meets, near, rays.near), torch.where(meets, far, rays.far)
-    occupied_depth = torch.where(anchor.isfinite(), anchor, near + random * (far - near))
     free, occupied = sets.freespace.nonzero()[:, 0], sets.occupancy.nonzero()[:, 0]
+    known = anchor(occupied)
+    occupied_depth = torch.where(known.isfinite(), known, (near + random * (far - near))[occupied])
     chosen = torch.cat((free, occupied))
-    depth = torch.cat((free_depth[free], occupied_depth[occupied]))
+    depth = torch.cat((free_depth[free], occupied_depth))
     points = at(rays.origins[chosen], rays.directions[chosen], depth)
     logits = field(points[:, None], chosen)[:, 0]
     return {
@@ -214,7 +226,7 @@ class DVRPretraining(Pretraining):
             decoder = Decoder(params.hidden)
             if params.initialisation == "geometric":
                 decoder.start_as_sphere(params.initial_radius)
-            self.module: DVR = DVR(encoder, encoder.feature_dim, decoder).to(device)
+            self.module: DVR = DVR(encoder, encoder.feature_dim, decoder, input_px=params.input_px).to(device)
         self.encoder = encoder
         self.params, self.device = params, torch.device(device)
         self.images_per_step = params.batch
@@ -291,26 +303,18 @@ class DVRPretraining(Pretraining):
         truth = torch.where(mask, targets, torch.full_like(targets, 255))
         return truth.cpu().numpy(), ours.unflatten(1, truth.shape[1:3]).cpu().numpy()
 
-    def _anchor(self, rays: RayBatch, objects: Tensor) -> Tensor:
-        """Depths (R,) known or held to be occupied, as far as the supervision tells; inf elsewhere."""
+    def _anchor(self, rays: RayBatch, objects: Tensor) -> Anchor:
+        """What is known or held to be occupied, as far as the supervision tells."""
         if self.params.losses.depth:
             if rays.depth.isnan().any():
                 raise UserError("pretraining.params.losses.depth: this data set has no depth maps; set it to 0")
-            return rays.depth
-        anchor = torch.full_like(rays.depth, torch.inf)
-        if self.params.occupancy_point == "visual_hull":
-            chosen = rays.mask.nonzero()[:, 0]
-            anchor[chosen] = hull_depth(
-                rays.origins[chosen],
-                rays.directions[chosen],
-                rays.near[chosen],
-                rays.far[chosen],
-                objects[rays.owner[chosen]],
-                self.train.masks,
-                self.train.world_to_camera,
-                self.train.intrinsics,
-            )
-        return anchor
+            return lambda chosen: rays.depth[chosen]
+        if self.params.occupancy_point == "random":
+            return lambda chosen: torch.full_like(rays.near[chosen], torch.inf)
+        cameras = self.train.masks, self.train.world_to_camera, self.train.intrinsics
+        return lambda chosen: hull_depth(
+            rays.origins[chosen], rays.directions[chosen], objects[rays.owner[chosen]], *cameras
+        )
 
     def _render(self, objects: Tensor, view_in: Tensor, view_out: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Held-out views: colour over white (N, H*W, 3), hit (N, H*W), depth (N, H*W)."""

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from robust3d.cameras import cube_interval, rays, to_dvr, to_srn
+from robust3d.cameras import rays, to_dvr, to_srn
 from robust3d.data.blank import why_blank
 from robust3d.data.compositing import compose
 from robust3d.data.frame import Frame
 from robust3d.data.params import SPLITS
-from robust3d.data.published.agreement import widen
 from robust3d.data.published.archives import new_folder
 from robust3d.data.published.numbering import Note, shortened, to_stderr
 from robust3d.data.published.scaling import FILE, Format, Scale, record, scales_of
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from robust3d.data.manifest import Views
     from robust3d.data.shards import Frames
 
-_HULL_SAMPLES = 128  # depths tried on a ray
 _README = {
     "dvr": """\
 Views in the layout of DVR (autonomousvision/differentiable_volumetric_rendering), readable by pixelNeRF as well.
@@ -255,28 +253,16 @@ def visual_hull_depth(frames: list[Frame]) -> list[np.ndarray]:
 
     from robust3d.models.visual_hull import hull_depth
 
-    # A pixel is half covered at the rim: masks as they are would cut thin parts off, so the hull gets a pixel more.
-    masks = torch.from_numpy(widen(np.stack([frame.mask for frame in frames]), 1))[None]
+    masks = torch.from_numpy(np.stack([frame.mask for frame in frames]))[None]
     poses = torch.from_numpy(np.stack([frame.world_to_camera for frame in frames]))[None]
     intrinsics = torch.from_numpy(np.stack([frame.intrinsics for frame in frames]))[None]
     maps = []
     for frame in frames:
-        origin, directions = rays(frame.world_to_camera, frame.intrinsics, *frame.mask.shape)
-        near, far, meets = cube_interval(origin, directions, 0.5)
-        inside = frame.mask & meets
+        origin, beams = rays(frame.world_to_camera, frame.intrinsics, *frame.mask.shape)
+        directions = torch.from_numpy(beams[frame.mask])
+        origins = torch.from_numpy(origin).expand_as(directions)
+        objects = torch.zeros(len(directions), dtype=torch.long)
         depth = np.full(frame.mask.shape, np.inf, np.float32)
-        count = int(inside.sum())
-        if count:
-            depth[inside] = hull_depth(
-                torch.from_numpy(origin).expand(count, 3),
-                torch.from_numpy(directions[inside]),
-                torch.from_numpy(near[inside]),
-                torch.from_numpy(far[inside]),
-                torch.zeros(count, dtype=torch.long),
-                masks,
-                poses,
-                intrinsics,
-                _HULL_SAMPLES,
-            ).numpy()
+        depth[frame.mask] = hull_depth(origins, directions, objects, masks, poses, intrinsics).numpy()
         maps.append(depth)
     return maps
