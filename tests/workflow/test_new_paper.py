@@ -36,7 +36,7 @@ def test_the_papers_targets_are_made_under_its_name(project):
 
 
 def test_the_audit_knows_them(project):
-    assert "index_views" in say(project, "why", TARGET, "each object", "views")
+    assert "index_views" in say(project, "why", TARGET, "--row", "each object", "--column", "views")
     say(project, "verify")
     assert "nothing" in say(project, "plan", TARGET).lower()
     say(project, "site")
@@ -45,10 +45,18 @@ def test_the_audit_knows_them(project):
     assert "toy/table1" in (project.folder / "report.html").read_text()
 
 
-def test_a_wrong_section_and_a_missing_one_are_named(project):
-    project.change({"papers": {"toy": {"family": "nowhere"}}})
-    assert "papers.toy.family: 'nowhere' is not defined" in project.snakemake("-n", "--", TARGET).stderr
-    project.change({"papers": {"toy": {"family": "geons", "colour": 1}}})
-    assert "papers.toy.colour: unknown key" in project.snakemake("-n", "--", TARGET).stderr
-    project.change({"papers": {"tyo": {}}})
-    assert "there is no paper called 'tyo'" in project.snakemake("-n", "--", TARGET).stderr
+@pytest.mark.parametrize(
+    ("papers", "says"),
+    [
+        ({"toy": {"family": "nowhere"}}, "papers.toy.family: 'nowhere' is not defined"),
+        ({"toy": {"family": "geons", "colour": 1}}, "papers.toy.colour: unknown key"),
+        ({"tyo": {}}, "there is no paper called 'tyo'"),
+        ({"toy": None}, "papers.toy"),
+    ],
+)
+def test_a_wrong_section_and_a_missing_one_are_named(project, papers, says):
+    before = project.values
+    project.change({"papers": papers})
+    told = project.snakemake("-n", "--", TARGET)
+    project.configure(before)
+    assert told.returncode == 1 and says in told.stderr and "Traceback" not in told.stderr
