@@ -164,6 +164,26 @@ def test_what_is_behind_a_camera_is_not_ruled_out_by_it(scene: Scene) -> None:
     torch.testing.assert_close(hull_depth(*rays, masks, poses, optics)[behind], scene.hull()[sphere][behind])
 
 
+def test_what_a_picture_of_the_whole_object_does_not_show_is_ruled_out() -> None:
+    """Near cameras with a narrow field of view: the cube reaches out of every picture, a small ball does not."""
+    eye, focal = 0.9, 60.0
+    optics = torch.tensor([[focal, 0, 16], [0, focal, 16], [0, 0, 1]]).expand(1, 2, 3, 3)
+    poses = torch.from_numpy(np.stack([look_from(np.array(at)) for at in ((eye, 0, 0.01), (0, eye, 0.01))])).float()[
+        None
+    ]
+    row, column = torch.meshgrid(torch.arange(32) + 0.5 - 16, torch.arange(32) + 0.5 - 16, indexing="ij")
+    disc = (row**2 + column**2) < (0.15 * focal / eye) ** 2  # a ball of radius 0.15, seen along both axes
+    masks = disc.expand(1, 2, 32, 32)
+    origins = torch.tensor([[0.0, eye, 0.0], [0.45, eye, 0.0]])
+    directions = torch.tensor([[0.0, -1.0, 0.0]]).expand(2, 3)
+    objects = torch.zeros(2, dtype=torch.long)
+    through, beside = hull_depth(origins, directions, objects, masks, poses, optics)
+    assert 0.7 < through < 0.9 and beside == torch.inf
+    cropped = masks.clone()
+    cropped[0, :, 0, 0] = True  # now both pictures say that the object goes on beyond them
+    assert hull_depth(origins, directions, objects, cropped, poses, optics).isfinite().all()
+
+
 def test_chunks_precision_and_masks_on_the_host_change_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     hull = scene.hull()
     assert torch.equal(scene.hull(OnHost(scene.masks, torch.device("cpu"))), hull)

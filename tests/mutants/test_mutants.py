@@ -90,7 +90,7 @@ MUTANTS = [
     Mutant("attacks/folding.py", "if not torch.is_grad_enabled():", "if False:", "attacks/test_agreement.py", "its_own_gradient"),
     Mutant("attacks/victim.py", "return gradient.nan_to_num(0, 0, 0)", "return gradient", "attacks/test_zoo.py", "short_attack and NaN"),
     Mutant("attacks/victim.py", " | ~logits.isfinite().all(1)", "", "attacks/test_refusals.py", "under_attack"),
-    Mutant("attacks/refusals.py", "if not _close(alone, in_batch):", "if False:", "attacks/test_zoo.py", "short_attack and (hidden or running)"),
+    Mutant("attacks/refusals.py", "if not close(alone, in_batch, ALONE):", "if False:", "attacks/test_zoo.py", "short_attack and (hidden or running)"),
     Mutant("attacks/checks.py", "if sanity_accuracy > SANITY_SHARE:", "if False:", "attacks/test_refusals.py", "not_valid"),
     # the workflow
     Mutant("study/closure.py", 'if name == "body" and', 'if False and', "study/test_closure.py", "prose"),

@@ -6,9 +6,18 @@ from torch import Tensor
 from robust3d.models.implicit import cube_interval
 
 CHUNK_RAYS = 4096  # at once; bounds memory, changes nothing
-ON_CENTRE_PX = (
-    0.01  # a point so near to a centre is decided by it alone, as those on the rays of a view's own pixels are
-)
+# A point so near to a centre is decided by it alone, as those on the rays of a view's own pixels are.
+ON_CENTRE_PX = 0.01
+
+
+def shows_whole(masks: Tensor) -> Tensor:
+    """Which pictures show the whole object (O, V) bool: masks (O, V, H, W) with a pixel, but none at their border."""
+    found = []
+    for one in range(len(masks)):  # in turn: masks may be too many for the device
+        mask = masks[one]
+        border = mask[:, 0].any(1) | mask[:, -1].any(1) | mask[:, :, 0].any(1) | mask[:, :, -1].any(1)
+        found.append(mask.flatten(1).any(1) & ~border)
+    return torch.stack(found)
 
 
 @torch.no_grad()
@@ -20,13 +29,15 @@ def hull_depth(
     world_to_camera: Tensor,
     intrinsics: Tensor,
     samples: int = 128,
+    whole: Tensor | None = None,
 ) -> Tensor:
     """First depth on each ray through the unit cube that lies inside all silhouettes of the ray's object.
 
     Masks tell of the centres of pixels only; the outline runs somewhere between them. So a point is inside a silhouette
     if one of the four centres around it is. An outline that is straight between four centres loses nothing in this
     way: the hull holds the object and is not behind its surface by more than a step. (What is thinner than a pixel may
-    be in no mask at all.) What a picture does not show, beside it or behind its camera, it does not rule out.
+    be in no mask at all.) What a picture does not show, beside it or behind its camera, it rules out only if it shows the
+    whole object.
 
     Args:
         origins: (M, 3).
@@ -36,11 +47,13 @@ def hull_depth(
         world_to_camera: (O, V, 4, 4).
         intrinsics: (O, V, 3, 3) px.
         samples: uniformly spaced points tried per ray, both ends included; 128 are at most 0.014 apart.
+        whole: `shows_whole(masks)`, where it is known.
 
     Returns:
         (M,) depths, inf where no sample is in the hull.
     """
     near, far, meets = cube_interval(origins, directions, 0.5)
+    whole = shows_whole(masks) if whole is None else whole
     fractions = torch.linspace(0, 1, samples, dtype=near.dtype, device=near.device)
     found = torch.full_like(near, torch.inf)
     for rays in meets.nonzero()[:, 0].split(CHUNK_RAYS):
@@ -53,14 +66,14 @@ def hull_depth(
             slope = (turned @ directions[rays, :, None])[..., 0]
             ray, sample = inside.nonzero(as_tuple=True)  # what no view before has ruled out
             points = start[ray] + depths[ray, sample, None] * slope[ray]
-            inside[ray, sample] = _may_be_covered(points, owner[ray], view, masks)
+            inside[ray, sample] = _may_be_covered(points, owner[ray], view, masks, whole)
         first = depths.gather(1, inside.int().argmax(1, keepdim=True))[:, 0]
         found[rays] = torch.where(inside.any(1), first, torch.inf)
     return found
 
 
-def _may_be_covered(points: Tensor, objects: Tensor, view: int, masks: Tensor) -> Tensor:
-    """Whether homogeneous image points (N, 3) lie in a silhouette or out of the picture, as `hull_depth` says."""
+def _may_be_covered(points: Tensor, objects: Tensor, view: int, masks: Tensor, whole: Tensor) -> Tensor:
+    """Whether homogeneous image points (N, 3) lie in a silhouette or where it tells nothing, as `hull_depth` says."""
     height, width = masks.shape[-2:]
     centres = (points[:, :2] / points[:, 2:] - 0.5).clamp(-2, max(height, width) + 1)  # in pixels from the first centre
     low, high = (centres + ON_CENTRE_PX).floor().long(), (centres - ON_CENTRE_PX).ceil().long()
@@ -68,4 +81,5 @@ def _may_be_covered(points: Tensor, objects: Tensor, view: int, masks: Tensor) -
     row = torch.stack((low[:, 1], low[:, 1], high[:, 1], high[:, 1]), 1)
     is_shown = (column >= 0) & (column < width) & (row >= 0) & (row < height)
     covered = masks[objects[:, None], view, row.clamp(0, height - 1), column.clamp(0, width - 1)]
-    return (covered | ~is_shown).any(1) | (points[:, 2] <= 0)
+    is_ahead, cropped = points[:, 2] > 0, ~whole[objects, view]
+    return ((covered & is_shown).any(1) & is_ahead) | (cropped & (~is_shown.all(1) | ~is_ahead))

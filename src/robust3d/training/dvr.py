@@ -38,7 +38,7 @@ from robust3d.models.implicit import (
     normals,
     pixel_rays,
 )
-from robust3d.models.visual_hull import hull_depth
+from robust3d.models.visual_hull import hull_depth, shows_whole
 from robust3d.pretraining.dvr import Params
 from robust3d.seeds import torch_generator
 from robust3d.training.draws import integers
@@ -313,8 +313,13 @@ class DVRPretraining(Pretraining):
             return lambda chosen: torch.full_like(rays.near[chosen], torch.inf)
         cameras = self.train.masks, self.train.world_to_camera, self.train.intrinsics
         return lambda chosen: hull_depth(
-            rays.origins[chosen], rays.directions[chosen], objects[rays.owner[chosen]], *cameras
+            rays.origins[chosen], rays.directions[chosen], objects[rays.owner[chosen]], *cameras, whole=self._whole
         )
+
+    @cached_property
+    def _whole(self) -> Tensor:
+        """Which training views show their whole object (O, V)."""
+        return shows_whole(self.train.masks)
 
     def _render(self, objects: Tensor, view_in: Tensor, view_out: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Held-out views: colour over white (N, H*W, 3), hit (N, H*W), depth (N, H*W)."""
