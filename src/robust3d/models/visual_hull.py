@@ -36,8 +36,8 @@ def hull_depth(
     Masks tell of the centres of pixels only; the outline runs somewhere between them. So a point is inside a silhouette
     if one of the four centres around it is. An outline that is straight between four centres loses nothing in this
     way: the hull holds the object and is not behind its surface by more than a step. (What is thinner than a pixel may
-    be in no mask at all.) What a picture does not show, beside it or behind its camera, it rules out only if it shows the
-    whole object.
+    be in no mask at all.) What a picture does not show, beside it or behind its camera, it rules out only if it shows
+    the whole object.
 
     Args:
         origins: (M, 3).
