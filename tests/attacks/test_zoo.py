@@ -142,7 +142,7 @@ class Kept:
     fresh: Callable[[], nn.Module] | None = None  # a network of its own, trained here for a moment
     norm: str = "Linf"
     official: Callable[[nn.Module], Model] | None = None  # what the official code gets, if it cannot take the model
-    wider: float = 1.0  # by what the budget is multiplied
+    wider: float = 1.0  # by what the budget is multiplied where no attack without gradients comes after
     seen: bool = True  # the gradients lead to where the model errs
 
 
@@ -239,7 +239,7 @@ def compare(name: str, toy, within: int, **settings) -> None:
     entry = ZOO[name]
     images, labels = toy.images[:N], toy.labels[:N]
     norm = entry.norm if isinstance(entry, Kept) else "Linf"
-    epsilon = EPSILON[norm] * getattr(entry, "wider", 1)
+    epsilon = EPSILON[norm] * (getattr(entry, "wider", 1) if "attacks" in settings else 1)
     net = copy.deepcopy(toy.model)
     if entry.fresh:
         net = taught(entry.fresh, toy)
