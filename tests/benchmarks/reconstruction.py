@@ -40,7 +40,7 @@ def measure(toy: bool, repeats: int) -> Section:
 def _dvr(section: Section, train: Any, folder: Path, sizes: dict, steps: int, long: int, repeats: int) -> None:
     params = dvr.Params(
         init="random", initialisation="geometric", march_steps=(16,), march_schedule=(), chunk_points=4096,
-        loop=LoopParams(steps=1), **sizes,
+        input_px=None, loop=LoopParams(steps=1), **sizes,
     )  # fmt: skip
     literal = reference_dvr.Literal()
     task = dvr.task(params, train, train, 0, device())
