@@ -60,6 +60,8 @@ MUTANTS = [
     Mutant("data/published/views.py", "picture[..., channel] > 0", "picture[..., 0] > 0", "data/published/test_views.py", "any_channel"),
     Mutant("data/published/export.py", "    if depth_is_known(frames):\n        maps", "    if True:\n        maps", "data/published/test_export.py", "where_it_is_known"),
     Mutant("data/published/mistakes.py", "return None if is_worse else says", "return says", "data/published/test_check.py", "on_its_head"),
+    Mutant("data/published/tangents.py", "lateral / zoom + axial", "lateral + axial", "data/published/test_lens.py", "two_balls"),
+    Mutant("data/published/depths.py", "return thing.depth / lengths", "return thing.depth", "data/published/test_lens.py", "ray_lengths"),
     Mutant("data/published/own.py", "beyond = ~widen(mask[None], _RIM_PX if len(mask) >= 16 else 1)[0]", "beyond = ~mask", "data/published/test_check.py", "mixed_rims"),
     Mutant("data/blank.py", 'return "no pixel of the background" if mask.all() else None', "return None", "data/test_blank.py", "what_is_blank"),
     Mutant("data/blank.py", "blank.left_out.append(instance)", "yield from views", "data/test_blank.py", "own_renders"),

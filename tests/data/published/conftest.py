@@ -35,6 +35,11 @@ def cast(mesh, pose, intrinsics, side, instance="a", view=0):
 
 
 @pytest.fixture(scope="session")
+def caster():
+    return cast
+
+
+@pytest.fixture(scope="session")
 def meshes():
     """Meshes by (class, instance), in a cube of side EXTENT."""
     params = categories.Params(classes=CLASSES, instances=3)

@@ -11,6 +11,7 @@ import numpy as np
 
 from robust3d.cameras import cube_interval
 
+FITS = 0.95  # good data reach 0.99 (thirteen categories, 32 to 128 px, 8 to 24 views on a ring or a sphere)
 _SAMPLES = 96  # points of a ray
 _PIXELS = 64  # of each mask
 _VIEWS_A_MISS = 12  # in one view of so many a point may miss: a thin part can fall between all pixel centres
@@ -39,6 +40,12 @@ class Object:
     order: np.ndarray
     depth: np.ndarray | None = None
     files: tuple[str, ...] = ()
+
+    @property
+    def is_regular(self) -> bool:
+        """Whether points can be taken from pictures to the world: all matrices are finite and have inverses."""
+        matrices = (self.poses, self.intrinsics)
+        return all(np.isfinite(of).all() and (np.abs(np.linalg.det(of)) > 1e-12).all() for of in matrices)
 
     def only(self, views: np.ndarray) -> "Object":
         """The same with some of its views; their order by number is kept where all of them are."""
@@ -134,12 +141,11 @@ def widen(masks: np.ndarray, pixels: float) -> np.ndarray:
     return grown
 
 
-def depth_agreement(thing: Object, as_ray_length: bool = False) -> float:
+def depth_agreement(thing: Object) -> float:
     """Fraction of the depth maps' points that fall on the object in every other view.
 
     Args:
         thing: with depth.
-        as_ray_length: read the maps as distances from the camera's centre, not along its axis.
 
     Returns:
         1 for depth maps that fit masks and cameras; NaN without any depth.
@@ -156,8 +162,6 @@ def depth_agreement(thing: Object, as_ray_length: bool = False) -> float:
         pixels = pixels[rng.permutation(len(pixels))[:_PIXELS]]
         image = np.column_stack([pixels[:, 1] + 0.5, pixels[:, 0] + 0.5, np.ones(len(pixels))])
         camera = image @ np.linalg.inv(thing.intrinsics[view]).T
-        if as_ray_length:
-            camera = camera / np.linalg.norm(camera, axis=1, keepdims=True)
         camera = camera * depth[pixels[:, 0], pixels[:, 1]][:, None]
         to_world = np.linalg.inv(thing.poses[view])
         points = camera @ to_world[:3, :3].T + to_world[:3, 3]

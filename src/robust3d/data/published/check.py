@@ -2,19 +2,23 @@
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from robust3d.cameras import camera_centre
-from robust3d.data.published.agreement import Object, depth_agreement, hull_points
+from robust3d.data.published.agreement import FITS, Object, depth_agreement, hull_points
+from robust3d.data.published.depths import Change, contradictions
 from robust3d.data.published.files import reading
 from robust3d.data.published.findings import Report
 from robust3d.data.published.inventory import listing
-from robust3d.data.published.mistakes import FITS, explain, half_pixel, rolled, up_axis, usual_up
+from robust3d.data.published.lens import size_in_doubt, told
+from robust3d.data.published.mistakes import explain, half_pixel, rolled, up_axis, usual_up
 from robust3d.data.published.numbering import shortened
 from robust3d.data.published.own import load_dvr, load_srn
+from robust3d.data.published.tangents import Focal, focal_from_masks, miss_px
 from robust3d.data.published.text import read_lines
 from robust3d.data.published.views import why_not_rigid
 from robust3d.errors import UserError
@@ -137,8 +141,8 @@ def _check_fit(things: list[Object], report: Report) -> None:
     if few:
         report.add("one view", few[0].name, "only one view: whether its camera fits cannot be told", is_error=False)
     things = [thing for thing in things if len(thing.masks) >= 2]
-    fits = {thing.name: hull_points(thing.thinned(_VIEWS), 0.5, None)[1] for thing in things}
-    report.agreement = {name: float(np.mean(fractions)) for name, fractions in fits.items()}
+    hulls = {thing.name: hull_points(thing.thinned(_VIEWS), 0.5, None) for thing in things}
+    report.agreement = {name: float(np.mean(fractions)) for name, (_, fractions) in hulls.items()}
     wrong = [thing for thing in things if report.agreement[thing.name] < FITS]
     if not things:
         return
@@ -152,26 +156,66 @@ def _check_fit(things: list[Object], report: Report) -> None:
                 says += ". None of the usual mistakes explains it; are pictures and cameras of the same object?"
             report.add("fit", thing.name, says)
         return
-    for thing in things:
-        _check_single_views(thing.thinned(_VIEWS), fits[thing.name], report)
     turned = rolled(things, report.layout)
     if turned:
         report.add("rolled", report.folder, turned)
         return
-    shift = half_pixel(things, report.layout)
-    if shift:
-        report.add("half pixel", report.folder, shift)
+    odd = {thing.name: _odd_views(thing.thinned(_VIEWS), hulls[thing.name][1]) for thing in things}
+    even = [thing for thing in things if not odd[thing.name]] or things
+    if _check_lens(even, {name: points for name, (points, _) in hulls.items()}, report):
+        return
+    for name, says in odd.items():
+        if says:
+            report.add("odd view", name, says)
     _check_centres(things, report)
-    _check_depth([thing for thing in things if thing.depth is not None], report)
 
 
-def _check_single_views(thing: Object, fits: np.ndarray, report: Report) -> None:
+def _check_lens(things: list[Object], hulls: Mapping[str, np.ndarray], report: Report) -> bool:
+    """Focal length, depth maps, principal point and size; whether the focal length is wrong."""
+    deep = [thing for thing in things if thing.depth is not None and thing.is_regular]
+    wrong, change = contradictions(deep)
+    for thing in wrong:
+        fits = depth_agreement(thing)
+        says = f"depth maps contradict masks and cameras: {fits:.0%} of their points fall on the object in every view"
+        if change:
+            says += f". They would fit if this was it: {told(change, report.layout)}"
+        report.add("depth", thing.name, says)
+    if change and change.focal != 1:
+        return True
+    focal = focal_from_masks(things)
+    shift = half_pixel(things, report.layout)
+    if focal.factor != 1 and shift and miss_px([shift.change(thing) for thing in things]) < focal.mended_px:
+        focal = Focal()
+    if focal.factor != 1:
+        says = (
+            f"{told(Change(focal=focal.factor), report.layout)}: planes that touch an object in one view then miss its "
+            f"mask in others by {focal.mended_px:.2f} px instead of {focal.miss_px:.2f}. Translations and poses that "
+            "are wrong do not show so"
+        )
+        report.add("focal length", report.folder, says)
+        return True
+    if shift:
+        report.add("half pixel", report.folder, shift.says)
+    is_told = focal.is_told or (len(deep) == len(things) and not wrong)
+    doubt = size_in_doubt(
+        [hulls[thing.name] for thing in things],
+        [thing.poses for thing in things],
+        replace(focal, is_told=is_told),
+        report.layout,
+    )
+    if doubt:
+        report.add("size", report.folder, doubt, is_error=False)
+    return False
+
+
+def _odd_views(thing: Object, fits: np.ndarray) -> str | None:
     """Among many views that fit, one with another's camera changes little in the mean."""
     odd = np.flatnonzero(fits < _VIEW_FITS) if thing.masks.shape[-1] >= _SHARP_PX else ()
-    if len(odd):
-        names = shortened([thing.files[view] for view in odd])
-        says = f"the masks of {names} do not fit the other views ({fits[odd].min():.0%} of the pixels)"
-        report.add("odd view", thing.name, f"{says}; have they the cameras of other views, or show another object?")
+    if not len(odd):
+        return None
+    names = shortened([thing.files[view] for view in odd])
+    says = f"the masks of {names} do not fit the other views ({fits[odd].min():.0%} of the pixels)"
+    return f"{says}; have they the cameras of other views, or show another object?"
 
 
 def _check_centres(things: list[Object], report: Report) -> None:
@@ -184,18 +228,6 @@ def _check_centres(things: list[Object], report: Report) -> None:
                 f"the camera of view {inside[0]} stands inside [-0.5, 0.5]^3, where the object is ({len(inside)} views)"
             )
             report.add("inside", thing.name, says)
-
-
-def _check_depth(things: list[Object], report: Report) -> None:
-    for thing in things:
-        fits = depth_agreement(thing.thinned(_VIEWS))
-        if not fits < FITS:  # also NaN: no depth known
-            continue
-        says = f"depth maps contradict masks and cameras: {fits:.0%} of their points fall on the object in every view"
-        as_length = depth_agreement(thing.thinned(_VIEWS), as_ray_length=True)
-        if as_length >= FITS:
-            says += "; they are distances from the camera, but depth is measured along its axis (camera z)"
-        report.add("depth", thing.name, says)
 
 
 def _check_up(ups: dict[str, str | None], report: Report) -> None:

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from robust3d.data.published.agreement import Object, agreement, hull_points
+from robust3d.data.published.agreement import FITS, Object, agreement
+from robust3d.data.published.lens import by_factor
 
-FITS = 0.95  # good data reach 0.99 (thirteen categories, 32 to 128 px, 8 to 24 views on a ring or a sphere)
 _GAIN = 0.8  # a half pixel is believed if it leaves less than so much of the unexplained mask pixels
 _HOPELESS = 0.5  # no other object mends a mean after one like this
 _EVEN = 0.01  # scores that differ by less are as good as each other
@@ -38,6 +38,7 @@ def explain(things: Sequence[Object], layout: str) -> tuple[str, float] | None:
         things: objects whose cameras and masks do not agree.
         layout: "dvr" or "srn".
     """
+    given = things
     things = [
         thing.thinned(_VIEWS) if np.array_equal(thing.order, np.arange(len(thing.order))) else thing
         for thing in things[:_OBJECTS]
@@ -54,8 +55,8 @@ def explain(things: Sequence[Object], layout: str) -> tuple[str, float] | None:
                 even = [entry for entry in scored if entry[0] > best - _EVEN]
                 best, remedies = next((e for e in even if not _is_upside_down(things, e[1])), (best, remedies))
             return "; and ".join(remedy.says for remedy in remedies), best
-        if tier is singles and (size := _larger_cube(things)):
-            return size
+        if tier is singles and (found := by_factor(given, layout)):
+            return found
     return None
 
 
@@ -230,25 +231,8 @@ def _optics(layout: str) -> list[Remedy]:
     ]
 
 
-def _larger_cube(things: Sequence[Object]) -> tuple[str, float] | None:
-    """The remedy for objects that are right but leave [-0.5, 0.5]^3."""
-    for half in (1.0, 2.0, 4.0, 16.0):
-        score = float(np.mean([agreement(thing, half) for thing in things]))
-        if score >= FITS:
-            points = np.concatenate([hull_points(thing, half)[0] for thing in things])
-            low, high = points.min(axis=0), points.max(axis=0)
-            shrink = float(np.abs([low, high]).max()) * 2
-            return (
-                f"cameras and masks fit, but the objects reach from {_numbers(low)} to {_numbers(high)} and "
-                f"have to lie in [-0.5, 0.5]^3; divide the cameras' translations (and depths) by about {shrink:.2g}, "
-                "or centre the objects",
-                score,
-            )
-    return None
-
-
-def half_pixel(things: Sequence[Object], layout: str) -> str | None:
-    """The shift of the principal point that the masks ask for, in words; None if they fit as they are.
+def half_pixel(things: Sequence[Object], layout: str) -> Remedy | None:
+    """The shift of the principal point that the masks ask for; None if they fit as they are.
 
     Masks are not widened here, so even good data leave pixels unexplained; a shift that is right leaves fewer.
     """
@@ -267,7 +251,7 @@ def half_pixel(things: Sequence[Object], layout: str) -> str | None:
     for remedy in remedies:
         then = _unexplained(things[:6], [remedy])
         if then.sum() < _GAIN * now.sum() and (then < now).mean() > 0.7:
-            return remedy.says
+            return remedy
     return None
 
 
@@ -315,7 +299,3 @@ def _shifted(matrices: np.ndarray, right: float, down: float) -> np.ndarray:
     shifted = matrices.copy()
     shifted[:, :2, 2] += (right, down)
     return shifted
-
-
-def _numbers(values: np.ndarray) -> str:
-    return "(" + ", ".join(f"{value:.2f}" for value in values) + ")"
