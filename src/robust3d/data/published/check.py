@@ -164,9 +164,9 @@ def _check_fit(things: list[Object], report: Report) -> None:
     even = [thing for thing in things if not odd[thing.name]] or things
     if _check_lens(even, {name: points for name, (points, _) in hulls.items()}, report):
         return
-    for name, says in odd.items():
-        if says:
-            report.add("odd view", name, says)
+    for name, doubt in odd.items():
+        if doubt:
+            report.add("odd view", name, doubt)
     _check_centres(things, report)
 
 
