@@ -13,10 +13,10 @@ import numpy as np
 from robust3d.data.published.agreement import FITS, Object, depth_agreement, widen
 from robust3d.data.published.tangents import is_less, zoomed
 
-_POINTS = 96  # of each view
+_POINTS = 64  # of each view
 _VIEWS, _OBJECTS = 12, 4  # that are looked at
 _FACING = 0.1  # cosine between the optical axes of views that are compared
-_THICK = 0.15  # of an object's depth: points that are further apart are on different parts of it
+_THICK = 0.05  # of an object's depth: points that are further apart are not the same
 _FOCALS, _FEW_FOCALS = 2.0 ** (np.arange(-7, 8) / 2), (0.125, 0.25, 0.5, 2.0, 4.0)
 _SMALLEST = 0.03  # factors that differ less from 1 are not told
 _GAIN = 0.95
@@ -88,9 +88,9 @@ def _search(things: Sequence[Object]) -> Change | None:
         return min(changes, key=lambda change: float(gap(change).mean()))
 
     def finer(change: Change, of: Literal["focal", "scale"]) -> Change:
-        for step in (1.05, 1.01):
+        for step, most in ((1.05, 4), (1.01, 3)):  # half a step of what was looked at before
             value = getattr(change, of)
-            change = best([replace(change, **{of: value * step**power}) for power in range(-6, 7)])
+            change = best([replace(change, **{of: value * step**power}) for power in range(-most, most + 1)])
         return change
 
     if not len(gap(Change())):

@@ -9,8 +9,8 @@ from robust3d.data.published.agreement import FITS, Object, agreement, hull_poin
 from robust3d.data.published.depths import Change, contradictions
 from robust3d.data.published.tangents import Focal, focal_from_masks, zoomed
 
-_SMALL = 0.25  # of the side of the cube
-_NARROW = 0.1  # half the size of an object, of its distance from the camera; in published data 0.15 and more
+_SMALL = 0.15  # of the side of the cube; exports in the planes of SRN's loader have 0.25 and more
+_NARROW = 0.07  # half the size of an object, of its distance from the camera; 0.15 and more is usual
 
 
 def by_factor(things: Sequence[Object], layout: str) -> tuple[str, float] | None:
@@ -78,7 +78,7 @@ def told(change: Change, layout: str) -> str:
     if change.scale != 1:
         name = "world_mat" if layout == "dvr" else "pose/*.txt"
         parts.append(
-            f"depths are {1 / change.scale:.3g} times what the translations of {name} ask for; divide the depths by "
+            f"depths are {change.scale:.3g} times what the translations of {name} ask for; divide the depths by "
             f"that, or multiply the translations by {change.scale:.3g}, whichever leaves the objects in [-0.5, 0.5]^3"
         )
     return "; and ".join(parts)

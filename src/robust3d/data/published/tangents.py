@@ -23,7 +23,8 @@ _ASIDE = 0.77  # cosine: a line to another camera nearer to the optical axis may
 _GRID = 2.0 ** (np.arange(-4, 9) / 2)  # strengths of the perspective, against what the files give
 _FINE, _FINEST = 2.0 ** (np.arange(-5, 6) / 12), 2.0 ** (np.arange(-3, 4) / 48)
 _CLEARLY = 3.0  # standard errors
-_GAIN = 0.95
+_GAIN = 0.9
+_NOISE_PX = 0.35  # by which one object of few, symmetrical views may fit better by chance, in all of its views alike
 _RIM_PX = 1.5  # masks are known to so much, of their radius
 
 
@@ -72,9 +73,10 @@ def focal_from_masks(things: Sequence[Object]) -> Focal:
         return Focal()
     strength = best(best(strength * _FINE) * _FINEST)
     now, then = missed(1.0), missed(strength)
-    is_told = all(is_less(then, missed(strength * factor), 1.0) for factor in (0.5, 2.0))
+    noise = _NOISE_PX / len(all_touching)
+    is_told = all(is_less(then, missed(strength * factor), _GAIN, noise) for factor in (0.5, 2.0))
     smallest = 1 + _RIM_PX / float(np.median([touching.radius_px for touching in all_touching]))
-    is_wrong = is_less(then, now, _GAIN) and max(strength, 1 / strength) > smallest
+    is_wrong = is_less(then, now, _GAIN, noise) and max(strength, 1 / strength) > smallest
     return Focal(1 / strength if is_wrong else 1.0, is_told, float(now.mean()), float(then.mean()))
 
 
@@ -84,11 +86,20 @@ def miss_px(things: Sequence[Object]) -> float:
     return float(np.concatenate(missed).mean()) if missed else float("nan")
 
 
-def is_less(then: np.ndarray, now: np.ndarray, gain: float) -> bool:
-    """Whether errors of the same views are less than `gain` times as large, and that is no chance."""
+def is_less(then: np.ndarray, now: np.ndarray, gain: float, noise: float = 0.0) -> bool:
+    """Whether errors of the same views are less than `gain` times as large, and that is no chance.
+
+    Args:
+        then: (V,) errors after a change.
+        now: (V,) errors before.
+        gain: of the means.
+        noise: the mean has to be less by so much at least.
+    """
+    if len(now) < 3:
+        return False
     less = now - then
-    error = less.std() / np.sqrt(max(1, len(less)))
-    return len(less) > 2 and bool(then.mean() < gain * now.mean() and less.mean() > _CLEARLY * error)
+    by_chance = max(noise, _CLEARLY * less.std() / np.sqrt(len(less)))
+    return bool(then.mean() < gain * now.mean() and less.mean() > by_chance)
 
 
 def _touching(things: Sequence[Object]) -> list["_Touching"]:
