@@ -147,7 +147,7 @@ def _check_fit(things: list[Object], report: Report) -> None:
     if not things:
         return
     if wrong:
-        remedy = explain(wrong, report.layout)
+        remedy = explain(wrong, report.layout, things)
         for thing in wrong:
             says = f"cameras and masks contradict each other: {report.agreement[thing.name]:.0%} of the mask pixels fit"
             if remedy:

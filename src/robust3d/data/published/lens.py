@@ -13,12 +13,13 @@ _SMALL = 0.15  # of the side of the cube; exports in the planes of SRN's loader 
 _NARROW = 0.07  # half the size of an object, of its distance from the camera; 0.15 and more is usual
 
 
-def by_factor(things: Sequence[Object], layout: str) -> tuple[str, float] | None:
+def by_factor(things: Sequence[Object], layout: str, everything: Sequence[Object]) -> tuple[str, float] | None:
     """What is wrong by a factor with cameras that do not fit the masks, and how well they then fit; or None.
 
     Args:
         things: objects whose hulls in the cube do not reach their masks.
         layout: "dvr" or "srn".
+        everything: all objects, those that fit as well: more tell a focal length better, if it is wrong in all.
     """
     deep = [thing for thing in things if thing.depth is not None and thing.is_regular]
     change = contradictions(deep)[1] if deep else None
@@ -26,7 +27,9 @@ def by_factor(things: Sequence[Object], layout: str) -> tuple[str, float] | None
         score = float(np.mean([agreement(change.of(thing)) for thing in deep]))
         if score >= FITS:
             return told(change, layout), score
-    focal = focal_from_masks(things)
+    focal = focal_from_masks(everything)
+    if np.mean([agreement(zoomed(thing, focal.factor)) for thing in things]) < FITS:
+        focal = focal_from_masks(things)
     mended = [zoomed(thing, focal.factor) for thing in things]
     says = [told(Change(focal=focal.factor), layout)] if focal.factor != 1 else []
     for half in (0.5, 1.0, 2.0, 4.0, 16.0):

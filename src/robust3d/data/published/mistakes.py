@@ -31,12 +31,13 @@ class Remedy:
     change: Callable[[Object], Object]
 
 
-def explain(things: Sequence[Object], layout: str) -> tuple[str, float] | None:
+def explain(things: Sequence[Object], layout: str, everything: Sequence[Object]) -> tuple[str, float] | None:
     """The simplest remedy under which cameras and masks agree, and how well they then do; None if there is none.
 
     Args:
         things: objects whose cameras and masks do not agree.
         layout: "dvr" or "srn".
+        everything: all objects, those that agree as well.
     """
     given = things
     things = [
@@ -55,7 +56,7 @@ def explain(things: Sequence[Object], layout: str) -> tuple[str, float] | None:
                 even = [entry for entry in scored if entry[0] > best - _EVEN]
                 best, remedies = next((e for e in even if not _is_upside_down(things, e[1])), (best, remedies))
             return "; and ".join(remedy.says for remedy in remedies), best
-        if tier is singles and (found := by_factor(given, layout)):
+        if tier is singles and (found := by_factor(given, layout, everything)):
             return found
     return None
 
