@@ -268,6 +268,6 @@ def test_more_good_sets_raise_nothing_and_wrong_ones_are_named(caster, kind, sid
         report = checked(some, layout)
         assert not report.findings, report.text()
     for factor in factors:
-        report = checked([zoomed(thing, factor) for thing in flat], "dvr")
-        told = [float(found) for f in report.findings for found in re.findall(r"camera_mat by ([\d.]+)", f.says)]
+        report = checked([zoomed(thing, factor) for thing in flat], "srn")
+        told = [float(found) for f in report.findings for found in re.findall(r"intrinsics.txt by ([\d.]+)", f.says)]
         assert told and told == pytest.approx([1 / factor] * len(told), rel=0.08), report.text()
