@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from look import look_from
 from torch import Tensor
 
 from robust3d.models.dvr import DVR, Decoder
@@ -22,16 +23,10 @@ torch.set_num_threads(1)
 
 
 def camera(azimuth_deg: float, elevation_deg: float = 30.0, distance: float = 2.732) -> Tensor:
-    """World-to-camera (4, 4) that looks at the origin, OpenCV axes, built from cross products."""
+    """World-to-camera (4, 4) that looks at the origin, OpenCV axes."""
     a, e = math.radians(azimuth_deg), math.radians(elevation_deg)
     eye = distance * np.array([math.cos(e) * math.sin(a), math.sin(e), math.cos(e) * math.cos(a)])
-    z = -eye / np.linalg.norm(eye)
-    x = np.cross(z, [0.0, 1.0, 0.0])
-    x /= np.linalg.norm(x)
-    matrix = np.eye(4)
-    matrix[:3, :3] = np.stack([x, np.cross(z, x), z])
-    matrix[:3, 3] = -matrix[:3, :3] @ eye
-    return torch.from_numpy(matrix)
+    return torch.from_numpy(look_from(eye))
 
 
 def intrinsics(size_px: int) -> Tensor:

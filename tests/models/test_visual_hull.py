@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from look import look_from
 from torch import Tensor
 
 from robust3d.data.multiview import OnHost
@@ -32,16 +33,6 @@ def eyes(views: int) -> np.ndarray:
     return (
         DISTANCE * np.stack([np.cos(angle) * np.sqrt(1 - height**2), height, np.sin(angle) * np.sqrt(1 - height**2)]).T
     )
-
-
-def look_from(eye: np.ndarray) -> np.ndarray:
-    z = -eye / np.linalg.norm(eye)
-    x = np.cross(z, [0.0, 1.0, 0.0])
-    x /= np.linalg.norm(x)
-    pose = np.eye(4)
-    pose[:3, :3] = np.stack([x, np.cross(z, x), z])
-    pose[:3, 3] = -pose[:3, :3] @ eye
-    return pose
 
 
 def entry(solid: str, origins: Tensor, directions: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from look import look_from
 from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn.functional import softplus
@@ -32,13 +33,7 @@ def look_at(azimuth: float, elevation: float) -> np.ndarray:
             math.cos(elevation) * math.cos(azimuth),
         ]
     )
-    z = -eye / DISTANCE
-    x = np.cross(z, [0.0, 1.0, 0.0])
-    x /= np.linalg.norm(x)
-    matrix = np.eye(4)
-    matrix[:3, :3] = np.stack([x, np.cross(z, x), z])
-    matrix[:3, 3] = -matrix[:3, :3] @ eye
-    return matrix
+    return look_from(eye)
 
 
 def trace(kind: str, half: np.ndarray, origin: np.ndarray, directions: np.ndarray):

@@ -14,6 +14,7 @@ import robust3d
 from robust3d.errors import UserError
 from robust3d.provenance.owner import become_head
 from robust3d.provenance.published import read_record, read_the_same, wrong
+from robust3d.provenance.store import HEAD
 from robust3d.provenance.store import trouble as store_trouble
 from robust3d.study.cluster import read_cluster
 from robust3d.study.config import command_line, read_study
@@ -24,7 +25,7 @@ from robust3d.study.plan import Plan
 from robust3d.study.registry import MAIN
 from robust3d.study.requests import resources
 from robust3d.study.stages import STAGES
-from robust3d.study.targets import RESULTS, every_target, no_target, published_paths, target_path, targets
+from robust3d.study.targets import every_target, no_target, published_paths, target_path, targets
 from robust3d.study.watchdog import watch_slurm
 
 
@@ -215,9 +216,9 @@ def on_cluster():
     return workflow.remote_exec or plugin is not None and plugin.common_settings.non_local_exec
 
 
-def cpus(asked, stage):
+def cpus(stage):
     """Cores of a stage's jobs: one on a laptop, where jobs run side by side."""
-    share = devices(stage)
+    asked, share = STAGES[stage].request, devices(stage)
     return lambda wildcards: asked.on(CLUSTER, share(wildcards)).cpus if asked and on_cluster() else 1
 
 
@@ -253,9 +254,7 @@ onstart:
         refuse("--touch: a file's time decides nothing here, so there is nothing to touch")
     check_data()
     try:
-        become_head(
-            Path(RESULTS, ".progress", ".head"), ", ".join(sorted(workflow.dag_settings.targets)) or "tables 1 to 4"
-        )
+        become_head(HEAD, ", ".join(sorted(workflow.dag_settings.targets)) or "tables 1 to 4")
     except UserError as error:
         refuse(str(error))
     PLAN.on_disk.hand_on()

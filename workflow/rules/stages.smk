@@ -12,7 +12,7 @@ for stage, told in STAGES.items():
         localrule: told.request is None
         conda:
             "../../envs/robust3d.yaml"
-        threads: cpus(told.request, stage)
+        threads: cpus(stage)
         resources:
             **(resources(told.request, CLUSTER, devices(stage)) if told.request else {}),
         params:

@@ -9,7 +9,7 @@ from pathlib import Path
 from robust3d.errors import UserError
 from robust3d.provenance.lineage import RESULTS
 from robust3d.provenance.owner import become_head
-from robust3d.provenance.store import forget
+from robust3d.provenance.store import HEAD, forget
 from robust3d.study.config import Study
 from robust3d.study.plan import Plan
 from robust3d.study.stages import STAGES
@@ -28,7 +28,7 @@ def collect(kept: Mapping[str, Study], delete: bool) -> str:
     if not RESULTS.is_dir():
         raise UserError(f"{RESULTS}: no such folder; run from the project's root")
     if delete:
-        become_head(RESULTS / ".progress" / ".head", "room (robust3d gc --delete)")
+        become_head(HEAD, "room (robust3d gc --delete)")
     needed = {Path(job.output("record")).parent for study in kept.values() for job in Plan(study).every_job()}
     folders = [path for stage in STAGES for path in sorted((RESULTS / stage).glob("*")) if path not in needed]
     leftovers = [path for path in sorted(RESULTS.glob("*/*/.partial-*")) if path.parent in needed and not _alive(path)]

@@ -101,7 +101,7 @@ def _tree(steps: dict[str, Any], name: str, indent: str, told: set[str]) -> list
     told.add(name)
     lines = [f"{indent}└ {step['stage']} {step['job']}", *(f"{indent}    {line}" for line in _step_lines(step))]
     made_from = [parent for parent in step["made_from"] if parent in steps]
-    for stage in (name for name, told in STAGES.items() if told.in_parts):
+    for stage in (name for name, declared in STAGES.items() if declared.in_parts):
         group = [parent for parent in made_from if steps[parent]["stage"] == stage]
         if len(group) > 1:
             made_from = [parent for parent in made_from if parent not in group]
