@@ -8,7 +8,8 @@ import pytest
 from robust3d.data.backgrounds import Backgrounds, crop, image_seed
 from robust3d.data.compositing import compose
 from robust3d.data.params import PAPER_TEXTURES, BackgroundParams, SetParams, TextureParams
-from robust3d.data.textures import Textures, make_textures
+from robust3d.data.procedural_textures import make_textures
+from robust3d.data.textures import Textures
 from robust3d.errors import UserError
 
 SHIFTED = (  # printed in the paper's appendix D as the second map

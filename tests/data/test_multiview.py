@@ -8,8 +8,8 @@ import torch
 
 from robust3d.data.multiview import Multiview, load_multiview
 from robust3d.data.params import BackgroundParams, SetParams, TextureParams
+from robust3d.data.procedural_textures import make_textures
 from robust3d.data.sets import draw_set, load_set
-from robust3d.data.textures import make_textures
 
 torch.set_num_threads(1)
 

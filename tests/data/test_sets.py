@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from robust3d.data.params import PAPER_TEXTURES, BackgroundParams, SetParams, SplitParams, TextureParams
+from robust3d.data.procedural_textures import make_textures
 from robust3d.data.sets import COLUMNS, draw_set, load_set, read_set, save_set
 from robust3d.data.splits import split_instances
-from robust3d.data.textures import make_textures
 from robust3d.errors import UserError
 
 torch.set_num_threads(1)

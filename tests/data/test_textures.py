@@ -11,8 +11,10 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
+from robust3d.data.dtd import read_dtd
 from robust3d.data.params import PAPER_TEXTURES, TextureParams
-from robust3d.data.textures import Textures, make_textures
+from robust3d.data.procedural_textures import make_textures
+from robust3d.data.textures import Textures
 from robust3d.errors import UserError
 
 PARAMS = TextureParams(images_per_class=12, resolution_px=48)
@@ -105,7 +107,7 @@ def test_the_file_has_the_same_bytes_at_any_time_and_in_any_process(textures, tm
     time.sleep(2.1)  # zip times count in steps of two seconds
     script = (
         "import sys; from pathlib import Path; from robust3d.data.params import TextureParams;"
-        "from robust3d.data.textures import make_textures;"
+        "from robust3d.data.procedural_textures import make_textures;"
         "params = TextureParams(images_per_class=12, resolution_px=48);"
         "make_textures(params, 0).save(Path(sys.argv[1]))"
     )
@@ -152,7 +154,7 @@ def read(dtd: Path, **changes) -> Textures:
         "resolution_px": 16,
         "test_fraction": 1 / 3,
     }
-    return make_textures(TextureParams(source="dtd", path=str(dtd), **(settings | changes)), 0)
+    return read_dtd(TextureParams(source="dtd", path=str(dtd), **(settings | changes)), 0)
 
 
 def numbers(textures: Textures, name: str, split: str) -> set[int]:

@@ -1,6 +1,6 @@
 """ImageNet weights as they lie on disk, the control for "any pre-training helps": nothing is trained here.
 
-A method without a `task` hands its weights to the classifier directly; see `robust3d.study.config.Pretraining`.
+A method without `make_task` hands its weights to the classifier directly; see `robust3d.study.config.Pretraining`.
 """
 
 from robust3d.params import FilePath

@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from robust3d.data.dtd import files_identity
+from robust3d.data.dtd import files_identity, read_dtd
 from robust3d.data.params import TextureParams
+from robust3d.data.procedural_textures import make_textures
 from robust3d.data.published.files import noting_files
 from robust3d.data.published.identity import check_same, write_checksums
-from robust3d.data.textures import make_textures
 from robust3d.study.parsing import parse
 
 if TYPE_CHECKING:
@@ -19,6 +19,6 @@ def run(job: "Context") -> None:
     if params.path is not None:
         check_same(params.path, job.params["data_on_disk"], files_identity(params, seed))
     with noting_files() as read:
-        textures = make_textures(params, seed)
+        textures = read_dtd(params, seed) if params.source == "dtd" else make_textures(params, seed)
     textures.save(job.outputs["textures"])
     write_checksums(read, params.path or "", job.outputs["sources"])

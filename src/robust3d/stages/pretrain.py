@@ -52,7 +52,7 @@ def pretrain(fabric: "Fabric", told: dict[str, Any], inputs: dict[str, list[Path
         mine = params.model_copy(update={"batch": params.batch // fabric.world_size})
     folder = progress / f"views-{fabric.global_rank}"
     data = [_load(told, inputs, split, folder).to(fabric.device) for split in ("train", "val")]
-    task: Pretraining = method.task(mine, *data, told["seed"], fabric.device)
+    task: Pretraining = method.make_task(mine, *data, told["seed"], fabric.device)
     initial = {f"initial/{name}": value.clone() for name, value in task.encoder.trunk.state_dict().items()}
     history = train(task, params.loop, told["seed"], progress, fabric)
     if not fabric.is_global_zero:

@@ -105,8 +105,8 @@ class Pretraining(Params):
 
     @property
     def trains(self) -> bool:
-        """Whether there is anything to train: a method without a task hands on weights that lie on disk."""
-        return hasattr(registry.load("pretraining", self.method), "task")
+        """Whether there is anything to train: a method without `make_task` hands on weights that lie on disk."""
+        return hasattr(registry.load("pretraining", self.method), "make_task")
 
 
 class Attack(Params):

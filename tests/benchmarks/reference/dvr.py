@@ -3,7 +3,7 @@
 It reads one PNG of image and mask and the cameras per object and view, evaluates every pixel of the batch for colour,
 free and occupied space and masks afterwards, projects the code once per point where points are not batched by
 object, and takes the surface's gradient by a custom backward pass of separate differentiations over all pixels.
-Draws come in the order of `robust3d.training.dvr`, so that the losses of both can be compared.
+Draws come in the order of `robust3d.pretraining.dvr.task`, so that the losses of both can be compared.
 """
 
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ from torch.nn import functional
 
 from robust3d.data.multiview import Multiview
 from robust3d.models.implicit import MIN_SLOPE, at, cube_interval, normals, pixel_rays
+from robust3d.pretraining.dvr.task import DVRPretraining
 from robust3d.training.draws import integers
-from robust3d.training.dvr import DVRPretraining
 
 
 @dataclass(frozen=True)

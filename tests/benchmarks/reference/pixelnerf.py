@@ -16,8 +16,8 @@ from torch.nn import functional
 from robust3d.models.implicit import pixel_rays
 from robust3d.models.pixelnerf import CONDITIONED_BLOCKS, MIN_DEPTH, ConditionedMlp, SourceRays, positional_encoding
 from robust3d.models.volume_rendering import Composite, around_depth, composite, importance, stratified
+from robust3d.pretraining.pixelnerf.task import PixelNerfPretraining
 from robust3d.training.draws import integers
-from robust3d.training.pixelnerf import PixelNerfPretraining
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,15 @@
-"""Differentiable Volumetric Rendering as a pre-training: its parameters and how its task is made.
+"""Differentiable Volumetric Rendering as a pre-training: its parameters.
 
 Defaults are the reference implementation's (`configs/default.yaml`, batch 32 as in Geon3D appendix D).
 """
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from robust3d.params import FilePath
 from robust3d.params import Params as Base
 from robust3d.training.params import LoopParams
-
-if TYPE_CHECKING:
-    import torch
-
-    from robust3d.data.multiview import Multiview
-    from robust3d.training.loop import Pretraining
 
 
 class LossWeights(Base):
@@ -89,16 +83,3 @@ class Params(Base):
     def march_steps_at(self, step: int) -> int:
         """Samples per ray at a training step."""
         return self.march_steps[sum(step >= border for border in self.march_schedule)]
-
-
-def task(
-    params: Params, train: "Multiview", held_out: "Multiview", seed: int, device: "torch.device | str"
-) -> "Pretraining":
-    """The DVR task with a ResNet-18 encoder on `device`."""
-    from robust3d.models.encoder import ResNet18Encoder
-    from robust3d.training.dvr import DVRPretraining
-    from robust3d.training.planes import check_cube
-
-    check_cube((1 + params.padding) / 2, train, held_out)
-    encoder = ResNet18Encoder(params.init, params.weights, params.normalisation, seed)
-    return DVRPretraining(params, encoder, train, held_out, seed, device)

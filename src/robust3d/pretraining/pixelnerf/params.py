@@ -1,23 +1,17 @@
-"""pixelNeRF as a pre-training: its parameters and how its task is made.
+"""pixelNeRF as a pre-training: its parameters.
 
 Defaults are the reference implementation's for NMR renders (`conf/default_mv.conf`, `conf/exp/sn64.conf`),
 with Geon3D's ResNet-18 for its ResNet-34. Objects are drawn with replacement, not in the reference's shuffled epochs:
 a step then depends on its number alone, so that a run that was broken off goes on to the same weights.
 """
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from robust3d.params import FilePath
 from robust3d.params import Params as Base
 from robust3d.training.params import LoopParams
-
-if TYPE_CHECKING:
-    import torch
-
-    from robust3d.data.multiview import Multiview
-    from robust3d.training.loop import Pretraining
 
 Channel = Annotated[float, Field(ge=0, le=1)]
 
@@ -64,14 +58,3 @@ class Params(Base):
         if self.near >= self.far:
             raise ValueError(f"near ({self.near}) must be less than far ({self.far})")
         return self
-
-
-def task(
-    params: Params, train: "Multiview", held_out: "Multiview", seed: int, device: "torch.device | str"
-) -> "Pretraining":
-    """The pixelNeRF task with a ResNet-18 encoder on `device`."""
-    from robust3d.models.encoder import ResNet18Encoder
-    from robust3d.training.pixelnerf import PixelNerfPretraining
-
-    encoder = ResNet18Encoder(params.init, params.weights, params.normalisation, seed)
-    return PixelNerfPretraining(params, encoder, train, held_out, seed, device)

@@ -1,21 +1,15 @@
-"""The 2D autoencoder as a pre-training: its parameters and how its task is made.
+"""The 2D autoencoder as a pre-training: its parameters.
 
 Defaults are those of lightning-bolts' `AE` with torchvision's ResNet-18 stem.
 """
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from robust3d.params import FilePath
 from robust3d.params import Params as Base
 from robust3d.training.params import LoopParams
-
-if TYPE_CHECKING:
-    import torch
-
-    from robust3d.data.multiview import Multiview
-    from robust3d.training.loop import Pretraining
 
 
 class Params(Base):
@@ -33,14 +27,3 @@ class Params(Base):
         learning_rate=1e-4,  # reference: Adam 1e-4, no schedule
         validate_every=250,
     )
-
-
-def task(
-    params: Params, train: "Multiview", held_out: "Multiview", seed: int, device: "torch.device | str"
-) -> "Pretraining":
-    """The autoencoder task with a ResNet-18 encoder on `device`."""
-    from robust3d.models.encoder import ResNet18Encoder
-    from robust3d.training.autoencoder import AutoencoderPretraining
-
-    encoder = ResNet18Encoder(params.init, params.weights, params.normalisation, seed)
-    return AutoencoderPretraining(params, encoder, train, held_out, seed, device)

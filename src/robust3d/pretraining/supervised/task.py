@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from robust3d.data.multiview import Multiview
 from robust3d.models.encoder import ResNet18Encoder, seeded_initialisation
-from robust3d.pretraining import supervised
+from robust3d.pretraining.supervised.params import Params
 from robust3d.seeds import torch_generator
 from robust3d.training.draws import integers
 from robust3d.training.loop import Pretraining
@@ -51,7 +51,7 @@ class SupervisedPretraining(Pretraining):
 
     def __init__(
         self,
-        params: supervised.Params,
+        params: Params,
         encoder: ResNet18Encoder,
         train: Multiview,
         held_out: Multiview,

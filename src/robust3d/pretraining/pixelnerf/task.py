@@ -16,7 +16,7 @@ from robust3d.models.encoder import ResNet18Encoder
 from robust3d.models.implicit import pixel_rays
 from robust3d.models.pixelnerf import PixelNerf, Scene
 from robust3d.models.volume_rendering import uniform
-from robust3d.pretraining.pixelnerf import Params
+from robust3d.pretraining.pixelnerf.params import Params
 from robust3d.seeds import torch_generator
 from robust3d.training.draws import integers
 from robust3d.training.loop import Pretraining

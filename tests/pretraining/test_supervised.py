@@ -15,7 +15,7 @@ torch.set_num_threads(1)
 
 def make(toy_solids, **changes):
     params = supervised.Params(**({"batch": 8, "validation_images": 30} | changes))
-    return supervised.task(params, toy_solids.train, toy_solids.held_out, 0, "cpu")
+    return supervised.make_task(params, toy_solids.train, toy_solids.held_out, 0, "cpu")
 
 
 class Oracle(nn.Module):
@@ -42,7 +42,7 @@ def test_labels_go_with_their_views(toy_solids):
 
 
 def test_it_sees_the_images_that_the_autoencoder_sees(toy_solids):
-    autoencoder = ae.task(ae.Params(batch=8, target="unit"), toy_solids.train, toy_solids.held_out, 0, "cpu")
+    autoencoder = ae.make_task(ae.Params(batch=8, target="unit"), toy_solids.train, toy_solids.held_out, 0, "cpu")
     for step in range(3):
         ours, _ = make(toy_solids).draw(torch_generator(0, "step", step))
         theirs, _ = autoencoder.draw(torch_generator(0, "step", step))

@@ -1,4 +1,4 @@
-"""AE and VAE as pre-training tasks: random views in, the same views out, judged by the training mean image.
+"""The autoencoder's pre-training task: random views in, the same views out, judged by the training mean image.
 
 A reconstruction has its view's target background, so an input background that differs makes it denoising.
 """
@@ -12,16 +12,15 @@ from torch import Tensor
 
 from robust3d.data.multiview import Multiview
 from robust3d.errors import UserError
-from robust3d.models.autoencoder import UPSCALE, Autoencoder, VariationalAutoencoder, kl_divergence
+from robust3d.models.autoencoder import UPSCALE, Autoencoder, VariationalAutoencoder
 from robust3d.models.encoder import ResNet18Encoder
-from robust3d.pretraining import ae, vae
+from robust3d.pretraining.ae.params import Params
 from robust3d.seeds import torch_generator
 from robust3d.training.draws import integers
 from robust3d.training.loop import Pretraining
 
 CHUNK = 256  # images at once in validation; memory only
 COLLAPSED_SPREAD = 0.02  # reconstructions that vary less than this share of the truth are one image
-COLLAPSED_KL = 0.01  # mean divergence per latent below which the posterior is the prior
 
 
 class AutoencoderPretraining(Pretraining):
@@ -43,7 +42,7 @@ class AutoencoderPretraining(Pretraining):
 
     def __init__(
         self,
-        params: ae.Params,
+        params: Params,
         encoder: ResNet18Encoder,
         train: Multiview,
         held_out: Multiview,
@@ -133,38 +132,6 @@ class AutoencoderPretraining(Pretraining):
         targets = self.train.targets.flatten(0, 1)
         total = torch.stack([chunk.double().sum(0) for chunk in targets.split(CHUNK)]).sum(0)
         return (total / len(targets) / 255).float()
-
-
-class VariationalPretraining(AutoencoderPretraining):
-    """The same with a posterior over latents: one sample of it in training, its mean in evaluation."""
-
-    params: vae.Params
-    module: VariationalAutoencoder
-
-    def build(self) -> VariationalAutoencoder:
-        """The model around the encoder."""
-        return VariationalAutoencoder(self.encoder, self.params.latent_dim, self.seed)
-
-    def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        """Mean squared error from one posterior sample per image, plus the weighted mean divergence."""
-        inputs, targets = self.draw(generator)
-        decoded, kl = self.module.sample(inputs, generator)
-        mse = F.mse_loss(decoded.float(), targets)
-        return mse + self.params.kl_coefficient * kl, {"mse": mse.detach(), "kl": kl.detach()}
-
-    def validate(self) -> dict[str, float]:
-        """The autoencoder's metrics, and `kl`: the mean divergence per latent on the held-out views."""
-        inputs, _ = self.validation_views()
-        posteriors = [self.module.posterior(chunk / 255) for chunk in inputs.split(CHUNK)]
-        kl = torch.cat([kl_divergence(mean, log_variance) for mean, log_variance in posteriors])
-        return super().validate() | {"kl": float(kl.mean())}
-
-    def collapse(self, validation: dict[str, float]) -> str | None:
-        """Collapsed also when the posterior is the prior for every image."""
-        if validation["kl"] < COLLAPSED_KL:
-            kl = f"{validation['kl']:.2g}"
-            return f"the posterior has collapsed to the prior: mean divergence {kl} per latent"
-        return super().collapse(validation)
 
 
 def _deviation(images: Tensor) -> float:

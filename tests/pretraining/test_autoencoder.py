@@ -19,7 +19,7 @@ METHODS = {"ae": ae, "vae": vae}
 def make(toy_solids, method="ae", **changes):
     module = METHODS[method]
     params = module.Params(**({"batch": 4, "validation_images": 30} | changes))
-    return module.task(params, toy_solids.train, toy_solids.held_out, 0, "cpu")
+    return module.make_task(params, toy_solids.train, toy_solids.held_out, 0, "cpu")
 
 
 class Echo(nn.Module):
@@ -54,7 +54,7 @@ def test_a_perfect_reconstruction_has_no_loss_and_no_error(toy_solids, target):
 @pytest.mark.parametrize("method", ["ae", "vae"])
 def test_inputs_go_in_and_targets_are_asked_back(toy_solids, method):
     black = toy_solids.train.targets * toy_solids.train.masks[:, :, None]
-    pretraining = METHODS[method].task(
+    pretraining = METHODS[method].make_task(
         METHODS[method].Params(batch=64, target="unit"),
         replace(toy_solids.train, inputs=black),
         toy_solids.held_out,
@@ -113,7 +113,7 @@ def test_collapse_is_said(toy_solids):
 def test_sizes_the_decoder_cannot_make_are_refused(toy_solids):
     views = toy_solids.draw(3, 2, 48, seed=4)
     with pytest.raises(UserError, match="multiple of 32"):
-        ae.task(ae.Params(), views, views, 0, "cpu")
+        ae.make_task(ae.Params(), views, views, 0, "cpu")
 
 
 @pytest.mark.slow

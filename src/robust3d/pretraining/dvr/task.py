@@ -39,7 +39,7 @@ from robust3d.models.implicit import (
     pixel_rays,
 )
 from robust3d.models.visual_hull import hull_depth, shows_whole
-from robust3d.pretraining.dvr import Params
+from robust3d.pretraining.dvr.params import Params
 from robust3d.seeds import torch_generator
 from robust3d.training.draws import integers
 from robust3d.training.loop import Pretraining

@@ -4,19 +4,13 @@ With the autoencoder's batch and steps the encoder sees the same images in the s
 between the two columns is what was asked of them.
 """
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from robust3d.params import FilePath
 from robust3d.params import Params as Base
 from robust3d.training.params import LoopParams
-
-if TYPE_CHECKING:
-    import torch
-
-    from robust3d.data.multiview import Multiview
-    from robust3d.training.loop import Pretraining
 
 
 class Params(Base):
@@ -28,14 +22,3 @@ class Params(Base):
     batch: int = Field(256, gt=1)  # images per step, as the autoencoder's
     validation_images: int = Field(1024, gt=0)  # at most so many held-out images
     loop: LoopParams = LoopParams(steps=6_250, learning_rate=1e-4, validate_every=250)  # as the autoencoder's
-
-
-def task(
-    params: Params, train: "Multiview", held_out: "Multiview", seed: int, device: "torch.device | str"
-) -> "Pretraining":
-    """The classification task with a ResNet-18 encoder on `device`."""
-    from robust3d.models.encoder import ResNet18Encoder
-    from robust3d.training.supervised import SupervisedPretraining
-
-    encoder = ResNet18Encoder(params.init, params.weights, params.normalisation, seed)
-    return SupervisedPretraining(params, encoder, train, held_out, seed, device)
