@@ -177,7 +177,7 @@ def test_the_auditors_commands_load_nothing_heavy():
     """They start fast: modules of plan, why, verify, diff, export, site, gc and accept."""
     names = ("plan", "why", "verify", "diff", "crate", "site", "site.build", "collect", "accept")
     imports = ";".join(f"import robust3d.provenance.{name}" for name in names)
-    heavy = ("torch", "bpy", "snakemake", "lightning", "scipy", "matplotlib")
+    heavy = ("torch", "bpy", "snakemake", "lightning_fabric", "scipy", "matplotlib")
     code = f"import sys, robust3d.cli;{imports};print([name for name in {heavy} if name in sys.modules])"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"

@@ -18,7 +18,7 @@ from robust3d.training.parallel import launch
 from robust3d.training.params import check_shares
 
 if TYPE_CHECKING:
-    from lightning.fabric import Fabric
+    from lightning_fabric import Fabric
 
     from robust3d.provenance.runner import Context
 

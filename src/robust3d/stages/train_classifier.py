@@ -19,7 +19,7 @@ from robust3d.training.params import ClassifierParams
 from robust3d.training.transfer import initialise_classifier
 
 if TYPE_CHECKING:
-    from lightning.fabric import Fabric
+    from lightning_fabric import Fabric
     from torch import Tensor
 
     from robust3d.provenance.runner import Context

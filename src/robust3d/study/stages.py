@@ -27,7 +27,7 @@ _SUFFIXES = {  # of published files
     "picture.png": ".png",
     "record.json": ".record.json",
 }
-_LEARNING = ("numpy", "torch", "torchvision", "lightning", "h5py", "pandas")
+_LEARNING = ("numpy", "torch", "torchvision", "lightning-fabric", "h5py", "pandas")
 
 
 @dataclass(frozen=True)
