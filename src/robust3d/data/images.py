@@ -1,8 +1,8 @@
 """The images and labels of one split of a classification set, composited from the shards one at a time."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import torch
 from torch import Tensor
 
@@ -11,10 +11,13 @@ from robust3d.data.params import SetParams, SplitName
 from robust3d.data.sets import load_set, read_set
 from robust3d.data.textures import Textures
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 def load_images(
     table: Path, views: Path, textures: Path | None, params: SetParams, split: SplitName
-) -> tuple[Tensor, Tensor, pd.DataFrame]:
+) -> tuple[Tensor, Tensor, "pd.DataFrame"]:
     """Load one split.
 
     Args:

@@ -9,9 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from robust3d.data.backgrounds import Backgrounds, image_seed
 from robust3d.data.params import BackgroundParams, SetParams, SplitName
@@ -20,6 +17,7 @@ from robust3d.errors import UserError, why_unreadable
 from robust3d.seeds import numpy_generator
 
 if TYPE_CHECKING:
+    import pandas as pd
     import torch
 
     from robust3d.data.shards import Frames
@@ -45,7 +43,7 @@ def draw_set(
     params: SetParams,
     textures: Textures | None,
     seed: int,
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """Draw a set: per split and class, (instance, view) pairs without replacement (paper §5).
 
     Classes alternate, so the first n rows of a split are themselves a class-balanced set; a larger set of the
@@ -66,6 +64,8 @@ def draw_set(
     Raises:
         UserError: a split has fewer images than asked, or is asked for fewer than one per class.
     """
+    import pandas as pd  # not at the top: every job that reads images imports this module
+
     backgrounds = Backgrounds(params.background, textures, len(classes))
     rows = []
     for split in get_args(SplitName):
@@ -87,18 +87,23 @@ def draw_set(
     return table[list(COLUMNS)].reset_index(drop=True)
 
 
-def save_set(table: pd.DataFrame, path: Path) -> None:
+def save_set(table: "pd.DataFrame", path: Path) -> None:
     """Write a set as Parquet whose bytes depend on the content only."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     content = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
     pq.write_table(content, path)
 
 
-def read_set(path: Path) -> pd.DataFrame:
+def read_set(path: Path) -> "pd.DataFrame":
     """Read what `save_set` wrote.
 
     Raises:
         UserError: missing, or not a readable Parquet file.
     """
+    import pyarrow.parquet as pq
+
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             if file.metadata.num_rows > _MOST_ROWS:
@@ -115,7 +120,7 @@ def read_set(path: Path) -> pd.DataFrame:
 
 
 def load_set(
-    rows: pd.DataFrame,
+    rows: "pd.DataFrame",
     frames: "Frames",
     textures: Textures | None,
     background: BackgroundParams,

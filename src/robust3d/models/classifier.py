@@ -4,7 +4,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import resnet18
 
 from robust3d.errors import UserError
 from robust3d.models.encoder import Normalisation, Normalise, seeded_initialisation
@@ -24,6 +23,8 @@ class Classifier(nn.Module):
     """
 
     def __init__(self, num_classes: int, normalisation: Normalisation = "imagenet", seed: int = 0) -> None:
+        from torchvision.models import resnet18  # slow to import, so only where a network is built
+
         super().__init__()
         self.num_classes, self.normalisation = num_classes, normalisation
         self.normalise = Normalise(normalisation)

@@ -7,7 +7,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import resnet18
 
 from robust3d.errors import UserError
 from robust3d.models.files import load_state
@@ -75,6 +74,8 @@ class ResNet18Encoder(nn.Module):
         normalisation: Normalisation = "imagenet",
         seed: int = 0,
     ) -> None:
+        from torchvision.models import resnet18  # slow to import, so only where a network is built
+
         super().__init__()
         self.init, self.normalisation = init, normalisation
         self.normalise = Normalise(normalisation)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torchvision import models as torchvision_models
 
 from robust3d.errors import UserError
 
@@ -63,14 +62,18 @@ def _prefixes(state: Iterable[str], expected: Iterable[str]) -> list[str]:
 
 def _others() -> Iterator[str]:
     """Names of torchvision's classifiers, those likeliest to be met first."""
-    names = torchvision_models.list_models(module=torchvision_models)
+    from torchvision import models
+
+    names = models.list_models(module=models)
     yield from sorted(names, key=lambda name: "resne" not in name)
 
 
 def _shapes(name: str) -> dict[str, torch.Size]:
+    from torchvision import models  # slow to import, so only where a network is built
+
     with torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about changes of the random weights, of which there are none
-        network = torchvision_models.get_model(name, weights=None)
+        network = models.get_model(name, weights=None)
     return {key: value.shape for key, value in network.state_dict().items()}
 
 

@@ -13,11 +13,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from robust3d.errors import STOPPED, UserError
@@ -27,6 +26,9 @@ from robust3d.seeds import torch_generator
 from robust3d.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from robust3d.training.parallel import average_gradients, make_fabric
 from robust3d.training.params import LoopParams
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 CHECK_EVERY = 16  # steps between two looks at the losses; each look waits for the device
 
@@ -107,7 +109,7 @@ class History:
 
 
 def train(
-    task: Task, params: LoopParams, seed: int, progress: Path | None = None, fabric: Fabric | None = None
+    task: Task, params: LoopParams, seed: int, progress: Path | None = None, fabric: "Fabric | None" = None
 ) -> History:
     """Train `task.module` in place and leave it in eval mode with the selected step's weights.
 
@@ -150,7 +152,7 @@ def train(
 class _Run:
     """The state of one training run: module, optimiser, history, best weights so far."""
 
-    def __init__(self, task: Task, params: LoopParams, seed: int, fabric: Fabric) -> None:
+    def __init__(self, task: Task, params: LoopParams, seed: int, fabric: "Fabric") -> None:
         self.task, self.params, self.seed, self.fabric = task, params, seed, fabric
         fabric.to_device(task.module)
         self.optimiser = _optimiser(task.module, params)

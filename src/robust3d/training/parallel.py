@@ -9,25 +9,29 @@ import os
 import pickle
 import signal
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments import LightningEnvironment
 from torch import Tensor, nn
 from torch.multiprocessing.spawn import ProcessExitedException
 
 from robust3d.errors import STOPPED, UserError
 
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
 Precision = Literal["fp32", "bf16"]
 
 
-def make_fabric(precision: Precision = "fp32", device: torch.device | str | None = None, devices: int = 1) -> Fabric:
+def make_fabric(precision: Precision = "fp32", device: torch.device | str | None = None, devices: int = 1) -> "Fabric":
     """CUDA when there is one, and the precision; TF32 is off, a CPU always computes in fp32.
 
     Raises:
         UserError: fewer GPUs than asked for.
     """
+    from lightning_fabric import Fabric  # it and torchvision load torch's compiler: over a second
+    from lightning_fabric.plugins.environments import LightningEnvironment
+
     kind = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     if kind.type == "cuda" and torch.cuda.device_count() < devices:
@@ -76,12 +80,12 @@ def launch(function: Callable[..., Any], devices: int, precision: Precision, *ar
         signal.signal(signal.SIGTERM, previous)
 
 
-def _answer(fabric: Fabric, function: Callable[..., Any], *arguments: Any) -> bytes:
+def _answer(fabric: "Fabric", function: Callable[..., Any], *arguments: Any) -> bytes:
     """As bytes: a tensor would be handed over in memory that ends with its process."""
     return pickle.dumps(function(fabric, *arguments))
 
 
-def average_gradients(fabric: Fabric, module: nn.Module, flag: bool) -> bool:
+def average_gradients(fabric: "Fabric", module: nn.Module, flag: bool) -> bool:
     """Average the gradients over the devices in one message that also carries a flag; whether any device raised it."""
     if fabric.world_size == 1:
         return flag
