@@ -34,6 +34,7 @@ check: $(READY)
 	ruff format --check .
 	snakefmt --check Snakefile workflow
 	mypy src
+	lint-imports
 
 demo: $(READY)
 	sh workflow/demo.sh

@@ -16,10 +16,10 @@ from robust3d.attacks.params import AutoAttackParams
 from robust3d.data.published.files import read_npz
 from robust3d.data.sets import save_set
 from robust3d.errors import UserError
+from robust3d.files import cause, partial, publish
 from robust3d.models.classifier import load_classifier
 from robust3d.models.files import load_state
 from robust3d.models.recognition import as_resnet18
-from robust3d.provenance.files import cause, partial, publish
 from robust3d.study.budgets import parse_epsilon
 from robust3d.study.parsing import parse
 from robust3d.tables.cells import epsilon_label

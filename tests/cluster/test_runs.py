@@ -8,7 +8,7 @@ import pytest
 from head import Head, describe_cluster, logs, reuse
 from project import Project
 
-from robust3d.provenance.files import sha256
+from robust3d.files import sha256
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ import pytest
 from robust3d.errors import UserError
 from robust3d.figures import curves
 from robust3d.figures.drawing import STYLES
-from robust3d.provenance.files import sha256
+from robust3d.files import sha256
 
 SVG = "{http://www.w3.org/2000/svg}"
 

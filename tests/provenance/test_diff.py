@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from robust3d.errors import UserError
+from robust3d.files import sealed
 from robust3d.provenance.diff import diff, tell
-from robust3d.provenance.files import sealed
 
 Records = dict[str, dict[str, Any]]
 

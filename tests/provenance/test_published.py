@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from robust3d.errors import UserError
-from robust3d.provenance.files import seal, sealed, sha256, write_json
+from robust3d.files import seal, sealed, sha256, write_json
 from robust3d.provenance.lineage import Lineage
 from robust3d.provenance.plan import tell_plan
 from robust3d.provenance.published import publish, wrong
@@ -107,7 +107,7 @@ def test_nothing_changes_when_one_of_the_files_is_damaged(jobs, damaged):
 
 def test_a_copy_that_was_stopped_half_way_is_nobodys(jobs, monkeypatch):
     """The data are those of another study already, the record is not: neither study takes it for its own."""
-    from robust3d.provenance import files
+    from robust3d import files
 
     put(jobs["test"])
     real, calls = files.publish, []

@@ -7,9 +7,9 @@ import pytest
 from safetensors.numpy import save_file
 
 from robust3d.errors import UserError
+from robust3d.files import sealed, sha256
 from robust3d.provenance import recompute as module
 from robust3d.provenance import runner
-from robust3d.provenance.files import sealed, sha256
 from robust3d.provenance.likeness import apart
 from robust3d.provenance.recompute import recompute, tell
 from robust3d.study.config import load_study, merge, read_yaml

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import save_file
 
+from robust3d.files import sha256
 from robust3d.provenance import runner, store
-from robust3d.provenance.files import sha256
 from robust3d.provenance.store import Finished
 from robust3d.study.config import load_study, merge, read_yaml
 from robust3d.study.plan import Job, Plan

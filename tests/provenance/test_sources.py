@@ -11,7 +11,7 @@ from robust3d.data.dtd import files_identity
 from robust3d.data.params import TextureParams
 from robust3d.data.published.identity import take, write_checksums
 from robust3d.families import modelnet
-from robust3d.provenance.files import sha256
+from robust3d.files import sha256
 from robust3d.provenance.lineage import Lineage, Step
 from robust3d.provenance.sources import check_sources
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from robust3d.files import sha256
 from robust3d.provenance import store
-from robust3d.provenance.files import sha256
 
 SPEC = {
     "stage": "train",

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from robust3d import cli
+from robust3d.files import seal, sealed
 from robust3d.provenance import runner
-from robust3d.provenance.files import seal, sealed
 from robust3d.provenance.verify import Finding, tell, verify
 from robust3d.study.config import Study, read_study
 from robust3d.study.plan import Plan

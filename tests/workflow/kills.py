@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from robust3d.provenance.files import sha256
+from robust3d.files import sha256
 
 sys.path.insert(0, str(Path(__file__).parent))
 

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from project import ROOT, Project
 
+from robust3d.files import seal
 from robust3d.provenance.brief import LINES, WIDTH, brief
-from robust3d.provenance.files import seal
 from robust3d.provenance.verify import verify
 from robust3d.provenance.why import why
 from robust3d.study.config import read_study

@@ -9,8 +9,8 @@ import pytest
 from project import ROOT, Project
 from test_audit import copied
 
+from robust3d.files import sha256
 from robust3d.models.classifier import Classifier
-from robust3d.provenance.files import sha256
 from robust3d.provenance.why import why
 from robust3d.study.config import merge, read_yaml
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from project import Project
 
-from robust3d.provenance.files import sha256
+from robust3d.files import sha256
 
 pytestmark = pytest.mark.slow
 

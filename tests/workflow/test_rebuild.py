@@ -12,7 +12,7 @@ import pytest
 from project import Project
 
 from robust3d.data.shards import read_shards
-from robust3d.provenance.files import sha256
+from robust3d.files import sha256
 
 pytestmark = pytest.mark.slow
 

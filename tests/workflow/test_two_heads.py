@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from project import Project
 
-from robust3d.provenance.files import sha256
+from robust3d.files import sha256
 
 pytestmark = pytest.mark.slow
 

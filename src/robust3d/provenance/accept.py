@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from robust3d.errors import UserError
-from robust3d.provenance.files import write_json
+from robust3d.files import write_json
 from robust3d.provenance.lineage import Lineage, Step
 from robust3d.study.accepted import acceptances, accepted_file
 from robust3d.study.closure import closure_digest

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from robust3d.errors import UserError
-from robust3d.provenance.files import cause
+from robust3d.files import cause
 from robust3d.provenance.store import RESULTS
 from robust3d.study.targets import papers
 

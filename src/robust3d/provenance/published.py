@@ -8,9 +8,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from robust3d import files
 from robust3d.errors import UserError
-from robust3d.provenance import files
-from robust3d.provenance.files import cause, clear_partial, partial, seal, sealed, sha256, write_json
+from robust3d.files import cause, clear_partial, partial, seal, sealed, sha256, write_json
 from robust3d.provenance.store import RESULTS, Finished, NotCopied, fetch
 from robust3d.study.plan import Job
 from robust3d.study.targets import published_paths

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from robust3d.errors import UserError
-from robust3d.provenance.files import sha256
+from robust3d.files import sha256
 from robust3d.provenance.lineage import Lineage, Step
 from robust3d.provenance.machine import processor
-from robust3d.provenance.scratch import scratch, variables
+from robust3d.scratch import scratch, variables
 from robust3d.study.accepted import accepted_digest
 from robust3d.study.closure import closure_digest
 from robust3d.study.plan import canonical_json

@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from robust3d.errors import STOPPED, UserError
+from robust3d.files import clear_partial, partial, publish, sealed, sha256, write_json
 from robust3d.provenance import store
-from robust3d.provenance.files import clear_partial, partial, publish, sealed, sha256, write_json
 from robust3d.provenance.machine import describe_machine
 from robust3d.provenance.owner import only_owner
-from robust3d.provenance.scratch import private_temp
 from robust3d.provenance.store import RESULTS, Finished
+from robust3d.scratch import private_temp
 from robust3d.study import registry
 from robust3d.study.accepted import acceptance, accepted_digest
 from robust3d.study.closure import closure, closure_digest, describe, is_neutral

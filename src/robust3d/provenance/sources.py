@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from robust3d.data.params import TextureParams
 from robust3d.errors import UserError
-from robust3d.provenance.files import cause, sha256
+from robust3d.files import cause, sha256
 from robust3d.provenance.lineage import Lineage, Step
 from robust3d.study import registry
 from robust3d.study.parsing import parse

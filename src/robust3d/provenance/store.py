@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robust3d.provenance.files import cause, partial, publish, sha256, write_json, write_text
+from robust3d.files import cause, partial, publish, sha256, write_json, write_text
 from robust3d.study.stages import STAGES
 
 RESULTS = Path("results")

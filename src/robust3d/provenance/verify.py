@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from robust3d.errors import UserError
+from robust3d.files import cause, seal, sha256
 from robust3d.provenance.changes import code_changes, package_changes, parameter_changes
-from robust3d.provenance.files import cause, seal, sha256
 from robust3d.provenance.lineage import RESULTS, File, Lineage, Step
 from robust3d.provenance.sources import State, check_sources
 from robust3d.study.accepted import acceptances_of, accepted_digest

@@ -7,7 +7,7 @@ from pathlib import Path
 from robust3d.data.frame import Frame
 from robust3d.data.shards import places, write_shard
 from robust3d.errors import DamagedFile, UserError
-from robust3d.provenance.files import clear_partial, partial, publish
+from robust3d.files import clear_partial, partial, publish
 
 Place = tuple[str, int]  # instance, view
 EVERY_S = 60.0  # so much rendering is lost at most when a job is killed

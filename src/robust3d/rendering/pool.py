@@ -22,10 +22,10 @@ import numpy as np
 from robust3d.data.frame import Frame
 from robust3d.errors import UserError
 from robust3d.progress import ProgressLine
-from robust3d.provenance.scratch import scratch, variables
 from robust3d.rendering.params import RenderParams
 from robust3d.rendering.system import check_system_libraries
 from robust3d.rendering.worker import Request, Setup
+from robust3d.scratch import scratch, variables
 from robust3d.shapes.mesh import Mesh
 
 FRAME_TIMEOUT_S = 300.0  # a frame takes milliseconds to seconds, the first one waits for Blender's start

@@ -3,8 +3,8 @@
 import json
 from typing import TYPE_CHECKING
 
+from robust3d.files import sha256
 from robust3d.models.files import load_state, save_state
-from robust3d.provenance.files import sha256
 from robust3d.training.transfer import extract_encoder
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from robust3d.data.params import BackgroundParams, SplitName
 from robust3d.data.pictures import draw_pairs
 from robust3d.data.textures import Textures
 from robust3d.errors import UserError
+from robust3d.files import check_bytes, sha256
 from robust3d.models.files import save_state
-from robust3d.provenance.files import check_bytes, sha256
 from robust3d.study import registry
 from robust3d.study.parsing import parse
 from robust3d.training.loop import Pretraining, train

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from robust3d.data.images import load_images
 from robust3d.data.manifest import Views
 from robust3d.data.params import SetParams
+from robust3d.files import check_bytes, sha256
 from robust3d.models.classifier import Classifier
 from robust3d.models.encoder import Normalisation, read_trunk
 from robust3d.models.files import load_state, save_state
-from robust3d.provenance.files import check_bytes, sha256
 from robust3d.study.parsing import parse
 from robust3d.training.adversarial import AdversarialTraining
 from robust3d.training.loop import train

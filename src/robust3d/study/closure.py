@@ -16,7 +16,9 @@ import grimp
 
 import robust3d
 
-NEUTRAL = ("robust3d.cli", "robust3d.study", "robust3d.provenance", "robust3d.progress", "robust3d.errors")
+NEUTRAL = tuple(
+    f"robust3d.{name}" for name in ("cli", "study", "provenance", "workflow", "progress", "errors", "files", "scratch")
+)
 SOURCE = Path(robust3d.__file__).parent
 _SKIPPED_FIELDS = {"annotation", "returns", "type_comment", "type_params", "kind", "type_ignores"}
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)

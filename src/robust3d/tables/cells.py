@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from robust3d.provenance.files import sha256
+from robust3d.files import sha256
 
 if TYPE_CHECKING:
     import pandas as pd

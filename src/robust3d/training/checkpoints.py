@@ -10,7 +10,7 @@ from typing import Any
 from safetensors.torch import load, save
 from torch import Tensor
 
-from robust3d.provenance.files import partial, publish
+from robust3d.files import partial, publish
 
 KEPT = 2
 

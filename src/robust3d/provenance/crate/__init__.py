@@ -9,9 +9,9 @@ import shutil
 from pathlib import Path
 
 from robust3d.errors import UserError
+from robust3d.files import partial
 from robust3d.provenance.crate.description import LOCK, Description
 from robust3d.provenance.crate.files import Crate
-from robust3d.provenance.files import partial
 from robust3d.provenance.lineage import Lineage
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from robust3d.errors import UserError
+from robust3d.files import sha256
 from robust3d.provenance.crate.files import BIOSCHEMAS, Crate, leaves, one, plain, quoted
-from robust3d.provenance.files import sha256
 from robust3d.provenance.lineage import File, Lineage, Step
 
 LOCK = "envs/requirements.lock"

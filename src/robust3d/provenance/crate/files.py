@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from robust3d.errors import UserError
-from robust3d.provenance.files import sha256
+from robust3d.files import sha256
 from robust3d.provenance.lineage import RESULTS, File, Lineage
 
 BIG = 1_000_000  # bytes; larger files stay outside unless asked for

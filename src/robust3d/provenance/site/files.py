@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from robust3d.provenance.files import sha256
+from robust3d.files import sha256
 from robust3d.provenance.lineage import RESULTS, Lineage
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from robust3d.provenance import scratch as module
-from robust3d.provenance.scratch import PREFIX, private_temp, scratch
+from robust3d import scratch as module
+from robust3d.scratch import PREFIX, private_temp, scratch
 
 HOLD = """
 import pathlib, sys, time
-from robust3d.provenance.scratch import scratch
+from robust3d.scratch import scratch
 with scratch(pathlib.Path(sys.argv[1])) as folder:
     (folder / "sub").mkdir()
     (folder / "sub" / "file").write_text("x")

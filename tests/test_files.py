@@ -10,9 +10,9 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
+from robust3d import files
+from robust3d.files import cause, partial, publish, write_json
 from robust3d.models.files import save_state
-from robust3d.provenance import files
-from robust3d.provenance.files import cause, partial, publish, write_json
 from robust3d.training.checkpoints import Checkpoint, save_checkpoint
 
 

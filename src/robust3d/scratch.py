@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from robust3d.provenance.files import cause
+from robust3d.files import cause
 
 # The machine's name is in it because locks on a shared file system may reach no further than the machine.
 PREFIX = f"robust3d-{hashlib.sha256(platform.node().encode()).hexdigest()[:8]}-"
