@@ -8,7 +8,7 @@ min_version("9.20")
 include: "workflow/rules/common.smk"
 
 
-container: CLUSTER.container
+container: RULES.cluster.container
 
 
 include: "workflow/rules/stages.smk"

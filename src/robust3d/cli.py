@@ -21,7 +21,9 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names and signs that the terminal's encoding lacks
-    arguments = _parser().parse_args()
+    given = _from_file(sys.argv[1:])
+    arguments = _parser().parse_args(given)
+    arguments.command = ["robust3d", *given]
     # Before anything loads numpy or torch. AutoAttack may have all cores: it takes long, and is started one at a time.
     all_cores() if arguments.function is _evaluate else one_thread()
     try:
@@ -40,11 +42,31 @@ def main() -> None:
         sys.exit(2)
 
 
+def _from_file(given: list[str]) -> list[str]:
+    """The command line with `@FILE` of `robust3d run` replaced by that file's lines, a word each.
+
+    A line of the shell holds 128 kB and all of it 2 MB: fewer than the files of a large study.
+    """
+    if given[:1] != ["run"]:
+        return given
+    words: list[str] = []
+    for word in given:
+        try:
+            text = Path(word[1:]).read_text(encoding="utf-8") if word.startswith("@") else word
+            words += text.removesuffix("\n").split("\n") if word.startswith("@") else [word]
+        except (OSError, UnicodeDecodeError) as error:
+            print(f"robust3d: {word[1:]}: cannot be read: {error}", file=sys.stderr)
+            sys.exit(2)
+    return words
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="robust3d", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    run = commands.add_parser("run", help="run one job, as the workflow does")
+    run = commands.add_parser(
+        "run", help="run one job, as the workflow does", epilog="@FILE stands for the words of a file, one a line."
+    )
     run.add_argument("--job", required=True, help="the job's folder name")
     run.add_argument("--spec", required=True, help="canonical JSON: parameters, code digest, packages")
     run.add_argument("--threads", type=int, default=1)
@@ -197,9 +219,8 @@ def _run(arguments: argparse.Namespace) -> None:
     runner.exit_on_sigterm()
     inputs = {name: [Path(file) for file in files] for name, *files in arguments.input}
     outputs = {name: Path(file) for name, file in arguments.output}
-    command = ["robust3d", *sys.argv[1:]]
     shared, apart = arguments.store, arguments.apart
-    runner.run(arguments.spec, arguments.job, inputs, outputs, arguments.threads, command, shared, apart)
+    runner.run(arguments.spec, arguments.job, inputs, outputs, arguments.threads, arguments.command, shared, apart)
 
 
 def _publish(arguments: argparse.Namespace) -> None:

@@ -5,19 +5,18 @@ for stage, told in STAGES.items():
         name:
             stage
         input:
-            unpack(inputs(stage)),
+            unpack(RULES.inputs(stage)),
         output:
-            **outputs(stage),
+            **RULES.outputs(stage),
         priority: told.priority
         localrule: told.request is None
         conda:
             "../../envs/robust3d.yaml"
-        threads: cpus(stage)
+        threads: RULES.threads(stage)
         resources:
-            **(resources(told.request, CLUSTER, devices(stage)) if told.request else {}),
+            **RULES.resources(stage),
         params:
-            spec=spec(stage),
-            files=files(stage),
+            arguments=RULES.arguments(stage),
         message:
             stage.replace("_", " ") + ": {wildcards.job}"
         shell:

@@ -7,7 +7,7 @@ for stage, told in STAGES.items():
             name:
                 f"publish_{told.shown.as_a}"
             input:
-                unpack(finished),
+                unpack(RULES.finished()),
             output:
                 **published(stage),
             wildcard_constraints:
@@ -28,8 +28,8 @@ if workflow.modifier.is_main_snakefile():  # another workflow that takes this on
     # Whatever no other rule makes: a name that is no target.
     rule unknown:
         input:
-            no_such_target,
+            RULES.no_such_target,
         output:
             "{name}",
         wildcard_constraints:
-            name=f"(?!({MADE})$).+",
+            name=f"(?!({made_paths()})$).+",

@@ -7,19 +7,24 @@ annotations, so that an edit in prose makes nothing stale.
 """
 
 import ast
+import contextlib
 import functools
 import hashlib
+import json
+import os
 from pathlib import Path
 from typing import Any
 
 import grimp
 
 import robust3d
+from robust3d.files import write_text
 
 NEUTRAL = tuple(
     f"robust3d.{name}" for name in ("cli", "study", "provenance", "workflow", "progress", "errors", "files", "scratch")
 )
 SOURCE = Path(robust3d.__file__).parent
+_MOST_KEPT = 5_000  # files in every version that was met
 _SKIPPED_FIELDS = {"annotation", "returns", "type_comment", "type_params", "kind", "type_ignores"}
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -79,6 +84,48 @@ def file_digest(path: Path) -> str:
     return hashlib.sha256(_canonical(tree).encode()).hexdigest()
 
 
+def known_digests() -> Path:
+    """Where planning keeps `file_digest` by the file's bytes, for this very way to take it; it may be deleted."""
+    folder = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(folder, "robust3d", f"code-{hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]}.json")
+
+
+class Meanings:
+    """`file_digest` of our files, taken once for each content and kept: planning asks for hundreds at every start.
+
+    A job's own process does not use it: what it runs is read anew, so a damaged file here ends jobs and names none.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self._is_new = path, False
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            self.known = {str(content): str(meaning) for content, meaning in found.items()}
+        except (OSError, ValueError, AttributeError):  # none yet, or unreadable
+            self.known = {}
+
+    def of(self, path: Path) -> str:
+        """What a file means."""
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        if content not in self.known:
+            self.known[content], self._is_new = file_digest(path), True
+        return self.known[content]
+
+    def keep(self) -> None:
+        """Keep what is new; where that is not possible it is taken again the next time."""
+        if self._is_new:
+            self._is_new = False
+            with contextlib.suppress(OSError):
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                newest = list(self.known.items())[-_MOST_KEPT:]
+                write_text(self.path, json.dumps(dict(newest), indent=0))
+
+
+@functools.cache
+def _meanings() -> Meanings:
+    return Meanings(known_digests())
+
+
 @functools.cache
 def parts(path: Path) -> dict[str, str]:
     """Short digests of what a file's functions, methods and remaining statements mean, by qualified name.
@@ -110,8 +157,20 @@ def _target(node: ast.stmt) -> str:
 
 @functools.cache
 def closure_digest(roots: tuple[str, ...]) -> str:
-    """sha256 over the closure's modules and what each of them means."""
-    lines = "".join(f"{module} {file_digest(module_file(module))}\n" for module in closure(roots))
+    """sha256 over the closure's modules and what each of them means, read anew."""
+    return _digest({module: file_digest(module_file(module)) for module in closure(roots)})
+
+
+@functools.cache
+def planned_digest(roots: tuple[str, ...]) -> str:
+    """The same, quickly, from what is known of files with the same bytes."""
+    found = _digest({module: _meanings().of(module_file(module)) for module in closure(roots)})
+    _meanings().keep()
+    return found
+
+
+def _digest(meanings: dict[str, str]) -> str:
+    lines = "".join(f"{module} {meaning}\n" for module, meaning in meanings.items())
     return hashlib.sha256(lines.encode()).hexdigest()
 
 

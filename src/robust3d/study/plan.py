@@ -10,7 +10,7 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,7 @@ from robust3d.params import Params
 from robust3d.seeds import seed_of
 from robust3d.study import registry
 from robust3d.study.accepted import accepted_digest
-from robust3d.study.closure import closure_digest
+from robust3d.study.closure import planned_digest
 from robust3d.study.config import Experiment, Study
 from robust3d.study.numerics import PORTABLE
 from robust3d.study.on_disk import OnDisk
@@ -65,7 +65,7 @@ class Job:
             "stage": self.stage,
             "params": self.params,
             "modules": roots,
-            "code": accepted_digest(roots, closure_digest(roots)),
+            "code": accepted_digest(roots, planned_digest(roots)),
             "packages": locked_versions(STAGES[self.stage].packages),
         }
         if self.numerics != "native":
@@ -80,7 +80,7 @@ class Job:
         }
         return hashlib.sha256(f"{self.spec}\n{canonical_json(made_from)}".encode()).hexdigest()[:12]
 
-    @property
+    @functools.cached_property
     def id(self) -> str:
         """The folder's name."""
         return f"{self.label}-{self.digest}"
@@ -244,7 +244,12 @@ class Plan:
             "seed": self.study.seed,
         }
         inputs: Inputs = {"shards": tuple((job, "manifest") for job in self.shards(family)), **self._from_disk(family)}
-        return self._add(Job("index_views", _slug(family), told, inputs))
+        return self._add(Job("index_views", _slug(family), told, inputs, self._bulk(family)))
+
+    @functools.cache  # noqa: B019
+    def _bulk(self, family: str) -> Inputs:
+        """The big files of a family, which its manifest names."""
+        return {"shards": tuple((job, "views") for job in self.shards(family))}
 
     # --- data sets --------------------------------------------------------------------------------------------
 
@@ -263,7 +268,7 @@ class Plan:
             "views": ((self.index_views(family), "manifest"),),
             "textures": ((self.textures, "textures"),) if needs_textures else (),
         }
-        return inputs, {"shards": tuple((job, "views") for job in self.shards(family))}
+        return inputs, self._bulk(family)
 
     @functools.cache  # noqa: B019
     def draw_set(self, name: str) -> Job:
@@ -371,14 +376,26 @@ class Plan:
         told, inputs, bulk = registry.load("target", name).sources(self, self.study.papers[paper])
         return self._add(Job(stage, _slug(name), {"target": name, **told}, inputs, bulk, (("target", name),)))
 
+    def _makers(self) -> Iterator[Callable[[], Job]]:
+        """What plans the jobs of every family, table and figure, each with all that it is made from."""
+        yield from (functools.partial(self.index_views, family) for family in self.study.families)
+        yield from (functools.partial(self.target, name) for paper in self.study.papers for name in targets(paper))
+
     def every_job(self) -> list[Job]:
         """The jobs of all tables, figures and families."""
-        for paper in self.study.papers:
-            for name in targets(paper):
-                self.target(name)
-        for family in self.study.families:
-            self.index_views(family)
+        for make in self._makers():
+            make()
         return list(self.jobs.values())
+
+    def find(self, stage: str, job: str) -> Job | None:
+        """The job of a folder, planning no more than it takes to find it; None if no table or figure needs it."""
+        makers = self._makers()
+        while (stage, job) not in self.jobs:
+            make = next(makers, None)
+            if make is None:
+                return None
+            make()
+        return self.jobs[stage, job]
 
     def columns(self, experiment: str) -> Iterator[tuple[str, str | None]]:
         """(label, pre-training) of an experiment's columns: from scratch first, then as the paper, then by name."""

@@ -1,0 +1,1 @@
+"""What the rules of `workflow/rules` are filled with; nothing here is part of a job."""

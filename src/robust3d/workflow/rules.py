@@ -1,0 +1,322 @@
+"""What Snakemake asks of a rule: the files of a job, what it is told, what it needs of a cluster.
+
+Snakemake's own objects come as arguments: nothing of ours imports it.
+"""
+
+import functools
+import gc
+import inspect
+import os
+import re
+import shlex
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import robust3d
+from robust3d.errors import UserError
+from robust3d.provenance.owner import become_head
+from robust3d.provenance.published import read_record, read_the_same, wrong
+from robust3d.provenance.store import HEAD
+from robust3d.provenance.store import trouble as store_trouble
+from robust3d.study.cluster import Cluster, read_cluster
+from robust3d.study.config import Study, command_line, read_study
+from robust3d.study.needs import data_folders, data_of
+from robust3d.study.on_disk import OnDisk
+from robust3d.study.places import own_file, shipped_file
+from robust3d.study.plan import Job, Plan
+from robust3d.study.requests import resources
+from robust3d.study.stages import STAGES
+from robust3d.study.targets import RESULTS, every_target, no_target, published_paths, target_path
+from robust3d.study.watchdog import watch_slurm
+from robust3d.workflow.handed_on import Told, hand_on, handed_on
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+_COLLECT_AFTER = 200_000  # new objects; planning makes many, and all of them stay
+
+
+def refuse(message: str) -> NoReturn:
+    """End with a plain message, also with `--quiet all`: exceptions are told with lines of Snakemake's code, or not."""
+    print(message, file=sys.stderr, flush=True)
+    sys.exit(1)
+
+
+def for_wildcards(function: Function) -> Function:
+    """Keep a function's signature at hand: Snakemake asks for it some twenty times a job."""
+    function.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+    return function
+
+
+def load(workflow: Any, given: dict[str, Any]) -> Study:
+    """The study as `robust3d` loads it: a `configfile:` would merge in another way, and read numbers as text.
+
+    Raises:
+        UserError: the configuration is wrong.
+    """
+    settings, is_module = workflow.config_settings, workflow.modifier.skip_configfile
+    # The folder of those who take this workflow as a module has a config.yaml of another one.
+    default = shipped_file("config.yaml") if is_module else own_file("config.yaml")
+    workflow.configfiles.append(str(default))  # for Snakemake's reports and archives
+    if settings.replace_workflow_config:
+        raise UserError("--replace-workflow-config: overlays lie over config.yaml here; edit that or a copy of it")
+    if is_module:  # its user gives values where others give files
+        return read_study([default], given)
+    return read_study([default, *settings.configfiles], command_line(settings.config_args))
+
+
+class Rules:
+    """The study of one Snakemake process and its plan; only what is asked for is planned.
+
+    Args:
+        workflow: Snakemake's.
+        given: its `config`.
+        logger: its own.
+        ancient: marks an input whose time means nothing.
+
+    A wrong configuration, name or folder ends the process with a message.
+    """
+
+    def __init__(self, workflow: Any, given: dict[str, Any], logger: Any, ancient: Callable[[Any], Any]) -> None:
+        gc.set_threshold(_COLLECT_AFTER, 50, 100)
+        self.workflow, self.logger, self.ancient = workflow, logger, ancient
+        try:
+            self.cluster: Cluster = read_cluster()
+            # A node's process means the data that the process that planned for it has seen.
+            on_disk = None if workflow.is_main_process else OnDisk.handed_on()
+            self.plan = Plan(load(workflow, given), on_disk)
+        except UserError as error:
+            refuse(str(error))
+        self.study = self.plan.study
+        self._told: dict[tuple[str, str], Told] = {}
+        self._warned: set[str] = set()
+        if workflow.is_main_process:
+            logger.info(f"Study: {self.study.study}")
+            if not os.access(".snakemake" if os.path.exists(".snakemake") else ".", os.W_OK):
+                refuse(
+                    f"{os.getcwd()}: this folder cannot be written, and Snakemake keeps its notes in its .snakemake; "
+                    f"work in one of your own: snakemake --snakefile {workflow.main_snakefile} --directory DIR"
+                )
+        # The plugin for SLURM would ask the accounting database about an account before each submission, and drop the
+        # job without a word if that did not answer; sbatch reads this.
+        if self.cluster.account is not None:
+            os.environ["SBATCH_ACCOUNT"] = self.cluster.account
+
+    # --- jobs -------------------------------------------------------------------------------------------------
+
+    def target(self, name: str) -> Job:
+        """The job of a table or figure."""
+        try:
+            return self.plan.target(name)
+        except UserError as error:
+            refuse(str(error))
+
+    def told(self, stage: str, job: str) -> Told:
+        """What the job behind a path is told; a path of another study has none."""
+        found = self._told.get((stage, job))
+        if found is None:
+            found = None if self.workflow.is_main_process else handed_on(stage, job)
+            found = self._told[stage, job] = found or Told.of(self._planned(stage, job))
+        return found
+
+    def _planned(self, stage: str, job: str) -> Job:
+        try:
+            found = self.plan.find(stage, job)
+        except UserError as error:
+            refuse(str(error))
+        if found is None:
+            why = f"is not part of study {self.study.study!r}"
+            if not self.workflow.is_main_process:
+                why = (
+                    "the code, the configuration or the lock has changed since this job was planned; "
+                    "start snakemake again"
+                )
+            refuse(f"{stage}/{job}: {why}")
+        return found
+
+    # --- files ------------------------------------------------------------------------------------------------
+
+    def outputs(self, stage: str) -> dict[str, str]:
+        """Named output files of a stage, the record last."""
+        patterns = STAGES[stage].outputs
+        return {name: pattern.format(results=RESULTS, stage=stage, job="{job}") for name, pattern in patterns.items()}
+
+    def inputs(self, stage: str) -> Callable[..., Any]:
+        """Named input files of a stage's jobs.
+
+        A name with a digest is an identity, so what it stands for cannot have become newer in any sense that counts:
+        inputs of a finished job are ancient. `_compare_published` looks at what the inputs of tables and figures say.
+        Those of a job with something missing are not: else Snakemake passes it over where it makes one of its inputs
+        again, and says that all is done.
+        """
+
+        def paths(wildcards: Any) -> dict[str, Any]:
+            told = self.told(stage, wildcards.job)
+            finished = all(map(os.path.exists, told.outputs.values()))
+            job = self.plan.jobs.get((stage, wildcards.job))
+            if job is not None and self.workflow.is_main_process:
+                self._warn_of_data(job)
+                if not finished:
+                    self._recover_bulk(job)
+            named = {**told.inputs, "bulk": told.waits_for} if told.waits_for else told.inputs
+            return {name: self.ancient(files) for name, files in named.items()} if finished else dict(named)
+
+        return for_wildcards(paths)
+
+    def _recover_bulk(self, job: Job) -> None:
+        """Have big files that this unfinished job needs and that are lost made again.
+
+        The job that wrote the manifest waits for them; with its manifest "forced" it runs, after them, and writes the
+        same once more.
+        """
+        lost = {maker for files in job.bulk.values() for maker in _lost(files)}
+        if lost:
+            for maker, output in (file for files in job.inputs.values() for file in files):
+                if any(made_by in lost for files in maker.bulk.values() for made_by, _ in files):
+                    self.workflow.dag.forcefiles.add(maker.output(output))
+
+    def _warn_of_data(self, job: Job) -> None:
+        for message in data_of(job).values() if self.workflow.dryrun else ():
+            if message and message not in self._warned:
+                self._warned.add(message)
+                self.logger.warning(message)
+
+    # --- tables and figures -----------------------------------------------------------------------------------
+
+    def finished(self) -> Callable[..., Any]:
+        """What the job of a table or figure makes, by output."""
+
+        def paths(wildcards: Any) -> dict[str, Any]:
+            job = self.target(wildcards.job)
+            if self.workflow.is_main_process:
+                self._compare_published(wildcards.job, job)
+            return {name: self.ancient(job.output(name)) for name in STAGES[job.stage].outputs}
+
+        return for_wildcards(paths)
+
+    @functools.cache  # noqa: B019  (one object a process)
+    def _compare_published(self, name: str, job: Job) -> None:
+        """Have a table or figure published anew where its stable names do not hold this study's, whole.
+
+        Nothing is touched here: Snakemake makes "forced" files anew if it comes to running jobs, whatever it remembers.
+        """
+        dag = self.workflow.dag
+        stable, made = published_paths(name).values(), [job.output(output) for output in STAGES[job.stage].outputs]
+        if job.stage in {rule.name for rule in dag.forcerules} or not dag.forcefiles.isdisjoint([*stable, *made]):
+            dag.forcefiles.update(stable, made)  # somebody forces one of the two: it is to be made, not only copied
+        why = wrong(job)
+        if why and Path(target_path(name)).exists():
+            dag.forcefiles.update(stable)
+            study = self.study.study
+            self.logger.warning(f"{target_path(name)} {why}; it stays until that of study {study!r} is made")
+        record = read_record(job.output("record"))
+        if why and record is not None and not read_the_same(record):
+            dag.forcefiles.update(made)
+
+    def no_such_target(self, wildcards: Any) -> NoReturn:
+        """Answer for a name that nothing makes."""
+        refuse(no_target(wildcards.name, [rule.name for rule in self.workflow.rules if not rule.has_wildcards()]))
+
+    # --- where jobs run ---------------------------------------------------------------------------------------
+
+    def on_cluster(self) -> bool:
+        """Whether this process submits jobs to a cluster, or is such a job."""
+        plugin = self.workflow.executor_plugin
+        return bool(self.workflow.remote_exec or (plugin is not None and plugin.common_settings.non_local_exec))
+
+    def threads(self, stage: str) -> Callable[..., int]:
+        """Cores of a stage's jobs: one on a laptop, where jobs run side by side."""
+        asked = STAGES[stage].request
+
+        def cores(wildcards: Any) -> int:
+            if asked is None or not self.on_cluster():
+                return 1
+            return asked.on(self.cluster, self.told(stage, wildcards.job).devices).cpus
+
+        return for_wildcards(cores)
+
+    def resources(self, stage: str) -> dict[str, Any]:
+        """What a stage's jobs ask of a cluster."""
+        asked = STAGES[stage].request
+        if asked is None:
+            return {}
+        found = resources(asked, self.cluster, lambda wildcards: self.told(stage, wildcards.job).devices)
+        return {name: for_wildcards(value) if callable(value) else value for name, value in found.items()}
+
+    def arguments(self, stage: str) -> Callable[..., str]:
+        """The spec and the named files of a stage's jobs, for `robust3d run`."""
+        return for_wildcards(lambda wildcards: self.told(stage, wildcards.job).arguments)
+
+    @property
+    def command(self) -> str:
+        """`robust3d` in a shell line, from the checkout that planned, whatever environment or container it runs in."""
+        code = shlex.quote(str(Path(robust3d.__file__).parents[1]))
+        return _without_braces(f"PYTHONPATH={code} python -m robust3d.cli")
+
+    @property
+    def run(self) -> str:
+        """The shell line of every stage's rule; spec and files go in by file, as a command line holds only so much."""
+        store = _without_braces(f" --store {shlex.quote(self.study.store)}") if self.study.store else ""
+        line = f"{self.command} run{store} --job {{wildcards.job}} --threads {{threads}} @/dev/stdin"
+        return f"{line} <<'ARGUMENTS'\n{{params.arguments}}\nARGUMENTS"
+
+    # --- begin and end ----------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Before the first job runs."""
+        workflow = self.workflow
+        if workflow.touch:
+            refuse("--touch: a file's time decides nothing here, so there is nothing to touch")
+        needed = [job for job in workflow.dag.needrun_jobs() if job.rule.name in STAGES]
+        keys = [(job.rule.name, job.wildcards_dict["job"]) for job in needed]
+        # Data that somebody has to download is missed before anything is rendered or trained.
+        missing = data_folders(self.plan.jobs[key] for key in keys if key in self.plan.jobs).values()
+        if any(missing):
+            refuse("\n".join(filter(None, missing)))
+        try:
+            become_head(HEAD, ", ".join(sorted(workflow.dag_settings.targets)) or "tables 1 to 4")
+        except UserError as error:
+            refuse(str(error))
+        self.plan.on_disk.hand_on()
+        if self.study.store and (complaint := store_trouble(Path(self.study.store))):
+            self.logger.warning(f"store: {complaint}; jobs run without")
+        if self.on_cluster():
+            hand_on(self.told(*key) for key in keys)
+            away = [job for job in workflow.dag.needrun_jobs() if not job.is_local]
+            run = getattr(workflow.scheduler.get_executor(away[0]), "run_uuid", None) if away else None
+            if run:  # the name that all SLURM jobs of this process bear
+                watch_slurm(run, self.cluster.patience_min)
+
+    def tell_failures(self, most: int = 10) -> None:
+        """At the end, also with `--quiet all`, which leaves nothing else to read."""
+        failed = self.workflow.scheduler.failed
+        for job in sorted(failed, key=str)[:most]:
+            name = job.wildcards_dict.get("job") or job.wildcards_dict.get("name", "")
+            where = f"; logs: logs/rule_{job.rule.name}/{name}" if self.on_cluster() and not job.is_local else ""
+            print(f"robust3d: failed: {job.rule.name} {name}{where}", file=sys.stderr)
+        if len(failed) > most:
+            print(f"robust3d: and {len(failed) - most} more jobs failed", file=sys.stderr)
+
+
+@functools.cache
+def _lost(files: tuple[tuple[Job, str], ...]) -> frozenset[Job]:
+    """The jobs whose output is not there, though they have written others: all is made in any case if nothing is."""
+    lost = (job for job, output in files if not os.path.exists(job.output(output)))
+    return frozenset(job for job in lost if any(map(os.path.exists, map(job.output, STAGES[job.stage].outputs))))
+
+
+def _without_braces(text: str) -> str:
+    """For a shell line, which Snakemake formats."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def made_paths() -> str:
+    """Every path that a rule makes, as a regular expression."""
+    stages: Iterable[str] = (
+        re.escape(pattern.format(results=RESULTS, stage=stage, job="<job>")).replace("<job>", "[^/]+")
+        for stage, declared in STAGES.items()
+        for pattern in declared.outputs.values()
+    )
+    stable = (re.escape(path) for name in every_target() for path in published_paths(name).values())
+    inside = "|".join(path.removeprefix(f"{RESULTS}/") for path in (*stages, *stable))
+    return rf"{RESULTS}/({inside})|resources/\.downloaded/[^/]+\.json"
