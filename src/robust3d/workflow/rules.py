@@ -172,7 +172,8 @@ class Rules:
         lost = {maker for files in job.bulk.values() for maker in _lost(files)}
         if lost:
             for maker, output in (file for files in job.inputs.values() for file in files):
-                if any(made_by in lost for files in maker.bulk.values() for made_by, _ in files):
+                makers = (made_by for files in maker.bulk.values() for made_by, _ in files)
+                if not lost.isdisjoint(makers) and os.path.exists(maker.output(output)):
                     self.workflow.dag.forcefiles.add(maker.output(output))
 
     def _warn_of_data(self, job: Job) -> None:
@@ -300,9 +301,8 @@ class Rules:
 
 @functools.cache
 def _lost(files: tuple[tuple[Job, str], ...]) -> frozenset[Job]:
-    """The jobs whose output is not there, though they have written others: all is made in any case if nothing is."""
-    lost = (job for job, output in files if not os.path.exists(job.output(output)))
-    return frozenset(job for job in lost if any(map(os.path.exists, map(job.output, STAGES[job.stage].outputs))))
+    """The jobs whose output is not there."""
+    return frozenset(job for job, output in files if not os.path.exists(job.output(output)))
 
 
 def _without_braces(text: str) -> str:
