@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from robust3d.attacks.budgets import NORMS, Budget, check_spelling
 from robust3d.attacks.params import AutoAttackParams, Norm
 from robust3d.cameras import CameraParams
 from robust3d.data.params import BackgroundParams, SetParams, SplitParams, TextureParams
@@ -16,7 +17,6 @@ from robust3d.errors import UserError
 from robust3d.params import Params, PathText
 from robust3d.rendering.params import RenderParams
 from robust3d.study import registry
-from robust3d.study.budgets import NORMS, Epsilon
 from robust3d.study.keys import check_known, in_order
 from robust3d.study.parsing import parse
 from robust3d.study.places import scale_file
@@ -112,12 +112,12 @@ class Pretraining(Params):
 class Attack(Params):
     """AutoAttack over a grid of budgets."""
 
-    epsilons: tuple[Epsilon, ...] = Field(min_length=1)  # ascending, above zero; 8/255 may be written so
+    epsilons: tuple[Budget, ...] = Field(min_length=1)  # ascending, above zero; 8/255 may be written so
     settings: dict[str, Any] = Field(default_factory=dict)  # further keys of robust3d.attacks.params.AutoAttackParams
 
-    def params(self, norm: str, epsilons: Sequence[float] | None = None) -> AutoAttackParams:
+    def params(self, norm: str, epsilons: Sequence[Budget] | None = None) -> AutoAttackParams:
         """The attack's parameters for one norm, over other budgets if `epsilons` names some."""
-        grid = list(self.epsilons if epsilons is None else epsilons)
+        grid = [str(budget) for budget in (self.epsilons if epsilons is None else epsilons)]
         return parse(AutoAttackParams, {"norm": norm, "epsilons": grid, **self.settings})
 
 
@@ -132,7 +132,7 @@ class Experiment(Params):
     ]  # keys of `classifiers`: adversarially trained ones, from scratch and from each encoder
     controls: tuple[str, ...] = ()  # keys of `classifiers` trained from scratch only, such as standard training
     shifted: str | None = None  # key of `sets` that breaks a correlation of `set`; tested without attack
-    epsilons: dict[Literal["Linf", "L2"], tuple[Epsilon, ...]] = Field(default_factory=dict)  # its own budgets, in
+    epsilons: dict[Literal["Linf", "L2"], tuple[Budget, ...]] = Field(default_factory=dict)  # its own budgets, in
     # place of those under `attacks`
 
 
@@ -195,6 +195,11 @@ class Study(Params):
                     self.attack_params(experiment, norm)
                 except ValueError as error:
                     raise ValueError(f"experiments.{name}.epsilons.{norm}: {error}") from None
+        for norm, attack in self.attacks.items():  # one name each, for rows of several experiments stand in one table
+            own = {
+                f"experiments.{key}.epsilons.{norm}": e.epsilons.get(norm, ()) for key, e in self.experiments.items()
+            }
+            check_spelling({f"attacks.{norm}.epsilons": attack.epsilons, **own})
         for name, section in self.papers.items():
             try:
                 section.check(self)  # type: ignore[attr-defined]
@@ -215,7 +220,7 @@ class Study(Params):
         entries = self.pretraining.items()
         return [key for key, entry in entries if entry.experiments is None or experiment in entry.experiments]
 
-    def epsilons(self, experiment: Experiment, norm: Norm) -> tuple[float, ...]:
+    def epsilons(self, experiment: Experiment, norm: Norm) -> tuple[Budget, ...]:
         """The budgets of an experiment, ascending, 0 not among them."""
         return experiment.epsilons.get(norm, self.attacks[norm].epsilons)
 
