@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from robust3d.study.config import load_study
+from robust3d.study.config import load_study, read_yaml
+from robust3d.study.like import resolve_likes
 from robust3d.study.plan import Plan
 from robust3d.study.targets import every_target
 
 ROOT = Path(__file__).parents[2]
-BASE = json.loads(json.dumps(yaml.safe_load((ROOT / "config.yaml").read_text())))  # anchors become values of their own
+BASE = resolve_likes(read_yaml(ROOT / "config.yaml"))  # what is like something has values of its own
 SWAPPED = object()  # the first two entries of a list change places
 AUTO = object()  # another value of the same type
 EVERYWHERE = {

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from robust3d.attacks.budgets import Budget
+
 FLAGS = {"randomised": False, "probabilities": False, "gradient_in_forward": False, "square_suspicious": False,
          "notices": [], "zero_gradients": {}, "nonfinite_logits": 0, "nonfinite_gradients": 0,
          "invalid": []}  # fmt: skip
@@ -27,16 +29,26 @@ class Attempts:
         self.folder = folder
         self.inputs: dict[str, list[Path]] = {}
 
-    def attack(self, clean: list[int], robust: dict[float, list[int]], kind: str = "", **info: Any) -> int:
+    def attack(
+        self, clean: list[int], robust: dict[float, list[int]], kind: str = "", norm: str = "L2", **info: Any
+    ) -> int:
         """One attacked model: for each image 1 or 0, clean and within each budget; its place among the inputs."""
         frames = [
-            pd.DataFrame({"image": range(len(clean)), "epsilon": epsilon, "correct": clean, "robust": outcomes})
+            pd.DataFrame(
+                {
+                    "image": range(len(clean)),
+                    "norm": norm,
+                    "budget": str(Budget(epsilon)),
+                    "correct": clean,
+                    "robust": outcomes,
+                }
+            )
             for epsilon, outcomes in robust.items()
         ]
         frame = pd.concat(frames).astype({"correct": bool, "robust": bool}).sample(frac=1, random_state=0)
         told = {"clean_accuracy": float(np.mean(clean)), "flags": FLAGS, "classifier": classifier(**info),
                 "sanity": {"epsilon": 9.0, "accuracy": 0.0},
-                "robust": {f"{e:.6g}": {"accuracy": float(np.mean(r))} for e, r in robust.items()}}  # fmt: skip
+                "robust": {str(Budget(e)): {"accuracy": float(np.mean(r))} for e, r in robust.items()}}  # fmt: skip
         return self._add(kind, told, frame)
 
     def shift(self, shifted: list[int], kind: str = "shift_") -> int:

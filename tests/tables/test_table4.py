@@ -6,7 +6,7 @@ from scipy import stats
 
 from robust3d.papers.geon3d import table4
 
-ROW = {"norm": "Linf", "epsilon": 1.0}
+ROW = {"norm": "Linf", "budget": "1.0"}
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def cells(attempts):
         seeds = []
         for _ in range(3):
             robust = difficulty + rng.normal(0, 0.1, 200) < skill + rng.normal(0, 0.02)
-            seeds.append(attempts.attack([1] * 200, {1.0: robust.astype(int).tolist()}, **info))
+            seeds.append(attempts.attack([1] * 200, {1.0: robust.astype(int).tolist()}, norm="Linf", **info))
         return seeds
 
     shared = {"encoder": {"seed": 0, "collapse": None} | dict.fromkeys(table4_encoder_facts())}

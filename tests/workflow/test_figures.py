@@ -2,6 +2,7 @@
 
 import json
 import re
+from fractions import Fraction
 from pathlib import Path
 
 import pandas as pd
@@ -49,11 +50,12 @@ def test_every_number_of_a_curve_is_that_of_its_metrics(project):
             found = json.loads((project.folder / metrics["file"]).read_text())
             assert found["attack"]["norm"] == row.split()[0]
             for key in metrics["pointer"].strip("/").split("/"):
-                found = found[key]
+                found = found[key.replace("~1", "/")]
             assert f"{100 * found:.1f}" == cell["text"] and found == pytest.approx(cell["value"] / 100)
-            what, value = re.fullmatch(r"(\w+) where epsilon = (.+)", outcomes["pointer"]).groups()
+            what, value = re.fullmatch(r"(\w+) where budget = (.+)", outcomes["pointer"]).groups()
             frame = pd.read_parquet(project.folder / outcomes["file"])
-            chosen = frame[(frame["epsilon"] - float(value)).abs() < 1e-6]
+            chosen = frame[frame["budget"] == value]
+            assert set(chosen["epsilon"]) == {float(Fraction(value))}
             assert chosen[what].mean() == pytest.approx(found) and len(chosen) == cell["n"]
             assert {source["sha256"] for source in cell["sources"]} == {
                 sha256(project.folder / source["file"]) for source in cell["sources"]

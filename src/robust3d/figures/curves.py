@@ -7,8 +7,9 @@ curve; every cell has its lineage as in Table 4, and the attacks are those of Ta
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from robust3d.attacks.budgets import label as row_label
 from robust3d.errors import UserError
-from robust3d.tables.cells import data_conditions, epsilon_label, write_table
+from robust3d.tables.cells import data_conditions, write_table
 from robust3d.tables.robustness import attacks, read_attacked, robust_cell, stand_ins, trained_against
 from robust3d.tables.statistics import bars_note
 
@@ -82,10 +83,10 @@ def cells(job: "Context") -> list[dict[str, Any]]:
         peers = [read_attacked(job, series["sources"]) for series in panel["series"]]
         for series, models in zip(panel["series"], peers):
             column = f"{panel['experiment']} {series['label']}" if several else series["label"]
-            for epsilon in models[0].epsilons.tolist():
-                place = {"row": epsilon_label(panel["norm"], epsilon), "column": column}
-                facts = robust_cell(models, peers, epsilon, job.params["seed"], panel["stand_ins"])
-                where = {"panel": number, "series": series["label"], "norm": panel["norm"], "epsilon": epsilon}
+            for budget in models[0].budgets:
+                place = {"row": row_label(panel["norm"], budget), "column": column}
+                facts = robust_cell(models, peers, str(budget), job.params["seed"], panel["stand_ins"])
+                where = {"panel": number, "series": series["label"], "norm": panel["norm"], "epsilon": float(budget)}
                 found.append({**place, **facts, **where, "data": panel["data"]})
     return found
 

@@ -162,18 +162,11 @@ def _name(key: str) -> str:
 
 def _value(key: str, params: dict[str, Any]) -> str:
     value = params[key]
-    linf = params.get(f"{key.rpartition('.')[0]}.norm") == "Linf"
-    if isinstance(value, list):
-        return f"[{', '.join(_number(item, linf and key.endswith('epsilons')) for item in value)}]"
-    return _number(value, linf and key.endswith("epsilon"))
+    return f"[{', '.join(map(_number, value))}]" if isinstance(value, list) else _number(value)
 
 
-def _number(value: Any, in_255: bool = False) -> str:
-    """A budget as papers write it, `8/255`; any other value as it is."""
-    if isinstance(value, float):
-        steps = 255 * value
-        return f"{round(steps)}/255" if in_255 and abs(steps - round(steps)) < 1e-6 else f"{value:g}"
-    return str(value)
+def _number(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _wrapped(facts: Iterable[str], most: int) -> list[str]:

@@ -81,7 +81,7 @@ def run(job: "Context") -> None:
     names = rows[["class_name", "instance", "view"]].iloc[frame["image"].to_numpy()].reset_index(drop=True)
     save_set(pd.concat([frame, names], axis=1), job.outputs["outcomes"])
     robust = {
-        f"{epsilon:.6g}": {"epsilon": epsilon, "robust": int(column.sum()), "accuracy": float(column.mean())}
+        str(epsilon): {"epsilon": epsilon, "robust": int(column.sum()), "accuracy": float(column.mean())}
         for epsilon, column in zip(outcomes.epsilons, outcomes.robust.T)
     }
     metrics = {

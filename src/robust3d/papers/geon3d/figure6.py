@@ -97,13 +97,13 @@ def cell(job: "Context", bar: dict[str, Any]) -> dict[str, Any]:
     if bar["kind"] == "attack":
         columns = [read_attacked(job, bar[side]) for side in ("ours", "baseline")]
         ours, baseline = ([model.correct[1:].mean(axis=0) for model in models] for models in columns)
-        budgets = columns[0][0].epsilons[1:].tolist()
+        budgets = columns[0][0].budgets[1:]
         means = [np.mean([model.accuracy[1:] for model in models], axis=0) for models in columns]
         beside: dict[str, Any] = {"by_budget": dict(zip(map(str, budgets), (100 * (means[0] - means[1])).tolist()))}
         formula = f"mean over seeds and budgets above 0 of robust accuracy, {bar['label']} minus AT, x 100, one decimal"
         metrics = [model.metrics for models in columns for model in models]
         flags = [flag for models in columns for flag in chance_flags(models)]
-        places = [s for models in columns for model in models for budget in budgets for s in model.sources(budget)]
+        places = [s for models in columns for model in models for budget in budgets for s in model.sources(str(budget))]
     else:
         paths = {
             side: [(job.inputs["shift_metrics"][i], job.inputs["shift_outcomes"][i]) for i in bar[side]]

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from robust3d.attacks.budgets import NORMS, Budget, check_among
 from robust3d.params import Params
-from robust3d.study.budgets import NORMS, Epsilon
 from robust3d.study.keys import check_known, in_order
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Section(Params):
     table3: str  # key of `experiments`
     table4: str
     # The budget of each row; it becomes part of the label.
-    table4_rows: Annotated[dict[Literal["Linf", "L2"], Epsilon], in_order(NORMS)]
+    table4_rows: Annotated[dict[Literal["Linf", "L2"], Budget], in_order(NORMS)]
     gallery: str  # family of figures 2 and 8: all forty geons
     figure3: tuple[str, ...] = Field(min_length=1)  # keys of `sets`, a row of examples each
     figure4: Curves  # against Linf; figure 6 sums figures 4 and 5 and Table 3 up
@@ -51,8 +51,8 @@ class Section(Params):
             for name in curves.pretraining or ():
                 check_known(f"{figure}.pretraining", name, study.pretraining)
         experiment = study.experiments[self.table4]
-        for norm, epsilon in self.table4_rows.items():
+        for norm, budget in self.table4_rows.items():
             of_experiment = norm in experiment.epsilons
-            key = f"experiments.{self.table4}.epsilons.{norm}" if of_experiment else f"attacks.{norm}.epsilons"
-            if norm not in study.attacks or epsilon not in study.epsilons(experiment, norm):
-                raise ValueError(f"table4_rows.{norm}: {epsilon:g} is not among {key}; add it there")
+            place = f"experiments.{self.table4}.epsilons.{norm}" if of_experiment else f"attacks.{norm}.epsilons"
+            check_known(f"table4_rows.{norm}", norm, study.attacks)
+            check_among(f"table4_rows.{norm}", budget, place, study.epsilons(experiment, norm))

@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
+from robust3d.attacks.budgets import label as row_label
 from robust3d.papers.geon3d.reported import TABLE4
-from robust3d.tables.cells import data_conditions, epsilon_label, write_table
+from robust3d.tables.cells import data_conditions, write_table
 from robust3d.tables.robustness import (
     CATEGORIES_STAND_IN,
     Attacked,
@@ -26,7 +27,7 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
     experiment = study.experiments[name]
     jobs: list[Job] = []
     cells = []
-    for norm, epsilon in section.table4_rows.items():
+    for norm, budget in section.table4_rows.items():
         trained = trained_against(study, experiment, norm)
         wanted = [(label, key, encoder) for key in trained for label, encoder in plan.columns(name)]
         wanted += [(key, key, None) for key in experiment.controls]
@@ -34,7 +35,7 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
             first = len(jobs)
             jobs += attacks(plan, name, norm, key, encoder)
             places = {"sources": list(range(first, len(jobs))), "control": key in experiment.controls}
-            cells.append({"norm": norm, "epsilon": epsilon, "column": label, **places})
+            cells.append({"norm": norm, "budget": str(budget), "column": label, **places})
     family = study.families[study.sets[experiment.set].family]
     told: dict[str, Any] = {"study": study.study, "seed": study.seed, "cells": cells, "family_kind": family.kind}
     told["data"] = data_conditions(plan, experiment.set)
@@ -56,11 +57,11 @@ def write(job: "Context") -> None:
     stand_in = job.params["family_kind"] == "categories"
     cells = []
     for told, models in read:
-        row = epsilon_label(told["norm"], told["epsilon"])
+        row = row_label(told["norm"], told["budget"])
         alike = columns[told["norm"]]
         peers = [*alike[:1], models] if told["control"] else alike
         flags = [CATEGORIES_STAND_IN] if stand_in else []
-        facts = robust_cell(models, peers, told["epsilon"], job.params["seed"], flags)
+        facts = robust_cell(models, peers, told["budget"], job.params["seed"], flags)
         facts["printed"] = _printed(told, row, job.params["study"], stand_in)
         cells.append({"row": row, "column": told["column"], **facts, "data": job.params["data"]})
     table = pd.DataFrame({(c["row"], c["column"]): [c["text"]] for c in cells}).T[0].unstack(sort=False)

@@ -12,7 +12,15 @@ from robust3d.provenance.crate.files import BIOSCHEMAS, Crate, leaves, one, plai
 from robust3d.provenance.lineage import File, Lineage, Step
 
 LOCK = "envs/requirements.lock"
-_PROJECT = ("LICENSE", "CITATION.cff", "config.yaml", "workflow/accepted.json", "workflow/scales/*", "workflow/rules/*")
+_PROJECT = (
+    "LICENSE",
+    "CITATION.cff",
+    "config.yaml",
+    "workflow/accepted.json",
+    "workflow/scales/*",
+    "workflow/rules/*",
+    "src/robust3d/papers/*/config.yaml",
+)
 _PROFILES = {
     "https://w3id.org/ro/wfrun/process/0.5": "Process Run Crate",
     "https://w3id.org/ro/wfrun/workflow/0.5": "Workflow Run Crate",
