@@ -13,9 +13,10 @@ from torch.autograd import DeviceType
 
 from robust3d.attacks.params import PgdParams
 from robust3d.models.classifier import Classifier
-from robust3d.training.adversarial import AdversarialTraining, to_unit
+from robust3d.training.classification import to_unit
 from robust3d.training.loop import train
-from robust3d.training.params import ClassifierParams
+from robust3d.trainings import pgd
+from robust3d.trainings.pgd.task import AdversarialTraining
 
 CLASSES = 10
 CONV_FLOP_PX = {32: 74.2e6, 64: 296.7e6, 224: 3.627e9}  # forward pass of torchvision's ResNet-18, 2 FLOP a MAC
@@ -52,7 +53,7 @@ def measure(toy: bool, repeats: int) -> Section:
 
 def _size(size_px: int, batch: int, steps: int, repeats: int) -> list[Row]:
     attack = PgdParams(epsilon=0.05, step_size=0.01, steps=7)
-    params = ClassifierParams(attack=attack, batch_size=batch, epochs=1, learning_rate=0.01, decay_epochs=())
+    params = pgd.Params(attack=attack, batch_size=batch, epochs=1, learning_rate=0.01, decay_epochs=())
     images, labels = blurred_classes(batch * steps, CLASSES, size_px, seed=3)
     images, labels = (images * 255).round().to(torch.uint8).to(device()), labels.to(device())
     classifier = Classifier(CLASSES, seed=0).to(device())
@@ -86,7 +87,7 @@ def _size(size_px: int, batch: int, steps: int, repeats: int) -> list[Row]:
 
 def _half_precision(size_px: int, batch: int, steps: int, repeats: int) -> list[Row]:
     """The workflow's loop with `precision: bf16`, and the share of its wall time in which the GPU computes nothing."""
-    params = ClassifierParams(
+    params = pgd.Params(
         attack=PgdParams(epsilon=0.05, step_size=0.01, steps=7), batch_size=batch, epochs=1, learning_rate=0.01,
         decay_epochs=(), precision="bf16",
     )  # fmt: skip

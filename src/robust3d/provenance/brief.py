@@ -136,7 +136,7 @@ def _facts(group: list[dict[str, Any]]) -> Iterator[str]:
     told = [flatten(step["params"]) for step in group]
     keys = list(dict.fromkeys(key for params in told for key in params if key))
     patterns = _matters(group[0]["stage"]).split()
-    attacked = any(params.get("classifier.objective", "pgd") == "pgd" for params in told)
+    attacked = any(params.get("classifier.objective") != "standard" for params in told)
     wanted = dict.fromkeys(key for pattern in patterns for key in keys if fnmatchcase(key, pattern))
     for key in wanted:
         if key.startswith("classifier.attack.") and not attacked:

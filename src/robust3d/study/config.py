@@ -143,6 +143,24 @@ def _read_sections(values: Any) -> Any:
     return {name: parse(registry.load("paper", name).Section, told, name) for name, told in values.items()}
 
 
+def _read_classifiers(values: Any) -> Any:
+    """Each entry by the class of its training."""
+    if not isinstance(values, Mapping):
+        return values
+    return {name: _read_classifier(name, told) for name, told in values.items()}
+
+
+def _read_classifier(name: str, told: Any) -> Any:
+    objective = told.get("objective", ClassifierParams().objective) if isinstance(told, Mapping) else None
+    if not isinstance(objective, str):
+        return told  # its type is wrong, which the model says
+    try:
+        training = registry.load("training", objective)
+    except UserError as error:
+        raise ValueError(f"{name}.objective: {error}") from None
+    return parse(training.Params, told, name)
+
+
 class Study(Params):
     """The whole configuration."""
 
@@ -158,7 +176,7 @@ class Study(Params):
     families: dict[str, Family]
     sets: dict[str, ImageSet]
     pretraining: Annotated[dict[str, Pretraining], in_order(PRETRAININGS)]  # the order of columns
-    classifiers: dict[str, ClassifierParams]
+    classifiers: Annotated[dict[str, ClassifierParams], BeforeValidator(_read_classifiers)]  # a training each
     attacks: Annotated[dict[Literal["Linf", "L2"], Attack], in_order(NORMS)]
     experiments: dict[str, Experiment]
     papers: Annotated[dict[str, Params], in_order((MAIN,)), BeforeValidator(_read_sections)]  # a section each

@@ -326,14 +326,15 @@ class Plan:
         inputs["encoder"] = ((encoder, "encoder"),) if encoder else ()
         inputs["encoder_info"] = ((encoder, "info"),) if encoder else ()
         weights = entry.method_params() if entry and not entry.trains else None
+        training = self.study.classifiers[key]
         told = {
-            "classifier": self.study.classifiers[key].model_copy(update={"seed": seed}),
+            "classifier": training.model_copy(update={"seed": seed}),
             "set": self.set_params(experiment.set),
             "weights": weights,
             **self.on_disk.weights(weights),
         }
         label = _slug(f"{experiment.set}-{key}-{pretraining or 'scratch'}-s{seed}")
-        return self._add(Job("train_classifier", label, told, inputs, bulk))
+        return self._add(Job("train_classifier", label, told, inputs, bulk, (("training", training.objective),)))
 
     # --- tests ------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Finds the module behind a name in the configuration: a shape family, a pre-training, a paper, one of its tables.
+"""Finds the module behind a name in the configuration: a shape family, a pre-training, a training, a probe, a paper.
 
 This is the only place that imports by name. Whatever it can reach for a job stands in that job's code digest
 (see `robust3d.study.closure`), so a plug-in is tracked like any other code.
@@ -16,6 +16,8 @@ PACKAGES = {
     "family": "robust3d.shapes",
     "published": "robust3d.families",
     "pretraining": "robust3d.pretraining",
+    "training": "robust3d.trainings",
+    "probe": "robust3d.probes",
     "paper": "robust3d.papers",
     "stage": "robust3d.stages",
 }

@@ -27,8 +27,7 @@ NOT_FINITE = {
 
 def trained_against(study: "Study", experiment: "Experiment", norm: "Norm") -> list[str]:
     """Keys of an experiment's classifiers that are adversarially trained against a norm."""
-    found = [(key, study.classifiers[key]) for key in experiment.classifiers]
-    return [key for key, params in found if params.objective == "pgd" and params.attack.norm == norm]
+    return [key for key in experiment.classifiers if study.classifiers[key].trained_against == norm]
 
 
 def attacks(plan: "Plan", experiment: str, norm: "Norm", classifier: str, pretraining: str | None) -> "tuple[Job, ...]":
