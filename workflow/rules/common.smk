@@ -183,7 +183,7 @@ def files(stage):
 
     def flags(wildcards):
         job = find_job(stage, wildcards)
-        read = [f"--input {name} {' '.join(paths)}" for name, paths in job.input_paths().items() if paths]
+        read = [f"--input {shlex.quote(name)} {' '.join(paths)}" for name, paths in job.input_paths().items() if paths]
         written = [f"--output {name} {job.output(name)}" for name in STAGES[stage].outputs]
         return " ".join(read + written)
 
@@ -218,13 +218,18 @@ def on_cluster():
 
 def cpus(stage):
     """Cores of a stage's jobs: one on a laptop, where jobs run side by side."""
-    asked, share = STAGES[stage].request, devices(stage)
-    return lambda wildcards: asked.on(CLUSTER, share(wildcards)).cpus if asked and on_cluster() else 1
+    asked = request(stage)
+    return lambda wildcards: asked(wildcards).cpus if STAGES[stage].request and on_cluster() else 1
 
 
-def devices(stage):
-    """How many GPUs share the batches of a stage's jobs."""
-    return lambda wildcards: find_job(stage, wildcards).devices
+def request(stage):
+    """What each of a stage's jobs asks of the cluster."""
+
+    def asked(wildcards):
+        job = find_job(stage, wildcards)
+        return job.request.on(CLUSTER, job.devices)
+
+    return asked
 
 
 # The code is that of the checkout that planned the job, whatever environment or container the line runs in.

@@ -14,7 +14,7 @@ for stage, told in STAGES.items():
             "../../envs/robust3d.yaml"
         threads: cpus(stage)
         resources:
-            **(resources(told.request, CLUSTER, devices(stage)) if told.request else {}),
+            **(resources(told.request, CLUSTER, request(stage)) if told.request else {}),
         params:
             spec=spec(stage),
             files=files(stage),

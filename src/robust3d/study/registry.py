@@ -54,6 +54,11 @@ def load(kind: str, name: str) -> ModuleType:
     return importlib.import_module(module_name(kind, name))
 
 
+def probe_sets(name: str) -> tuple[str, ...]:
+    """The names of the image sets that a probe reads."""
+    return tuple(getattr(load("probe", name), "SETS", ("set",)))
+
+
 def _is_there(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None
