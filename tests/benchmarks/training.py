@@ -15,9 +15,10 @@ from torch import nn
 from robust3d.attacks.params import PgdParams
 from robust3d.models.classifier import Classifier
 from robust3d.seeds import torch_generator
-from robust3d.training.adversarial import AdversarialTraining, to_unit
+from robust3d.training.classification import to_unit
 from robust3d.training.loop import train
-from robust3d.training.params import ClassifierParams
+from robust3d.trainings import pgd
+from robust3d.trainings.pgd.task import AdversarialTraining
 
 CLASSES = 10
 PROFILED_STEPS = 3  # of the profiler every kernel is an object
@@ -55,7 +56,7 @@ def measure(toy: bool, repeats: int) -> Section:
 
 def _size(size_px: int, batch: int, steps: int, repeats: int) -> list[Row]:
     attack = PgdParams(epsilon=0.05, step_size=0.01, steps=7)
-    params = ClassifierParams(attack=attack, batch_size=batch, epochs=1, learning_rate=0.01, decay_epochs=())
+    params = pgd.Params(attack=attack, batch_size=batch, epochs=1, learning_rate=0.01, decay_epochs=())
     images, labels = blurred_classes(batch * steps, CLASSES, size_px, seed=3)
     images, labels = (images * 255).round().to(torch.uint8).to(device()), labels.to(device())
     classifier = Classifier(CLASSES, seed=0).to(device())
@@ -89,7 +90,7 @@ def _size(size_px: int, batch: int, steps: int, repeats: int) -> list[Row]:
 
 def on_gpu(size_px: int, batch: int, steps: int, repeats: int, precision: str) -> Iterator[Row]:
     """The workflow's training and its attack alone, without a peer; and the share of time in which the GPU computes."""
-    params = ClassifierParams(
+    params = pgd.Params(
         attack=PgdParams(epsilon=0.05, step_size=0.01, steps=7), batch_size=batch, epochs=1, learning_rate=0.01,
         decay_epochs=(), precision=precision,
     )  # fmt: skip

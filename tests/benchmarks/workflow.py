@@ -23,7 +23,7 @@ def measure(toy: bool, repeats: int) -> Section:
         jobs, seconds = _plan(wanted, repeats)
         section.rows.append(Row(f"planning {jobs:,} jobs", "s", spread(seconds)))
         section.facts[f"ms a job at {jobs:,} jobs"] = 1e3 * spread(seconds).median / max(jobs, 1)
-    for what, module in (("the command line", "cli"), ("a training", "training.adversarial")):
+    for what, module in (("the command line", "cli"), ("a training", "training.classification")):
         command = [sys.executable, "-c", f"import robust3d.{module}"]
         runs = [
             timed(lambda command=command: subprocess.run(command, check=True, env=_environment()))

@@ -5,8 +5,9 @@ of the command line.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_origin
+from typing import Annotated, Any, Literal, cast, get_origin
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -124,6 +125,42 @@ class Attack(Params):
         return parse(AutoAttackParams, {"norm": norm, "epsilons": grid, **self.settings})
 
 
+class Probe(Params):
+    """What is asked of classifiers; a table or figure names it by its key."""
+
+    probe: str  # the module in robust3d.probes
+    params: dict[str, Any] = Field(default_factory=dict)  # the module's own
+    sets: dict[str, str] = Field(default_factory=dict)  # keys of `sets`, in place of the experiment's set and shifted
+
+    @model_validator(mode="after")
+    def _check_probe(self) -> "Probe":
+        self.probe_params()
+        names = registry.probe_sets(self.probe)
+        for name in self.sets:
+            if name not in names:
+                raise ValueError(f"sets.{name}: {self.probe} reads {', '.join(names)}")
+        return self
+
+    def probe_params(self) -> Params:
+        """The module's own, checked parameters."""
+        return parse(registry.load("probe", self.probe).Params, self.params, "params")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A probe as it is put to the classifiers of one experiment.
+
+    Attributes:
+        module: its name in robust3d.probes.
+        params: the module's own.
+        sets: keys of `sets` by the module's names for them.
+    """
+
+    module: str
+    params: Params
+    sets: dict[str, str]
+
+
 class Experiment(Params):
     """One train-and-test comparison: a data set, the pre-trainings to compare, and how they are judged."""
 
@@ -147,6 +184,24 @@ def _read_sections(values: Any) -> Any:
     return {name: parse(registry.load("paper", name).Section, section, name) for name, section in there.items()}
 
 
+def _read_classifiers(values: Any) -> Any:
+    """Each entry by the class of its training."""
+    if not isinstance(values, Mapping):
+        return values
+    return {name: _read_classifier(name, told) for name, told in values.items()}
+
+
+def _read_classifier(name: str, told: Any) -> Any:
+    objective = told.get("objective", ClassifierParams().objective) if isinstance(told, Mapping) else None
+    if not isinstance(objective, str):
+        return told  # its type is wrong, which the model says
+    try:
+        training = registry.load("training", objective)
+    except UserError as error:
+        raise ValueError(f"{name}.objective: {error}") from None
+    return parse(training.Params, told, name)
+
+
 class Study(Params):
     """The whole configuration."""
 
@@ -162,8 +217,9 @@ class Study(Params):
     families: dict[str, Family]
     sets: dict[str, ImageSet]
     pretraining: Annotated[dict[str, Pretraining], in_order(PRETRAININGS)]  # the order of columns
-    classifiers: dict[str, ClassifierParams]
+    classifiers: Annotated[dict[str, ClassifierParams], BeforeValidator(_read_classifiers)]  # a training each
     attacks: Annotated[dict[Literal["Linf", "L2"], Attack], in_order(NORMS)]
+    probes: dict[str, Probe] = Field(default_factory=dict)  # beside the attacks, which are probes too
     experiments: dict[str, Experiment]
     papers: Annotated[dict[str, Params], in_order((MAIN,)), BeforeValidator(_read_sections)]  # a section each
 
@@ -192,6 +248,11 @@ class Study(Params):
             self._check_labels(key)
         for norm, attack in self.attacks.items():
             attack.params(norm)
+        for name, probe in self.probes.items():
+            if name in NORMS:
+                raise ValueError(f"probes.{name}: this is the name of an attack, see `attacks`; choose another")
+            for role, key in probe.sets.items():
+                check_known(f"probes.{name}.sets.{role}", key, self.sets)
         for name, experiment in self.experiments.items():
             for norm in experiment.epsilons:
                 check_known(f"experiments.{name}.epsilons", norm, self.attacks)
@@ -231,6 +292,33 @@ class Study(Params):
     def attack_params(self, experiment: Experiment, norm: Norm) -> AutoAttackParams:
         """How an experiment's classifiers are attacked."""
         return self.attacks[norm].params(norm, self.epsilons(experiment, norm))
+
+    def probe(self, key: str, experiment: Experiment) -> Asked:
+        """The probe under a key of `probes` or `attacks`, as an experiment puts it.
+
+        Raises:
+            UserError: no such key, or the experiment lacks a set that the probe does not name either.
+        """
+        params: Params
+        if key in self.attacks:
+            module, params, given = "autoattack", self.attack_params(experiment, cast(Norm, key)), {}
+        elif key in self.probes:
+            module, params, given = self.probes[key].probe, self.probes[key].probe_params(), self.probes[key].sets
+        else:
+            known = ", ".join([*self.attacks, *self.probes])
+            raise UserError(f"there is no probe {key!r} under `probes` or `attacks`; there are {known}")
+        if "seed" in type(params).model_fields and "seed" not in params.model_fields_set:
+            params = params.model_copy(update={"seed": self.seed})
+        sets: dict[str, str] = {}
+        for name in registry.probe_sets(module):
+            image_set = given.get(name) or getattr(experiment, name, None)
+            if image_set is None:
+                raise UserError(
+                    f"probes.{key}: {module} reads a set called `{name}`; name one under probes.{key}.sets, or as "
+                    f"`{name}` of the experiment on set {experiment.set!r}"
+                )
+            sets[name] = image_set
+        return Asked(module, params, sets)
 
 
 SECTIONS = tuple(name for name, field in Study.model_fields.items() if get_origin(field.annotation) is dict)

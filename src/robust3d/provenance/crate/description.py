@@ -10,6 +10,7 @@ from robust3d.errors import UserError
 from robust3d.files import sha256
 from robust3d.provenance.crate.files import BIOSCHEMAS, Crate, leaves, one, plain, quoted
 from robust3d.provenance.lineage import File, Lineage, Step
+from robust3d.study.named import kind_of
 
 LOCK = "envs/requirements.lock"
 _PROJECT = (
@@ -278,7 +279,7 @@ class Description:
     def _inputs(self, step: Step, tool: Any, rule: Any) -> Iterable[Any]:
         """Files that a job read, and all that it was told."""
         for name, files in step.inputs.items():
-            parameter = self.crate.formal(step.stage, "input", name)
+            parameter = self.crate.formal(step.stage, "input", kind_of(name))
             self.crate.link(tool, "input", parameter)
             for file in files:
                 source = self._made_as(file)
