@@ -12,10 +12,8 @@ from torch.nn import functional as F
 
 from robust3d.attacks.params import PgdParams
 from robust3d.attacks.pgd import pgd
-from robust3d.data.images import load_images
-from robust3d.data.params import SetParams
+from robust3d.data.images import open_set
 from robust3d.models.classifier import load_classifier
-from robust3d.study.parsing import parse
 
 torch.set_num_threads(1)
 
@@ -150,15 +148,14 @@ def _attacked(path: Path, project: Path) -> Attacked:
     spec = record["spec"] if isinstance(record["spec"], dict) else json.loads(record["spec"])
     files = {name: project / found[0]["path"] for name, found in record["inputs"].items()}
     info = json.loads(files["classifier_info"].read_text())
-    image_set = parse(SetParams, spec["params"]["set"])
     here = Path.cwd()
     os.chdir(project)  # manifests name their files from there
     try:
-        images, labels, _ = load_images(files["set"], files["views"], files.get("textures"), image_set, "test")
+        data = open_set(spec["params"]["set"], {name: [path] for name, path in files.items()}, "test")
     finally:
         os.chdir(here)
     model = load_classifier(files["classifier"], len(info["classes"]), info["normalisation"])
-    pixels = images.float() / 255
+    pixels, labels = data.all().float() / 255, data.labels
     with torch.no_grad():
         right = model(pixels).argmax(1) == labels
     attack = spec["params"]["attack"]

@@ -1,7 +1,8 @@
 """Shards of rendered frames: a block of instances of one class or several, one HDF5 file; same frames, same bytes.
 
-A shard of several classes holds the class of each instance beside its id. A frame is cropped to its object and packed without loss: sRGB colour and alpha, the exact mask as bits, depth
-as float32 whose bytes are regrouped by significance, which makes them compress.
+A shard of several classes holds the class of each instance beside its id. A frame is cropped to its object and packed
+without loss: sRGB colour and alpha, the exact mask as bits, depth as float32 whose bytes are regrouped by significance,
+which makes them compress.
 """
 
 import zlib

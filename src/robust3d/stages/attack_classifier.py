@@ -14,8 +14,7 @@ from robust3d.attacks.autoattack import evaluate
 from robust3d.attacks.checks import Flags
 from robust3d.attacks.outcomes import Cost, SweepState
 from robust3d.attacks.params import AutoAttackParams
-from robust3d.data.images import load_images
-from robust3d.data.params import SetParams
+from robust3d.data.images import open_set
 from robust3d.data.sets import save_set
 from robust3d.models.classifier import load_classifier
 from robust3d.study.parsing import parse
@@ -63,22 +62,20 @@ class Keeper:
 def run(job: "Context") -> None:
     """Write `outcomes`, one row an image and budget, and `metrics`."""
     params = parse(AutoAttackParams, job.params["attack"])
-    image_set = parse(SetParams, job.params["set"])
     info = json.loads(job.input("classifier_info").read_text())
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = load_classifier(job.input("classifier"), len(info["classes"]), info["normalisation"]).to(device)
-    files = job.input("set"), job.input("views"), job.optional("textures")
-    images, labels, rows = load_images(*files, image_set, "test")
-    pixels = images.to(device).float() / 255
+    images = open_set(job.params["set"], job.inputs, "test").to(device)
+    pixels = images.all().float() / 255
     keeper = Keeper(job.progress)
     try:
-        outcomes = evaluate(model, pixels, labels.to(device), params, start=keeper.found(), keep=keeper.keep)
+        outcomes = evaluate(model, pixels, images.labels, params, start=keeper.found(), keep=keeper.keep)
     except SystemExit:
         keeper.save()
         raise
 
     frame = outcomes.to_frame()
-    names = rows[["class_name", "instance", "view"]].iloc[frame["image"].to_numpy()].reset_index(drop=True)
+    names = images.rows[["class_name", "instance", "view"]].iloc[frame["image"].to_numpy()].reset_index(drop=True)
     save_set(pd.concat([frame, names], axis=1), job.outputs["outcomes"])
     robust = {
         f"{epsilon:.6g}": {"epsilon": epsilon, "robust": int(column.sum()), "accuracy": float(column.mean())}

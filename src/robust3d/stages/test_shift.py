@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import torch
 
-from robust3d.data.images import load_images
-from robust3d.data.params import SetParams
+from robust3d.data.images import open_set
 from robust3d.data.sets import save_set
 from robust3d.models.classifier import load_classifier
-from robust3d.study.parsing import parse
 
 if TYPE_CHECKING:
     from robust3d.provenance.runner import Context
@@ -24,15 +22,13 @@ def run(job: "Context") -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = load_classifier(job.input("classifier"), len(info["classes"]), info["normalisation"]).to(device)
     frames = []
-    for name, table in (("set", "set"), ("shifted", "shifted")):
-        image_set = parse(SetParams, job.params[name])
-        files = job.input(table), job.input("views"), job.optional("textures")
-        images, labels, rows = load_images(*files, image_set, "test")
+    for name, suffix in (("set", ""), ("shifted", "_shifted")):
+        images = open_set(job.params[name], job.inputs, "test", suffix)
         with torch.inference_mode():
-            batches = [model(batch.to(device).float() / 255).argmax(1).cpu() for batch in images.split(BATCH)]
-        kept = rows[["class_name", "instance", "view", "texture"]]
-        predicted = torch.cat(batches).numpy()
-        frames.append(kept.assign(image=range(len(kept)), images=name, label=labels.numpy(), prediction=predicted))
+            batches = [model(raw.to(device).float() / 255).argmax(1).cpu() for raw, _ in images.batches(BATCH)]
+        kept = images.rows[["class_name", "instance", "view", "texture"]]
+        labels, predicted = images.labels.numpy(), torch.cat(batches).numpy()
+        frames.append(kept.assign(image=range(len(kept)), images=name, label=labels, prediction=predicted))
     outcomes = pd.concat(frames, ignore_index=True)
     outcomes["correct"] = outcomes["label"] == outcomes["prediction"]
     save_set(outcomes, job.outputs["outcomes"])

@@ -40,8 +40,10 @@ def attacks(plan: "Plan", experiment: str, norm: "Norm", classifier: str, pretra
 
 def stand_ins(study: "Study", experiment: "Experiment") -> list[str]:
     """Sentences on what stands in for published data in an experiment's images."""
-    image_set = study.sets[experiment.set]
-    flags = [CATEGORIES_STAND_IN] if study.families[image_set.family].kind == "categories" else []
+    image_set, family = study.sets[experiment.set], study.family_of(experiment.set)
+    if family is None:
+        return []
+    flags = [CATEGORIES_STAND_IN] if study.families[family].kind == "categories" else []
     textured = image_set.background.needs_textures and study.textures.source == "procedural"
     return flags + ([TEXTURES_STAND_IN] if textured else [])
 

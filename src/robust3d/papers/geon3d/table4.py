@@ -35,8 +35,9 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
             jobs += attacks(plan, name, norm, key, encoder)
             places = {"sources": list(range(first, len(jobs))), "control": key in experiment.controls}
             cells.append({"norm": norm, "epsilon": epsilon, "column": label, **places})
-    family = study.families[study.sets[experiment.set].family]
-    told: dict[str, Any] = {"study": study.study, "seed": study.seed, "cells": cells, "family_kind": family.kind}
+    family = study.family_of(experiment.set)
+    kind = study.families[family].kind if family is not None else None
+    told: dict[str, Any] = {"study": study.study, "seed": study.seed, "cells": cells, "family_kind": kind}
     told["data"] = data_conditions(plan, experiment.set)
     inputs = {
         "metrics": tuple((job, "metrics") for job in jobs),
