@@ -7,7 +7,7 @@ A class is a folder, with the pictures in it and in folders below it. Hidden fil
 import hashlib
 import os
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from PIL.Image import Image
 
-__all__ = ["Params", "identity", "list_pictures", "open_images", "read_picture"]
+__all__ = ["Params", "identity", "list_pictures", "open_images", "picture_reader"]
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 NO_SPLIT = "any"
@@ -72,13 +72,12 @@ def list_pictures(params: Params, seed: int) -> "tuple[tuple[str, ...], pd.DataF
     return classes, pd.DataFrame(columns | {"instance": [f.file for f in found]})
 
 
-def read_picture(params: Params, row: Any, seed: int) -> "Image":
-    """The picture of a row, upright and in RGB.
+def picture_reader(params: Params, seed: int) -> "Callable[[Any], Image]":
+    """A function that gives the picture of a row, upright and in RGB.
 
-    Raises:
-        UserError: it cannot be read, or would lose something: 16 bits a channel, transparent pixels.
+    It raises a UserError where a picture cannot be read or would lose something: 16 bits a channel, transparency.
     """
-    return read_photograph(Path(params.path) / row.instance)
+    return lambda row: read_photograph(Path(params.path) / row.instance)
 
 
 def _pictures(params: Params) -> list[Found]:

@@ -4,7 +4,7 @@ Files are in torchvision's own layout, as `torchvision.datasets.CIFAR10(path, do
 compares CIFAR's files with their published checksums before it unpickles them.
 """
 
-import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from robust3d.params import PathText
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Params", "identity", "list_pictures", "open_images", "read_picture"]
+__all__ = ["Params", "identity", "list_pictures", "open_images", "picture_reader"]
 _TRAIN = {"train": {"train": True}, "test": {"train": False}}
 _SPLIT = {"train": {"split": "train"}, "test": {"split": "test"}}
 _THREE = {**_SPLIT, "val": {"split": "val"}}
@@ -84,31 +84,28 @@ def list_pictures(params: Params, seed: int) -> "tuple[tuple[str, ...], pd.DataF
 
     rows = []
     for split in DATA_SETS[params.name][1]:
-        labels = _labels(_data_set(params, split))
-        rows += [(split, label, f"{split}/{number:07d}") for number, label in enumerate(labels)]
+        data_set = _data_set(params, split)
+        rows += [(split, label, f"{split}/{number:07d}") for number, label in enumerate(_labels(data_set))]
     count = 1 + max(label for _, label, _ in rows)
-    names = getattr(_data_set(params, next(iter(DATA_SETS[params.name][1]))), "classes", None)
-    classes = tuple(str(name) for name in names) if names else tuple(f"{label:03d}" for label in range(count))
+    classes = tuple(map(str, getattr(data_set, "classes", None) or (f"{label:03d}" for label in range(count))))
     columns = {"split": [row[0] for row in rows], "class_name": [classes[row[1]] for row in rows]}
     return classes, pd.DataFrame(columns | {"instance": [row[2] for row in rows]})
 
 
-def read_picture(params: Params, row: Any, seed: int) -> Any:
-    """The picture of a row.
+def picture_reader(params: Params, seed: int) -> Callable[[Any], Any]:
+    """A function that gives the picture of a row; it raises a UserError where torchvision cannot read one."""
+    data_sets = {split: _data_set(params, split) for split in DATA_SETS[params.name][1]}
 
-    Raises:
-        UserError: torchvision cannot read it.
-    """
-    split, _, number = row.instance.partition("/")
-    try:
-        return _data_set(params, split)[int(number)][0]
-    except UserError:
-        raise
-    except Exception as error:  # of Pillow and others
-        raise UserError(f"not readable ({str(error)[:160] or type(error).__name__})") from error
+    def read(row: Any) -> Any:
+        split, _, number = row.instance.partition("/")
+        try:
+            return data_sets[split][int(number)][0]
+        except Exception as error:  # of Pillow and others
+            raise UserError(f"not readable ({str(error)[:160] or type(error).__name__})") from error
+
+    return read
 
 
-@functools.lru_cache(maxsize=4)
 def _data_set(params: Params, split: str) -> Any:
     """The data set; its files are noted as read."""
     from torchvision import datasets

@@ -26,9 +26,8 @@ def run(job: "Context") -> None:
     table = read_set(job.input("set"))
     rows = list(table[block_of(table, shards) == block].itertuples(index=False))
     with noting_files() as read:
-        entry = write_block(
-            job.outputs["images"], rows, lambda row: module.read_picture(params, row, job.params["seed"]), params
-        )
+        read_picture = module.picture_reader(params, job.params["seed"])
+        entry = write_block(job.outputs["images"], rows, read_picture, params)
     job.write_json("manifest", entry)
     write_checksums(read, getattr(params, "path", ""), job.outputs["sources"])
     job.notes.update(images=len(rows) - len(entry["left_out"]), left_out=entry["left_out"])
