@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 CATEGORIES_STAND_IN = "procedural categories stand in for ShapeNet"
 TEXTURES_STAND_IN = "procedural textures stand in for DTD"
+OTHER_PICTURES = "the images are not those of the paper"
 NOT_FINITE = {
     "nonfinite_logits": "adversarial images count as broken because their logits are not finite",
     "nonfinite_gradients": "entries of gradients were not finite and counted as zero",
@@ -42,7 +43,7 @@ def stand_ins(study: "Study", experiment: "Experiment") -> list[str]:
     """Sentences on what stands in for published data in an experiment's images."""
     image_set, family = study.sets[experiment.set], study.family_of(experiment.set)
     if family is None:
-        return []
+        return [OTHER_PICTURES]
     flags = [CATEGORIES_STAND_IN] if study.families[family].kind == "categories" else []
     textured = image_set.background.needs_textures and study.textures.source == "procedural"
     return flags + ([TEXTURES_STAND_IN] if textured else [])
