@@ -36,7 +36,8 @@ def run(tmp_path, monkeypatch, capsys):
 
     def call(checkpoint: Path, labels=(0, 1, 2), epsilon="8/255", **options) -> tuple[str, str]:
         np.savez(tmp_path / "images.npz", images=pixels, labels=np.array(labels))
-        given = {"norm": "Linf", "backend": "own", "normalisation": "imagenet", "outcomes": None, **options}
+        given = {"norm": "Linf", "backend": "own", "normalisation": "imagenet", "outcomes": None, "resolution": None}
+        given |= options
         command.evaluate_checkpoint(
             argparse.Namespace(checkpoint=checkpoint, images=tmp_path / "images.npz", epsilon=[epsilon], **given)
         )

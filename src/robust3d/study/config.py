@@ -196,7 +196,15 @@ def _read_classifiers(values: Any) -> Any:
     """Each entry by the class of its training."""
     if not isinstance(values, Mapping):
         return values
-    return {name: _read_classifier(name, told) for name, told in values.items()}
+    found, mistakes = {}, []
+    for name, told in values.items():
+        try:
+            found[name] = _read_classifier(name, told)
+        except ValueError as error:
+            mistakes.append(str(error))
+    if mistakes:
+        raise ValueError("\n".join(mistakes))
+    return found
 
 
 def _read_classifier(name: str, told: Any) -> Any:
