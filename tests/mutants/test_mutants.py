@@ -52,6 +52,12 @@ MUTANTS = [
     Mutant("data/backgrounds.py", '"test" if split == "test" else "train"', '"train"', "data/test_sets.py", "leaks"),
     Mutant("data/params.py", "shifted = names[-1:] + names[:-1]", "shifted = names[1:] + names[:1]", "data/test_backgrounds.py", "papers_maps"),
     Mutant("data/sets.py", 'numpy_generator(seed, "set", split, name)', 'numpy_generator(seed, "set", split, name, params.background.kind)', "data/test_sets.py", "r7"),
+    Mutant("data/packed.py", "first + place * image.nbytes", "first", "imagesets/test_folder.py", "labels_and_pixels"),
+    Mutant("data/packed.py", "blocks[kept[index]], places[kept[index]]", "blocks[here[index]], places[here[index]]", "imagesets/test_folder.py", "left_out_and_counted"),
+    Mutant("imagesets/folder.py", "if entry.is_symlink() and not _is_inside", "if False and not _is_inside", "imagesets/test_folder.py", "refused_by_name"),
+    Mutant("imagesets/folder.py", "\\t{found.time_ns}", "", "imagesets/test_folder.py", "identity"),
+    Mutant("data/picture_sets.py", "sorted(shuffled[:count]), shuffled[count:]", "sorted(shuffled[:count]), shuffled", "imagesets/test_folder.py", "divided_class_by_class"),
+    Mutant("data/images.py", "(*notices, *data.notices)", "data.notices", "imagesets/test_folder.py", "told_in_every_cell"),
     Mutant("data/splits.py", "groups.setdefault(orbit(name), [])", "groups.setdefault(name, [])", "data/test_splits.py", "orbit"),
     # views from disk
     Mutant("data/published/nmr.py", "self.at([self.numbers.index(number) for number in sorted(images)])", "self.at(range(len(images)))", "data/published/test_numbering.py", "never_read_wrongly"),
