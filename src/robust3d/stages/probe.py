@@ -45,6 +45,15 @@ def _opener(job: "Context", device: str, facts: dict[str, pd.DataFrame]) -> Call
 
 
 def _with_facts(outcomes: pd.DataFrame, facts: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """The outcomes with what is known of their images."""
+    """The outcomes with what is known of their images.
+
+    Raises:
+        ValueError: the probe tells of an image that it was not given.
+    """
     known = pd.concat([rows.assign(images=name, image=range(len(rows))) for name, rows in facts.items()])
-    return outcomes.merge(known, on=["images", "image"], how="left", validate="many_to_one")
+    told = outcomes.merge(known, on=["images", "image"], how="left", validate="many_to_one", indicator="found")
+    if (told["found"] != "both").any():
+        raise ValueError(
+            "outcomes of images that the probe was not given; `images` and `image` say of which one each is"
+        )
+    return told.drop(columns="found")
