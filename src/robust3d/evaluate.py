@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from robust3d.attacks.autoattack import evaluate
+from robust3d.attacks.budgets import label
 from robust3d.attacks.outcomes import Outcomes
 from robust3d.attacks.params import AutoAttackParams
 from robust3d.data.published.files import read_npz
@@ -20,9 +21,7 @@ from robust3d.files import cause, partial, publish
 from robust3d.models.classifier import load_classifier
 from robust3d.models.files import load_state
 from robust3d.models.recognition import as_resnet18
-from robust3d.study.budgets import parse_epsilon
 from robust3d.study.parsing import parse
-from robust3d.tables.cells import epsilon_label
 
 _LARGEST_BYTES = 64 << 30  # of images and labels, unpacked
 
@@ -66,8 +65,7 @@ def _params(arguments: argparse.Namespace) -> AutoAttackParams:
     """
     values = {"norm": arguments.norm, "backend": arguments.backend}
     try:
-        epsilons = [parse_epsilon(text) for text in arguments.epsilon]
-        params: AutoAttackParams = parse(AutoAttackParams, values | {"epsilons": epsilons})
+        params: AutoAttackParams = parse(AutoAttackParams, values | {"epsilons": arguments.epsilon})
     except ValueError as error:
         raise UserError(f"--epsilon: {error}") from None
     return params
@@ -97,7 +95,7 @@ def _tell(outcomes: Outcomes) -> None:
     print(f"clean                  {100 * outcomes.clean_accuracy:6.2f} %")
     for epsilon, accuracy in zip(outcomes.epsilons, outcomes.robust_accuracy):
         shown = "not valid" if flags.invalid else f"{100 * accuracy:6.2f} %"
-        print(f"{epsilon_label(outcomes.norm, epsilon):22} {shown}")
+        print(f"{label(outcomes.norm, epsilon):22} {shown}")
     print(f"at a huge budget       {100 * outcomes.sanity_accuracy:6.2f} %   (should be about 0)")
     for name, flag in asdict(flags).items():
         if name == "at_chance" and flag:

@@ -139,27 +139,29 @@ class Attacked:
 def attacked() -> list[Attacked]:
     """Classifiers of a finished study: those under the folder ROBUST3D_RESULTS, or in this checkout's results."""
     results = Path(os.environ.get("ROBUST3D_RESULTS", Path(__file__).parents[2] / "results")).resolve()
-    records = sorted(results.glob("attack_classifier/*/record.json"))
-    if not records:
+    records = [json.loads(path.read_text()) for path in sorted(results.glob("probe/*/record.json"))]
+    attacks = [record for record in records if record["spec"]["params"]["probe"] == "autoattack"]
+    if not attacks:
         pytest.skip(f"no attacked classifier under {results}; ROBUST3D_RESULTS names the results of a finished study")
-    return [_attacked(record, results.parent) for record in records]
+    return [_attacked(record, results.parent) for record in attacks]
 
 
-def _attacked(path: Path, project: Path) -> Attacked:
-    record = json.loads(path.read_text())
-    spec = record["spec"] if isinstance(record["spec"], dict) else json.loads(record["spec"])
+def _attacked(record: dict, project: Path) -> Attacked:
+    told = record["spec"]["params"]
     files = {name: project / found[0]["path"] for name, found in record["inputs"].items()}
     info = json.loads(files["classifier_info"].read_text())
-    image_set = parse(SetParams, spec["params"]["set"])
+    image_set = parse(SetParams, told["sets"]["set"])
     here = Path.cwd()
     os.chdir(project)  # manifests name their files from there
     try:
-        images, labels, _ = load_images(files["set"], files["views"], files.get("textures"), image_set, "test")
+        images, labels, _ = load_images(
+            files["set:set"], files["views:set"], files.get("textures:set"), image_set, "test"
+        )
     finally:
         os.chdir(here)
     model = load_classifier(files["classifier"], len(info["classes"]), info["normalisation"])
     pixels = images.float() / 255
     with torch.no_grad():
         right = model(pixels).argmax(1) == labels
-    attack = spec["params"]["attack"]
-    return Attacked(path.parent.name, model, pixels[right], labels[right], attack["norm"], tuple(attack["epsilons"]))
+    attack = told["params"]
+    return Attacked(record["job"], model, pixels[right], labels[right], attack["norm"], tuple(attack["epsilons"]))

@@ -1,5 +1,6 @@
 """What all benchmarks share: interleaved repeats, medians with their spread, the machine, the JSON and the table."""
 
+import math
 import os
 import platform
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.autograd import DeviceType
 
 PACKAGES = ("torch", "torchvision", "numpy", "bpy", "h5py", "trimesh", "pyautoattack", "snakemake")
 
@@ -107,6 +109,53 @@ def settle() -> None:
     """Wait for the accelerator, if there is one."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
+
+
+@dataclass
+class GpuWork:
+    """What the GPU did while something ran."""
+
+    busy_s: float  # in which at least one kernel or copy ran
+    kernels: int  # how many kernels and copies
+
+
+def gpu_work(job: Callable[[], Any]) -> GpuWork | None:
+    """Run once under the profiler, which slows the host down and the kernels not; None where it saw no kernel."""
+    with torch.profiler.profile() as profile:
+        timed(job)
+    events = (event for event in profile.events() if event.device_type == DeviceType.CUDA)
+    kernels = [(e.time_range.start, e.time_range.end) for e in events if not e.is_user_annotation]
+    return GpuWork(1e-6 * covered(kernels), len(kernels)) if kernels else None
+
+
+def covered(intervals: list[tuple[float, float]]) -> float:
+    """Length of the union of intervals (start, end)."""
+    total, reached = 0.0, float("-inf")
+    for start, end in sorted(intervals):
+        total += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return total
+
+
+def busy_row(what: str, job: Callable[[], Any], runs: int, seconds_a_run: float, bar: float | None = None) -> Row:
+    """A row of the share of time in which the GPU computes.
+
+    Kernels take as long under the profiler as without it and the host does not, so their time in the profiled job is
+    set against the time that the same work takes unprofiled.
+
+    Args:
+        what: is done.
+        job: what is profiled.
+        runs: how many units of work the job is.
+        seconds_a_run: that a unit takes without the profiler.
+        bar: for the share.
+    """
+    work = gpu_work(job)
+    if work is None:
+        return Row(what, "", Spread(math.nan, math.nan, math.nan, 1), bar=bar, note="the profiler saw no kernel")
+    kernels = work.kernels / runs
+    note = f"{kernels:.0f} kernels of {1e6 * work.busy_s / work.kernels:.0f} us each in {1e3 * seconds_a_run:.3g} ms"
+    return Row(what, "", spread([work.busy_s / runs / seconds_a_run]), bar=bar, note=note)
 
 
 def spread(values: list[float]) -> Spread:

@@ -3,21 +3,25 @@
 import copy
 import re
 import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
-from harness import Row, Section, device, interleaved, rate_row, spread, timed
+from harness import Row, Section, busy_row, device, interleaved, rate_row, spread
 from inputs import blurred_classes
 from reference import madry
 from torch import nn
-from torch.autograd import DeviceType
 
 from robust3d.attacks.params import PgdParams
 from robust3d.models.classifier import Classifier
-from robust3d.training.adversarial import AdversarialTraining, to_unit
+from robust3d.seeds import torch_generator
+from robust3d.training.classification import to_unit
 from robust3d.training.loop import train
-from robust3d.training.params import ClassifierParams
+from robust3d.trainings import pgd
+from robust3d.trainings.pgd.task import AdversarialTraining
 
 CLASSES = 10
+PROFILED_STEPS = 3  # of the profiler every kernel is an object
 CONV_FLOP_PX = {32: 74.2e6, 64: 296.7e6, 224: 3.627e9}  # forward pass of torchvision's ResNet-18, 2 FLOP a MAC
 
 
@@ -41,9 +45,9 @@ def measure(toy: bool, repeats: int) -> Section:
         part = min(batch, 10) if size_px == 224 and device() == "cpu" else batch
         section.rows += _size(size_px, part, steps, 1 if toy else repeats)
     if device() == "cuda":
-        section.rows += _half_precision(64 if toy else 224, batch, steps, 1 if toy else repeats)
+        section.rows += on_gpu(64 if toy else 224, batch, steps, 1 if toy else repeats, "bf16")
     section.facts["conv_flops"] = _conv_flops(4 if toy else 50)
-    for row in (row for row in section.rows if row.unit == "images/s"):
+    for row in (row for row in section.rows if row.unit == "images/s" and "training" in row.what):
         size = int(re.search(r"(\d+) px", row.what)[1])
         work = 17.93 * CONV_FLOP_PX[size]  # 7 (F + F) + F + 3 F - conv1's input gradient
         row.note = f"{100 * row.ours.median * work / section.facts['conv_flops']:.0f} % of the measured conv roofline"
@@ -52,7 +56,7 @@ def measure(toy: bool, repeats: int) -> Section:
 
 def _size(size_px: int, batch: int, steps: int, repeats: int) -> list[Row]:
     attack = PgdParams(epsilon=0.05, step_size=0.01, steps=7)
-    params = ClassifierParams(attack=attack, batch_size=batch, epochs=1, learning_rate=0.01, decay_epochs=())
+    params = pgd.Params(attack=attack, batch_size=batch, epochs=1, learning_rate=0.01, decay_epochs=())
     images, labels = blurred_classes(batch * steps, CLASSES, size_px, seed=3)
     images, labels = (images * 255).round().to(torch.uint8).to(device()), labels.to(device())
     classifier = Classifier(CLASSES, seed=0).to(device())
@@ -84,29 +88,42 @@ def _size(size_px: int, batch: int, steps: int, repeats: int) -> list[Row]:
     return [rate_row(what, "images/s", batch * steps, *samples.values(), "plain loop", bar=bar)]
 
 
-def _half_precision(size_px: int, batch: int, steps: int, repeats: int) -> list[Row]:
-    """The workflow's loop with `precision: bf16`, and the share of its wall time in which the GPU computes nothing."""
-    params = ClassifierParams(
+def on_gpu(size_px: int, batch: int, steps: int, repeats: int, precision: str) -> Iterator[Row]:
+    """The workflow's training and its attack alone, without a peer; and the share of time in which the GPU computes."""
+    params = pgd.Params(
         attack=PgdParams(epsilon=0.05, step_size=0.01, steps=7), batch_size=batch, epochs=1, learning_rate=0.01,
-        decay_epochs=(), precision="bf16",
+        decay_epochs=(), precision=precision,
     )  # fmt: skip
     images, labels = blurred_classes(batch * steps, CLASSES, size_px, seed=3)
     images, labels = (images * 255).round().to(torch.uint8).to(device()), labels.to(device())
     task = Unvalidated(Classifier(CLASSES, seed=0).to(device()), images, labels, images[:1], labels[:1], params)
+    autocast = torch.autocast(device(), torch.bfloat16, enabled=precision == "bf16" and device() == "cuda")
+    is_goal = (size_px, precision) == (224, "bf16")
 
-    def run() -> None:
-        train(task, params.loop(len(images)), seed=0)
+    def training(count: int) -> None:
+        train(task, params.loop(batch * count), seed=0)
 
-    samples = interleaved({"ours": run}, repeats)["ours"]
-    with torch.profiler.profile() as profile:
-        profiled = timed(run)
-    kernels = (event for event in profile.events() if event.device_type == DeviceType.CUDA)
-    busy_s = 1e-6 * sum(kernel.self_device_time_total for kernel in kernels)
-    rates = spread([batch * steps / sample.seconds for sample in samples])
-    return [
-        Row(f"PGD-7 training at {size_px} px in bf16", "images/s", rates, bar=3000.0),
-        Row("… share of the time in which the GPU computes", "", spread([busy_s / profiled.wall_s]), bar=0.95),
-    ]
+    def attack(count: int) -> None:
+        for _ in range(count):
+            with autocast:
+                task.attack(to_unit(images[:batch]), labels[:batch], torch_generator(0, device=device()))
+
+    bars = (3000.0, 0.95) if is_goal else (None, None)
+    yield from _with_share(f"PGD-7 training at {size_px} px in {precision}", training, batch, steps, repeats, bars)
+    task.module.eval()
+    yield from _with_share(f"PGD-7 alone at {size_px} px in {precision}", attack, batch, steps, repeats, (None, None))
+
+
+def _with_share(
+    what: str, run: Callable[[int], Any], batch: int, steps: int, repeats: int, bars: tuple[float | None, float | None]
+) -> Iterator[Row]:
+    """Images a second of so many steps, and how long the GPU computes in them."""
+    samples = interleaved({"ours": lambda: run(steps)}, repeats)["ours"]
+    yield Row(what, "images/s", spread([batch * steps / sample.seconds for sample in samples]), bar=bars[0])
+    if device() == "cuda":
+        step_s = spread([sample.seconds / steps for sample in samples]).median
+        few = min(steps, PROFILED_STEPS)
+        yield busy_row("… share of the time in which the GPU computes", lambda: run(few), few, step_s, bars[1])
 
 
 def _conv_flops(batch: int) -> float:

@@ -20,7 +20,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 def panel(norm, series, experiment="black"):
     return {
         "experiment": experiment, "family": "geons", "background": experiment, "norm": norm, "stand_ins": ["painted"],
-        "data": {}, "series": [{"label": la, "style": st, "sources": so} for la, st, so in series],
+        "data": {}, "series": [{"label": la, "style": st, "outcomes": so} for la, st, so in series],
     }  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def test_every_point_is_a_cell_with_its_lineage(job):
         assert 100 * found == cell["value"]
         what, key, value = re.fullmatch(r"(\w+) where (\w+) = (.+)", outcomes["pointer"]).groups()
         frame = pd.read_parquet(outcomes["file"])
-        assert 100 * frame[frame[key] == float(value)][what].mean() == cell["value"]
+        assert 100 * frame[frame[key] == value][what].mean() == cell["value"]
         assert metrics["sha256"] == sha256(Path(metrics["file"]))
         assert cell["interval"]["low"] <= cell["value"] / 100 <= cell["interval"]["high"]
     ours = cells["L2 3.0", "black DVR+AT"]
@@ -80,11 +80,11 @@ def test_a_model_that_has_not_learned_is_flagged(attempts):
 
 
 def test_several_seeds_are_averaged(attempts):
-    seeds = [attempts.attack([1, 1], {1.0: [1, 1]}), attempts.attack([1, 1], {1.0: [1, 0]}),
-             attempts.attack([1, 0], {1.0: [0, 0]})]  # fmt: skip
+    seeds = [attempts.attack(clean, {1.0: robust}, norm="Linf")
+             for clean, robust in (([1, 1], [1, 1]), ([1, 1], [1, 0]), ([1, 0], [0, 0]))]  # fmt: skip
     job = attempts.job(target="figure7", panels=[panel("Linf", [("AT", 0, seeds)])])
     clean, robust = curves.cells(job)
-    assert (clean["row"], robust["row"]) == ("Linf 0/255", "Linf 255/255")
+    assert (clean["row"], robust["row"]) == ("Linf 0/255", "Linf 1.0")
     assert robust["value"] == 50 and clean["value"] == pytest.approx(100 * 5 / 6)
     # The means 1, 0.5 and 0 have standard deviation 0.5, and t(0.975, 2) is 4.3: wider than all there can be.
     assert (robust["interval"]["low"], robust["interval"]["high"]) == (0, 1)

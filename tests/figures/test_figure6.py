@@ -39,8 +39,8 @@ def test_the_mean_is_over_budgets_above_zero_and_over_seeds(job):
     # Images gain 0, 50, 50, 75 points: the interval of a bootstrap over them lies inside their range.
     assert 0 <= cell["interval"]["low"] < 0.4375 < cell["interval"]["high"] <= 0.75
     assert {s["pointer"] for s in cell["sources"] if s["file"].endswith("json")} == {
-        "/robust/1/accuracy",
-        "/robust/9/accuracy",
+        "/robust/1.0/accuracy",
+        "/robust/9.0/accuracy",
     }
     shifted = cells["L2", "correlated shifted"]
     assert shifted["n"] == 5 and shifted["printed"] == {

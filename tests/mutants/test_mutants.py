@@ -76,7 +76,7 @@ MUTANTS = [
     Mutant("training/planes.py", "if share > MOST_OUTSIDE:", "if False:", "prepretraining/test_planes.py", "out_of_the_cube"),
     # training and transfer
     Mutant("training/loop.py", '"step", step, *share', '"step", 0, *share', "training/test_loop.py", "hand_written"),
-    Mutant("training/adversarial.py", "        self._folded.refresh()\n", "", "training/test_adversarial.py", "eval_mode"),
+    Mutant("training/classification.py", "        self._folded.refresh()\n", "", "training/test_adversarial.py", "eval_mode"),
     Mutant("models/classifier.py", "self.network(self.normalise(images))", "self.network(images)", "training/test_adversarial.py", "eval_mode"),
     Mutant("training/transfer.py", "_bytes(before[key]) != _bytes(value)", "True", "training/test_transfer.py", "trained_flags"),
     # attacks

@@ -1,9 +1,11 @@
+import json
 from pathlib import Path
 
 import pytest
 
 from robust3d.errors import UserError
 from robust3d.study.config import load_study, merge, read_study, read_yaml
+from robust3d.study.plan import Plan
 
 BASE = read_yaml(Path("config.yaml"))
 
@@ -46,6 +48,10 @@ def test_all_scales_are_sound():
         ("papers/geon3d/table4_rows", {"Linf": "9/255"}, "papers.geon3d.table4_rows.Linf"),
         ("experiments/categories/epsilons", {"L2": [2.0]}, "not among experiments.categories.epsilons.L2"),
         ("experiments/black/epsilons/L2", [2.0, 1.0], "experiments.black.epsilons.L2"),
+        ("experiments/black/epsilons/Linf", ["8/255", 0.2, "51/255"], "strictly ascending"),
+        ("papers/geon3d/table4_rows", {"Linf": "16/510"}, "papers.geon3d.table4_rows.Linf: 16/510 is not among"),
+        ("papers/geon3d/table4_rows", {"Linf": "32/510"}, "32/510 is called 16/255 in attacks.Linf.epsilons"),
+        ("experiments/black/epsilons/Linf", ["32/510"], "16/255 (attacks.Linf.epsilons) are one budget"),
         ("experiments/black/epsilons/L1", [1.0], "experiments.black.epsilons.L1"),
         ("papers/geon3d/figure4/experiments", ["nowhere"], "papers.geon3d.figure4.experiments: 'nowhere'"),
         ("papers/geon3d/figure9/pretraining", ["nothing"], "papers.geon3d.figure9.pretraining: 'nothing'"),
@@ -71,6 +77,18 @@ def test_all_mistakes_are_told_at_once():
 def test_fractions_are_budgets():
     study = load_study(changed("attacks/Linf/epsilons", ["4/255", "16/255"]))
     assert study.attacks["Linf"].epsilons == (4 / 255, 16 / 255)
+
+
+def test_a_budget_is_the_same_in_any_spelling():
+    """From the grid of the attack over its spec to the row of the table, which refers to it by name."""
+    values = merge(
+        changed("attacks/Linf/epsilons", [0.0627450980392157]), {"attacks": {"L2": {"epsilons": [1, "3/2"]}}}
+    )
+    plan = Plan(load_study(values))
+    assert plan.target("table4").id == Plan(load_study(changed("attacks/L2/epsilons", [1.0, 1.5]))).target("table4").id
+    assert {cell["budget"] for cell in plan.target("table4").params["cells"]} == {"16/255", "1.5"}
+    specs = [json.loads(job.spec)["params"]["attack"] for job in plan.jobs.values() if job.stage == "attack_classifier"]
+    assert {str(told["epsilons"]) for told in specs} == {"['16/255']", "[1.0, 1.5]"}
 
 
 def test_an_unreadable_file_is_named(tmp_path):

@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from robust3d.study.config import load_study
+from robust3d.study.config import load_study, read_yaml
+from robust3d.study.like import resolve_likes
 from robust3d.study.plan import Plan
 from robust3d.study.targets import every_target
 
 ROOT = Path(__file__).parents[2]
-BASE = json.loads(json.dumps(yaml.safe_load((ROOT / "config.yaml").read_text())))  # anchors become values of their own
+BASE = resolve_likes(read_yaml(ROOT / "config.yaml"))  # what is like something has values of its own
 SWAPPED = object()  # the first two entries of a list change places
 AUTO = object()  # another value of the same type
 EVERYWHERE = {
     "build_shapes", "render_shard", "index_views", "make_textures", "draw_set", "pretrain", "extract_encoder",
-    "train_classifier", "attack_classifier", "test_shift", "tabulate", "plot", "draw",
+    "train_classifier", "probe", "tabulate", "plot", "draw",
 }  # fmt: skip
 
 # Key pattern (the first that fits counts), another value, the rules whose own spec that changes. Keys that only make
@@ -38,14 +38,14 @@ TABLE: list[tuple[str, Any, set[str]]] = [
             "make_textures",
             "draw_set",
             "pretrain",
-            "attack_classifier",
+            "probe",
             "tabulate",
             "plot",
         },
     ),
     ("numerics", "portable", EVERYWHERE),
-    ("training_seeds", [0, 1, 3], {"train_classifier"}),
-    ("pretraining_seed", 1, {"pretrain"}),
+    ("training_seeds", [0, 1, 3], {"train_classifier", "tabulate", "plot"}),  # cells name the outcomes of each seed
+    ("pretraining_seed", 1, {"pretrain", "draw"}),
     # Controls that are off by default reach nothing until an experiment is named.
     ("pretraining.supervised.experiments", ["categories"], {"pretrain", "tabulate", "plot", "draw"}),
     ("pretraining.imagenet.experiments", ["categories"], {"train_classifier", "tabulate", "plot"}),
@@ -133,22 +133,22 @@ TABLE: list[tuple[str, Any, set[str]]] = [
     (  # nobody asks for the categories then
         "sets.categories.family",
         "geons",
-        {"build_shapes", "render_shard", "index_views", "pretrain", "tabulate", "plot"},
+        {"build_shapes", "render_shard", "index_views", "pretrain", "tabulate", "plot", "draw"},
     ),
     ("sets.correlated.family", "categories", {"pretrain", "tabulate", "plot"}),
     ("sets.black.family", "categories", {"pretrain", "plot"}),
     ("sets.textured.family", "categories", {"pretrain", "plot"}),
     ("sets.*.family", "categories", set()),  # another family is another input
-    ("sets.categories.background.kind", "black", {"draw_set", "train_classifier", "attack_classifier", "plot", "draw"}),
-    ("sets.black.background.kind", "white", {"draw_set", "train_classifier", "attack_classifier", "plot"}),
-    ("sets.textured.background.kind", "white", {"draw_set", "train_classifier", "attack_classifier", "plot", "draw"}),
-    ("sets.correlated.background.kind", "black", {"draw_set", "train_classifier", "test_shift", "plot", "draw"}),
-    ("sets.shifted.background.kind", "black", {"draw_set", "test_shift"}),
-    ("sets.categories.images", AUTO, {"draw_set", "train_classifier", "attack_classifier", "draw"}),
-    ("sets.black.images", AUTO, {"draw_set", "train_classifier", "attack_classifier"}),
-    ("sets.textured.images", AUTO, {"draw_set", "train_classifier", "attack_classifier", "draw"}),
-    ("sets.correlated.images", AUTO, {"draw_set", "train_classifier", "test_shift", "draw"}),
-    ("sets.shifted.images", AUTO, {"draw_set", "test_shift"}),
+    ("sets.categories.background.kind", "black", {"draw_set", "train_classifier", "probe", "plot", "draw"}),
+    ("sets.black.background.kind", "white", {"draw_set", "train_classifier", "probe", "plot"}),
+    ("sets.textured.background.kind", "white", {"draw_set", "train_classifier", "probe", "plot", "draw"}),
+    ("sets.correlated.background.kind", "black", {"draw_set", "train_classifier", "probe", "plot", "draw"}),
+    ("sets.shifted.background.kind", "black", {"draw_set", "probe"}),
+    ("sets.categories.images", AUTO, {"draw_set", "train_classifier", "probe", "draw"}),
+    ("sets.black.images", AUTO, {"draw_set", "train_classifier", "probe"}),
+    ("sets.textured.images", AUTO, {"draw_set", "train_classifier", "probe", "draw"}),
+    ("sets.correlated.images", AUTO, {"draw_set", "train_classifier", "probe", "draw"}),
+    ("sets.shifted.images", AUTO, {"draw_set", "probe"}),
     # Pre-training.
     ("pretraining.*.label", "X", {"tabulate", "plot", "draw"}),
     ("pretraining.ae.method", "vae", {"pretrain"}),
@@ -178,63 +178,78 @@ TABLE: list[tuple[str, Any, set[str]]] = [
     (
         "classifiers.*.objective",
         "standard",
-        {"train_classifier", "attack_classifier", "tabulate", "plot"},
+        {"train_classifier", "probe", "tabulate", "plot"},
     ),  # it has no column then
     ("classifiers.standard.attack.norm", "L2", {"train_classifier"}),  # of the validation
-    ("classifiers.l2.attack.norm", "Linf", {"train_classifier", "attack_classifier", "tabulate", "plot"}),
-    ("classifiers.linf.attack.norm", "L2", {"train_classifier", "attack_classifier", "tabulate", "plot"}),
+    ("classifiers.l2.attack.norm", "Linf", {"train_classifier", "probe", "tabulate", "plot"}),
+    ("classifiers.linf.attack.norm", "L2", {"train_classifier", "probe", "tabulate", "plot"}),
     ("classifiers.*.normalisation", "half", {"train_classifier"}),
     ("classifiers.*.batchnorm", "reset", {"train_classifier"}),
     ("classifiers.*.augmentation", "flip", {"train_classifier"}),
     ("classifiers.*.selection", "best", {"train_classifier"}),
     ("classifiers.*", AUTO, {"train_classifier"}),
     # Tests, experiments, report.
-    ("experiments.*.epsilons.Linf", ["8/255", "9/255"], {"attack_classifier"}),
-    ("experiments.*.epsilons.L2", [1.0, 1.5], {"attack_classifier"}),
+    ("experiments.*.epsilons.Linf", ["8/255", "9/255"], {"probe"}),
+    ("experiments.*.epsilons.L2", [1.0, 1.5], {"probe"}),
     ("papers.geon3d.figure4.experiments", SWAPPED, {"plot"}),
     ("papers.geon3d.figure5.experiments", SWAPPED, {"plot"}),
     ("papers.geon3d.figure7.experiments", ["black"], {"plot"}),
     ("papers.geon3d.figure9.experiments", ["black"], {"plot"}),
     ("papers.geon3d.figure9.pretraining", ["ae"], {"plot"}),
     ("papers.geon3d.figure*.pretraining", [], {"plot"}),
-    ("attacks.Linf.epsilons", ["8/255", "16/255"], {"attack_classifier"}),
-    ("attacks.L2.epsilons", [1.0, 1.5], {"attack_classifier"}),
+    ("attacks.Linf.epsilons", ["8/255", "16/255"], {"probe"}),
+    ("attacks.L2.epsilons", [1.0, 1.5], {"probe"}),
     (
         "papers.geon3d.table4_rows.Linf",
         {"papers.geon3d.table4_rows.Linf": "4/255", "attacks.Linf.epsilons": ["4/255", "8/255"]},
-        {"attack_classifier", "tabulate"},
+        {"probe", "tabulate"},
     ),
     (
         "papers.geon3d.table4_rows.L2",
         {"papers.geon3d.table4_rows.L2": 0.5, "attacks.L2.epsilons": [0.5, 1.0]},
-        {"attack_classifier", "tabulate"},
+        {"probe", "tabulate"},
     ),
     (
         "experiments.categories.set",
         "textured",
-        {"pretrain", "train_classifier", "attack_classifier", "tabulate", "plot"},
+        {"pretrain", "train_classifier", "probe", "tabulate", "plot", "draw"},
     ),
-    ("experiments.correlated.set", "textured", {"train_classifier", "test_shift", "plot"}),
-    ("experiments.black.set", "textured", {"draw_set", "train_classifier", "attack_classifier", "plot"}),
-    ("experiments.textured.set", "black", {"train_classifier", "attack_classifier", "plot"}),
+    ("experiments.correlated.set", "textured", {"train_classifier", "probe", "tabulate", "plot"}),
+    ("experiments.black.set", "textured", {"draw_set", "train_classifier", "probe", "plot"}),
+    ("experiments.textured.set", "black", {"train_classifier", "probe", "plot"}),
     ("experiments.textured.pretrain_input.kind", "black", {"pretrain"}),
     ("experiments.*.pretrain_input.kind", "textured", {"pretrain"}),
     ("experiments.*.pretrain_target.kind", "textured", {"pretrain"}),
     ("experiments.categories.classifiers", ["linf"], {"train_classifier", "tabulate", "plot"}),
-    ("experiments.black.classifiers", ["linf"], {"train_classifier", "attack_classifier", "plot"}),
-    ("experiments.textured.classifiers", ["linf"], {"train_classifier", "attack_classifier", "plot"}),
+    ("experiments.black.classifiers", ["linf"], {"train_classifier", "probe", "plot"}),
+    ("experiments.textured.classifiers", ["linf"], {"train_classifier", "probe", "plot"}),
     ("experiments.correlated.classifiers", SWAPPED, {"tabulate"}),  # the order of its columns
     ("experiments.categories.controls", [], {"train_classifier", "tabulate"}),
-    ("experiments.correlated.shifted", "textured", {"draw_set", "test_shift"}),
+    ("experiments.correlated.shifted", "textured", {"draw_set", "probe"}),
+    ("probes.accuracy.probe", "shift", set()),  # no table asks for it
+    (  # another name, another label
+        "probes.shift.probe",
+        {
+            "probes.shift.probe": "accuracy",
+            "probes.other": {"probe": "shift"},
+            "papers.geon3d.table3_probe": "other",
+        },
+        {"tabulate", "plot"},
+    ),
+    (
+        "papers.geon3d.table3_probe",
+        {"probes.other": {"probe": "shift", "params": {"batch_size": 9}}, "papers.geon3d.table3_probe": "other"},
+        {"probe", "tabulate", "plot"},
+    ),
     (
         "papers.geon3d.table3",
         {"papers.geon3d.table3": "categories", "experiments.categories.shifted": "shifted"},
-        {"pretrain", "train_classifier", "test_shift", "tabulate", "plot"},
+        {"pretrain", "train_classifier", "probe", "tabulate", "plot"},
     ),
     (
         "papers.geon3d.table4",
         "correlated",
-        {"train_classifier", "attack_classifier", "tabulate", "draw"},
+        {"train_classifier", "probe", "tabulate", "draw"},
     ),
     ("papers.geon3d.gallery", "geons", {"build_shapes", "render_shard", "index_views"}),
     ("papers.geon3d.figure3", SWAPPED, {"draw"}),

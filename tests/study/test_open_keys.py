@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from robust3d.study.config import load_study
+from robust3d.study.config import load_study, read_yaml
 from robust3d.study.plan import Job, Plan
 from robust3d.tables.cells import CLASSIFIER_FACTS, ENCODER_FACTS
 
 TESTS = Path(__file__).parents[1]
-BASE = json.loads(json.dumps(yaml.safe_load((TESTS.parent / "config.yaml").read_text())))
+BASE = read_yaml(TESTS.parent / "config.yaml")
 
 # Key, another value, where the cell holds it (table, JSON path), and the test of what it claims.
 OPEN: list[tuple[str, Any, str, str]] = [

@@ -1,26 +1,13 @@
-import pytest
-
-from robust3d.tables.cells import epsilon_label, percent, run_flags
-
-
-@pytest.mark.parametrize(
-    ("norm", "epsilon", "label"),
-    [
-        ("Linf", 8 / 255, "Linf 8/255"),
-        ("Linf", 24 / 255, "Linf 24/255"),
-        ("Linf", 0.05, "Linf 0.05"),
-        ("Linf", 0.3, "Linf 0.3"),
-        ("L2", 1.0, "L2 1.0"),
-        ("L2", 1.5, "L2 1.5"),
-        ("L2", 0.25, "L2 0.25"),
-    ],
-)
-def test_budgets_are_written_as_in_papers(norm, epsilon, label):
-    assert epsilon_label(norm, epsilon) == label
+from robust3d.tables.cells import percent, pointer, run_flags
 
 
 def test_percent():
     assert percent(0.28541) == "28.5"
+
+
+def test_a_pointer_is_escaped():
+    """RFC 6901, section 3."""
+    assert pointer("robust", "8/255", "a~b") == "/robust/8~1255/a~0b"
 
 
 def test_a_shared_pre_training_is_told():

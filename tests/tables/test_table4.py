@@ -6,7 +6,7 @@ from scipy import stats
 
 from robust3d.papers.geon3d import table4
 
-ROW = {"norm": "Linf", "epsilon": 1.0}
+ROW = {"norm": "Linf", "budget": "1.0"}
 
 
 @pytest.fixture
@@ -19,15 +19,15 @@ def cells(attempts):
         seeds = []
         for _ in range(3):
             robust = difficulty + rng.normal(0, 0.1, 200) < skill + rng.normal(0, 0.02)
-            seeds.append(attempts.attack([1] * 200, {1.0: robust.astype(int).tolist()}, **info))
+            seeds.append(attempts.attack([1] * 200, {1.0: robust.astype(int).tolist()}, norm="Linf", **info))
         return seeds
 
     shared = {"encoder": {"seed": 0, "collapse": None} | dict.fromkeys(table4_encoder_facts())}
     told = [
-        {**ROW, "column": "AT", "sources": column(0.4), "control": False},
-        {**ROW, "column": "AE+AT", "sources": column(0.4, **shared), "control": False},
-        {**ROW, "column": "PxN+AT", "sources": column(0.6), "control": False},
-        {**ROW, "column": "standard", "sources": column(0.05), "control": True},
+        {**ROW, "column": "AT", "outcomes": column(0.4), "control": False},
+        {**ROW, "column": "AE+AT", "outcomes": column(0.4, **shared), "control": False},
+        {**ROW, "column": "PxN+AT", "outcomes": column(0.6), "control": False},
+        {**ROW, "column": "standard", "outcomes": column(0.05), "control": True},
     ]
     job = attempts.job(target="table4", cells=told, family_kind="categories", data={})
     table4.write(job)

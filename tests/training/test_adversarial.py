@@ -12,7 +12,8 @@ from robust3d.attacks.params import PgdParams
 from robust3d.attacks.pgd import pgd
 from robust3d.models.classifier import Classifier
 from robust3d.seeds import torch_generator
-from robust3d.training.adversarial import AdversarialTraining, to_unit
+from robust3d.study import registry
+from robust3d.training.classification import Classification, to_unit
 from robust3d.training.loop import STOPPED, train
 from robust3d.training.params import ClassifierParams
 
@@ -32,7 +33,7 @@ def toy_images(count, seed):
     return images, labels
 
 
-def params(**changes):
+def params(objective="pgd", **changes):
     values = {
         "attack": PgdParams(norm="Linf", epsilon=0.1, step_size=0.025),
         "epochs": 1,
@@ -41,11 +42,12 @@ def params(**changes):
         "decay_epochs": (),
         "validate_epochs": 1,
     }
-    return ClassifierParams(**(values | changes))
+    return registry.load("training", objective).Params(**(values | changes))
 
 
 def make_task(settings, count=48, held_out=30):
-    return AdversarialTraining(Classifier(CLASSES), *toy_images(count, 0), *toy_images(held_out, 1), settings)
+    training = registry.load("training", settings.objective)
+    return training.make_task(Classifier(CLASSES), *toy_images(count, 0), *toy_images(held_out, 1), settings)
 
 
 @pytest.mark.parametrize(("norm", "epsilon", "step_size"), [("Linf", 0.05, 0.01), ("L2", 1.0, 0.2)])
@@ -177,7 +179,14 @@ def test_resumed_adversarial_training_equals_uninterrupted(tmp_path):
 def _terminate(task, step, generator, at):
     if step == at:
         os.kill(os.getpid(), signal.SIGTERM)
-    return AdversarialTraining.loss(task, step, generator)
+    return Classification.loss(task, step, generator)
+
+
+def test_a_training_says_what_it_trains_against():
+    """Tables take the columns of a norm from it."""
+    attack = PgdParams(norm="L2", epsilon=1.0, step_size=0.2)
+    assert params(attack=attack).trained_against == "L2"
+    assert params(objective="standard", attack=attack).trained_against is None
 
 
 def test_a_constant_classifier_is_called_collapsed():
@@ -195,7 +204,7 @@ def test_a_constant_classifier_is_called_collapsed():
 
 
 def test_parameters_import_no_torch():
-    code = "import sys, robust3d.training.params; sys.exit('torch' in sys.modules)"
+    code = "import sys, robust3d.trainings.pgd, robust3d.trainings.standard; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

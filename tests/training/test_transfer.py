@@ -7,7 +7,7 @@ from safetensors.torch import load_file, save_file
 from robust3d.errors import UserError
 from robust3d.models.classifier import Classifier
 from robust3d.models.encoder import ResNet18Encoder
-from robust3d.training.adversarial import to_unit
+from robust3d.training.classification import to_unit
 from robust3d.training.transfer import extract_encoder, fold_normalisation, initialise_classifier
 
 torch.set_num_threads(1)

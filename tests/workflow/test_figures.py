@@ -2,6 +2,7 @@
 
 import json
 import re
+from fractions import Fraction
 from pathlib import Path
 
 import pandas as pd
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 
 def attacks(project: Project) -> set[str]:
-    return {path.name for path in (project.folder / "results/attack_classifier").iterdir()}
+    return {job for job, told in project.records("probe").items() if told["spec"]["params"]["probe"] == "autoattack"}
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def project(finished: Project, tmp_path_factory) -> Project:
     project.change({"papers": {"geon3d": {"figure7": {"pretraining": ["dvr"]}}}})
     before = attacks(project)
     told = project.make("--cores", "2", "results/figure7.svg", "results/figure9.csv")
-    assert "attack classifier" not in told and attacks(project) == before
+    assert "probe: " not in told and attacks(project) == before
     project.make("--cores", "2", "results/figure4.svg", "results/figure5.svg", "results/figure6.svg")
     return project
 
@@ -49,11 +50,12 @@ def test_every_number_of_a_curve_is_that_of_its_metrics(project):
             found = json.loads((project.folder / metrics["file"]).read_text())
             assert found["attack"]["norm"] == row.split()[0]
             for key in metrics["pointer"].strip("/").split("/"):
-                found = found[key]
+                found = found[key.replace("~1", "/")]
             assert f"{100 * found:.1f}" == cell["text"] and found == pytest.approx(cell["value"] / 100)
-            what, value = re.fullmatch(r"(\w+) where epsilon = (.+)", outcomes["pointer"]).groups()
+            what, value = re.fullmatch(r"(\w+) where budget = (.+)", outcomes["pointer"]).groups()
             frame = pd.read_parquet(project.folder / outcomes["file"])
-            chosen = frame[(frame["epsilon"] - float(value)).abs() < 1e-6]
+            chosen = frame[frame["budget"] == value]
+            assert set(chosen["epsilon"]) == {float(Fraction(value))}
             assert chosen[what].mean() == pytest.approx(found) and len(chosen) == cell["n"]
             assert {source["sha256"] for source in cell["sources"]} == {
                 sha256(project.folder / source["file"]) for source in cell["sources"]
@@ -89,12 +91,13 @@ def test_the_curves_agree_with_table_4_and_the_bars_with_the_curves_and_table_3(
 
 def test_figures_are_audited_as_tables_are(project, monkeypatch, tmp_path):
     monkeypatch.chdir(project.folder)
-    stages = {"attack_classifier", "train_classifier", "draw_set", "index_views", "render_shard", "build_shapes"}
+    stages = {"probe", "train_classifier", "draw_set", "index_views", "render_shard", "build_shapes"}
     for name in ("figure4", "figure6"):
         for row, column in read(project, name)[1]:
             steps = why(Path(f"results/{name}.csv"), row, column)["steps"].values()
-            missing = {"attack_classifier"} if "shifted" in column else set()
-            assert {step["stage"] for step in steps} >= stages - missing
+            assert {step["stage"] for step in steps} >= stages
+            asked = {step["params"]["probe"] for step in steps if step["stage"] == "probe"}
+            assert asked == {"shift" if "shifted" in column else "autoattack"}
     told = project.robust3d("verify", "results/figure4.svg", "results/figure6.csv")
     assert told.returncode == 0, told.stdout + told.stderr
     assert "nothing to be done" in project.robust3d("plan", "results/figure4.svg", "results/figure6.csv").stdout

@@ -1,7 +1,6 @@
-"""A paper is a package and its section of the configuration; nothing else is edited."""
+"""A paper is one package, with its section of the configuration in it; nothing else is edited."""
 
 import pytest
-import yaml
 from examples import example
 from project import Project
 
@@ -13,12 +12,10 @@ pytestmark = pytest.mark.slow
 def project(tmp_path_factory) -> Project:
     project = Project(tmp_path_factory.mktemp("paper") / "project", set())
     files = example("A paper")
-    overlay = yaml.safe_load(files.pop("config.yaml"))
     project.take_source()
     for name, text in files.items():
         (project.folder / name).parent.mkdir(exist_ok=True)
         (project.folder / name).write_text(text)
-    project.change(overlay)
     project.make(TARGET)
     return project
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
+from robust3d.attacks.budgets import Budget
 from robust3d.attacks.checks import Flags
 from robust3d.attacks.params import AttackName
 
@@ -94,7 +95,7 @@ class Outcomes:
     def to_frame(self) -> pd.DataFrame:
         """One row per (image, epsilon), image-major.
 
-        Columns image, label, prediction, correct, norm, epsilon, robust, broken_by, radius.
+        Columns image, label, prediction, correct, norm, epsilon, budget (its name), robust, broken_by, radius.
         """
         images, budgets = self.robust.shape
         frame = pd.DataFrame(
@@ -103,7 +104,8 @@ class Outcomes:
                 "label": np.repeat(self.labels, budgets),
                 "prediction": np.repeat(self.predictions, budgets),
                 "norm": self.norm,
-                "epsilon": np.tile(np.asarray(self.epsilons), images),
+                "epsilon": np.tile(np.asarray(self.epsilons, float), images),
+                "budget": [str(Budget(epsilon)) for epsilon in self.epsilons] * images,
                 "robust": self.robust.ravel(),
                 "broken_by": self.broken_by.ravel(),
                 "radius": self.radius.ravel(),

@@ -4,6 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from robust3d.attacks.budgets import Budget
 from robust3d.params import Params
 
 Norm = Literal["Linf", "L2"]
@@ -27,8 +28,8 @@ class PgdParams(Params):
     """Projected gradient ascent on the cross-entropy as MadryLab's `robustness` does it while training."""
 
     norm: Norm = "Linf"  # ball the perturbation lives in
-    epsilon: float = Field(0.05, gt=0)  # radius, pixels in [0, 1]; Geon3D section 4: Linf 0.05, L2 1.0
-    step_size: float = Field(0.01, gt=0)  # length of one step, same unit; Geon3D section 4: 0.01 and 0.2
+    epsilon: Budget = Field(Budget(0.05), gt=0)  # radius, pixels in [0, 1]; Geon3D section 4: Linf 0.05, L2 1.0
+    step_size: Budget = Field(Budget(0.01), gt=0)  # length of one step, same unit; Geon3D section 4: 0.01 and 0.2
     steps: int = Field(7, ge=1)  # gradient steps; Geon3D section 4
     best_step: bool = True  # keep the iterate of largest loss, clean image included; Geon3D section 4
     random_start: bool = False  # start inside (Linf) or on (L2) the ball; the paper leaves the library's False
@@ -43,7 +44,9 @@ class AutoAttackParams(Params):
     """AutoAttack 'standard' (Croce and Hein 2020) over an ascending grid of budgets."""
 
     norm: Norm = "Linf"  # ball the perturbation lives in
-    epsilons: tuple[float, ...] = Field((8 / 255,), min_length=1)  # radii, ascending, above 0, pixels in [0, 1]
+    epsilons: tuple[Budget, ...] = Field(
+        (Budget("8/255"),), min_length=1
+    )  # radii, ascending, above 0, pixels in [0, 1]
     attacks: tuple[AttackName, ...] = Field(STANDARD_ATTACKS, min_length=1)  # in this order, on survivors only
     iterations: int = Field(100, ge=1)  # of APGD and FAB; the standard's 100
     square_queries: int = Field(5000, ge=1)  # of Square; the standard's 5000
@@ -62,7 +65,9 @@ class AutoAttackParams(Params):
     @model_validator(mode="after")
     def _check_grid(self) -> Self:
         if self.epsilons[0] <= 0 or any(a >= b for a, b in zip(self.epsilons, self.epsilons[1:])):
-            raise ValueError(f"epsilons must be above 0 and strictly ascending, got {self.epsilons}")
+            raise ValueError(
+                f"epsilons must be above 0 and strictly ascending, got {', '.join(map(str, self.epsilons))}"
+            )
         _check_range(self.norm, self.epsilons[-1])
         if len(set(self.attacks)) != len(self.attacks):
             raise ValueError(f"attacks must differ from each other, got {self.attacks}")

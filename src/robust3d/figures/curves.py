@@ -7,9 +7,11 @@ curve; every cell has its lineage as in Table 4, and the attacks are those of Ta
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from robust3d.attacks.budgets import label as row_label
 from robust3d.errors import UserError
-from robust3d.tables.cells import data_conditions, epsilon_label, write_table
-from robust3d.tables.robustness import attacks, read_attacked, robust_cell, stand_ins, trained_against
+from robust3d.study.named import Sources
+from robust3d.tables.cells import data_conditions, write_table
+from robust3d.tables.robustness import read_attacked, robust_cell, stand_ins, trained_against
 from robust3d.tables.statistics import bars_note
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
     from robust3d.attacks.params import Norm
     from robust3d.provenance.runner import Context
-    from robust3d.study.plan import Job, Plan
+    from robust3d.study.plan import Plan
 
 
 def sources(
@@ -32,16 +34,15 @@ def sources(
         norms: of the attacks.
     """
     study = plan.study
-    jobs: list[Job] = []
+    found = Sources(plan)
     panels = []
     for name in experiments:
         experiment = study.experiments[name]
         for norm in norms:
             series = []
             for label, style, classifier, encoder in _columns(plan, pretraining, name, norm):
-                first = len(jobs)
-                jobs += attacks(plan, name, norm, classifier, encoder)
-                series.append({"label": label, "style": style, "sources": list(range(first, len(jobs)))})
+                outcomes = found.outcomes(name, norm, classifier, encoder)
+                series.append({"label": label, "style": style, "outcomes": outcomes})
             panel = {
                 "experiment": name,
                 "family": study.sets[experiment.set].family,
@@ -53,8 +54,7 @@ def sources(
             }
             panels += [panel] if series else []
     told = {"study": study.study, "seed": study.seed, "panels": panels}
-    inputs = {name: tuple((job, name) for job in jobs) for name in ("metrics", "outcomes")}
-    return told, inputs, {}
+    return told, found.inputs, {}
 
 
 def _columns(
@@ -79,13 +79,13 @@ def cells(job: "Context") -> list[dict[str, Any]]:
     several = len({panel["experiment"] for panel in panels}) > 1
     found = []
     for number, panel in enumerate(panels):
-        peers = [read_attacked(job, series["sources"]) for series in panel["series"]]
+        peers = [read_attacked(job, series["outcomes"]) for series in panel["series"]]
         for series, models in zip(panel["series"], peers):
             column = f"{panel['experiment']} {series['label']}" if several else series["label"]
-            for epsilon in models[0].epsilons.tolist():
-                place = {"row": epsilon_label(panel["norm"], epsilon), "column": column}
-                facts = robust_cell(models, peers, epsilon, job.params["seed"], panel["stand_ins"])
-                where = {"panel": number, "series": series["label"], "norm": panel["norm"], "epsilon": epsilon}
+            for budget in models[0].budgets:
+                place = {"row": row_label(panel["norm"], budget), "column": column}
+                facts = robust_cell(models, peers, str(budget), job.params["seed"], panel["stand_ins"])
+                where = {"panel": number, "series": series["label"], "norm": panel["norm"], "epsilon": float(budget)}
                 found.append({**place, **facts, **where, "data": panel["data"]})
     return found
 

@@ -111,9 +111,10 @@ def _verdict(told: dict[str, Any]) -> str:
 
 def _by_stage(steps: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     """Steps of one stage together: seeds, classes, blocks; from the metrics back to the meshes."""
-    groups: dict[str, list[dict[str, Any]]] = {}
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for step in steps:
-        groups.setdefault(step["stage"], []).insert(0, step)  # they come users first, so the first seed last
+        which = str(step["params"].get(step["stage"]))  # AutoAttack or the shift test, both of them probes
+        groups.setdefault((step["stage"], which), []).insert(0, step)  # they come users first, so the first seed last
     return list(groups.values())
 
 
@@ -136,7 +137,7 @@ def _facts(group: list[dict[str, Any]]) -> Iterator[str]:
     told = [flatten(step["params"]) for step in group]
     keys = list(dict.fromkeys(key for params in told for key in params if key))
     patterns = _matters(group[0]["stage"]).split()
-    attacked = any(params.get("classifier.objective", "pgd") == "pgd" for params in told)
+    attacked = any(params.get("classifier.objective") != "standard" for params in told)
     wanted = dict.fromkeys(key for pattern in patterns for key in keys if fnmatchcase(key, pattern))
     for key in wanted:
         if key.startswith("classifier.attack.") and not attacked:
@@ -162,18 +163,11 @@ def _name(key: str) -> str:
 
 def _value(key: str, params: dict[str, Any]) -> str:
     value = params[key]
-    linf = params.get(f"{key.rpartition('.')[0]}.norm") == "Linf"
-    if isinstance(value, list):
-        return f"[{', '.join(_number(item, linf and key.endswith('epsilons')) for item in value)}]"
-    return _number(value, linf and key.endswith("epsilon"))
+    return f"[{', '.join(map(_number, value))}]" if isinstance(value, list) else _number(value)
 
 
-def _number(value: Any, in_255: bool = False) -> str:
-    """A budget as papers write it, `8/255`; any other value as it is."""
-    if isinstance(value, float):
-        steps = 255 * value
-        return f"{round(steps)}/255" if in_255 and abs(steps - round(steps)) < 1e-6 else f"{value:g}"
-    return str(value)
+def _number(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _wrapped(facts: Iterable[str], most: int) -> list[str]:

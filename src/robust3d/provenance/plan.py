@@ -14,6 +14,7 @@ from robust3d.provenance.lineage import RESULTS, Lineage, Step
 from robust3d.provenance.published import read_record, read_the_same, wrong
 from robust3d.study.closure import describe
 from robust3d.study.config import Study
+from robust3d.study.named import kind_of
 from robust3d.study.plan import Job, Plan
 from robust3d.study.stages import STAGES
 from robust3d.study.targets import target_name, target_path
@@ -144,7 +145,7 @@ class _Forecast:
         then = step.record["spec"]
         now = describe(job.modules) if then["code"] != spec["code"] else {}
         old, new = _made_from(step), {name: paths for name, paths in job.input_paths().items() if paths}
-        others = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
+        others = sorted({kind_of(name) for name in {*old, *new} if old.get(name) != new.get(name)})
         changes = spec_changes(then, spec, step.record["code"], now)
         return changes + [Change("input", f"{name} is another one") for name in others]
 

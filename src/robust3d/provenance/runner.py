@@ -28,6 +28,7 @@ from robust3d.scratch import private_temp
 from robust3d.study import registry
 from robust3d.study.accepted import acceptance, accepted_digest
 from robust3d.study.closure import closure, closure_digest, describe, is_neutral
+from robust3d.study.named import input_name
 from robust3d.study.numerics import one_thread
 from robust3d.study.places import own_file
 from robust3d.study.stages import LOCK, STAGES
@@ -63,6 +64,10 @@ class Context:
         (path,) = self.inputs[name]
         return path
 
+    def named(self, kind: str, name: str) -> Path:
+        """The one of the files of a kind that bears a name, such as the outcomes that a cell shows."""
+        return self.input(input_name(kind, name))
+
     def write_json(self, name: str, value: Any) -> None:
         """Write a named output as JSON for people: indented, keys sorted."""
         text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False)
@@ -72,6 +77,10 @@ class Context:
         """The file of an input that may be absent."""
         paths = self.inputs.get(name, [])
         return paths[0] if paths else None
+
+    def named_optional(self, kind: str, name: str) -> Path | None:
+        """The same of a file that may be absent."""
+        return self.optional(input_name(kind, name))
 
     def borrow(self, other: Finished, name: str) -> Path | None:
         """A whole output of another job that stays while this one runs: a copy if it is in a store, which may vanish.

@@ -1,4 +1,4 @@
-"""Trains a classifier, standard or adversarially, from scratch, from a pre-trained encoder or from weights on disk."""
+"""Trains a classifier, by whichever module of `robust3d.trainings` it names, from scratch or from what it is given."""
 
 import json
 from pathlib import Path
@@ -11,8 +11,8 @@ from robust3d.files import check_bytes, sha256
 from robust3d.models.classifier import Classifier
 from robust3d.models.encoder import Normalisation, read_trunk
 from robust3d.models.files import load_state, save_state
+from robust3d.study import registry
 from robust3d.study.parsing import parse
-from robust3d.training.adversarial import AdversarialTraining
 from robust3d.training.loop import train
 from robust3d.training.parallel import launch
 from robust3d.training.params import ClassifierParams
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def run(job: "Context") -> None:
     """Write `classifier` (torchvision ResNet-18 keys), its `info` and `metrics`."""
-    params = parse(ClassifierParams, job.params["classifier"])
+    params = _training(job.params)
     if "weights_sha256" in job.params:
         check_bytes(Path(job.params["weights"]["weights"]), job.params["weights_sha256"])
     trained = launch(train_classifier, params.devices, params.precision, job.params, job.inputs, job.progress)
@@ -36,11 +36,18 @@ def run(job: "Context") -> None:
     job.write_json("metrics", {"rows": trained["rows"]})
 
 
+def _training(told: dict[str, Any]) -> ClassifierParams:
+    """The parameters, as the training's own class has them."""
+    module = registry.load("training", told["classifier"]["objective"])
+    params: ClassifierParams = parse(module.Params, told["classifier"])
+    return params
+
+
 def train_classifier(
     fabric: "Fabric", told: dict[str, Any], inputs: dict[str, list[Path]], progress: Path
 ) -> dict[str, Any]:
     """Train on this process's device; everything that `run` writes, if this is the first one."""
-    params = parse(ClassifierParams, told["classifier"])
+    params = _training(told)
     image_set = parse(SetParams, told["set"])
     files = inputs["set"][0], inputs["views"][0], next(iter(inputs.get("textures", [])), None)
     images, labels, rows = load_images(*files, image_set, "train")
@@ -51,7 +58,7 @@ def train_classifier(
     encoder_info = json.loads(inputs["encoder_info"][0].read_text()) if encoder else None
     classifier, start = _start(params, encoder, encoder_info, told["weights"], len(classes), images)
     device = fabric.device
-    task = AdversarialTraining(
+    task = registry.load("training", params.objective).make_task(
         classifier.to(device),
         images.to(device),
         labels.to(device),
@@ -76,7 +83,7 @@ def train_classifier(
         "validation": history.selected["validation"],
         **start,
         **{name: told["classifier"][name] for name in ("objective", "selection", "augmentation", "seed")},
-        "attack": told["classifier"]["attack"] if params.objective == "pgd" else None,
+        "attack": told["classifier"]["attack"] if params.trained_against else None,
         "encoder": encoder_info,
     }
     if notices := Views.read(inputs["views"][0]).notices():

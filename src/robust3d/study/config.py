@@ -1,14 +1,17 @@
 """The study's configuration as a typed model, and the one way to load it; checked before anything runs.
 
-Layers, later over earlier: `config.yaml`, the overlay of the scale, overlays of the user's, values of the command line.
+Layers, later over earlier: the papers' own files, `config.yaml`, the overlay of the scale, the user's overlays, values
+of the command line.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast, get_origin
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from robust3d.attacks.budgets import NORMS, Budget, check_spelling
 from robust3d.attacks.params import AutoAttackParams, Norm
 from robust3d.cameras import CameraParams
 from robust3d.data.params import BackgroundParams, SetParams, SplitParams, TextureParams
@@ -16,11 +19,12 @@ from robust3d.errors import UserError
 from robust3d.params import Params, PathText
 from robust3d.rendering.params import RenderParams
 from robust3d.study import registry
-from robust3d.study.budgets import NORMS, Epsilon
 from robust3d.study.keys import check_known, in_order
+from robust3d.study.like import merge, resolve_likes
 from robust3d.study.parsing import parse
 from robust3d.study.places import scale_file
 from robust3d.study.registry import MAIN
+from robust3d.study.targets import paper_files
 from robust3d.study.yaml_text import check_plain, parse_yaml
 from robust3d.training.params import ClassifierParams
 
@@ -112,13 +116,49 @@ class Pretraining(Params):
 class Attack(Params):
     """AutoAttack over a grid of budgets."""
 
-    epsilons: tuple[Epsilon, ...] = Field(min_length=1)  # ascending, above zero; 8/255 may be written so
+    epsilons: tuple[Budget, ...] = Field(min_length=1)  # ascending, above zero; 8/255 may be written so
     settings: dict[str, Any] = Field(default_factory=dict)  # further keys of robust3d.attacks.params.AutoAttackParams
 
-    def params(self, norm: str, epsilons: Sequence[float] | None = None) -> AutoAttackParams:
+    def params(self, norm: str, epsilons: Sequence[Budget] | None = None) -> AutoAttackParams:
         """The attack's parameters for one norm, over other budgets if `epsilons` names some."""
-        grid = list(self.epsilons if epsilons is None else epsilons)
+        grid = [str(budget) for budget in (self.epsilons if epsilons is None else epsilons)]
         return parse(AutoAttackParams, {"norm": norm, "epsilons": grid, **self.settings})
+
+
+class Probe(Params):
+    """What is asked of classifiers; a table or figure names it by its key."""
+
+    probe: str  # the module in robust3d.probes
+    params: dict[str, Any] = Field(default_factory=dict)  # the module's own
+    sets: dict[str, str] = Field(default_factory=dict)  # keys of `sets`, in place of the experiment's set and shifted
+
+    @model_validator(mode="after")
+    def _check_probe(self) -> "Probe":
+        self.probe_params()
+        names = registry.probe_sets(self.probe)
+        for name in self.sets:
+            if name not in names:
+                raise ValueError(f"sets.{name}: {self.probe} reads {', '.join(names)}")
+        return self
+
+    def probe_params(self) -> Params:
+        """The module's own, checked parameters."""
+        return parse(registry.load("probe", self.probe).Params, self.params, "params")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A probe as it is put to the classifiers of one experiment.
+
+    Attributes:
+        module: its name in robust3d.probes.
+        params: the module's own.
+        sets: keys of `sets` by the module's names for them.
+    """
+
+    module: str
+    params: Params
+    sets: dict[str, str]
 
 
 class Experiment(Params):
@@ -132,15 +172,34 @@ class Experiment(Params):
     ]  # keys of `classifiers`: adversarially trained ones, from scratch and from each encoder
     controls: tuple[str, ...] = ()  # keys of `classifiers` trained from scratch only, such as standard training
     shifted: str | None = None  # key of `sets` that breaks a correlation of `set`; tested without attack
-    epsilons: dict[Literal["Linf", "L2"], tuple[Epsilon, ...]] = Field(default_factory=dict)  # its own budgets, in
+    epsilons: dict[Literal["Linf", "L2"], tuple[Budget, ...]] = Field(default_factory=dict)  # its own budgets, in
     # place of those under `attacks`
 
 
 def _read_sections(values: Any) -> Any:
-    """Each paper's section by its own class."""
+    """Each paper's section by its own class; a paper whose section is null is left out of the study."""
     if not isinstance(values, Mapping):
         return values
-    return {name: parse(registry.load("paper", name).Section, told, name) for name, told in values.items()}
+    there = {name: section for name, section in values.items() if section is not None}
+    return {name: parse(registry.load("paper", name).Section, section, name) for name, section in there.items()}
+
+
+def _read_classifiers(values: Any) -> Any:
+    """Each entry by the class of its training."""
+    if not isinstance(values, Mapping):
+        return values
+    return {name: _read_classifier(name, told) for name, told in values.items()}
+
+
+def _read_classifier(name: str, told: Any) -> Any:
+    objective = told.get("objective", ClassifierParams().objective) if isinstance(told, Mapping) else None
+    if not isinstance(objective, str):
+        return told  # its type is wrong, which the model says
+    try:
+        training = registry.load("training", objective)
+    except UserError as error:
+        raise ValueError(f"{name}.objective: {error}") from None
+    return parse(training.Params, told, name)
 
 
 class Study(Params):
@@ -158,8 +217,9 @@ class Study(Params):
     families: dict[str, Family]
     sets: dict[str, ImageSet]
     pretraining: Annotated[dict[str, Pretraining], in_order(PRETRAININGS)]  # the order of columns
-    classifiers: dict[str, ClassifierParams]
+    classifiers: Annotated[dict[str, ClassifierParams], BeforeValidator(_read_classifiers)]  # a training each
     attacks: Annotated[dict[Literal["Linf", "L2"], Attack], in_order(NORMS)]
+    probes: dict[str, Probe] = Field(default_factory=dict)  # beside the attacks, which are probes too
     experiments: dict[str, Experiment]
     papers: Annotated[dict[str, Params], in_order((MAIN,)), BeforeValidator(_read_sections)]  # a section each
 
@@ -188,6 +248,11 @@ class Study(Params):
             self._check_labels(key)
         for norm, attack in self.attacks.items():
             attack.params(norm)
+        for name, probe in self.probes.items():
+            if name in NORMS:
+                raise ValueError(f"probes.{name}: this is the name of an attack, see `attacks`; choose another")
+            for role, key in probe.sets.items():
+                check_known(f"probes.{name}.sets.{role}", key, self.sets)
         for name, experiment in self.experiments.items():
             for norm in experiment.epsilons:
                 check_known(f"experiments.{name}.epsilons", norm, self.attacks)
@@ -195,6 +260,11 @@ class Study(Params):
                     self.attack_params(experiment, norm)
                 except ValueError as error:
                     raise ValueError(f"experiments.{name}.epsilons.{norm}: {error}") from None
+        for norm, attack in self.attacks.items():  # one name each, for rows of several experiments stand in one table
+            own = {
+                f"experiments.{key}.epsilons.{norm}": e.epsilons.get(norm, ()) for key, e in self.experiments.items()
+            }
+            check_spelling({f"attacks.{norm}.epsilons": attack.epsilons, **own})
         for name, section in self.papers.items():
             try:
                 section.check(self)  # type: ignore[attr-defined]
@@ -215,7 +285,7 @@ class Study(Params):
         entries = self.pretraining.items()
         return [key for key, entry in entries if entry.experiments is None or experiment in entry.experiments]
 
-    def epsilons(self, experiment: Experiment, norm: Norm) -> tuple[float, ...]:
+    def epsilons(self, experiment: Experiment, norm: Norm) -> tuple[Budget, ...]:
         """The budgets of an experiment, ascending, 0 not among them."""
         return experiment.epsilons.get(norm, self.attacks[norm].epsilons)
 
@@ -223,16 +293,35 @@ class Study(Params):
         """How an experiment's classifiers are attacked."""
         return self.attacks[norm].params(norm, self.epsilons(experiment, norm))
 
+    def probe(self, key: str, experiment: Experiment) -> Asked:
+        """The probe under a key of `probes` or `attacks`, as an experiment puts it.
 
-def merge(base: dict[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with `overlay` laid over it: mappings are merged key by key, everything else is replaced."""
-    merged = dict(base)
-    for key, value in overlay.items():
-        if isinstance(value, Mapping) and isinstance(merged.get(key), dict):
-            merged[key] = merge(merged[key], value)
+        Raises:
+            UserError: no such key, or the experiment lacks a set that the probe does not name either.
+        """
+        params: Params
+        if key in self.attacks:
+            module, params, given = "autoattack", self.attack_params(experiment, cast(Norm, key)), {}
+        elif key in self.probes:
+            module, params, given = self.probes[key].probe, self.probes[key].probe_params(), self.probes[key].sets
         else:
-            merged[key] = value
-    return merged
+            known = ", ".join([*self.attacks, *self.probes])
+            raise UserError(f"there is no probe {key!r} under `probes` or `attacks`; there are {known}")
+        if "seed" in type(params).model_fields and "seed" not in params.model_fields_set:
+            params = params.model_copy(update={"seed": self.seed})
+        sets: dict[str, str] = {}
+        for name in registry.probe_sets(module):
+            image_set = given.get(name) or getattr(experiment, name, None)
+            if image_set is None:
+                raise UserError(
+                    f"probes.{key}: {module} reads a set called `{name}`; name one under probes.{key}.sets, or as "
+                    f"`{name}` of the experiment on set {experiment.set!r}"
+                )
+            sets[name] = image_set
+        return Asked(module, params, sets)
+
+
+SECTIONS = tuple(name for name, field in Study.model_fields.items() if get_origin(field.annotation) is dict)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -254,6 +343,31 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return parse_yaml(text, str(path))
 
 
+def read_papers() -> dict[str, Any]:
+    """What the papers' own files define: the section of each paper, and entries that it adds to shared sections.
+
+    Raises:
+        UserError: a file sets a key that is no section with entries, the section of another paper, or an entry that
+            another paper's file defines too.
+    """
+    values: dict[str, Any] = {}
+    places: dict[str, Path] = {}
+    for paper, path in paper_files().items():
+        for section, entries in read_yaml(path).items():
+            if section not in SECTIONS or not isinstance(entries, Mapping):
+                raise UserError(f"{path}: {section}: a paper's file only adds entries to {', '.join(SECTIONS)}")
+            for entry in entries:
+                key = f"{section}.{entry}"
+                if section == "papers" and entry != paper:
+                    raise UserError(
+                        f"{path}: {key}: this file belongs to the paper {paper!r}; remove the other section"
+                    )
+                if places.setdefault(key, path) != path:
+                    raise UserError(f"{path}: {key}: {places[key]} defines it too; choose another name")
+            values = merge(values, {section: entries})
+    return values
+
+
 def command_line(entries: Sequence[str]) -> dict[str, Any]:
     """The values of `--config KEY=VALUE …`: each is read as the line `KEY: VALUE` of a configuration file would be.
 
@@ -268,13 +382,13 @@ def command_line(entries: Sequence[str]) -> dict[str, Any]:
 
 
 def load_study(values: Mapping[str, Any]) -> Study:
-    """The checked study.
+    """The checked study of merged layers.
 
     Raises:
         UserError: naming every key that is wrong and what is allowed.
     """
     try:
-        return parse(Study, values)
+        return parse(Study, resolve_likes(values))
     except ValueError as error:
         raise UserError(f"the configuration is wrong:\n{_indent(str(error))}") from None
 
@@ -286,19 +400,20 @@ def read_study(paths: Sequence[Path], given: Mapping[str, Any] | None = None) ->
         paths: `config.yaml`, then overlays, later ones over earlier ones.
         given: values of the command line, over all of them.
 
-    The key `scale`, in any of them, names an overlay of `workflow/scales` that lies directly over the first; the last
-    mention counts, and null means none.
+    The files of the papers (`read_papers`) are the lowest layer. The key `scale`, in any of `paths` or in `given`,
+    names an overlay of `workflow/scales`, which is merged directly after `config.yaml`. The last mention counts; null
+    means none.
 
     Raises:
         UserError: a file, the scale's name or a key is wrong.
     """
-    layers = [read_yaml(path) for path in paths]
+    layers = [read_papers(), *(read_yaml(path) for path in paths)]
     if given:
         check_plain(dict(given), "--config")
         layers.append(dict(given))
     scales = [layer.pop("scale") for layer in layers if "scale" in layer]
     if scales and scales[-1] is not None:
-        layers.insert(1, read_yaml(scale_file(scales[-1])))
+        layers.insert(2, read_yaml(scale_file(scales[-1])))
     values: dict[str, Any] = {}
     for layer in layers:
         values = merge(values, layer)

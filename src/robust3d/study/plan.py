@@ -10,11 +10,10 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from robust3d.attacks.params import Norm
 from robust3d.errors import UserError
 from robust3d.params import Params
 from robust3d.seeds import seed_of
@@ -22,8 +21,10 @@ from robust3d.study import registry
 from robust3d.study.accepted import accepted_digest
 from robust3d.study.closure import planned_digest
 from robust3d.study.config import Experiment, Study
+from robust3d.study.named import input_name
 from robust3d.study.numerics import PORTABLE
 from robust3d.study.on_disk import OnDisk
+from robust3d.study.requests import Request
 from robust3d.study.stages import STAGES, locked_versions
 from robust3d.study.targets import RESULTS, paper_of, target_stage, targets
 
@@ -90,6 +91,11 @@ class Job:
         """How many GPUs share the batches of a training."""
         told = self.params.get("classifier") or getattr(self.params.get("params"), "loop", None)
         return getattr(told, "devices", 1)
+
+    @property
+    def request(self) -> Request | None:
+        """What it asks of a cluster on one GPU; None: it runs where Snakemake does."""
+        return STAGES[self.stage].of(self.params.get(self.stage)).request
 
     def output(self, name: str) -> str:
         """Path of a named output."""
@@ -288,6 +294,16 @@ class Plan:
         inputs, bulk = self.views(image_set.family, image_set.background)
         return {"set": ((self.draw_set(name), "table"),), **inputs}, bulk
 
+    def named_sets(self, sets: Mapping[str, str]) -> tuple[Inputs, Inputs]:
+        """The same for several sets, each under a name: keys of `sets` by name."""
+        inputs: Inputs = {}
+        bulk: Inputs = {}
+        for name, key in sets.items():
+            files, shards = self.set_inputs(key)
+            inputs |= {input_name(kind, name): found for kind, found in files.items()}
+            bulk |= {input_name(kind, name): found for kind, found in shards.items()}
+        return inputs, bulk
+
     # --- models -----------------------------------------------------------------------------------------------
 
     def pretrain(self, key: str, experiment: Experiment, seed: int) -> Job:
@@ -331,39 +347,31 @@ class Plan:
         inputs["encoder"] = ((encoder, "encoder"),) if encoder else ()
         inputs["encoder_info"] = ((encoder, "info"),) if encoder else ()
         weights = entry.method_params() if entry and not entry.trains else None
+        training = self.study.classifiers[key]
         told = {
-            "classifier": self.study.classifiers[key].model_copy(update={"seed": seed}),
+            "classifier": training.model_copy(update={"seed": seed}),
             "set": self.set_params(experiment.set),
             "weights": weights,
             **self.on_disk.weights(weights),
         }
         label = _slug(f"{experiment.set}-{key}-{pretraining or 'scratch'}-s{seed}")
-        return self._add(Job("train_classifier", label, told, inputs, bulk))
+        return self._add(Job("train_classifier", label, told, inputs, bulk, (("training", training.objective),)))
 
-    # --- tests ------------------------------------------------------------------------------------------------
+    # --- probes -----------------------------------------------------------------------------------------------
 
-    def attack_classifier(self, classifier: Job, experiment: Experiment, norm: Norm) -> Job:
-        """AutoAttack of one norm against a classifier."""
-        inputs, bulk = self.set_inputs(experiment.set)
+    def outcomes(self, classifier: Job, probe: str, experiment: Experiment) -> Job:
+        """What a probe, a key of `probes` or `attacks`, finds of a classifier on its own sets or the experiment's."""
+        asked = self.study.probe(probe, experiment)
+        inputs, bulk = self.named_sets(asked.sets)
         inputs["classifier"] = ((classifier, "classifier"),)
         inputs["classifier_info"] = ((classifier, "info"),)
         told = {
-            "attack": self.study.attack_params(experiment, norm).model_copy(update={"seed": self.study.seed}),
-            "set": self.set_params(experiment.set),
+            "probe": asked.module,
+            "params": asked.params,
+            "sets": {name: self.set_params(key) for name, key in asked.sets.items()},
         }
-        label = _slug(f"{classifier.label}-{norm}")
-        return self._add(Job("attack_classifier", label, told, inputs, bulk))
-
-    def test_shift(self, classifier: Job, experiment: Experiment) -> Job:
-        """A classifier on its own test set and on the one that breaks the correlation, without attack."""
-        if experiment.shifted is None:
-            raise UserError(f"the experiment on set {experiment.set!r} has no `shifted` set")
-        inputs, bulk = self.set_inputs(experiment.set)
-        shifted, _ = self.set_inputs(experiment.shifted)
-        inputs |= {"shifted": shifted["set"], "classifier": ((classifier, "classifier"),)}
-        inputs["classifier_info"] = ((classifier, "info"),)
-        told = {"set": self.set_params(experiment.set), "shifted": self.set_params(experiment.shifted)}
-        return self._add(Job("test_shift", classifier.label, told, inputs, bulk))
+        label = _slug(f"{classifier.label}-{probe}")
+        return self._add(Job("probe", label, told, inputs, bulk, (("probe", asked.module),)))
 
     # --- what a user asks for ---------------------------------------------------------------------------------
 

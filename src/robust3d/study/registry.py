@@ -1,4 +1,4 @@
-"""Finds the module behind a name in the configuration: a shape family, a pre-training, a paper, one of its tables.
+"""Finds the module behind a name in the configuration: a shape family, a pre-training, a training, a probe, a paper.
 
 This is the only place that imports by name. Whatever it can reach for a job stands in that job's code digest
 (see `robust3d.study.closure`), so a plug-in is tracked like any other code.
@@ -16,6 +16,8 @@ PACKAGES = {
     "family": "robust3d.shapes",
     "published": "robust3d.families",
     "pretraining": "robust3d.pretraining",
+    "training": "robust3d.trainings",
+    "probe": "robust3d.probes",
     "paper": "robust3d.papers",
     "stage": "robust3d.stages",
 }
@@ -50,6 +52,11 @@ def load(kind: str, name: str) -> ModuleType:
         known = sorted(m.name for m in pkgutil.iter_modules(paths))
         raise UserError(f"there is no {kind} called {name!r}: {' and '.join(packages)} have {', '.join(known)}")
     return importlib.import_module(module_name(kind, name))
+
+
+def probe_sets(name: str) -> tuple[str, ...]:
+    """The names of the image sets that a probe reads."""
+    return tuple(getattr(load("probe", name), "SETS", ("set",)))
 
 
 def _is_there(module: str) -> bool:

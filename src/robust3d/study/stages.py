@@ -7,7 +7,7 @@ module in `robust3d.stages` and the function that plans it.
 
 import functools
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -48,6 +48,19 @@ class Shown:
 
 
 @dataclass(frozen=True)
+class Variant:
+    """What is different about the jobs of one module that a stage loads by name, such as AutoAttack among the probes.
+
+    Attributes:
+        title: what one of them is called on the site.
+        request: what one of them asks of a cluster; as many GPUs as the stage.
+    """
+
+    title: str
+    request: Request
+
+
+@dataclass(frozen=True)
 class Stage:
     """What a stage writes, what shapes it, where it runs and how it is shown.
 
@@ -65,6 +78,7 @@ class Stage:
             name the places of inputs.
         published: stable paths of the copies that users ask for, by output; of tables and figures only.
         shown: how a report shows them.
+        variants: by the module that a job's parameter named like the stage names; others are as the stage.
     """
 
     outputs: dict[str, str]
@@ -79,6 +93,12 @@ class Stage:
     reusable: bool = True
     published: dict[str, str] = field(default_factory=dict)
     shown: Shown | None = None
+    variants: dict[str, Variant] = field(default_factory=dict)
+
+    def of(self, name: object) -> "Stage":
+        """The stage as jobs of one of its modules have it."""
+        variant = self.variants.get(str(name))
+        return replace(self, title=variant.title, request=variant.request) if variant else self
 
 
 def _outputs(**files: str) -> dict[str, str]:
@@ -93,6 +113,8 @@ def _published(outputs: dict[str, str]) -> dict[str, str]:
 _TABLE = _outputs(table="table.csv", cells="cells.json")
 _PLOT = _outputs(picture="picture.svg", table="table.csv", cells="cells.json")
 _PICTURE = _outputs(picture="picture.png")
+
+_PROBE = Request(cpus=4, mem_mb=16_000, runtime_min=60, gpus=1)
 
 # Requests are those of the paper's scale.
 STAGES: dict[str, Stage] = {
@@ -221,24 +243,21 @@ STAGES: dict[str, Stage] = {
         "classifier.learning_rate classifier.batchnorm classifier.selection set.background.kind set.images "
         "weights.weights",
     ),
-    # AutoAttack over a grid of budgets; one outcome an image and budget.
-    "attack_classifier": Stage(
+    # What is asked of a trained classifier, image by image: any module in robust3d.probes. One that needs more than an
+    # hour gets a line under `variants`, or more time in the profile: `set-resources: {probe: {runtime: 600}}`.
+    "probe": Stage(
         _outputs(metrics="metrics.json", outcomes="outcomes.parquet"),
         (*_LEARNING, "pyautoattack"),
-        title="AutoAttack",
+        title="Probe",
         layer=7,
-        request=Request(cpus=4, mem_mb=16_000, runtime_min=1_440, gpus=1),  # 13,000 images, up to five budgets
-        matters="attack.norm attack.epsilons attack.iterations attack.square_queries attack.backend "
-        "attack.search_precision attack.shrink attack.seed",
-    ),
-    # Accuracy when the background no longer goes with the class.
-    "test_shift": Stage(
-        _outputs(metrics="metrics.json", outcomes="outcomes.parquet"),
-        _LEARNING,
-        title="Shift test",
-        layer=7,
-        request=Request(cpus=4, mem_mb=16_000, runtime_min=60, gpus=1),
-        matters="set.background.kind shifted.background.kind shifted.images",
+        request=_PROBE,
+        matters="probe params.norm params.epsilons params.iterations params.square_queries params.backend "
+        "params.search_precision params.shrink params.seed sets.*.background.kind sets.shifted.images params.*",
+        variants={
+            "autoattack": Variant("AutoAttack", replace(_PROBE, runtime_min=1_440)),  # 13,000 images, five budgets
+            "shift": Variant("Shift test", _PROBE),
+            "accuracy": Variant("Accuracy", replace(_PROBE, runtime_min=30)),
+        },
     ),
     # A table with the lineage of its cells.
     "tabulate": Stage(

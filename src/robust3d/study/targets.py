@@ -26,6 +26,13 @@ def papers() -> tuple[str, ...]:
     return tuple(sorted((module.name for module in pkgutil.iter_modules(paths)), key=lambda name: (name != MAIN, name)))
 
 
+def paper_files() -> dict[str, Path]:
+    """The configuration files of papers that have one of their own, `config.yaml` in the paper's package."""
+    folders = [Path(path) for path in importlib.import_module(PACKAGES["paper"]).__path__]
+    files = {paper: folder / paper / "config.yaml" for paper in papers() for folder in folders}
+    return {paper: path for paper, path in files.items() if path.is_file()}
+
+
 @functools.cache
 def targets(paper: str) -> dict[str, str]:
     """The stage that makes each target of a paper: tables first, then figures by number."""

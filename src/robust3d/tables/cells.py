@@ -4,7 +4,6 @@ A table is a CSV for people and, beside it, a JSON in which every cell names its
 """
 
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,17 +24,14 @@ def percent(value: float) -> str:
     return f"{100 * value:.1f}"
 
 
-def epsilon_label(norm: str, epsilon: float) -> str:
-    """`Linf 8/255`, `L2 1.0`: the budget as papers write it."""
-    in_255 = epsilon * 255
-    if norm == "Linf" and math.isclose(in_255, round(in_255), abs_tol=1e-6):
-        return f"{norm} {round(in_255)}/255"
-    return f"{norm} {epsilon:.1f}" if math.isclose(epsilon, round(epsilon, 1)) else f"{norm} {epsilon:g}"
-
-
 def source(path: Path, pointer: str) -> dict[str, str]:
     """Where a value was read: file, JSON pointer (or column of a Parquet file), sha256."""
     return {"file": str(path), "pointer": pointer, "sha256": sha256(path)}
+
+
+def pointer(*keys: str) -> str:
+    """The JSON pointer to a value (RFC 6901)."""
+    return "".join("/" + key.replace("~", "~0").replace("/", "~1") for key in keys)
 
 
 # fmt: off

@@ -1,4 +1,4 @@
-"""Accuracy under attack: which jobs measure it, a model's curve over budgets, the area under it, a cell of it."""
+"""Accuracy under attack: which models it is asked of, a model's curve over budgets, the area under it, a cell of it."""
 
 import json
 from collections.abc import Sequence
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from robust3d.tables.cells import conditions, percent, run_flags, source
+from robust3d.attacks.budgets import Budget, no_attack
+from robust3d.tables.cells import conditions, percent, pointer, run_flags, source
 from robust3d.tables.statistics import difference, interval
 
 if TYPE_CHECKING:
     from robust3d.attacks.params import Norm
     from robust3d.provenance.runner import Context
     from robust3d.study.config import Experiment, Study
-    from robust3d.study.plan import Job, Plan
 
 CATEGORIES_STAND_IN = "procedural categories stand in for ShapeNet"
 TEXTURES_STAND_IN = "procedural textures stand in for DTD"
@@ -27,15 +27,7 @@ NOT_FINITE = {
 
 def trained_against(study: "Study", experiment: "Experiment", norm: "Norm") -> list[str]:
     """Keys of an experiment's classifiers that are adversarially trained against a norm."""
-    found = [(key, study.classifiers[key]) for key in experiment.classifiers]
-    return [key for key, params in found if params.objective == "pgd" and params.attack.norm == norm]
-
-
-def attacks(plan: "Plan", experiment: str, norm: "Norm", classifier: str, pretraining: str | None) -> "tuple[Job, ...]":
-    """The attacks of one column, one for each training seed; tables and figures that ask for the same share them."""
-    config = plan.study.experiments[experiment]
-    models = (plan.train_classifier(classifier, config, pretraining, seed) for seed in plan.study.training_seeds)
-    return tuple(plan.attack_classifier(model, config, norm) for model in models)
+    return [key for key in experiment.classifiers if study.classifiers[key].trained_against == norm]
 
 
 def stand_ins(study: "Study", experiment: "Experiment") -> list[str]:
@@ -52,14 +44,14 @@ class Attacked:
 
     Attributes:
         metrics: of the attack.
-        epsilons: (E + 1,) budgets, ascending from 0.
+        budgets: E + 1 of them, ascending from 0.
         correct: (E + 1, images) bool, right and not to be fooled within the budget.
         metrics_path: where they were read.
         outcomes_path: where they were read.
     """
 
     metrics: dict[str, Any]
-    epsilons: np.ndarray
+    budgets: tuple[Budget, ...]
     correct: np.ndarray
     metrics_path: Path
     outcomes_path: Path
@@ -69,45 +61,52 @@ class Attacked:
         """(E + 1,) shares of images."""
         return self.correct.mean(axis=1)
 
-    def at(self, epsilon: float) -> np.ndarray:
-        """(images,) bool at one of the budgets."""
-        return self.correct[self.epsilons.tolist().index(epsilon)]
+    @property
+    def names(self) -> list[str]:
+        """Of the budgets."""
+        return [str(budget) for budget in self.budgets]
+
+    def at(self, budget: str) -> np.ndarray:
+        """(images,) bool at the budget of that name."""
+        return self.correct[self.names.index(budget)]
 
     @property
     def chance(self) -> float:
         """The accuracy of guessing."""
         return 1 / len(self.metrics["classifier"]["classes"])
 
-    def sources(self, epsilon: float) -> list[dict[str, str]]:
+    def sources(self, budget: str) -> list[dict[str, str]]:
         """Where the accuracy at one of the budgets stands, and the images behind it."""
-        key, least = f"{epsilon:.6g}", f"{self.epsilons[1]:.6g}"
-        pointer = f"/robust/{key}/accuracy" if epsilon > 0 else "/clean_accuracy"
-        images = f"robust where epsilon = {key}" if epsilon > 0 else f"correct where epsilon = {least}"
-        return [source(self.metrics_path, pointer), source(self.outcomes_path, images)]
+        clean, least, *_ = self.names
+        if budget == clean:
+            value, images = pointer("clean_accuracy"), f"correct where budget = {least}"
+        else:
+            value, images = pointer("robust", budget, "accuracy"), f"robust where budget = {budget}"
+        return [source(self.metrics_path, value), source(self.outcomes_path, images)]
 
 
-def read_attacked(job: "Context", indices: Sequence[int]) -> list[Attacked]:
-    """The models of one column, by their places among the inputs `metrics` and `outcomes`."""
-    pairs = [(job.inputs["metrics"][index], job.inputs["outcomes"][index]) for index in indices]
-    return [_read(metrics, outcomes) for metrics, outcomes in pairs]
+def read_attacked(job: "Context", names: Sequence[str]) -> list[Attacked]:
+    """The models of one column, by the names of their outcomes."""
+    return [_read(job.named("metrics", name), job.named("outcomes", name)) for name in names]
 
 
 def _read(metrics: Path, outcomes: Path) -> Attacked:
     import pandas as pd  # planning imports this module and needs none of it
 
-    frame = pd.read_parquet(outcomes, columns=["image", "epsilon", "correct", "robust"])
-    robust = frame.pivot(index="epsilon", columns="image", values="robust").sort_index()
+    frame = pd.read_parquet(outcomes, columns=["image", "norm", "budget", "correct", "robust"])
+    robust = frame.pivot(index="budget", columns="image", values="robust")
+    budgets = sorted(map(Budget, robust.index))
     clean = frame.drop_duplicates("image").sort_values("image")["correct"].to_numpy()
     return Attacked(
         json.loads(metrics.read_text()),
-        np.array([0.0, *robust.index]),
-        np.vstack([clean, robust.to_numpy()]),
+        (no_attack(frame["norm"].iloc[0]), *budgets),
+        np.vstack([clean, robust.loc[list(map(str, budgets))].to_numpy()]),
         metrics,
         outcomes,
     )
 
 
-def area_under(epsilons: np.ndarray, accuracy: np.ndarray) -> float:
+def area_under(epsilons: Sequence[float], accuracy: np.ndarray) -> float:
     """Mean accuracy over the budgets from 0 to the largest: the trapezoid rule, divided by the largest budget.
 
     Args:
@@ -120,7 +119,7 @@ def area_under(epsilons: np.ndarray, accuracy: np.ndarray) -> float:
 def robust_cell(
     models: Sequence[Attacked],
     peers: Sequence[Sequence[Attacked]],
-    epsilon: float,
+    budget: str,
     seed: int,
     flags: Sequence[str],
 ) -> dict[str, Any]:
@@ -130,15 +129,15 @@ def robust_cell(
         models: one for each training seed.
         peers: all columns that were trained and attacked alike, adversarial training from scratch first; on the
             same images. A control is compared with it alone.
-        epsilon: the budget, one that was attacked, or 0.
+        budget: the name of one that was attacked, or of 0.
         seed: of the bootstrap.
         flags: sentences that travel with the number whatever the models did.
     """
-    correct, *columns = ([model.at(epsilon) for model in column] for column in (models, *peers))
+    correct, *columns = ([model.at(budget) for model in column] for column in (models, *peers))
     value = float(np.mean([outcome.mean() for outcome in correct]))
-    areas = [area_under(model.epsilons, model.accuracy) for model in models]
+    areas = [area_under(model.budgets, model.accuracy) for model in models]
     metrics = [model.metrics for model in models]
-    word = "robust" if epsilon > 0 else "correct"
+    word = "robust" if Budget(budget) > 0 else "correct"
     return {
         "text": percent(value),
         "value": 100 * value,
@@ -151,7 +150,7 @@ def robust_cell(
         "chance": models[0].chance,
         "area_under_curve": {
             "value": float(np.mean(areas)),
-            "grid": models[0].epsilons.tolist(),
+            "grid": list(map(float, models[0].budgets)),
             "formula": "mean over seeds of the trapezoid rule over the grid / largest budget",
         },
         "accuracy_at_huge_epsilon": [content["sanity"] for content in metrics],
@@ -159,13 +158,13 @@ def robust_cell(
         "flags": list(dict.fromkeys([*flags, *chance_flags(models), *_flags(metrics)])),
         "attack_flags": [content["flags"] for content in metrics],
         "conditions": [conditions(content["classifier"]) for content in metrics],
-        "sources": [found for pair in zip(*(model.sources(epsilon) for model in models)) for found in pair],
+        "sources": [found for pair in zip(*(model.sources(budget) for model in models)) for found in pair],
     }
 
 
 def chance_flags(models: Sequence[Attacked]) -> list[str]:
     """A sentence if the models have not learned: of what they withstand nothing follows then."""
-    clean = interval([model.at(0) for model in models])
+    clean = interval([model.correct[0] for model in models])
     return [] if clean["low"] > models[0].chance else ["clean accuracy is not beyond chance: the training did not work"]
 
 

@@ -15,15 +15,9 @@ EXAMPLES = 13  # classes alternate in a set, so these are of different classes
 
 def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """The sets named under `papers.geon3d.figure3`, each with its family's views."""
-    told: dict[str, Any] = {"study": plan.study.study, "sets": []}
-    inputs: dict[str, Any] = {}
-    bulk: dict[str, Any] = {}
-    for name in section.figure3:
-        files, shards = plan.set_inputs(name)
-        told["sets"].append({"name": name, "set": plan.set_params(name)})
-        inputs |= {f"{key}_{name}": value for key, value in files.items()}
-        bulk |= {f"{key}_{name}": value for key, value in shards.items()}
-    return told, inputs, bulk
+    inputs, bulk = plan.named_sets({name: name for name in section.figure3})
+    sets = [{"name": name, "set": plan.set_params(name)} for name in section.figure3]
+    return {"study": plan.study.study, "sets": sets}, inputs, bulk
 
 
 def write(job: "Context") -> None:
@@ -34,7 +28,7 @@ def write(job: "Context") -> None:
     rows, labels, classes = [], [], []
     for told in job.params["sets"]:
         name = told["name"]
-        files = job.input(f"set_{name}"), job.input(f"views_{name}"), job.optional(f"textures_{name}")
+        files = job.named("set", name), job.named("views", name), job.named_optional("textures", name)
         images, _, table = load_images(*files, parse(SetParams, told["set"]), "test")
         rows.append(list(images[:EXAMPLES].permute(0, 2, 3, 1).numpy()))
         classes.append(table["class_name"][:EXAMPLES].tolist())

@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from robust3d.attacks.budgets import NORMS, Budget, check_among
 from robust3d.params import Params
-from robust3d.study.budgets import NORMS, Epsilon
 from robust3d.study.keys import check_known, in_order
+from robust3d.study.registry import probe_sets
 
 if TYPE_CHECKING:
     from robust3d.study.config import Study
@@ -23,9 +24,10 @@ class Section(Params):
     """What tables and figures show."""
 
     table3: str  # key of `experiments`
+    table3_probe: str = "shift"  # key of `probes`, of a shift test
     table4: str
     # The budget of each row; it becomes part of the label.
-    table4_rows: Annotated[dict[Literal["Linf", "L2"], Epsilon], in_order(NORMS)]
+    table4_rows: Annotated[dict[Literal["Linf", "L2"], Budget], in_order(NORMS)]
     gallery: str  # family of figures 2 and 8: all forty geons
     figure3: tuple[str, ...] = Field(min_length=1)  # keys of `sets`, a row of examples each
     figure4: Curves  # against Linf; figure 6 sums figures 4 and 5 and Table 3 up
@@ -41,6 +43,9 @@ class Section(Params):
         """
         for key in ("table3", "table4"):
             check_known(key, getattr(self, key), study.experiments)
+        check_known("table3_probe", self.table3_probe, study.probes)
+        if "shifted" not in probe_sets(study.probes[self.table3_probe].probe):
+            raise ValueError(f"table3_probe: {self.table3_probe} reads no set called `shifted`")
         check_known("gallery", self.gallery, study.families)
         for name in self.figure3:
             check_known("figure3", name, study.sets)
@@ -51,8 +56,8 @@ class Section(Params):
             for name in curves.pretraining or ():
                 check_known(f"{figure}.pretraining", name, study.pretraining)
         experiment = study.experiments[self.table4]
-        for norm, epsilon in self.table4_rows.items():
+        for norm, budget in self.table4_rows.items():
             of_experiment = norm in experiment.epsilons
-            key = f"experiments.{self.table4}.epsilons.{norm}" if of_experiment else f"attacks.{norm}.epsilons"
-            if norm not in study.attacks or epsilon not in study.epsilons(experiment, norm):
-                raise ValueError(f"table4_rows.{norm}: {epsilon:g} is not among {key}; add it there")
+            place = f"experiments.{self.table4}.epsilons.{norm}" if of_experiment else f"attacks.{norm}.epsilons"
+            check_known(f"table4_rows.{norm}", norm, study.attacks)
+            check_among(f"table4_rows.{norm}", budget, place, study.epsilons(experiment, norm))

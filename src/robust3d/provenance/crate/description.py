@@ -10,9 +10,18 @@ from robust3d.errors import UserError
 from robust3d.files import sha256
 from robust3d.provenance.crate.files import BIOSCHEMAS, Crate, leaves, one, plain, quoted
 from robust3d.provenance.lineage import File, Lineage, Step
+from robust3d.study.named import kind_of
 
 LOCK = "envs/requirements.lock"
-_PROJECT = ("LICENSE", "CITATION.cff", "config.yaml", "workflow/accepted.json", "workflow/scales/*", "workflow/rules/*")
+_PROJECT = (
+    "LICENSE",
+    "CITATION.cff",
+    "config.yaml",
+    "workflow/accepted.json",
+    "workflow/scales/*",
+    "workflow/rules/*",
+    "src/robust3d/papers/*/config.yaml",
+)
 _PROFILES = {
     "https://w3id.org/ro/wfrun/process/0.5": "Process Run Crate",
     "https://w3id.org/ro/wfrun/workflow/0.5": "Workflow Run Crate",
@@ -270,7 +279,7 @@ class Description:
     def _inputs(self, step: Step, tool: Any, rule: Any) -> Iterable[Any]:
         """Files that a job read, and all that it was told."""
         for name, files in step.inputs.items():
-            parameter = self.crate.formal(step.stage, "input", name)
+            parameter = self.crate.formal(step.stage, "input", kind_of(name))
             self.crate.link(tool, "input", parameter)
             for file in files:
                 source = self._made_as(file)

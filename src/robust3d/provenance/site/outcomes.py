@@ -35,7 +35,7 @@ class Outcomes:
 def read_outcomes(cell: Cell, graph: Graph, files: Files, frames: Frames) -> list[Outcomes]:
     """For each per-image table among a cell's sources, its images.
 
-    A source's pointer says which rows and which column count: ``robust where epsilon = 0.03``.
+    A source's pointer says which rows and which column count: ``robust where budget = 8/255``.
     """
     found = []
     for source in cell.sources:
@@ -65,8 +65,7 @@ def _rows(files: Files, name: str, verb: str, key: str, value: str) -> list[tupl
         raise UserError(f"{name} is not there any more.")
     try:
         table = pd.read_parquet(path, columns=["image", "class_name", "instance", "view", key, verb])
-        wanted = [f"{item:.6g}" == value if isinstance(item, float) else str(item) == value for item in table[key]]
-        table = table[wanted].sort_values("image")
+        table = table[[str(item) == value for item in table[key]]].sort_values("image")
         columns = (table["class_name"].astype(str), table["instance"].astype(str), table["view"].astype(int))
         return list(zip(*(column.tolist() for column in columns), table[verb].astype(bool).tolist(), strict=True))
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -1,4 +1,4 @@
-"""Adversarial training by PGD (Madry et al. 2018, Geon3D section 4), with standard training as control."""
+"""What the trainings of a classifier share: batches, the attack, validation on clean and on attacked images."""
 
 from functools import cached_property, lru_cache
 
@@ -18,11 +18,11 @@ VALIDATION_BATCH = 250
 COLLAPSED_SHARE = 0.99  # of the validation images that get one and the same class
 
 
-class AdversarialTraining(Task):
-    """Trains on adversarial images only: the attack runs in eval mode, the step that follows in train mode.
+class Classification(Task):
+    """Trains a classifier by cross-entropy; a training says which images it learns from and what it aims at.
 
-    So the attack sees the running statistics of the batch norms, and these see adversarial images only.
-    With the "standard" objective the images go in as they are.
+    Attacks run in eval mode, the step that follows in train mode. So an attack sees the running statistics of the batch
+    norms, and these see only the images that the training learns from.
 
     Args:
         classifier: trained in place.
@@ -30,7 +30,7 @@ class AdversarialTraining(Task):
         labels: int64 (N,).
         validation_images: uint8 (M, 3, H, W).
         validation_labels: int64 (M,).
-        params: objective, attack, batch size and seed.
+        params: attack, batch size, seed and what the training adds.
     """
 
     def __init__(
@@ -51,17 +51,20 @@ class AdversarialTraining(Task):
         self._order = lru_cache(maxsize=2)(self._shuffle)
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        """Cross-entropy of one batch of adversarial (or clean) images."""
+        """Cross-entropy of one batch, as the training shows it."""
         index = self.batch(step)
         images, labels = to_unit(self.images[index]), self.labels[index]
         if self.params.augmentation == "flip":
             flipped = torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device) < 0.5
             images = torch.where(flipped, images.flip(3), images)
-        if self.params.objective == "pgd":
-            images = self.attack(images, labels, generator)
+        images = self.examples(images, labels, generator)
         logits = self.module(images)
         loss = functional.cross_entropy(logits, labels)
         return loss, {"accuracy": (logits.detach().argmax(1) == labels).double().mean()}
+
+    def examples(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """The images to learn from in place of a batch of clean ones, all in [0, 1]."""
+        return images
 
     def attack(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         """The training attack on [0, 1] images, against the module as it is in eval mode at this step.
@@ -117,8 +120,8 @@ class AdversarialTraining(Task):
         )
 
     def score(self, validation: dict[str, float]) -> float:
-        """Accuracy under what the objective trains for: attacked images, or clean ones."""
-        return validation["pgd_accuracy" if self.params.objective == "pgd" else "accuracy"]
+        """What the best checkpoint has most of: accuracy on clean images, unless the training aims at another."""
+        return validation["accuracy"]
 
 
 def to_unit(images: Tensor) -> Tensor:

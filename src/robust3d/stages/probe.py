@@ -1,0 +1,52 @@
+"""Probes a classifier's answers on test images, by whichever module of `robust3d.probes` the study names."""
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import torch
+
+from robust3d.data.images import load_images
+from robust3d.data.params import SetParams
+from robust3d.data.sets import save_set
+from robust3d.models.classifier import load_classifier
+from robust3d.probes import Images, Subject
+from robust3d.study import registry
+from robust3d.study.parsing import parse
+
+if TYPE_CHECKING:
+    from robust3d.provenance.runner import Context
+
+FACTS = ("class_name", "instance", "view", "texture")  # of an image, beside each of its outcomes
+
+
+def run(job: "Context") -> None:
+    """Write `outcomes`, one row an image or several, and `metrics`."""
+    module = registry.load("probe", job.params["probe"])
+    info = json.loads(job.input("classifier_info").read_text())
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = load_classifier(job.input("classifier"), len(info["classes"]), info["normalisation"]).to(device)
+    facts: dict[str, pd.DataFrame] = {}
+    subject = Subject(model, tuple(info["classes"]), device, _loader(job, facts), job.progress)
+    found = module.probe(parse(module.Params, job.params["params"]), subject)
+    save_set(_with_facts(found.outcomes, facts), job.outputs["outcomes"])
+    job.write_json("metrics", {**found.metrics, "classifier": info})
+
+
+def _loader(job: "Context", facts: dict[str, pd.DataFrame]) -> Callable[[str], Images]:
+    """Loads the test images of a set by its name; notes what is known of each image."""
+
+    def load(name: str) -> Images:
+        files = job.named("set", name), job.named("views", name), job.named_optional("textures", name)
+        pixels, labels, rows = load_images(*files, parse(SetParams, job.params["sets"][name]), "test")
+        facts[name] = rows[[fact for fact in FACTS if fact in rows]]
+        return Images(pixels, labels, rows)
+
+    return load
+
+
+def _with_facts(outcomes: pd.DataFrame, facts: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """The outcomes with what is known of their images."""
+    known = pd.concat([rows.assign(images=name, image=range(len(rows))) for name, rows in facts.items()])
+    return outcomes.merge(known, on=["images", "image"], how="left", validate="many_to_one")
