@@ -175,7 +175,15 @@ def _parser() -> argparse.ArgumentParser:
 
     evaluate = commands.add_parser("evaluate", help="AutoAttack against a checkpoint of your own")
     evaluate.add_argument("checkpoint", type=_path, help="torchvision ResNet-18 state: .safetensors, .pth or .pt")
-    evaluate.add_argument("--images", type=_path, required=True, help=".npz with images (uint8, N×H×W×3) and labels")
+    evaluate.add_argument(
+        "--images",
+        type=_path,
+        required=True,
+        help=".npz with images (uint8, N×H×W×3) and labels, or a folder of pictures: test/CLASS/… or CLASS/…",
+    )
+    evaluate.add_argument(
+        "--resolution", type=int, help="side in pixels to which pictures of a folder are scaled and cut"
+    )
     evaluate.add_argument("--norm", choices=("Linf", "L2"), default="Linf")
     evaluate.add_argument("--epsilon", nargs="+", default=["8/255"], help="budgets, ascending; fractions allowed")
     evaluate.add_argument("--backend", choices=("own", "pyautoattack"), default="own")

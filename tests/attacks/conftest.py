@@ -12,10 +12,8 @@ from torch.nn import functional as F
 
 from robust3d.attacks.params import PgdParams
 from robust3d.attacks.pgd import pgd
-from robust3d.data.images import load_images
-from robust3d.data.params import SetParams
+from robust3d.data.images import open_set
 from robust3d.models.classifier import load_classifier
-from robust3d.study.parsing import parse
 
 torch.set_num_threads(1)
 
@@ -150,17 +148,14 @@ def _attacked(record: dict, project: Path) -> Attacked:
     told = record["spec"]["params"]
     files = {name: project / found[0]["path"] for name, found in record["inputs"].items()}
     info = json.loads(files["classifier_info"].read_text())
-    image_set = parse(SetParams, told["sets"]["set"])
     here = Path.cwd()
     os.chdir(project)  # manifests name their files from there
     try:
-        images, labels, _ = load_images(
-            files["set:set"], files["views:set"], files.get("textures:set"), image_set, "test"
-        )
+        data = open_set(told["sets"]["set"], {name: [path] for name, path in files.items()}, "test", "set")
     finally:
         os.chdir(here)
     model = load_classifier(files["classifier"], len(info["classes"]), info["normalisation"])
-    pixels = images.float() / 255
+    pixels, labels = data.all().float() / 255, data.labels
     with torch.no_grad():
         right = model(pixels).argmax(1) == labels
     attack = told["params"]

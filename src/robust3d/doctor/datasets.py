@@ -61,6 +61,10 @@ def data_sets(study: Study) -> list[DataSet]:
         if family.source != "built":
             params = family.shape_params()
             found.append(_published(family.kind, f"families.{name}.shapes.path", params.path))
+    for name, image_set in study.sets.items():
+        if (path := getattr(image_set, "path", None)) is not None:
+            what, where = f"the pictures of set {name!r} (kind: {image_set.kind})", "where you have them"
+            found.append(DataSet(name, f"sets.{name}.path", Path(path), what, where, "its own licence"))
     if study.textures.path is not None:
         found.append(
             dataclasses.replace(

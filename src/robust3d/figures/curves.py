@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from robust3d.attacks.params import Norm
     from robust3d.provenance.runner import Context
+    from robust3d.study.config import Study
     from robust3d.study.plan import Plan
 
 
@@ -45,8 +46,7 @@ def sources(
                 series.append({"label": label, "style": style, "outcomes": outcomes})
             panel = {
                 "experiment": name,
-                "family": study.sets[experiment.set].family,
-                "background": study.sets[experiment.set].background.kind,
+                "title": _title(study, experiment.set),
                 "norm": norm,
                 "series": series,
                 "stand_ins": stand_ins(study, experiment),
@@ -55,6 +55,14 @@ def sources(
             panels += [panel] if series else []
     told = {"study": study.study, "seed": study.seed, "panels": panels}
     return told, found.inputs, {}
+
+
+def _title(study: "Study", image_set: str) -> str:
+    """What a panel shows: the family and its background, or the set."""
+    family = study.family_of(image_set)
+    if family is None:
+        return image_set.capitalize()
+    return f"{family.capitalize()}, {study.sets[image_set].background.kind} background"
 
 
 def _columns(
@@ -122,8 +130,7 @@ def write(job: "Context", caption: str) -> None:
             Series(told["label"], told["style"], [Point.of(cell) for cell in here if cell["series"] == told["label"]])
             for told in panel["series"]
         ]
-        title = f"{panel['family'].capitalize()}, {panel['background']} background"
-        panels.append(Panel(title, panel["norm"], series, here[0]["n"], here[0]["chance"]))
+        panels.append(Panel(panel["title"], panel["norm"], series, here[0]["n"], here[0]["chance"]))
     seeds = len(points[0]["conditions"])
     note = f"AutoAttack; study “{job.params['study']}”. Bars: {bars_note(seeds)}."
     draw_curves(panels, "\n".join([note, *caveats]), job.outputs["picture"])

@@ -12,24 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # planning imports this module and needs none of these
     import pandas as pd
-    from torch import Tensor
 
+    from robust3d.data.images import ImageData
     from robust3d.models.classifier import Classifier
-
-
-@dataclass(frozen=True)
-class Images:
-    """The test images of a set.
-
-    Attributes:
-        pixels: (N, 3, H, W) uint8, on the CPU.
-        labels: (N,) int64, on the CPU.
-        rows: (N,) what is known of each image: class_name, instance, view, texture, …
-    """
-
-    pixels: "Tensor"
-    labels: "Tensor"
-    rows: "pd.DataFrame"
 
 
 @dataclass(frozen=True)
@@ -40,14 +25,14 @@ class Subject:
         model: in eval mode on `device`; takes images in [0, 1], gives logits.
         classes: their names, in label order.
         device: `cpu` or `cuda`.
-        images: loads the set of a name, one of the probe's `SETS`.
+        images: opens the test images of a set, one of the probe's `SETS`, on `device`.
         progress: a folder that outlives a killed job.
     """
 
     model: "Classifier"
     classes: tuple[str, ...]
     device: str
-    images: Callable[[str], Images]
+    images: Callable[[str], "ImageData"]
     progress: Path
 
 

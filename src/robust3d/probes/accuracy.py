@@ -32,9 +32,9 @@ def right_and_wrong(subject: "Subject", sets: tuple[str, ...], batch_size: int) 
     for name in sets:
         images = subject.images(name)
         with torch.inference_mode():
-            batches = images.pixels.split(batch_size)
+            batches = (batch for batch, _ in images.batches(batch_size))
             answers = [subject.model(batch.to(subject.device).float() / 255).argmax(1).cpu() for batch in batches]
-        frame = pd.DataFrame({"images": name, "image": range(len(images.labels)), "label": images.labels.numpy()})
+        frame = pd.DataFrame({"images": name, "image": range(len(images)), "label": images.labels.cpu().numpy()})
         frame["prediction"] = torch.cat(answers).numpy()
         frame["correct"] = frame["label"] == frame["prediction"]
         right = int(frame["correct"].sum())

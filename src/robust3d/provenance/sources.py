@@ -43,7 +43,7 @@ def _root(params: dict[str, Any]) -> Path | None:
     """The folder of the published data that a step read, or the file of weights."""
     if "weights_sha256" in params:
         return Path((params.get("weights") or params["params"])["weights"])
-    for told in (params.get("source"), params.get("textures")):
+    for told in (params.get("source"), params.get("textures"), params.get("set") if "data_on_disk" in params else None):
         if isinstance(told, dict) and told.get("path"):
             return Path(told["path"])
     return None
@@ -75,6 +75,10 @@ def _listing(step: Step, root: Path, lineage: Lineage) -> Iterator[Told]:
     try:
         if step.stage == "inventory":
             text = "; ".join(_inventory_differences(step, lineage))
+        elif "set" in step.params:
+            module = registry.load("set", step.params["set"]["kind"])
+            same = module.identity(parse(module.Params, step.params["set"])) == step.params["data_on_disk"]
+            text = "" if same else "other pictures, or of other sizes or times"
         else:
             from robust3d.data.dtd import files_identity
 

@@ -91,7 +91,7 @@ def _load(told: dict[str, Any], inputs: dict[str, list[Path]], split: SplitName,
     textures = inputs.get("textures", [])
     objects = views.objects(split)
     wanted = {instance for instances in objects.values() for instance in instances}
-    shards = [shard for shard in views.shards if wanted.intersection(shard.instances)]
+    shards = [shard for shard in views.shards if shard.any_of(wanted)]
     return load_multiview(
         (views.load([shard], wanted) for shard in shards),
         objects,

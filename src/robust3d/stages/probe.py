@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import torch
 
-from robust3d.data.images import load_images
-from robust3d.data.params import SetParams
+from robust3d.data.images import ImageData, open_set
 from robust3d.data.sets import save_set
 from robust3d.models.classifier import load_classifier
-from robust3d.probes import Images, Subject
+from robust3d.probes import Subject
 from robust3d.study import registry
 from robust3d.study.parsing import parse
 
@@ -28,22 +27,21 @@ def run(job: "Context") -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = load_classifier(job.input("classifier"), len(info["classes"]), info["normalisation"]).to(device)
     facts: dict[str, pd.DataFrame] = {}
-    subject = Subject(model, tuple(info["classes"]), device, _loader(job, facts), job.progress)
+    subject = Subject(model, tuple(info["classes"]), device, _opener(job, device, facts), job.progress)
     found = module.probe(parse(module.Params, job.params["params"]), subject)
     save_set(_with_facts(found.outcomes, facts), job.outputs["outcomes"])
     job.write_json("metrics", {**found.metrics, "classifier": info})
 
 
-def _loader(job: "Context", facts: dict[str, pd.DataFrame]) -> Callable[[str], Images]:
-    """Loads the test images of a set by its name; notes what is known of each image."""
+def _opener(job: "Context", device: str, facts: dict[str, pd.DataFrame]) -> Callable[[str], ImageData]:
+    """Opens the test images of a set by its name; notes what is known of each image."""
 
-    def load(name: str) -> Images:
-        files = job.named("set", name), job.named("views", name), job.named_optional("textures", name)
-        pixels, labels, rows = load_images(*files, parse(SetParams, job.params["sets"][name]), "test")
-        facts[name] = rows[[fact for fact in FACTS if fact in rows]]
-        return Images(pixels, labels, rows)
+    def open_named(name: str) -> ImageData:
+        images = open_set(job.params["sets"][name], job.inputs, "test", name)
+        facts[name] = images.rows[[fact for fact in FACTS if fact in images.rows]]
+        return images.to(device)
 
-    return load
+    return open_named
 
 
 def _with_facts(outcomes: pd.DataFrame, facts: dict[str, pd.DataFrame]) -> pd.DataFrame:

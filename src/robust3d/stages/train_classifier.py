@@ -4,9 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robust3d.data.images import load_images
-from robust3d.data.manifest import Views
-from robust3d.data.params import SetParams
+from robust3d.data.images import ImageData, open_set
 from robust3d.files import check_bytes, sha256
 from robust3d.models.classifier import Classifier
 from robust3d.models.encoder import Normalisation, read_trunk
@@ -16,7 +14,7 @@ from robust3d.study.parsing import parse
 from robust3d.training.loop import train
 from robust3d.training.parallel import launch
 from robust3d.training.params import ClassifierParams
-from robust3d.training.transfer import initialise_classifier
+from robust3d.training.transfer import RECALIBRATION_BATCHES, initialise_classifier
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -48,33 +46,24 @@ def train_classifier(
 ) -> dict[str, Any]:
     """Train on this process's device; everything that `run` writes, if this is the first one."""
     params = _training(told)
-    image_set = parse(SetParams, told["set"])
-    files = inputs["set"][0], inputs["views"][0], next(iter(inputs.get("textures", [])), None)
-    images, labels, rows = load_images(*files, image_set, "train")
-    val_images, val_labels, _ = load_images(*files, image_set, "val")
-    classes = rows.drop_duplicates("class_index").sort_values("class_index")["class_name"].tolist()
+    images, held_out = (open_set(told["set"], inputs, split) for split in ("train", "val"))
+    classes = list(images.classes)
 
     encoder = next(iter(inputs.get("encoder", [])), None)
     encoder_info = json.loads(inputs["encoder_info"][0].read_text()) if encoder else None
     classifier, start = _start(params, encoder, encoder_info, told["weights"], len(classes), images)
     device = fabric.device
-    task = registry.load("training", params.objective).make_task(
-        classifier.to(device),
-        images.to(device),
-        labels.to(device),
-        val_images.to(device),
-        val_labels.to(device),
-        params,
-    )
+    training = registry.load("training", params.objective)
+    task = training.make_task(classifier.to(device), images.to(device), held_out.to(device), params)
     task.share, task.shares = fabric.global_rank, fabric.world_size
     history = train(task, params.loop(len(images)), params.seed, progress, fabric)
     if not fabric.is_global_zero:
         return {}
     info = {
         "classes": classes,
-        "resolution_px": images.shape[-1],
+        "resolution_px": images.resolution_px,
         "training_images": len(images),
-        "background": image_set.background.kind,
+        "background": images.background,
         "devices": fabric.world_size,
         "steps": history.steps,
         "selected_step": history.selected_step,
@@ -86,7 +75,7 @@ def train_classifier(
         "attack": told["classifier"]["attack"] if params.trained_against else None,
         "encoder": encoder_info,
     }
-    if notices := Views.read(inputs["views"][0]).notices():
+    if notices := list(dict.fromkeys([*images.notices, *held_out.notices])):
         info["data_notices"] = notices
     state = {name: value.cpu() for name, value in classifier.network.state_dict().items()}
     return {"state": state, "info": info, "rows": history.rows}
@@ -98,7 +87,7 @@ def _start(
     encoder: dict[str, Any] | None,
     weights: dict[str, Any] | None,
     classes: int,
-    images: "Tensor",
+    images: ImageData,
 ) -> tuple[Classifier, dict[str, Any]]:
     """The untrained classifier and what it starts from."""
     if encoder is None and weights is None:
@@ -129,7 +118,7 @@ def _start(
         source,
         params.normalisation_change,
         batchnorm=params.batchnorm,
-        recalibration=images,
+        recalibration=_first(images, params) if params.batchnorm == "recalibrate" else None,
         batch_size=params.batch_size,
     )
     return classifier, {
@@ -138,3 +127,8 @@ def _start(
         "normalisation_change": params.normalisation_change,
         "batchnorm": params.batchnorm,
     }
+
+
+def _first(images: ImageData, params: ClassifierParams) -> "Tensor":
+    """As many images as the batch norms are recalibrated on at most."""
+    return images.batch(range(min(len(images), RECALIBRATION_BATCHES * params.batch_size)))

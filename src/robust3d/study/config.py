@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from robust3d.attacks.budgets import NORMS, Budget, check_spelling
 from robust3d.attacks.params import AutoAttackParams, Norm
 from robust3d.cameras import CameraParams
-from robust3d.data.params import BackgroundParams, SetParams, SplitParams, TextureParams
+from robust3d.data.params import BackgroundParams, SplitParams, TextureParams
 from robust3d.errors import UserError
 from robust3d.params import Params, PathText
 from robust3d.rendering.params import RenderParams
@@ -73,12 +73,6 @@ class Family(Params):
     def resolution_px(self) -> int:
         """Side of a view."""
         return self.render.resolution_px if self.render else self.shape_params().resolution_px
-
-
-class ImageSet(SetParams):
-    """A classification set: so many images of a family, drawn inside its splits."""
-
-    family: str  # key of `families`
 
 
 class PretrainingData(Params):
@@ -165,8 +159,8 @@ class Experiment(Params):
     """One train-and-test comparison: a data set, the pre-trainings to compare, and how they are judged."""
 
     set: str  # key of `sets`: training, validation and test images
-    pretrain_input: BackgroundParams  # what the encoder sees during pre-training
-    pretrain_target: BackgroundParams  # what is reconstructed
+    pretrain_input: BackgroundParams | None = None  # what the encoder sees during pre-training on these objects
+    pretrain_target: BackgroundParams | None = None  # what is reconstructed
     classifiers: tuple[
         str, ...
     ]  # keys of `classifiers`: adversarially trained ones, from scratch and from each encoder
@@ -174,6 +168,20 @@ class Experiment(Params):
     shifted: str | None = None  # key of `sets` that breaks a correlation of `set`; tested without attack
     epsilons: dict[Literal["Linf", "L2"], tuple[Budget, ...]] = Field(default_factory=dict)  # its own budgets, in
     # place of those under `attacks`
+
+    @property
+    def backgrounds(self) -> tuple[BackgroundParams, BackgroundParams]:
+        """What a pre-training on its objects sees and reconstructs."""
+        assert self.pretrain_input is not None and self.pretrain_target is not None, "checked with the study"
+        return self.pretrain_input, self.pretrain_target
+
+
+def _read_sets(values: Any) -> Any:
+    """Each image set by the class of its kind."""
+    if not isinstance(values, Mapping):
+        return values
+    kinds = {name: told.get("kind", "views") if isinstance(told, Mapping) else "views" for name, told in values.items()}
+    return {name: parse(registry.load("set", str(kinds[name])).Params, told, name) for name, told in values.items()}
 
 
 def _read_sections(values: Any) -> Any:
@@ -215,7 +223,7 @@ class Study(Params):
     pretraining_seed: int | None = None  # of the one pre-training that all training seeds share; none: each its own
     textures: TextureParams
     families: dict[str, Family]
-    sets: dict[str, ImageSet]
+    sets: Annotated[dict[str, Any], BeforeValidator(_read_sets)]  # each the `Params` of its kind in robust3d.imagesets
     pretraining: Annotated[dict[str, Pretraining], in_order(PRETRAININGS)]  # the order of columns
     classifiers: Annotated[dict[str, ClassifierParams], BeforeValidator(_read_classifiers)]  # a training each
     attacks: Annotated[dict[Literal["Linf", "L2"], Attack], in_order(NORMS)]
@@ -225,8 +233,9 @@ class Study(Params):
 
     @model_validator(mode="after")
     def _check_references(self) -> "Study":
-        for name, image_set in self.sets.items():
-            check_known(f"sets.{name}.family", image_set.family, self.families)
+        for name in self.sets:
+            if (family := self.family_of(name)) is not None:
+                check_known(f"sets.{name}.family", family, self.families)
         for name, experiment in self.experiments.items():
             at = f"experiments.{name}"
             check_known(f"{at}.set", experiment.set, self.sets)
@@ -246,6 +255,7 @@ class Study(Params):
                     raise ValueError(f"{at}: method {entry.method} trains nothing; leave it out")
         for key in self.experiments:
             self._check_labels(key)
+            self._check_views(key)
         for norm, attack in self.attacks.items():
             attack.params(norm)
         for name, probe in self.probes.items():
@@ -279,6 +289,27 @@ class Study(Params):
             label = self.pretraining[name].label
             if bearers.setdefault(label, name) != name:
                 raise ValueError(f"pretraining.{name}.label: {label!r} is already that of {bearers[label]}")
+
+    def _check_views(self, experiment: str) -> None:
+        """A pre-training without data of its own sees the views of the experiment."""
+        config = self.experiments[experiment]
+        image_set = config.set
+        for name in self.compared(experiment):
+            entry = self.pretraining[name]
+            if not entry.trains or entry.data is not None:
+                continue
+            for key in ("pretrain_input", "pretrain_target"):
+                if getattr(config, key) is None and self.family_of(image_set) is not None:
+                    raise ValueError(f"experiments.{experiment}.{key}: missing; pretraining.{name} needs it")
+            if self.family_of(image_set) is None:
+                raise ValueError(
+                    f"pretraining.{name}: set {image_set!r} of experiment {experiment!r} is not made of views; give it "
+                    "data of its own, or name other experiments"
+                )
+
+    def family_of(self, image_set: str) -> str | None:
+        """The family whose views form a set; None: it is of another kind."""
+        return getattr(self.sets[image_set], "family", None)
 
     def compared(self, experiment: str) -> list[str]:
         """Keys of the pre-trainings that take part in an experiment, in the order of their columns."""

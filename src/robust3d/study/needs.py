@@ -6,7 +6,9 @@ from pathlib import Path
 from robust3d.data.dtd import texture_folder
 from robust3d.data.published.inventory import root_folder
 from robust3d.errors import UserError
+from robust3d.study import registry
 from robust3d.study.on_disk import weights_file
+from robust3d.study.parsing import parse
 from robust3d.study.plan import Job
 
 
@@ -45,6 +47,12 @@ def data_of(job: Job) -> dict[str, str | None]:
         elif job.stage == "make_textures" and job.params["textures"].path is not None:
             path = job.params["textures"].path
             texture_folder(Path(path))
+        elif job.stage == "draw_set" and "data_on_disk" in job.params:
+            module = registry.load("set", job.params["set"]["kind"])
+            params = parse(module.Params, job.params["set"])
+            path = params.path
+            if job.params["data_on_disk"] is None:  # while planning; here is why
+                module.identity(params)
         elif (weights := _weights(job)) is not None:
             path = str(weights)
             if not weights.is_file():
@@ -55,5 +63,6 @@ def data_of(job: Job) -> dict[str, str | None]:
         else:
             return {}
     except UserError as error:
-        return {path: f"families.{job.label}.shapes.{error}" if job.stage == "inventory" else str(error)}
+        where = {"inventory": f"families.{job.label}.shapes.", "draw_set": f"sets.{job.label}."}.get(job.stage, "")
+        return {path: f"{where}{error}"}
     return {path: None}

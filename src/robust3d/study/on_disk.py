@@ -51,6 +51,14 @@ class OnDisk:
         look = registry.load("family", kind)
         return self._look(f"{kind} {params.model_dump_json()}", lambda: take(look, params).identity)
 
+    def image_set(self, params: Any) -> dict[str, str | None]:
+        """Identity of the pictures of a set, as a parameter; {} if none of them lie on disk."""
+        module = registry.load("set", params.kind)
+        if not hasattr(module, "identity"):
+            return {}
+        key = f"set {params.kind} {params.model_dump_json()}"
+        return {"data_on_disk": self._look(key, lambda: module.identity(params))}
+
     def textures(self, params: TextureParams, seed: int) -> str | None:
         """Identity of the pictures that are read of the real DTD."""
         from robust3d.data.dtd import files_identity

@@ -136,8 +136,10 @@ class Plan:
         self.jobs: dict[tuple[str, str], Job] = {}
 
     def _add(self, job: Job) -> Job:
-        """The job itself, or the equal one that was planned before."""
-        job = dataclasses.replace(job, numerics=self.study.numerics)
+        """The job itself, or the equal one that was planned before; it opens its sets by the modules of their kinds."""
+        opens = [made.plugins for files in job.inputs.values() for made, _ in files if made.stage == "draw_set"]
+        plugins = tuple(dict.fromkeys([*job.plugins, *(plugin for found in opens for plugin in found)]))
+        job = dataclasses.replace(job, plugins=plugins, numerics=self.study.numerics)
         return self.jobs.setdefault((job.stage, job.id), job)
 
     # --- shapes and views -------------------------------------------------------------------------------------
@@ -279,19 +281,31 @@ class Plan:
     @functools.cache  # noqa: B019
     def draw_set(self, name: str) -> Job:
         """The table of one classification set: which view stands before which background."""
-        image_set = self.study.sets[name]
-        inputs, _ = self.views(image_set.family, image_set.background)
-        told = {"set": self.set_params(name), "seed": self.study.seed}
-        return self._add(Job("draw_set", _slug(name), told, inputs))
+        image_set, family = self.study.sets[name], self.study.family_of(name)
+        inputs = self.views(family, image_set.background)[0] if family is not None else {}
+        told = {"set": self.set_params(name), "seed": self.study.seed, **self.on_disk.image_set(image_set)}
+        return self._add(Job("draw_set", _slug(name), told, inputs, plugins=(("set", image_set.kind),)))
+
+    @functools.cache  # noqa: B019
+    def pack_images(self, name: str) -> tuple[Job, ...]:
+        """The pixels of a set of pictures: a job for each of its blocks."""
+        drawn, shards = self.draw_set(name), self.study.sets[name].shards
+        told = [{**drawn.params, "block": [block, shards]} for block in range(shards)]
+        inputs: Inputs = {"set": ((drawn, "table"),)}
+        return tuple(self._add(Job("pack_images", _slug(f"{name}-{i:03d}"), told[i], inputs)) for i in range(shards))
 
     def set_params(self, name: str) -> dict[str, Any]:
         """What a job is told of a set: all but the family, whose manifest it reads."""
         return self.study.sets[name].model_dump(mode="json", exclude={"family"})
 
     def set_inputs(self, name: str) -> tuple[Inputs, Inputs]:
-        """What a job needs to load a classification set: (inputs, bulk files)."""
-        image_set = self.study.sets[name]
-        inputs, bulk = self.views(image_set.family, image_set.background)
+        """What a job needs to open a set: (inputs, bulk files)."""
+        family = self.study.family_of(name)
+        if family is not None:
+            inputs, bulk = self.views(family, self.study.sets[name].background)
+        else:
+            packs = self.pack_images(name)
+            inputs, bulk = ({"images": tuple((job, output) for job in packs)} for output in ("manifest", "images"))
         return {"set": ((self.draw_set(name), "table"),), **inputs}, bulk
 
     def named_sets(self, sets: Mapping[str, str]) -> tuple[Inputs, Inputs]:
@@ -315,7 +329,7 @@ class Plan:
             classes = self.classes(family)
         else:
             family = self.study.sets[experiment.set].family
-            seen, target = experiment.pretrain_input, experiment.pretrain_target
+            seen, target = experiment.backgrounds
             classes = self.study.sets[experiment.set].labels(self.classes(family))
         inputs, bulk = self.views(family, seen, target)
         told = {

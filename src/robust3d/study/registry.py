@@ -1,4 +1,4 @@
-"""Finds the module behind a name in the configuration: a shape family, a pre-training, a training, a probe, a paper.
+"""Finds the module behind a name in the configuration: a family, a set, a pre-training, a training, a probe, a paper.
 
 This is the only place that imports by name. Whatever it can reach for a job stands in that job's code digest
 (see `robust3d.study.closure`), so a plug-in is tracked like any other code.
@@ -15,6 +15,7 @@ from robust3d.errors import UserError
 PACKAGES = {
     "family": "robust3d.shapes",
     "published": "robust3d.families",
+    "set": "robust3d.imagesets",
     "pretraining": "robust3d.pretraining",
     "training": "robust3d.trainings",
     "probe": "robust3d.probes",

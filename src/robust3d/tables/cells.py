@@ -57,7 +57,10 @@ def conditions(classifier: dict[str, Any]) -> dict[str, Any]:
 
 def data_conditions(plan: "Plan", image_set: str) -> dict[str, Any]:
     """What the paper leaves open about the images of a set: shapes, poses, split."""
-    family = plan.study.families[plan.study.sets[image_set].family]
+    name = plan.study.family_of(image_set)
+    if name is None:
+        return {"pictures": plan.set_params(image_set)}
+    family = plan.study.families[name]
     return {"shapes": family.shape_params(), "cameras": family.cameras, "split": family.split}
 
 

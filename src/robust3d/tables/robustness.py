@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 CATEGORIES_STAND_IN = "procedural categories stand in for ShapeNet"
 TEXTURES_STAND_IN = "procedural textures stand in for DTD"
+OTHER_PICTURES = "the images are not those of the paper"
 NOT_FINITE = {
     "nonfinite_logits": "adversarial images count as broken because their logits are not finite",
     "nonfinite_gradients": "entries of gradients were not finite and counted as zero",
@@ -32,8 +33,10 @@ def trained_against(study: "Study", experiment: "Experiment", norm: "Norm") -> l
 
 def stand_ins(study: "Study", experiment: "Experiment") -> list[str]:
     """Sentences on what stands in for published data in an experiment's images."""
-    image_set = study.sets[experiment.set]
-    flags = [CATEGORIES_STAND_IN] if study.families[image_set.family].kind == "categories" else []
+    image_set, family = study.sets[experiment.set], study.family_of(experiment.set)
+    if family is None:
+        return [OTHER_PICTURES]
+    flags = [CATEGORIES_STAND_IN] if study.families[family].kind == "categories" else []
     textured = image_set.background.needs_textures and study.textures.source == "procedural"
     return flags + ([TEXTURES_STAND_IN] if textured else [])
 

@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from robust3d.attacks.folding import Folded
 from robust3d.attacks.pgd import pgd
+from robust3d.data.images import ImageData
 from robust3d.models.classifier import Classifier
 from robust3d.seeds import torch_generator
 from robust3d.training.loop import Task
@@ -26,25 +27,20 @@ class Classification(Task):
 
     Args:
         classifier: trained in place.
-        images: uint8 (N, 3, H, W) training images, on the classifier's device.
-        labels: int64 (N,).
-        validation_images: uint8 (M, 3, H, W).
-        validation_labels: int64 (M,).
+        images: to train on, on the classifier's device.
+        held_out: to validate on.
         params: attack, batch size, seed and what the training adds.
     """
 
     def __init__(
         self,
         classifier: Classifier,
-        images: Tensor,
-        labels: Tensor,
-        validation_images: Tensor,
-        validation_labels: Tensor,
+        images: ImageData,
+        held_out: ImageData,
         params: ClassifierParams,
     ) -> None:
         self.module = classifier.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # the faster layout
-        self.images, self.labels = images, labels
-        self.validation_images, self.validation_labels = validation_images, validation_labels
+        self.images, self.held_out = images, held_out
         self.params = params
         self.share, self.shares = 0, 1  # of every batch, when several devices train together
         self.images_per_step = params.batch_size // params.devices
@@ -53,7 +49,7 @@ class Classification(Task):
     def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """Cross-entropy of one batch, as the training shows it."""
         index = self.batch(step)
-        images, labels = to_unit(self.images[index]), self.labels[index]
+        images, labels = to_unit(self.images.batch(index)), self.images.labels[index]
         if self.params.augmentation == "flip":
             flipped = torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device) < 0.5
             images = torch.where(flipped, images.flip(3), images)
@@ -80,14 +76,14 @@ class Classification(Task):
     @cached_property
     def _folded(self) -> Folded:
         # Not before the first attack: the loop may move the module to another device.
-        return Folded(self.module, to_unit(self.images[:1]), blocked=True)
+        return Folded(self.module, to_unit(self.images.batch([0])), blocked=True)
 
     def batch(self, step: int) -> Tensor:
         """Indices of a step's images (of this device's share): the epochs' shuffles end to end, cut into batches."""
         size, count = self.params.batch_size, len(self.images)
         places = range(step * size, (step + 1) * size)[self.share :: self.shares]
         index = torch.stack([self._order(place // count)[place % count] for place in places])
-        return index.to(self.images.device)
+        return index.to(self.images.labels.device)
 
     def _shuffle(self, epoch: int) -> Tensor:
         return torch.randperm(len(self.images), generator=torch_generator(self.params.seed, "order", epoch))
@@ -95,13 +91,12 @@ class Classification(Task):
     def validate(self) -> dict[str, float]:
         """Accuracy on clean and on attacked images; chance is what the best constant answer gets."""
         clean, attacked = [], []
-        batches = zip(self.validation_images.split(VALIDATION_BATCH), self.validation_labels.split(VALIDATION_BATCH))
-        for number, (raw, labels) in enumerate(batches):
+        for number, (raw, labels) in enumerate(self.held_out.batches(VALIDATION_BATCH)):
             images = to_unit(raw)
             generator = torch_generator(self.params.seed, "validation", number, device=images.device)
             clean.append(self.module(images))
             attacked.append(self.module(self.attack(images, labels, generator)))
-        labels, logits = self.validation_labels, torch.cat(clean)
+        labels, logits = self.held_out.labels, torch.cat(clean)
         return {
             "accuracy": accuracy(logits, labels),
             "pgd_accuracy": accuracy(torch.cat(attacked), labels),

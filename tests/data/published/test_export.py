@@ -177,7 +177,7 @@ def test_depth_is_written_only_where_it_is_known(family, tmp_path):
             mine[at] = replace(frame, depth=depth)
         entry = write_shard(tmp_path / f"{name}.h5", iter(mine), class_name=name, resolution_px=48, extent=EXTENT)
         shards.append(
-            Shard(str(tmp_path / f"{name}.h5"), name, tuple(entry["instances"]), entry["sha256"], entry["bytes"])
+            Shard(str(tmp_path / f"{name}.h5"), {name: tuple(entry["instances"])}, entry["sha256"], entry["bytes"])
         )
     told = []
     partly = replace(views, shards=tuple(shards))

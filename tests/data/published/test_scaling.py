@@ -20,8 +20,8 @@ def family(folder, classes, extent=1.0):
     for name, frames in classes.items():
         entry = write_shard(folder / f"{name}.h5", frames, class_name=name, resolution_px=64, extent=extent)
         path, ids = str(folder / f"{name}.h5"), tuple(entry["instances"])
-        shards.append(Shard(path, name, ids, entry["sha256"], entry["bytes"]))
-    ids = tuple(sorted({instance for shard in shards for instance in shard.instances}))
+        shards.append(Shard(path, {name: ids}, entry["sha256"], entry["bytes"]))
+    ids = tuple(sorted({instance for shard in shards for held in shard.instances.values() for instance in held}))
     return Views("balls", tuple(classes), 6, 64, extent, {"all": ids}, tuple(shards))
 
 

@@ -157,14 +157,15 @@ def _parts(views: "Views", splits: Sequence[str] | None) -> dict[str, tuple[str,
 def _objects(views: "Views", wanted: dict[str, str]) -> Iterator[tuple[str, list[Frame]]]:
     """Class and frames of one object after the other, scaled to the unit cube; memory holds one shard."""
     for shard in views.shards:
-        ids = set(wanted) & set(shard.instances)
-        if not ids:
+        held = {name: set(wanted).intersection(instances) for name, instances in shard.instances.items()}
+        if not any(held.values()):
             continue
-        frames = views.load([shard], ids)
-        for instance in sorted(ids):
-            rows = np.flatnonzero(frames.instance == instance)
-            rows = rows[np.argsort(frames.view[rows])]
-            yield shard.class_name, [_unit(frames, row) for row in rows]
+        frames = views.load([shard], set().union(*held.values()))
+        for name, ids in held.items():
+            for instance in sorted(ids):
+                rows = np.flatnonzero((frames.class_name == name) & (frames.instance == instance))
+                rows = rows[np.argsort(frames.view[rows])]
+                yield name, [_unit(frames, row) for row in rows]
 
 
 def _unit(frames: "Frames", row: int) -> Frame:

@@ -174,7 +174,7 @@ def read_photograph(path: Path, most_pixels: int = MAX_SIDE_PX**2) -> Image.Imag
     with reading(path, "not a readable image"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the size is checked here
         try:
-            with Image.open(path, formats=("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")) as image:
+            with Image.open(path, formats=("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")) as image:
                 if image.width * image.height <= most_pixels:
                     return _as_shown(image, path)
                 size = f"{image.width}x{image.height} px"

@@ -2,9 +2,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-from robust3d.data.params import SetParams
-from robust3d.study.parsing import parse
-
 if TYPE_CHECKING:
     from robust3d.papers.geon3d.section import Section
     from robust3d.provenance.runner import Context
@@ -22,15 +19,15 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
 
 def write(job: "Context") -> None:
     """One row a set: its first test images."""
-    from robust3d.data.images import load_images  # planning imports this module and needs none of these
+    from robust3d.data.images import open_set  # planning imports this module and needs none of these
     from robust3d.data.pictures import sheet
 
     rows, labels, classes = [], [], []
     for told in job.params["sets"]:
         name = told["name"]
-        files = job.named("set", name), job.named("views", name), job.named_optional("textures", name)
-        images, _, table = load_images(*files, parse(SetParams, told["set"]), "test")
-        rows.append(list(images[:EXAMPLES].permute(0, 2, 3, 1).numpy()))
-        classes.append(table["class_name"][:EXAMPLES].tolist())
+        images = open_set(told["set"], job.inputs, "test", name)
+        shown = images.batch(range(min(EXAMPLES, len(images))))
+        rows.append(list(shown.permute(0, 2, 3, 1).numpy()))
+        classes.append(images.rows["class_name"][:EXAMPLES].tolist())
         labels.append(name)
     sheet(rows, row_labels=labels, cell_labels=classes).save(job.outputs["picture"], "PNG")

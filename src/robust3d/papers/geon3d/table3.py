@@ -58,7 +58,7 @@ def write(job: "Context") -> None:
         flags = ["procedural textures stand in for DTD"] if stand_in else []
         flags += run_flags([content["classifier"] for content in metrics])
         printed = TABLE3.get(told["column"])
-        comparable = job.params["study"] == "paper" and not stand_in
+        comparable = job.params["study"] == "paper" and not stand_in and "pictures" not in job.params["data"]
         cells.append(
             {
                 "row": ROW,

@@ -8,6 +8,7 @@ from robust3d.study.named import Sources
 from robust3d.tables.cells import data_conditions, write_table
 from robust3d.tables.robustness import (
     CATEGORIES_STAND_IN,
+    OTHER_PICTURES,
     Attacked,
     read_attacked,
     robust_cell,
@@ -35,8 +36,9 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
             outcomes = found.outcomes(name, norm, key, encoder)
             place = {"norm": norm, "budget": str(budget), "column": label}
             cells.append({**place, "outcomes": outcomes, "control": key in experiment.controls})
-    family = study.families[study.sets[experiment.set].family]
-    told: dict[str, Any] = {"study": study.study, "seed": study.seed, "cells": cells, "family_kind": family.kind}
+    family = study.family_of(experiment.set)
+    kind = study.families[family].kind if family is not None else None
+    told: dict[str, Any] = {"study": study.study, "seed": study.seed, "cells": cells, "family_kind": kind}
     told["data"] = data_conditions(plan, experiment.set)
     return told, found.inputs, {}
 
@@ -49,26 +51,26 @@ def write(job: "Context") -> None:
     columns: dict[str, list[list[Attacked]]] = {}
     for told, models in read:
         columns.setdefault(told["norm"], []).extend([] if told["control"] else [models])
-    stand_in = job.params["family_kind"] == "categories"
+    stand_in, pictures = job.params["family_kind"] == "categories", "pictures" in job.params["data"]
     cells = []
     for told, models in read:
         row = row_label(told["norm"], told["budget"])
         alike = columns[told["norm"]]
         peers = [*alike[:1], models] if told["control"] else alike
-        flags = [CATEGORIES_STAND_IN] if stand_in else []
+        flags = [CATEGORIES_STAND_IN] * stand_in + [OTHER_PICTURES] * pictures
         facts = robust_cell(models, peers, told["budget"], job.params["seed"], flags)
-        facts["printed"] = _printed(told, row, job.params["study"], stand_in)
+        facts["printed"] = _printed(told, row, job.params["study"], stand_in or pictures)
         cells.append({"row": row, "column": told["column"], **facts, "data": job.params["data"]})
     table = pd.DataFrame({(c["row"], c["column"]): [c["text"]] for c in cells}).T[0].unstack(sort=False)
     table.index.name = "threat"
     caption = (
-        "AutoAttack accuracy (%) on the test images of the thirteen categories. "
+        f"AutoAttack accuracy (%) on the test images of {'another set' if pictures else 'the thirteen categories'}. "
         + ("The categories are procedural stand-ins for ShapeNet's." if stand_in else "")
     ).strip()
     write_table(job, table, caption, cells)
 
 
-def _printed(told: dict[str, Any], row: str, study: str, stand_in: bool) -> dict[str, Any] | None:
+def _printed(told: dict[str, Any], row: str, study: str, other_images: bool) -> dict[str, Any] | None:
     printed = TABLE4[told["norm"]]
     value = printed["values"].get(told["column"])  # type: ignore[attr-defined]
     if value is None:
@@ -76,5 +78,5 @@ def _printed(told: dict[str, Any], row: str, study: str, stand_in: bool) -> dict
     return {
         "row": printed["row"],
         "value": value,
-        "comparable": study == "paper" and row == printed["row"] and not stand_in,
+        "comparable": study == "paper" and row == printed["row"] and not other_images,
     }

@@ -51,10 +51,10 @@ class Keeper:
 def attack(params: AutoAttackParams, subject: Subject) -> Findings:
     """One row an image and budget; the metrics hold the accuracy at each."""
     images = subject.images("set")
-    pixels, labels = images.pixels.to(subject.device).float() / 255, images.labels.to(subject.device)
+    pixels = images.all().float() / 255
     keeper = Keeper(subject.progress)
     try:
-        outcomes = evaluate(subject.model, pixels, labels, params, start=keeper.found(), keep=keeper.keep)
+        outcomes = evaluate(subject.model, pixels, images.labels, params, start=keeper.found(), keep=keeper.keep)
     except SystemExit:
         keeper.save()
         raise

@@ -6,8 +6,7 @@ from robust3d.attacks.params import Norm
 from robust3d.training.params import ClassifierParams
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
+    from robust3d.data.images import ImageData
     from robust3d.models.classifier import Classifier
     from robust3d.training.loop import Task
 
@@ -25,13 +24,11 @@ class Params(ClassifierParams):
 
 def make_task(
     classifier: "Classifier",
-    images: "Tensor",
-    labels: "Tensor",
-    validation_images: "Tensor",
-    validation_labels: "Tensor",
+    images: "ImageData",
+    held_out: "ImageData",
     params: Params,
 ) -> "Task":
     """The task, which trains `classifier` in place."""
     from robust3d.trainings.pgd.task import AdversarialTraining
 
-    return AdversarialTraining(classifier, images, labels, validation_images, validation_labels, params)
+    return AdversarialTraining(classifier, images, held_out, params)
