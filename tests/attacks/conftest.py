@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from robust3d.architectures import architecture
 from robust3d.attacks.params import PgdParams
 from robust3d.attacks.pgd import pgd
 from robust3d.data.images import load_images
@@ -157,7 +158,9 @@ def _attacked(path: Path, project: Path) -> Attacked:
         images, labels, _ = load_images(files["set"], files["views"], files.get("textures"), image_set, "test")
     finally:
         os.chdir(here)
-    model = load_classifier(files["classifier"], len(info["classes"]), info["normalisation"])
+    model = load_classifier(
+        files["classifier"], architecture(info["architecture"]), len(info["classes"]), info["normalisation"]
+    )
     pixels = images.float() / 255
     with torch.no_grad():
         right = model(pixels).argmax(1) == labels

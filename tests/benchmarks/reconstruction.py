@@ -12,9 +12,13 @@ from inputs import balls
 from reference import dvr as reference_dvr
 from reference import pixelnerf as reference_pixelnerf
 
+from robust3d.architectures import architecture
+from robust3d.models.encoder import Encoder
 from robust3d.pretraining import dvr, pixelnerf
 from robust3d.seeds import torch_generator
 from robust3d.training.loop import LoopParams, Pretraining
+
+RESNET18, HALF = architecture("resnet18"), "half"
 
 SIZES = {"dvr": {"batch": 16, "pixels": 256, "hidden": 128}, "pixelnerf": {"batch": 4, "rays": 128, "width": 128}}
 TOY = {"dvr": {"batch": 2, "pixels": 32, "hidden": 16}, "pixelnerf": {"batch": 2, "rays": 8, "width": 16}}
@@ -39,11 +43,11 @@ def measure(toy: bool, repeats: int) -> Section:
 
 def _dvr(section: Section, train: Any, folder: Path, sizes: dict, steps: int, long: int, repeats: int) -> None:
     params = dvr.Params(
-        init="random", initialisation="geometric", march_steps=(16,), march_schedule=(), chunk_points=4096,
+        initialisation="geometric", march_steps=(16,), march_schedule=(), chunk_points=4096,
         input_px=None, loop=LoopParams(steps=1), **sizes,
     )  # fmt: skip
     literal = reference_dvr.Literal()
-    task = dvr.make_task(params, train, train, 0, device())
+    task = dvr.make_task(params, Encoder(RESNET18), train, train, 0, device())
     ours = _runner(task, task, steps)
     variants = {"ours": ours, "literal": _runner(task, reference_dvr.Step(task, folder, literal), steps)}
     items = {"S1 arrays in memory": "png", "S6 first-order equal of the gradient": "custom_backward",
@@ -57,7 +61,7 @@ def _dvr(section: Section, train: Any, folder: Path, sizes: dict, steps: int, lo
         "S10 chunks of 3.7 M points instead": {"chunk_points": 3_700_000},
     }
     for item, change in changed.items():
-        other = dvr.make_task(params.model_copy(update=change), train, train, 0, device())
+        other = dvr.make_task(params.model_copy(update=change), Encoder(RESNET18), train, train, 0, device())
         variants[item] = _runner(other, other, steps)
     variants |= _in_bf16(task, steps)
     samples = interleaved(variants, repeats)
@@ -66,15 +70,17 @@ def _dvr(section: Section, train: Any, folder: Path, sizes: dict, steps: int, lo
     _rows(section, "DVR", samples, rays, steps, bar, items, [*changed, *(name for name in samples if "S8" in name)])
     if device() == "cuda":
         for march, bar in ((16, 10.0), (64, 4.0)):
-            other = dvr.make_task(params.model_copy(update={"march_steps": (march,)}), train, train, 0, device())
+            other = dvr.make_task(
+                params.model_copy(update={"march_steps": (march,)}), Encoder(RESNET18), train, train, 0, device()
+            )
             _absolute(section, f"DVR at {march} march steps", "steps/s", steps, _runner(other, other, steps), bar)
     _equal_losses(section, "DVR", task, reference_dvr.Step(task, folder, literal), long)
 
 
 def _pixelnerf(section: Section, train: Any, folder: Path, sizes: dict, steps: int, long: int, repeats: int) -> None:
-    params = pixelnerf.Params(init="random", activation="softplus", loop=LoopParams(steps=1), **sizes)
+    params = pixelnerf.Params(activation="softplus", loop=LoopParams(steps=1), **sizes)
     literal = reference_pixelnerf.Literal()
-    task = pixelnerf.make_task(params, train, train, 0, device())
+    task = pixelnerf.make_task(params, Encoder(RESNET18, HALF), train, train, 0, device())
     variants = {
         "ours": _runner(task, task, steps),
         "literal": _runner(task, reference_pixelnerf.Step(task, folder, literal), steps),
@@ -85,9 +91,11 @@ def _pixelnerf(section: Section, train: Any, folder: Path, sizes: dict, steps: i
         variants[item] = _runner(task, reference_pixelnerf.Step(task, folder, how), steps)
     # A ray is in the unit cube for 0.64 of 2.8 on average: the same spacing takes a quarter of the samples.
     bounds = {"near_far": "aabb", "coarse_samples": 16, "importance_samples": 4, "depth_samples": 4}
-    bounded = pixelnerf.make_task(params.model_copy(update=bounds), train, train, 0, device())
+    bounded = pixelnerf.make_task(params.model_copy(update=bounds), Encoder(RESNET18, HALF), train, train, 0, device())
     variants["S2 per-ray bounds"] = _runner(bounded, bounded, steps)
-    shared = pixelnerf.make_task(params.model_copy(update={"share_mlp": True}), train, train, 0, device())
+    shared = pixelnerf.make_task(
+        params.model_copy(update={"share_mlp": True}), Encoder(RESNET18, HALF), train, train, 0, device()
+    )
     variants["S4 one MLP for both passes"] = _runner(shared, shared, steps)
     variants |= _in_bf16(task, steps)
     samples = interleaved(variants, repeats)
@@ -105,7 +113,9 @@ def _pixelnerf(section: Section, train: Any, folder: Path, sizes: dict, steps: i
     held_out = balls(max(2, long // 50), section.sizes["views"], section.sizes["size_px"], seed=2)
     quality = {}
     for name, change in (("fixed", {}), ("per-ray", bounds)):
-        fresh = pixelnerf.make_task(params.model_copy(update=change), train, held_out, 0, device())
+        fresh = pixelnerf.make_task(
+            params.model_copy(update=change), Encoder(RESNET18, HALF), train, held_out, 0, device()
+        )
         _train(fresh, fresh, long)
         fresh.module.eval()
         with torch.no_grad():

@@ -11,11 +11,14 @@ from reference import madry
 from torch import nn
 from torch.autograd import DeviceType
 
+from robust3d.architectures import architecture
 from robust3d.attacks.params import PgdParams
 from robust3d.models.classifier import Classifier
 from robust3d.training.adversarial import AdversarialTraining, to_unit
 from robust3d.training.loop import train
 from robust3d.training.params import ClassifierParams
+
+RESNET18 = architecture("resnet18")
 
 CLASSES = 10
 CONV_FLOP_PX = {32: 74.2e6, 64: 296.7e6, 224: 3.627e9}  # forward pass of torchvision's ResNet-18, 2 FLOP a MAC
@@ -55,13 +58,13 @@ def _size(size_px: int, batch: int, steps: int, repeats: int) -> list[Row]:
     params = ClassifierParams(attack=attack, batch_size=batch, epochs=1, learning_rate=0.01, decay_epochs=())
     images, labels = blurred_classes(batch * steps, CLASSES, size_px, seed=3)
     images, labels = (images * 255).round().to(torch.uint8).to(device()), labels.to(device())
-    classifier = Classifier(CLASSES, seed=0).to(device())
+    classifier = Classifier(RESNET18, CLASSES, seed=0).to(device())
     with torch.no_grad():  # statistics of these images, else an untrained network amplifies rounding
         for _ in range(20):
             classifier.train()(to_unit(images[:batch]))
     start = copy.deepcopy(classifier.state_dict())
     task = Unvalidated(classifier, images, labels, images[:1], labels[:1], params)
-    plain = Classifier(CLASSES, seed=0).to(device())
+    plain = Classifier(RESNET18, CLASSES, seed=0).to(device())
 
     def ours() -> float:
         task.module.load_state_dict(start)
@@ -92,7 +95,14 @@ def _half_precision(size_px: int, batch: int, steps: int, repeats: int) -> list[
     )  # fmt: skip
     images, labels = blurred_classes(batch * steps, CLASSES, size_px, seed=3)
     images, labels = (images * 255).round().to(torch.uint8).to(device()), labels.to(device())
-    task = Unvalidated(Classifier(CLASSES, seed=0).to(device()), images, labels, images[:1], labels[:1], params)
+    task = Unvalidated(
+        Classifier(RESNET18, CLASSES, seed=0).to(device()),
+        images,
+        labels,
+        images[:1],
+        labels[:1],
+        params,
+    )
 
     def run() -> None:
         train(task, params.loop(len(images)), seed=0)

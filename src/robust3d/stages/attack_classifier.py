@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import torch
 
+from robust3d.architectures import architecture
 from robust3d.attacks.autoattack import evaluate
 from robust3d.attacks.checks import Flags
 from robust3d.attacks.outcomes import Cost, SweepState
@@ -66,7 +67,9 @@ def run(job: "Context") -> None:
     image_set = parse(SetParams, job.params["set"])
     info = json.loads(job.input("classifier_info").read_text())
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = load_classifier(job.input("classifier"), len(info["classes"]), info["normalisation"]).to(device)
+    model = load_classifier(
+        job.input("classifier"), architecture(info["architecture"]), len(info["classes"]), info["normalisation"]
+    ).to(device)
     files = job.input("set"), job.input("views"), job.optional("textures")
     images, labels, rows = load_images(*files, image_set, "test")
     pixels = images.to(device).float() / 255

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import torch
 
+from robust3d.architectures import architecture
 from robust3d.data.images import load_images
 from robust3d.data.params import SetParams
 from robust3d.data.sets import save_set
@@ -22,7 +23,9 @@ def run(job: "Context") -> None:
     """Write `outcomes`, one row an image and background, and `metrics`."""
     info = json.loads(job.input("classifier_info").read_text())
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = load_classifier(job.input("classifier"), len(info["classes"]), info["normalisation"]).to(device)
+    model = load_classifier(
+        job.input("classifier"), architecture(info["architecture"]), len(info["classes"]), info["normalisation"]
+    ).to(device)
     frames = []
     for name, table in (("set", "set"), ("shifted", "shifted")):
         image_set = parse(SetParams, job.params[name])

@@ -1,4 +1,4 @@
-"""Finds the module behind a name in the configuration: a shape family, a pre-training, a paper, one of its tables.
+"""Finds the module behind a name in the configuration: a family, a pre-training, an architecture, a paper, a table.
 
 This is the only place that imports by name. Whatever it can reach for a job stands in that job's code digest
 (see `robust3d.study.closure`), so a plug-in is tracked like any other code.
@@ -16,6 +16,7 @@ PACKAGES = {
     "family": "robust3d.shapes",
     "published": "robust3d.families",
     "pretraining": "robust3d.pretraining",
+    "architecture": "robust3d.architectures",
     "paper": "robust3d.papers",
     "stage": "robust3d.stages",
 }
@@ -46,10 +47,18 @@ def load(kind: str, name: str) -> ModuleType:
     """
     if not all(part.isidentifier() for part in name.split("/")) or not _is_there(module_name(kind, name)):
         packages = [PACKAGES[kind], *([PACKAGES["published"]] if kind == "family" else [])]
-        paths = [path for package in packages for path in importlib.import_module(package).__path__]
-        known = sorted(m.name for m in pkgutil.iter_modules(paths))
+        known = sorted(found for package in packages for found in _modules(package))
         raise UserError(f"there is no {kind} called {name!r}: {' and '.join(packages)} have {', '.join(known)}")
     return importlib.import_module(module_name(kind, name))
+
+
+def names(kind: str) -> list[str]:
+    """What `load` knows of one kind."""
+    return sorted(_modules(PACKAGES[kind]))
+
+
+def _modules(package: str) -> list[str]:
+    return [module.name for module in pkgutil.iter_modules(importlib.import_module(package).__path__)]
 
 
 def _is_there(module: str) -> bool:

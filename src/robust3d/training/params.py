@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
+from robust3d.architectures import ArchitectureParams
 from robust3d.attacks.params import PgdParams
 from robust3d.params import Params
 
@@ -38,10 +39,11 @@ class LoopParams(Params):
 class ClassifierParams(Params):
     """Standard or adversarial training of the classifier (Geon3D section 4, else Madry's library)."""
 
+    architecture: ArchitectureParams | None = None  # none: that of its encoder; from scratch the papers'
     objective: Literal["standard", "pgd"] = "pgd"  # standard: the control without attack
     attack: PgdParams = Field(default=PgdParams())  # of training, and of both objectives' validation
     normalisation: Literal["imagenet", "half", "source"] = "imagenet"  # source: the encoder's; paper's: this
-    normalisation_change: Literal["ignore", "fold"] = "ignore"  # encoder's differs: fold it into conv1; open
+    normalisation_change: Literal["ignore", "fold"] = "ignore"  # encoder's differs: fold it into the first layer; open
     batchnorm: Literal["keep", "reset", "recalibrate"] = "keep"  # statistics at transfer; open in the paper
     augmentation: Literal["none", "flip"] = "none"  # flip: half of the images, left-right; open in the paper
     epochs: int = Field(60, gt=0)  # paper: 60
