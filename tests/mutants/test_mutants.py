@@ -78,11 +78,11 @@ MUTANTS = [
     Mutant("data/published/scaling.py", 'np.inf if format == "srn" else', "np.inf if True else", "data/published/test_scaling.py", "leaves_the_cube"),
     Mutant("data/planes.py", "np.linalg.norm(points[-1] - centres[view], axis=-1)", "z", "data/test_planes.py", "along_the_ray"),
     Mutant("data/planes.py", "max(seen.max(), across.max())", "seen.max()", "data/test_planes.py", "balls_distances"),
-    Mutant("training/planes.py", "if before + behind <= MOST_OUTSIDE:", "if True:", "prepretraining/test_planes.py", "those_named_work"),
-    Mutant("training/planes.py", "if share > MOST_OUTSIDE:", "if False:", "prepretraining/test_planes.py", "out_of_the_cube"),
+    Mutant("training/planes.py", "if before + behind <= MOST_OUTSIDE:", "if True:", "pretraining/test_planes.py", "those_named_work"),
+    Mutant("training/planes.py", "if share > MOST_OUTSIDE:", "if False:", "pretraining/test_planes.py", "out_of_the_cube"),
     # training and transfer
     Mutant("training/loop.py", '"step", step, *share', '"step", 0, *share', "training/test_loop.py", "hand_written"),
-    Mutant("training/classification.py", "        self._folded.refresh()\n", "", "training/test_adversarial.py", "eval_mode"),
+    Mutant("training/classification.py", "            self._attacked.refresh()\n", "            pass\n", "training/test_adversarial.py", "eval_mode"),
     Mutant("models/classifier.py", "self.network(self.normalise(images))", "self.network(images)", "training/test_adversarial.py", "eval_mode"),
     Mutant("training/transfer.py", "_bytes(before[key]) != _bytes(value)", "True", "training/test_transfer.py", "trained_flags"),
     # attacks
@@ -112,7 +112,7 @@ MUTANTS = [
     Mutant("provenance/store.py", 'if not (key == "path" and "sha256" in value)', 'if key not in ("path", "sha256")', "provenance/test_store.py", "key"),
     Mutant("provenance/diff.py", "not same and read[0] == read[1] and len", "not same and len", "provenance/test_diff.py", "explained"),
     Mutant("files.py", 'if name != "seal"', 'if name not in ("seal", "host")', "provenance/test_verify.py", "seal"),
-    Mutant("pretraining/supervised/task.py", "data.class_index.repeat_interleave(", "data.class_index.repeat(", "prepretraining/test_supervised.py", "labels_go"),
+    Mutant("pretraining/supervised/task.py", "data.class_index.repeat_interleave(", "data.class_index.repeat(", "pretraining/test_supervised.py", "labels_go"),
     Mutant("tables/robustness.py", ".sum() / epsilons[-1])", ".sum())", "tables/test_robustness.py", "area"),
     Mutant("tables/robustness.py", 'pointer = f"/robust/{key}/accuracy" if epsilon > 0 else', 'pointer = f"/robust/{key}/accuracy" if epsilon >= 0 else', "figures/test_curves.py", "lineage"),
     Mutant("papers/geon3d/figure6.py", "model.correct[1:].mean(axis=0)", "model.correct.mean(axis=0)", "figures/test_figure6.py", "above_zero"),

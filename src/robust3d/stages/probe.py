@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import torch
 
+from robust3d.architectures import architecture
 from robust3d.data.images import ImageData, open_set
 from robust3d.data.sets import save_set
 from robust3d.models.classifier import load_classifier
@@ -25,7 +26,9 @@ def run(job: "Context") -> None:
     module = registry.load("probe", job.params["probe"])
     info = json.loads(job.input("classifier_info").read_text())
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = load_classifier(job.input("classifier"), len(info["classes"]), info["normalisation"]).to(device)
+    model = load_classifier(
+        job.input("classifier"), architecture(info["architecture"]), len(info["classes"]), info["normalisation"]
+    ).to(device)
     facts: dict[str, pd.DataFrame] = {}
     subject = Subject(model, tuple(info["classes"]), device, _opener(job, device, facts), job.progress)
     found = module.probe(parse(module.Params, job.params["params"]), subject)
