@@ -1,4 +1,4 @@
-"""Finds the module behind a name: a family, an image set, an architecture, a pre-training, a training, a probe, a paper.
+"""Finds the module behind a name: a family, a set, an architecture, a pre-training, a training, a probe, a paper.
 
 This is the only place that imports by name. Whatever it can reach for a job stands in that job's code digest
 (see `robust3d.study.closure`), so a plug-in is tracked like any other code.
