@@ -1,12 +1,15 @@
 """Probes of classifiers that are right where we say so, and of a linear one whose margins are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from robust3d.attacks.params import AutoAttackParams
-from robust3d.probes import Images, Subject, accuracy, autoattack, shift
+from robust3d.data.images import ImageData
+from robust3d.probes import Subject, accuracy, autoattack, shift
 from robust3d.stages.probe import _with_facts
 
 
@@ -14,7 +17,8 @@ def images(answers, labels):
     """Images whose first pixel is what `reader` answers."""
     pixels = torch.zeros(len(answers), 3, 4, 4, dtype=torch.uint8)
     pixels[:, 0, 0, 0] = torch.tensor(answers, dtype=torch.uint8)
-    return Images(pixels, torch.tensor(labels), pd.DataFrame({"class_name": [f"c{label}" for label in labels]}))
+    rows = pd.DataFrame({"class_name": [f"c{label}" for label in labels]})
+    return replace(ImageData.of(pixels, torch.tensor(labels)), rows=rows)
 
 
 def reader(pixels):
@@ -52,7 +56,7 @@ def test_autoattack_fools_a_linear_classifier_beyond_its_margin(tmp_path):
     margins = np.array([3, 9, 15, 40]) / 255
     pixels = torch.full((4, 3, 4, 4), 127, dtype=torch.uint8)
     pixels += torch.tensor([3, 9, 15, 40], dtype=torch.uint8)[:, None, None, None]
-    given = Images(pixels, torch.ones(4, dtype=torch.int64), pd.DataFrame(index=range(4)))
+    given = ImageData.of(pixels, torch.ones(4, dtype=torch.int64))
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(48, 2)).eval()
     with torch.no_grad():
         model[1].weight.copy_(torch.tensor([[-1.0], [1.0]]).expand(2, 48))
