@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from robust3d.models.classifier import Classifier
 from robust3d.models.encoder import STATISTICS, Normalisation, load_trunk
-from robust3d.training.adversarial import to_unit
+from robust3d.training.classification import to_unit
 
 BatchnormAtTransfer = Literal["keep", "reset", "recalibrate"]
 RECALIBRATION_BATCHES = 100  # at most
