@@ -23,7 +23,7 @@ from robust3d.imagesets import folder
 from robust3d.models.classifier import load_classifier
 from robust3d.models.files import load_state
 from robust3d.models.recognition import as_resnet18
-from robust3d.study.parsing import parse
+from robust3d.parsing import parse
 
 _LARGEST_BYTES = 64 << 30  # of images and labels, unpacked
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from robust3d import registry
 from robust3d.data.manifest import Views
 from robust3d.data.multiview import Multiview, load_multiview
 from robust3d.data.params import BackgroundParams, SplitName
@@ -11,8 +12,7 @@ from robust3d.data.textures import Textures
 from robust3d.errors import UserError
 from robust3d.files import check_bytes, sha256
 from robust3d.models.files import save_state
-from robust3d.study import registry
-from robust3d.study.parsing import parse
+from robust3d.parsing import parse
 from robust3d.training.loop import Pretraining, train
 from robust3d.training.parallel import launch
 from robust3d.training.params import check_shares
