@@ -25,7 +25,7 @@ from robust3d.models.architecture import Architecture
 from robust3d.models.classifier import load_classifier
 from robust3d.models.files import load_state
 from robust3d.models.recognition import classifier_state
-from robust3d.study.parsing import parse
+from robust3d.parsing import parse
 from robust3d.study.yaml_text import parse_yaml
 
 _LARGEST_BYTES = 64 << 30  # of images and labels, unpacked

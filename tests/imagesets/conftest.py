@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from image_files import colours, save
 
+from robust3d import registry
 from robust3d.data.images import ImageData, open_set
+from robust3d.parsing import parse
 from robust3d.provenance.runner import Context
 from robust3d.stages import draw_set, pack_images
-from robust3d.study import registry
-from robust3d.study.parsing import parse
 
 
 class Made:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from robust3d.errors import UserError
+from robust3d.named import Sources, kind_of
 from robust3d.study.config import load_study, merge, read_yaml
-from robust3d.study.named import Sources, kind_of
 from robust3d.study.plan import Job, Plan
 from robust3d.study.stages import STAGES
 

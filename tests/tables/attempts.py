@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from robust3d.attacks.budgets import Budget
+from robust3d.named import OUTCOMES, input_name
 from robust3d.provenance.runner import Context
-from robust3d.study.named import OUTCOMES, input_name
 
 FLAGS = {"randomised": False, "probabilities": False, "gradient_in_forward": False, "square_suspicious": False,
          "notices": [], "zero_gradients": {}, "nonfinite_logits": 0, "nonfinite_gradients": 0,

@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch.nn import functional
 
+from robust3d import registry
 from robust3d.architectures import architecture
 from robust3d.attacks.params import PgdParams
 from robust3d.attacks.pgd import pgd
 from robust3d.data.images import ImageData
 from robust3d.models.classifier import Classifier
 from robust3d.seeds import torch_generator
-from robust3d.study import registry
 from robust3d.training.classification import Classification, to_unit
 from robust3d.training.loop import STOPPED, train
 from robust3d.training.params import ClassifierParams

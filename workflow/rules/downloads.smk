@@ -1,4 +1,4 @@
-from robust3d.study import registry
+from robust3d import registry
 
 
 # What may be fetched without asking anybody, checked against its publisher's checksum; only when asked for by name.

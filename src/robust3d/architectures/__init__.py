@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import model_validator
 
+from robust3d import registry
 from robust3d.params import Params
-from robust3d.study import registry
-from robust3d.study.parsing import parse
+from robust3d.parsing import parse
 
 if TYPE_CHECKING:
     from robust3d.models.architecture import Architecture

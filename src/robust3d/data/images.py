@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from robust3d import registry
 from robust3d.data.params import SplitName
 from robust3d.data.sets import read_noticed_set
 from robust3d.errors import UserError
-from robust3d.study import registry
-from robust3d.study.named import input_name
+from robust3d.named import input_name
 
 RESIDENT_BYTES = 32 << 30  # a split up to this size is held in memory
 Read = Callable[[np.ndarray], Tensor]

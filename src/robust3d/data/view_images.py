@@ -15,7 +15,7 @@ from robust3d.data.params import SetParams
 from robust3d.data.sets import load_set
 from robust3d.data.shards import read_shards
 from robust3d.data.textures import Textures
-from robust3d.study.parsing import parse
+from robust3d.parsing import parse
 
 
 class ViewReader:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from robust3d.attacks.budgets import label as row_label
 from robust3d.errors import UserError
-from robust3d.study.named import Sources
+from robust3d.named import Sources
 from robust3d.tables.cells import data_conditions, write_table
 from robust3d.tables.robustness import read_attacked, robust_cell, stand_ins, trained_against
 from robust3d.tables.statistics import bars_note

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from robust3d.data.params import SPLITS, SetParams
 from robust3d.errors import UserError
-from robust3d.study.parsing import parse
+from robust3d.parsing import parse
 
 if TYPE_CHECKING:
     import numpy as np

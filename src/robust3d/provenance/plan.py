@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from robust3d.named import kind_of
 from robust3d.provenance import store
 from robust3d.provenance.changes import Change, Kind, spec_changes
 from robust3d.provenance.lineage import RESULTS, Lineage, Step
 from robust3d.provenance.published import read_record, read_the_same, wrong
 from robust3d.study.closure import describe
 from robust3d.study.config import Study
-from robust3d.study.named import kind_of
 from robust3d.study.plan import Job, Plan
 from robust3d.study.stages import STAGES
 from robust3d.study.targets import target_name, target_path

@@ -18,17 +18,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from robust3d import registry
 from robust3d.errors import STOPPED, UserError
 from robust3d.files import clear_partial, partial, publish, sealed, sha256, write_json
+from robust3d.named import input_name
 from robust3d.provenance import store
 from robust3d.provenance.machine import describe_machine
 from robust3d.provenance.owner import only_owner
 from robust3d.provenance.store import RESULTS, Finished
 from robust3d.scratch import private_temp
-from robust3d.study import registry
 from robust3d.study.accepted import acceptance, accepted_digest
 from robust3d.study.closure import closure, closure_digest, describe, is_neutral
-from robust3d.study.named import input_name
 from robust3d.study.numerics import one_thread
 from robust3d.study.places import own_file
 from robust3d.study.stages import LOCK, STAGES

@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
 
+from robust3d import registry
 from robust3d.data.params import TextureParams
 from robust3d.errors import UserError
 from robust3d.files import cause, sha256
+from robust3d.parsing import parse
 from robust3d.provenance.lineage import Lineage, Step
-from robust3d.study import registry
-from robust3d.study.parsing import parse
 
 _READERS = 8  # files at once: many small ones on a network file system wait for it, not for a processor
 State = Literal["OK", "CHANGED", "MISSING", "UNREADABLE", "UNRECORDED", "STALE"]

@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
+from robust3d import registry
 from robust3d.data.picture_sets import draw_pictures
 from robust3d.data.published.identity import check_same
 from robust3d.data.sets import save_set
-from robust3d.study import registry
-from robust3d.study.parsing import parse
+from robust3d.parsing import parse
 
 if TYPE_CHECKING:
     from robust3d.provenance.runner import Context

@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
+from robust3d import registry
 from robust3d.architectures import architecture
 from robust3d.files import check_bytes, sha256
 from robust3d.models.files import load_state, save_state
 from robust3d.models.recognition import trunk_state
-from robust3d.study import registry
-from robust3d.study.parsing import parse
+from robust3d.parsing import parse
 from robust3d.training.transfer import FACTS, extract_encoder
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from robust3d.data.params import SPLITS, SplitParams
 from robust3d.data.published.members import published_splits, read_inventory
 from robust3d.data.splits import split_instances
 from robust3d.errors import UserError
-from robust3d.study.parsing import parse
+from robust3d.parsing import parse
 
 if TYPE_CHECKING:
     from robust3d.provenance.runner import Context

@@ -3,12 +3,12 @@
 import sys
 from typing import TYPE_CHECKING
 
+from robust3d import registry
 from robust3d.data.packed import block_of, write_block
 from robust3d.data.published.files import noting_files
 from robust3d.data.published.identity import check_same, write_checksums
 from robust3d.data.sets import read_set
-from robust3d.study import registry
-from robust3d.study.parsing import parse
+from robust3d.parsing import parse
 
 if TYPE_CHECKING:
     from robust3d.provenance.runner import Context

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from robust3d import registry
 from robust3d.architectures import architecture
 from robust3d.data.manifest import Views
 from robust3d.data.multiview import Multiview, load_multiview
@@ -14,8 +15,7 @@ from robust3d.errors import UserError
 from robust3d.files import sha256
 from robust3d.models.encoder import Encoder
 from robust3d.models.files import load_state, save_state
-from robust3d.study import registry
-from robust3d.study.parsing import parse
+from robust3d.parsing import parse
 from robust3d.training.loop import Pretraining, train
 from robust3d.training.parallel import launch
 from robust3d.training.params import check_shares

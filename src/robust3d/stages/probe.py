@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import torch
 
+from robust3d import registry
 from robust3d.architectures import architecture
 from robust3d.data.images import ImageData, open_set
 from robust3d.data.sets import save_set
 from robust3d.models.classifier import load_classifier
+from robust3d.parsing import parse
 from robust3d.probes import Subject
-from robust3d.study import registry
-from robust3d.study.parsing import parse
 
 if TYPE_CHECKING:
     from robust3d.provenance.runner import Context

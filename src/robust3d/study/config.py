@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, cast, get_origin
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from robust3d import registry
 from robust3d.architectures import DEFAULT, ArchitectureParams
 from robust3d.attacks.budgets import NORMS, Budget, check_spelling
 from robust3d.attacks.params import AutoAttackParams, Norm
@@ -18,13 +19,12 @@ from robust3d.cameras import CameraParams
 from robust3d.data.params import BackgroundParams, SplitParams, TextureParams
 from robust3d.errors import UserError
 from robust3d.params import Params, PathText
+from robust3d.parsing import parse
+from robust3d.registry import MAIN
 from robust3d.rendering.params import RenderParams
-from robust3d.study import registry
 from robust3d.study.keys import check_known, in_order
 from robust3d.study.like import merge, resolve_likes
-from robust3d.study.parsing import parse
 from robust3d.study.places import scale_file
-from robust3d.study.registry import MAIN
 from robust3d.study.targets import paper_files
 from robust3d.study.yaml_text import check_plain, parse_yaml
 from robust3d.training.params import ClassifierParams

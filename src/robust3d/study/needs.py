@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from robust3d import registry
 from robust3d.data.dtd import texture_folder
 from robust3d.data.published.inventory import root_folder
 from robust3d.errors import UserError
-from robust3d.study import registry
-from robust3d.study.parsing import parse
+from robust3d.parsing import parse
 from robust3d.study.plan import Job
 
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from robust3d import registry
 from robust3d.data.params import TextureParams
 from robust3d.errors import UserError
 from robust3d.files import sha256
-from robust3d.study import registry
 
 _HANDED_ON = "ROBUST3D_DATA_ON_DISK"  # from the process that plans to those that it starts on a cluster's nodes
 

@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from robust3d import registry
 from robust3d.errors import UserError
+from robust3d.named import input_name
 from robust3d.params import Params
 from robust3d.seeds import seed_of
-from robust3d.study import registry
 from robust3d.study.accepted import accepted_digest
 from robust3d.study.closure import planned_digest
 from robust3d.study.config import RANDOM, Experiment, Study
-from robust3d.study.named import input_name
 from robust3d.study.numerics import PORTABLE
 from robust3d.study.on_disk import OnDisk
 from robust3d.study.requests import Request

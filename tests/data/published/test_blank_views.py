@@ -11,9 +11,9 @@ from robust3d.data.published.identity import take
 from robust3d.errors import UserError
 from robust3d.families import nmr as nmr_family
 from robust3d.families import srn as srn_family
+from robust3d.parsing import parse
 from robust3d.provenance.runner import Context
 from robust3d.stages import draw_set, index_views, inventory, read_shard
-from robust3d.study.parsing import parse
 
 SIDE, VIEWS = 8, 5
 FAMILY = {"nmr": nmr_family, "srn": srn_family}

@@ -8,9 +8,9 @@ import urllib.request
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from robust3d import registry
 from robust3d.data.published.archives import extract_archive
 from robust3d.errors import UserError
-from robust3d.study import registry
 
 CHUNK = 1 << 20
 PATIENCE_S = 60

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from robust3d.study.named import Sources
+from robust3d.named import Sources
 
 if TYPE_CHECKING:
     from robust3d.papers.geon3d.section import Section

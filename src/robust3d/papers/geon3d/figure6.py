@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from robust3d.errors import UserError
+from robust3d.named import Sources
 from robust3d.papers.geon3d import table3
 from robust3d.papers.geon3d.reported import TABLE3
-from robust3d.study.named import Sources
 from robust3d.tables.cells import conditions, data_conditions, run_flags, source, write_table
 from robust3d.tables.robustness import (
     chance_flags,

@@ -6,8 +6,8 @@ from pydantic import Field
 
 from robust3d.attacks.budgets import NORMS, Budget, check_among
 from robust3d.params import Params
+from robust3d.registry import probe_sets
 from robust3d.study.keys import check_known, in_order
-from robust3d.study.registry import probe_sets
 
 if TYPE_CHECKING:
     from robust3d.study.config import Study

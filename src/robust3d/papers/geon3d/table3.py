@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from robust3d.named import OUTCOMES, Sources
 from robust3d.papers.geon3d.reported import TABLE3
-from robust3d.study.named import OUTCOMES, Sources
 from robust3d.tables.cells import conditions, data_conditions, percent, run_flags, source, write_table
 from robust3d.tables.statistics import difference, interval
 

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from robust3d.attacks.budgets import label as row_label
+from robust3d.named import Sources
 from robust3d.papers.geon3d.reported import TABLE4
-from robust3d.study.named import Sources
 from robust3d.tables.cells import data_conditions, write_table
 from robust3d.tables.robustness import (
     CATEGORIES_STAND_IN,

@@ -8,9 +8,9 @@ from typing import Any
 
 from robust3d.errors import UserError
 from robust3d.files import sha256
+from robust3d.named import kind_of
 from robust3d.provenance.crate.files import BIOSCHEMAS, Crate, leaves, one, plain, quoted
 from robust3d.provenance.lineage import File, Lineage, Step
-from robust3d.study.named import kind_of
 
 LOCK = "envs/requirements.lock"
 _PROJECT = (

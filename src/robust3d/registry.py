@@ -37,7 +37,7 @@ def module_name(kind: str, name: str) -> str:
         return f"{PACKAGES['paper']}.{paper or MAIN}.{target}"
     if kind == "paper":
         return f"{PACKAGES['paper']}.{name}.section"
-    if kind == "family" and (Path(__file__).parents[1] / "families" / f"{name}.py").exists():
+    if kind == "family" and (Path(__file__).parent / "families" / f"{name}.py").exists():
         kind = "published"  # by its file: to import either package would bring code into the job that is not its own
     return f"{PACKAGES[kind]}.{name}"
 
