@@ -48,7 +48,7 @@ TABLE: list[tuple[str, Any, set[str]]] = [
     ("pretraining_seed", 1, {"pretrain", "draw"}),
     # Controls that are off by default reach nothing until an experiment is named.
     ("pretraining.supervised.experiments", ["categories"], {"pretrain", "tabulate", "plot", "draw"}),
-    ("pretraining.imagenet.experiments", ["categories"], {"train_classifier", "tabulate", "plot"}),
+    ("pretraining.imagenet.experiments", ["categories"], {"import_encoder", "tabulate", "plot"}),
     ("pretraining.supervised.method", "ae", set()),
     (
         "pretraining.imagenet.method",
@@ -57,7 +57,6 @@ TABLE: list[tuple[str, Any, set[str]]] = [
     ),
     ("pretraining.supervised.label", "X", set()),
     ("pretraining.imagenet.label", "X", set()),
-    ("pretraining.supervised.params.init", "imagenet", set()),
     ("pretraining.supervised.params.*", AUTO, set()),
     ("pretraining.imagenet.params.weights", "resources/other.pth", set()),
     # Shapes: what is built; what the camera must see of it; which instances there are to divide.
@@ -161,7 +160,18 @@ TABLE: list[tuple[str, Any, set[str]]] = [
     ),
     ("pretraining.dvr.experiments", ["categories"], {"pretrain", "tabulate", "plot"}),
     ("pretraining.*.experiments", [], {"pretrain", "tabulate", "plot", "draw"}),
-    ("pretraining.*.params.init", "imagenet", {"pretrain"}),
+    # The spec of what starts from another encoder is the same: that encoder is another input.
+    ("pretraining.ae.start", "imagenet", {"import_encoder"}),
+    (  # another encoder's architecture asks for another classifier's
+        "pretraining.ae.architecture",
+        {
+            "pretraining.ae.architecture": "resnet50",
+            "classifiers.linf.architecture": None,
+            "classifiers.l2.architecture": None,
+        },
+        {"pretrain", "train_classifier"},
+    ),
+    ("pretraining.*.normalisation", "half", {"pretrain"}),
     ("pretraining.*.params.initialisation", "default", {"pretrain"}),
     ("pretraining.*.params.occupancy_point", "random", {"pretrain"}),
     (
@@ -169,11 +179,16 @@ TABLE: list[tuple[str, Any, set[str]]] = [
         {"pretraining.dvr.params.march_schedule": [100], "pretraining.dvr.params.march_steps": [16, 32]},
         {"pretrain"},
     ),
-    ("pretraining.*.params.normalisation", "half", {"pretrain"}),
     ("pretraining.*.params.activation", "relu", {"pretrain"}),
     ("pretraining.*.params.near_far", "fixed", {"pretrain"}),
     ("pretraining.*.params.*", AUTO, {"pretrain"}),
     # Classifiers.
+    ("classifiers.standard.architecture", "resnet50", {"train_classifier", "attack_classifier"}),
+    (
+        "classifiers.*.architecture",
+        None,
+        set(),  # a resnet18 from scratch, as before, and so are the encoders
+    ),
     ("classifiers.standard.objective", "pgd", {"train_classifier"}),
     (
         "classifiers.*.objective",

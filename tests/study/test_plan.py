@@ -49,9 +49,19 @@ TRAINED = {"train_classifier"} | EVALUATED
             255,
             {"pretrain", "extract_encoder", "draw", "train_classifier"} | EVALUATED,
         ),
+        (
+            "pretraining/supervised/normalisation",
+            "half",
+            {"pretrain", "extract_encoder", "draw", "train_classifier"} | EVALUATED,
+        ),
         ("pretraining/ae/label", "Auto", {"tabulate", "plot", "draw"}),
         ("experiments/black/epsilons/L2", [1.0, 3.0], {"probe", "plot"}),
-        ("pretraining/imagenet/experiments", ["categories"], {"train_classifier"} | EVALUATED),
+        ("pretraining/imagenet/experiments", ["categories"], {"import_encoder", "train_classifier"} | EVALUATED),
+        (
+            "pretraining/ae/start",
+            "imagenet",
+            {"import_encoder", "pretrain", "extract_encoder", "draw", "train_classifier"} | EVALUATED,
+        ),
         ("papers/geon3d/table4_rows/Linf", None, set()),
     ],
 )
@@ -125,7 +135,7 @@ def test_a_pretraining_may_have_data_of_its_own():
     [
         ("dvr", "nowhere", "pretraining.dvr.data.family: 'nowhere' is not defined"),
         ("dvr", "gallery", "pretraining.dvr.data.family: 'gallery' has no split"),
-        ("imagenet", "geons", "pretraining.imagenet.data: method imagenet trains nothing"),
+        ("imagenet", "geons", "pretraining.imagenet.data: method weights trains nothing"),
     ],
 )
 def test_data_of_its_own_must_fit(key, family, says):
@@ -169,13 +179,15 @@ def test_a_study_without_a_norm_has_figures_of_the_other():
     assert [panel["norm"] for panel in panels] == ["Linf"]
 
 
-def test_imagenet_weights_go_into_the_classifier_without_a_pretraining():
+def test_imagenet_weights_become_an_encoder_without_a_pretraining():
     plan = Plan(load_study(merge(BASE, {"pretraining": {"imagenet": {"experiments": ["categories"]}}})))
     experiment = plan.study.experiments["categories"]
     job = plan.train_classifier("linf", experiment, "imagenet", 0)
-    assert json.loads(job.spec)["params"]["weights"] == {"weights": "resources/resnet18.pth"}
-    assert not job.inputs["encoder"] and not any(job.stage == "pretrain" for job in plan.jobs.values())
-    assert json.loads(plan.train_classifier("linf", experiment, None, 0).spec)["params"]["weights"] is None
+    ((encoder, output),) = job.inputs["encoder"]
+    assert (encoder.stage, output) == ("import_encoder", "encoder")
+    assert json.loads(encoder.spec)["params"]["params"] == {"weights": "resources/resnet18.pth"}
+    assert not any(job.stage == "pretrain" for job in plan.jobs.values())
+    assert not plan.train_classifier("linf", experiment, None, 0).inputs["encoder"]
     pictures = json.loads(plan.target("figure10").spec)["params"]["pictures"]
     assert "ImageNet-init" not in [picture["label"] for picture in pictures]
 

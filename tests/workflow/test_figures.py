@@ -139,8 +139,8 @@ def test_the_controls_become_curves_after_the_papers(project):
     table, cells = read(project, "figure9")
     assert list(table.columns) == ["AT", "AE+AT", "DVR+AT", "Supervised+AT", "ImageNet-init+AT"]
     (imagenet,) = cells["L2 1.0", "ImageNet-init+AT"]["conditions"]
-    assert imagenet["start"] == "imagenet" and imagenet["encoder"] is None
-    assert imagenet["weights"] == {"path": weights.name, "sha256": sha256(weights)}
+    assert imagenet["start"] == "encoder" and imagenet["encoder"]["method"] == "weights"
+    assert imagenet["encoder"]["start"] == {"weights": weights.name, "sha256": sha256(weights), "prefix": ""}
     (supervised,) = cells["L2 1.0", "Supervised+AT"]["conditions"]
     (autoencoder,) = cells["L2 1.0", "AE+AT"]["conditions"]
     assert supervised["start"] == "encoder" and supervised["encoder"]["method"] == "supervised"

@@ -47,6 +47,6 @@ def build(params: Params) -> "Architecture":
         feature_dim=1024,
         layers=("conv1", "conv2", "conv3", *(f"inception{block}" for block in blocks), "avgpool"),
         first=("conv1.conv.weight", "conv1.bn.running_mean"),
-        smallest_px=15 if params.stem == "imagenet" else 5,
+        smallest_px=15 if params.stem == "imagenet" else 4,
         ignored=("aux1.", "aux2."),
     )

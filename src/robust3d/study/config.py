@@ -377,11 +377,11 @@ class Study(Params):
 
     def used_pretrainings(self) -> list[str]:
         """Keys of those that take part in an experiment, and of what these start from."""
-        used = dict.fromkeys(key for experiment in self.experiments for key in self.compared(experiment))
+        used = {key for experiment in self.experiments for key in self.compared(experiment)}
         for key in list(used):
             while (key := self.pretraining[key].start) != RANDOM:
-                used[key] = None
-        return list(used)
+                used.add(key)
+        return [key for key in self.pretraining if key in used]
 
     def compared(self, experiment: str) -> list[str]:
         """Keys of the pre-trainings that take part in an experiment, in the order of their columns."""
