@@ -217,7 +217,7 @@ class Study(Params):
         for name in self.compared(experiment):
             label = self.pretraining[name].label
             if bearers.setdefault(label, name) != name:
-                raise ValueError(f"pretraining.{name}.label: {label!r} is already that of {bearers[label]}")
+                raise ValueError(f"pretraining.{name}.label: {label!r} is already the label of {bearers[label]}")
 
     def compared(self, experiment: str) -> list[str]:
         """Keys of the pre-trainings that take part in an experiment, in the order of their columns."""

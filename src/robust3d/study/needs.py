@@ -50,7 +50,7 @@ def data_of(job: Job) -> dict[str, str | None]:
             if not weights.is_file():
                 raise UserError(
                     f"{job.label}: no file {path}; get torchvision's ResNet18_Weights.IMAGENET1K_V1 "
-                    "(resources/README.md), or take out the pre-training that asks for it"
+                    "(resources/README.md), or remove the pre-training that needs it"
                 )
         else:
             return {}
