@@ -83,7 +83,7 @@ def twins_of(
             return None
         if not sound:
             if notices is not None:
-                notices.append("the attacks use the model itself: a faster copy has other logits or gradients")
+                notices.append("the attacks use the model itself, because a faster copy has other logits or gradients")
             return None
         try:
             inference = _fused(folded, images) if images.device.type == "cpu" else folded

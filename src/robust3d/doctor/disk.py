@@ -117,7 +117,7 @@ def check_locks(folder: Path) -> Iterator[Finding]:
         yield problem(check, f"{folder.absolute()}: {error}", "use a file system that can lock: mount NFS with locks")
         return
     if not renamed:
-        yield problem(check, "a renamed file did not take the other's place", "use another file system for results/")
+        yield problem(check, "a rename did not replace the existing file", "use another file system for results/")
     elif not held:
         text = f"two processes hold the same lock in {folder.absolute()}"
         yield problem(check, text, "mount it with locks (NFS: not `nolock`; Lustre: `-o flock`), or use another folder")

@@ -1,6 +1,6 @@
 """A cell's lineage on one screen: what it says, then its steps by stage with the parameters that matter.
 
-`why --full` prints every hash, parameter and command, `--json` the same for programs.
+`why --full` prints every hash, parameter and command, `--json` the same as JSON.
 """
 
 import textwrap

@@ -104,7 +104,7 @@ def run(
     shared: Path | None = None,
     apart: Path | None = None,
 ) -> None:
-    """Run one job to its published outputs and record, or copy them from a job that was told and read the same.
+    """Run one job to its published outputs and record, or copy them from a job that had the same parameters and inputs.
 
     Args:
         spec_text: canonical JSON of `robust3d.study.plan.Job.spec`.
@@ -189,8 +189,8 @@ def _compute(context: Context, stage: str, roots: tuple[str, ...], outputs: dict
 def _check_code(spec: dict[str, Any], roots: tuple[str, ...]) -> None:
     if accepted_digest(roots, closure_digest(roots)) != spec["code"]:
         raise UserError(
-            f"{spec['stage']}: the code has changed since this job was planned, so it would not make what its name "
-            "says; start snakemake again to plan anew"
+            f"{spec['stage']}: the code has changed since this job was planned, so its outputs would not match its "
+            "name; start snakemake again"
         )
 
 

@@ -100,4 +100,4 @@ def _inventory_differences(step: Step, lineage: Lineage) -> list[str]:
     if now.identity == step.params["data_on_disk"]:
         return []
     then = read_inventory(lineage.locate(step.outputs["inventory"].path))
-    return differences(then, now) or ["another division into training and test data"]
+    return differences(then, now) or ["a different split into training and test data"]

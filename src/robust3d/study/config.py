@@ -307,7 +307,7 @@ class Study(Params):
         for name in self.compared(experiment):
             label = self.pretraining[name].label
             if bearers.setdefault(label, name) != name:
-                raise ValueError(f"pretraining.{name}.label: {label!r} is already that of {bearers[label]}")
+                raise ValueError(f"pretraining.{name}.label: {label!r} is already the label of {bearers[label]}")
 
     def _check_views(self, experiment: str) -> None:
         """A pre-training without data of its own sees the views of the experiment."""

@@ -53,8 +53,8 @@ def data_of(job: Job) -> dict[str, str | None]:
                 published = job.params["architecture"].weights
                 what = published.name if published else f"weights of {job.params['architecture'].name}"
                 raise UserError(
-                    f"{job.label}: no file {path}; get {what} (resources/README.md), or take out the pre-training that "
-                    "asks for it"
+                    f"{job.label}: no file {path}; get {what} (resources/README.md), or remove the pre-training that "
+                    "needs it"
                 )
         else:
             return {}

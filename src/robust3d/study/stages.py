@@ -74,7 +74,7 @@ class Stage:
         in_parts: whether there is a job for each class or block, which are then shown as one.
         matters: patterns of the parameters that `why` shows, the most important first; "*": any.
         priority: of its jobs among those that could run.
-        reusable: whether outputs of a job that was told and read the same may be copied; not where they
+        reusable: whether outputs of a job that had the same parameters and inputs may be copied; not where they
             name the places of inputs.
         published: stable paths of the copies that users ask for, by output; of tables and figures only.
         shown: how a report shows them.

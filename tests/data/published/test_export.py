@@ -182,7 +182,7 @@ def test_depth_is_written_only_where_it_is_known(family, tmp_path):
     told = []
     partly = replace(views, shards=tuple(shards))
     assert export_views(partly, tmp_path / "out", "dvr", visual_hull=False, note=told.append) == 6
-    assert told == ["2 of 6 objects have no depth/, for it is not known: chair/0000, chair/0001"]
+    assert told == ["2 of 6 objects have no depth/, because it is unknown: chair/0000, chair/0001"]
     assert told[0] in (tmp_path / "out" / "README.md").read_text()
     assert sorted(path.parent.name for path in (tmp_path / "out" / "chair").rglob("depth")) == ["0002"]
     for path in (tmp_path / "out").rglob("*.exr"):

@@ -141,5 +141,5 @@ def test_blank_views_in_an_export_are_named(balls, tmp_path):
     frames[2] = type(gone)(**vars(gone) | {"mask": gone.mask & False, "rgba": gone.rgba * 0})
     told = []
     export_views(family(tmp_path, {"cone": frames}), tmp_path / "out", "dvr", visual_hull=False, note=told.append)
-    assert told == ["1 of 6 views are blank, at which pixelNeRF's loader ends: cone/a view 2"]
+    assert told == ["1 of 6 views are blank, at which pixelNeRF's loader stops: cone/a view 2"]
     assert told[0] in (tmp_path / "out/README.md").read_text()

@@ -99,5 +99,5 @@ def _fetch(wanted: Download, file: Path, target: Path) -> None:
     if not digest.hexdigest().startswith(wanted.digest):
         raise UserError(
             f"{wanted.url}: its {wanted.algorithm} is {digest.hexdigest()}, not {wanted.digest}; nothing was kept. "
-            "Try again; if it stays so, the file has changed at its publisher"
+            "Try again; if it is wrong again, the publisher has changed the file"
         )

@@ -111,7 +111,7 @@ class Description:
         root = self.crate.ro.root_dataset
         root["name"] = f"{target} of robust3d, with its provenance"
         root["description"] = (
-            f"{target} and all that it rests on: every job with its parameters, code, environment, inputs and outputs. "
+            f"{target} and everything behind it: every job with its parameters, code, environment, inputs and outputs. "
             "Files that are not in the crate are named by their sha256."
         )
         root["author"] = self.agent
@@ -326,9 +326,11 @@ def _story(record: Mapping[str, Any]) -> str:
     text = f"robust3d run {record['spec']['stage']} made {record['job']}."
     if reused := record.get("reused"):
         text += f" Its outputs were copied at {reused['at']} from {reused['from']}, first made by "
-        text += f"{reused['first_made_by']}; times, host and code are those of the first making."
+        text += f"{reused['first_made_by']}; times, host and code are those of the first run."
     if accepted := record.get("accepted"):
-        text += f" {accepted['by']} accepted its code on {accepted['on']} as making the same: {accepted['reason']}"
+        text += (
+            f" {accepted['by']} accepted its code on {accepted['on']} as giving the same results: {accepted['reason']}"
+        )
     return text
 
 
