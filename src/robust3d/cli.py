@@ -168,22 +168,21 @@ def _parser() -> argparse.ArgumentParser:
     check_views.set_defaults(function=_check_views)
 
     download = commands.add_parser("download", help="fetch what may be fetched: the DTD textures, ImageNet weights")
-    download.add_argument("name", help="dtd or resnet18")
+    download.add_argument("name", help="dtd, or an architecture with published weights")
     download.add_argument("--to", type=_path, default=Path("resources"), help="folder")
     download.add_argument("--marker", type=_path, help="a file to write at the end that says what was fetched")
     download.set_defaults(function=_download)
 
     evaluate = commands.add_parser("evaluate", help="AutoAttack against a checkpoint of your own")
-    evaluate.add_argument("checkpoint", type=_path, help="torchvision ResNet-18 state: .safetensors, .pth or .pt")
+    evaluate.add_argument("checkpoint", type=_path, help="state of its network: .safetensors, .pth or .pt")
     evaluate.add_argument(
-        "--images",
-        type=_path,
-        required=True,
-        help=".npz with images (uint8, N×H×W×3) and labels, or a folder of pictures: test/CLASS/… or CLASS/…",
+        "--architecture",
+        metavar="NAME",
+        help="as in the configuration: vit, or {name: vit, params: {patch_px: 8}}",
     )
-    evaluate.add_argument(
-        "--resolution", type=int, help="side in pixels to which pictures of a folder are scaled and cut"
-    )
+    kinds = ".npz with images (uint8, N×H×W×3) and labels, or a folder of pictures: test/CLASS/… or CLASS/…"
+    evaluate.add_argument("--images", type=_path, required=True, help=kinds)
+    evaluate.add_argument("--resolution", type=int, metavar="PX", help="side to which pictures of a folder are cut")
     evaluate.add_argument("--norm", choices=("Linf", "L2"), default="Linf")
     evaluate.add_argument("--epsilon", nargs="+", default=["8/255"], help="budgets, ascending; fractions allowed")
     evaluate.add_argument("--backend", choices=("own", "pyautoattack"), default="own")

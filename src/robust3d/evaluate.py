@@ -1,4 +1,4 @@
-"""`robust3d evaluate`: AutoAttack against a user's own ResNet-18 checkpoint and images."""
+"""`robust3d evaluate`: AutoAttack against a user's own checkpoint and images."""
 
 import argparse
 import os
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from robust3d.architectures import DEFAULT, architecture
 from robust3d.attacks.autoattack import evaluate
 from robust3d.attacks.budgets import label
 from robust3d.attacks.outcomes import Outcomes
@@ -20,10 +21,12 @@ from robust3d.data.sets import save_set
 from robust3d.errors import UserError
 from robust3d.files import cause, partial, publish
 from robust3d.imagesets import folder
+from robust3d.models.architecture import Architecture
 from robust3d.models.classifier import load_classifier
 from robust3d.models.files import load_state
-from robust3d.models.recognition import as_resnet18
+from robust3d.models.recognition import classifier_state
 from robust3d.parsing import parse
+from robust3d.study.yaml_text import parse_yaml
 
 _LARGEST_BYTES = 64 << 30  # of images and labels, unpacked
 
@@ -40,23 +43,37 @@ def evaluate_checkpoint(arguments: argparse.Namespace) -> None:
     if arguments.outcomes:
         _check_place(arguments.outcomes)
     images, labels = _read_images(arguments.images, arguments.resolution)
-    state, prefix = as_resnet18(load_state(arguments.checkpoint), arguments.checkpoint)
-    classes = len(state["fc.weight"])
+    network = _architecture(arguments.architecture)
+    network.check_size(min(images.shape[-2:]), str(arguments.images))
+    try:
+        state, prefix = classifier_state(load_state(arguments.checkpoint), arguments.checkpoint, network)
+    except UserError as error:
+        raise UserError(f"{error} (--architecture names another; default: {DEFAULT})") from None
+    classes = len(state[f"{network.head}.weight"])
     if int(labels.max()) >= classes:
         raise UserError(f"{arguments.images}: label {int(labels.max())}, but the classifier has {classes} classes")
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = load_classifier(arguments.checkpoint, classes, arguments.normalisation).to(device)
+    model = load_classifier(arguments.checkpoint, network, classes, arguments.normalisation).to(device)
     try:
         outcomes = evaluate(model, images.to(device).float() / 255, labels.to(device), params)
     except ValueError as error:
         raise UserError(f"{arguments.checkpoint} on {arguments.images}: {error}") from None
     left_out = f", keys without {prefix!r}" if prefix else ""
-    print(f"{len(images)} images, {classes} classes, ResNet-18{left_out}, backend {params.backend}")
+    print(f"{len(images)} images, {classes} classes, {network.name}{left_out}, backend {params.backend}")
     _tell(outcomes)
     if arguments.outcomes:
         _save(outcomes, arguments.outcomes)
     if outcomes.flags.invalid:
         sys.exit(1)
+
+
+def _architecture(text: str | None) -> Architecture:
+    """The architecture that the command line names, as a configuration would."""
+    told = parse_yaml(f"architecture: {text or DEFAULT}", f"--architecture {text}")["architecture"]
+    try:
+        return architecture(told)
+    except ValueError as error:
+        raise UserError(f"--architecture: {error}") from None
 
 
 def _params(arguments: argparse.Namespace) -> AutoAttackParams:

@@ -1,4 +1,4 @@
-"""Finds the module behind a name in the configuration: a family, a set, a pre-training, a training, a probe, a paper.
+"""Finds the module behind a name: a family, a set, an architecture, a pre-training, a training, a probe, a paper.
 
 This is the only place that imports by name. Whatever it can reach for a job stands in that job's code digest
 (see `robust3d.study.closure`), so a plug-in is tracked like any other code.
@@ -19,6 +19,7 @@ PACKAGES = {
     "pretraining": "robust3d.pretraining",
     "training": "robust3d.trainings",
     "probe": "robust3d.probes",
+    "architecture": "robust3d.architectures",
     "paper": "robust3d.papers",
     "stage": "robust3d.stages",
 }
@@ -49,8 +50,7 @@ def load(kind: str, name: str) -> ModuleType:
     """
     if not all(part.isidentifier() for part in name.split("/")) or not _is_there(module_name(kind, name)):
         packages = [PACKAGES[kind], *([PACKAGES["published"]] if kind == "family" else [])]
-        paths = [path for package in packages for path in importlib.import_module(package).__path__]
-        known = sorted(m.name for m in pkgutil.iter_modules(paths))
+        known = sorted(found for package in packages for found in _modules(package))
         raise UserError(f"there is no {kind} called {name!r}: {' and '.join(packages)} have {', '.join(known)}")
     return importlib.import_module(module_name(kind, name))
 
@@ -58,6 +58,15 @@ def load(kind: str, name: str) -> ModuleType:
 def probe_sets(name: str) -> tuple[str, ...]:
     """The names of the image sets that a probe reads."""
     return tuple(getattr(load("probe", name), "SETS", ("set",)))
+
+
+def names(kind: str) -> list[str]:
+    """What `load` knows of one kind."""
+    return sorted(_modules(PACKAGES[kind]))
+
+
+def _modules(package: str) -> list[str]:
+    return [module.name for module in pkgutil.iter_modules(importlib.import_module(package).__path__)]
 
 
 def _is_there(module: str) -> bool:

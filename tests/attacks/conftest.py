@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from robust3d.architectures import architecture
 from robust3d.attacks.params import PgdParams
 from robust3d.attacks.pgd import pgd
 from robust3d.data.images import open_set
@@ -154,7 +155,9 @@ def _attacked(record: dict, project: Path) -> Attacked:
         data = open_set(told["sets"]["set"], {name: [path] for name, path in files.items()}, "test", "set")
     finally:
         os.chdir(here)
-    model = load_classifier(files["classifier"], len(info["classes"]), info["normalisation"])
+    model = load_classifier(
+        files["classifier"], architecture(info["architecture"]), len(info["classes"]), info["normalisation"]
+    )
     pixels, labels = data.all().float() / 255, data.labels
     with torch.no_grad():
         right = model(pixels).argmax(1) == labels

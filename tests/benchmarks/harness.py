@@ -172,6 +172,11 @@ def rate_row(
     return Row(what, unit, *rates, ratio=ratio, peer=peer, **rest)
 
 
+def no_tf32() -> None:
+    """Compute fp32 in fp32, as the workflow's training and attacks do; torch convolves in TF32 by itself."""
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+
+
 def device() -> str:
     """Where models go."""
     return "cuda" if torch.cuda.is_available() else "cpu"

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
-from harness import device, machine, machine_class, table
+from harness import device, machine, machine_class, no_tf32, table
 
 SECTIONS = ("rendering", "reconstruction", "training", "attacks", "workflow")
 
@@ -27,6 +27,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if device() == "cpu":
         torch.set_num_threads(1)  # as the workflow's jobs
+    no_tf32()
     hardware = machine()
     path = arguments.output / f"{machine_class(hardware)}.json"
     path.parent.mkdir(parents=True, exist_ok=True)

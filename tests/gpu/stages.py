@@ -160,6 +160,9 @@ def run(job: Job, root: Path, folder: Path | None = None, on_gpu: bool = False) 
         if not on_gpu:
             stack.enter_context(mock.patch("torch.cuda.is_available", return_value=False))
         progress = stack.enter_context(tempfile.TemporaryDirectory())
+        tf32 = torch.backends.cudnn.allow_tf32
+        stack.callback(setattr, torch.backends.cudnn, "allow_tf32", tf32)
+        torch.backends.cudnn.allow_tf32 = True  # as in a fresh process: who needs fp32 has to say so
         registry.load("stage", job.stage).run(Context(gentle(job.params), job.inputs, outputs, Path(progress)))
     return outputs
 

@@ -155,7 +155,8 @@ def test_figures_attack_nothing_that_table_4_has_attacked():
 
 
 def test_an_experiments_own_budgets_leave_the_others_alone():
-    other = merge(BASE, {"experiments": {"black": {"epsilons": {"Linf": ["4/255", "12/255"]}}}})
+    own = {"black": ["4/255", "12/255"], "textured": ["8/255", "16/255"]}
+    other = merge(BASE, {"experiments": {name: {"epsilons": {"Linf": grid}} for name, grid in own.items()}})
     before, after = Plan(load_study(BASE)), Plan(load_study(other))
     assert attacked(before, "table4", "figure5") == attacked(after, "table4", "figure5")
     told = [json.loads(job.spec)["params"]["params"] for job in read(after, "figure4")]

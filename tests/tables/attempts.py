@@ -14,7 +14,7 @@ from robust3d.provenance.runner import Context
 FLAGS = {"randomised": False, "probabilities": False, "gradient_in_forward": False, "square_suspicious": False,
          "notices": [], "zero_gradients": {}, "nonfinite_logits": 0, "nonfinite_gradients": 0,
          "invalid": []}  # fmt: skip
-FACTS = ("objective", "attack", "selection", "augmentation", "normalisation", "start", "weights",
+FACTS = ("architecture", "objective", "attack", "attacked", "selection", "augmentation", "normalisation", "start",
          "normalisation_change", "batchnorm", "background", "resolution_px", "training_images", "steps",
          "selected_step", "precision", "devices", "seed")  # fmt: skip
 

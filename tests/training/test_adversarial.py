@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 
 from robust3d import registry
+from robust3d.architectures import architecture
 from robust3d.attacks.params import PgdParams
 from robust3d.attacks.pgd import pgd
 from robust3d.data.images import ImageData
@@ -17,6 +18,8 @@ from robust3d.seeds import torch_generator
 from robust3d.training.classification import Classification, to_unit
 from robust3d.training.loop import STOPPED, train
 from robust3d.training.params import ClassifierParams
+
+RESNET18 = architecture("resnet18")
 
 torch.set_num_threads(1)
 PX, CLASSES = 16, 3
@@ -48,7 +51,7 @@ def params(objective="pgd", **changes):
 
 def make_task(settings, count=48, held_out=30):
     images = (ImageData.of(*toy_images(*part)) for part in ((count, 0), (held_out, 1)))
-    return registry.load("training", settings.objective).make_task(Classifier(CLASSES), *images, settings)
+    return registry.load("training", settings.objective).make_task(Classifier(RESNET18, CLASSES), *images, settings)
 
 
 @pytest.mark.parametrize(("norm", "epsilon", "step_size"), [("Linf", 0.05, 0.01), ("L2", 1.0, 0.2)])
@@ -61,7 +64,7 @@ def test_attack_in_eval_mode_then_one_step_on_adversarial_images_only(norm, epsi
             value *= 1 + 0.5 * torch.rand_like(value)
     untouched = copy.deepcopy(model).eval()
     looks, calls = [], []
-    task._folded.register_forward_pre_hook(lambda module, args: looks.append(args[0].requires_grad))
+    task._attacked.register_forward_pre_hook(lambda module, args: looks.append(args[0].requires_grad))
     model.register_forward_pre_hook(lambda module, args: calls.append((module.training, args[0].detach().clone())))
     loss, scalars = task.loss(0, torch_generator(0))
 

@@ -10,10 +10,13 @@ import pytest
 from project import ROOT, Project
 from test_audit import copied
 
+from robust3d.architectures import architecture
 from robust3d.files import sha256
 from robust3d.models.classifier import Classifier
 from robust3d.provenance.why import why
 from robust3d.study.config import merge, read_yaml
+
+RESNET18 = architecture("resnet18")
 
 pytestmark = pytest.mark.slow
 
@@ -129,7 +132,9 @@ def test_the_controls_become_curves_after_the_papers(project):
     project.change({"pretraining": {"supervised": values["supervised"], "imagenet": imagenet}})
     told = project.snakemake("--cores", "2", "results/figure9.svg")
     assert told.returncode != 0 and "ResNet18_Weights.IMAGENET1K_V1" in told.stderr + told.stdout
-    torch.save(Classifier(1000, seed=5).network.state_dict(), weights)  # what the real file holds, but untrained
+    torch.save(
+        Classifier(RESNET18, 1000, seed=5).network.state_dict(), weights
+    )  # what the real file holds, but untrained
     project.make("--cores", "2", "results/figure9.svg")
     table, cells = read(project, "figure9")
     assert list(table.columns) == ["AT", "AE+AT", "DVR+AT", "Supervised+AT", "ImageNet-init+AT"]

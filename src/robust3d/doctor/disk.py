@@ -16,7 +16,7 @@ from robust3d.study.stages import STAGES
 
 BYTES_A_PIXEL = 1.0  # of a stored view; 0.4 (geons) to 1.0 (chairs) were measured at 32 px, larger images pack better
 BYTES_A_VIEW = 600  # camera, box and index
-BYTES_A_MODEL = 250_000_000  # a ResNet-18 with decoder, its optimiser and two checkpoints
+BYTES_A_MODEL = 250_000_000  # an encoder with decoder, its optimiser and two checkpoints
 SCRATCH_BYTES = 1_000_000_000
 RESULTS = Path("results")
 TRY_LOCK = "import fcntl, sys; fcntl.flock(open(sys.argv[1]), fcntl.LOCK_EX | fcntl.LOCK_NB)"

@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 
 from robust3d import registry
+from robust3d.architectures import architecture
 from robust3d.data.images import ImageData, open_set
 from robust3d.data.sets import save_set
 from robust3d.models.classifier import load_classifier
@@ -25,7 +26,9 @@ def run(job: "Context") -> None:
     module = registry.load("probe", job.params["probe"])
     info = json.loads(job.input("classifier_info").read_text())
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = load_classifier(job.input("classifier"), len(info["classes"]), info["normalisation"]).to(device)
+    model = load_classifier(
+        job.input("classifier"), architecture(info["architecture"]), len(info["classes"]), info["normalisation"]
+    ).to(device)
     facts: dict[str, pd.DataFrame] = {}
     subject = Subject(model, tuple(info["classes"]), device, _opener(job, device, facts), job.progress)
     found = module.probe(parse(module.Params, job.params["params"]), subject)
@@ -45,6 +48,15 @@ def _opener(job: "Context", device: str, facts: dict[str, pd.DataFrame]) -> Call
 
 
 def _with_facts(outcomes: pd.DataFrame, facts: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """The outcomes with what is known of their images."""
+    """The outcomes with what is known of their images.
+
+    Raises:
+        ValueError: the probe tells of an image that it was not given.
+    """
     known = pd.concat([rows.assign(images=name, image=range(len(rows))) for name, rows in facts.items()])
-    return outcomes.merge(known, on=["images", "image"], how="left", validate="many_to_one")
+    told = outcomes.merge(known, on=["images", "image"], how="left", validate="many_to_one", indicator="found")
+    if (told["found"] != "both").any():
+        raise ValueError(
+            "outcomes of images that the probe was not given; `images` and `image` say of which one each is"
+        )
+    return told.drop(columns="found")

@@ -1,14 +1,15 @@
-"""Trains a classifier, by whichever module of `robust3d.trainings` it names, from scratch or from what it is given."""
+"""Trains a classifier, by the module of `robust3d.trainings` that it names, from scratch or from an encoder."""
 
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robust3d import registry
+from robust3d.architectures import architecture
 from robust3d.data.images import ImageData, open_set
-from robust3d.files import check_bytes, sha256
+from robust3d.files import sha256
 from robust3d.models.classifier import Classifier
-from robust3d.models.encoder import Normalisation, read_trunk
+from robust3d.models.encoder import Normalisation
 from robust3d.models.files import load_state, save_state
 from robust3d.parsing import parse
 from robust3d.training.loop import train
@@ -23,11 +24,12 @@ if TYPE_CHECKING:
     from robust3d.provenance.runner import Context
 
 
+TOLD = ("architecture", "objective", "selection", "augmentation", "seed")
+
+
 def run(job: "Context") -> None:
-    """Write `classifier` (torchvision ResNet-18 keys), its `info` and `metrics`."""
+    """Write `classifier` (with the keys of its architecture's network), its `info` and `metrics`."""
     params = _training(job.params)
-    if "weights_sha256" in job.params:
-        check_bytes(Path(job.params["weights"]["weights"]), job.params["weights_sha256"])
     trained = launch(train_classifier, params.devices, params.precision, job.params, job.inputs, job.progress)
     save_state(trained["state"], job.outputs["classifier"])
     job.write_json("info", {"sha256": sha256(job.outputs["classifier"]), **trained["info"]})
@@ -51,7 +53,7 @@ def train_classifier(
 
     encoder = next(iter(inputs.get("encoder", [])), None)
     encoder_info = json.loads(inputs["encoder_info"][0].read_text()) if encoder else None
-    classifier, start = _start(params, encoder, encoder_info, told["weights"], len(classes), images)
+    classifier, start = _start(params, encoder, encoder_info, len(classes), images)
     device = fabric.device
     training = registry.load("training", params.objective)
     task = training.make_task(classifier.to(device), images.to(device), held_out.to(device), params)
@@ -71,8 +73,9 @@ def train_classifier(
         "collapse": history.collapse,
         "validation": history.selected["validation"],
         **start,
-        **{name: told["classifier"][name] for name in ("objective", "selection", "augmentation", "seed")},
+        **{name: told["classifier"][name] for name in TOLD},
         "attack": told["classifier"]["attack"] if params.trained_against else None,
+        "attacked": task.attacked,
         "encoder": encoder_info,
     }
     if notices := list(dict.fromkeys([*images.notices, *held_out.notices])):
@@ -85,48 +88,30 @@ def _start(
     params: ClassifierParams,
     encoder_file: Path | None,
     encoder: dict[str, Any] | None,
-    weights: dict[str, Any] | None,
     classes: int,
     images: ImageData,
 ) -> tuple[Classifier, dict[str, Any]]:
     """The untrained classifier and what it starts from."""
-    if encoder is None and weights is None:
-        normalisation = "imagenet" if params.normalisation == "source" else params.normalisation
-        classifier = Classifier(classes, normalisation, params.seed)
-        return classifier, {
-            "start": "random",
-            "normalisation": normalisation,
-            "normalisation_change": None,
-            "batchnorm": None,
-            "weights": None,
-        }
-    source: Normalisation
-    start: dict[str, Any]
-    if weights is not None:
-        path, source = Path(weights["weights"]), "imagenet"
-        trunk = read_trunk(path)
-        start = {"start": "imagenet", "weights": {"path": str(path), "sha256": sha256(path)}}
-    else:
-        assert encoder is not None and encoder_file is not None
-        trunk, source = load_state(encoder_file), encoder["normalisation"]
-        start = {"start": "encoder", "weights": None}
+    assert params.architecture is not None  # planning names it
+    network = architecture(params.architecture)
+    network.check_size(images.resolution_px, "the training images")
+    source: Normalisation = "imagenet" if encoder is None else encoder["normalisation"]
     normalisation = source if params.normalisation == "source" else params.normalisation
-    classifier = Classifier(classes, normalisation, params.seed)
+    classifier = Classifier(network, classes, normalisation, params.seed)
+    facts = {"start": "random", "normalisation": normalisation, "normalisation_change": None, "batchnorm": None}
+    if encoder is None or encoder_file is None:
+        return classifier, facts
     initialise_classifier(
         classifier,
-        trunk,
+        load_state(encoder_file),
         source,
         params.normalisation_change,
         batchnorm=params.batchnorm,
         recalibration=_first(images, params) if params.batchnorm == "recalibrate" else None,
         batch_size=params.batch_size,
     )
-    return classifier, {
-        **start,
-        "normalisation": normalisation,
-        "normalisation_change": params.normalisation_change,
-        "batchnorm": params.batchnorm,
-    }
+    changes = {"normalisation_change": params.normalisation_change, "batchnorm": params.batchnorm}
+    return classifier, {**facts, "start": "encoder", **changes}
 
 
 def _first(images: ImageData, params: ClassifierParams) -> "Tensor":

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, cast, get_origin
 from pydantic import BeforeValidator, Field, model_validator
 
 from robust3d import registry
+from robust3d.architectures import DEFAULT, ArchitectureParams
 from robust3d.attacks.budgets import NORMS, Budget, check_spelling
 from robust3d.attacks.params import AutoAttackParams, Norm
 from robust3d.cameras import CameraParams
@@ -29,6 +30,7 @@ from robust3d.study.yaml_text import check_plain, parse_yaml
 from robust3d.training.params import ClassifierParams
 
 _LARGEST_FILE = 1 << 20  # bytes of one configuration file
+RANDOM = "random"  # a start without another encoder
 PRETRAININGS = ("ae", "vae", "dvr", "pixelnerf")  # the main paper's columns; further ones follow by name
 
 
@@ -84,10 +86,13 @@ class PretrainingData(Params):
 
 
 class Pretraining(Params):
-    """One way to initialise the classifier's trunk; a column of the tables."""
+    """One way to make an encoder, from which classifiers and other pre-trainings start; a column of the tables."""
 
     label: str  # as printed: `AE` makes the column `AE+AT`
     method: str  # the module in robust3d.pretraining
+    architecture: ArchitectureParams = Field(DEFAULT, validate_default=True)  # the module in robust3d.architectures
+    start: str = RANDOM  # or the key of another entry, whose encoder is trained further
+    normalisation: Literal["imagenet", "half"] = "imagenet"  # of the encoder's input
     params: dict[str, Any] = Field(default_factory=dict)  # the method's own
     experiments: tuple[str, ...] | None = None  # where it takes part; all of them if left out
     data: PretrainingData | None = None  # of its own; left out: objects and backgrounds of each experiment
@@ -95,15 +100,21 @@ class Pretraining(Params):
     @model_validator(mode="after")
     def _check_method(self) -> "Pretraining":
         self.method_params()
+        needs_pyramid = getattr(registry.load("pretraining", self.method), "NEEDS_PYRAMID", False)
+        if needs_pyramid and not self.architecture.pyramid:
+            raise ValueError(f"architecture: {self.method} needs a feature pyramid; {self.architecture.name} has none")
+        if not self.trains and (self.start != RANDOM or self.data is not None):
+            key = "data" if self.start == RANDOM else "start"
+            raise ValueError(f"{key}: method {self.method} trains nothing; leave it out")
         return self
 
-    def method_params(self) -> Params:
+    def method_params(self) -> Any:
         """The method's own, checked parameters."""
         return parse(registry.load("pretraining", self.method).Params, self.params, "params")
 
     @property
     def trains(self) -> bool:
-        """Whether there is anything to train: a method without `make_task` hands on weights that lie on disk."""
+        """Whether there is anything to train: a method without `make_task` takes `weights` from disk."""
         return hasattr(registry.load("pretraining", self.method), "make_task")
 
 
@@ -196,7 +207,15 @@ def _read_classifiers(values: Any) -> Any:
     """Each entry by the class of its training."""
     if not isinstance(values, Mapping):
         return values
-    return {name: _read_classifier(name, told) for name, told in values.items()}
+    found, mistakes = {}, []
+    for name, told in values.items():
+        try:
+            found[name] = _read_classifier(name, told)
+        except ValueError as error:
+            mistakes.append(str(error))
+    if mistakes:
+        raise ValueError("\n".join(mistakes))
+    return found
 
 
 def _read_classifier(name: str, told: Any) -> Any:
@@ -251,11 +270,11 @@ class Study(Params):
                 check_known(f"{at}.family", entry.data.family, self.families)
                 if self.families[entry.data.family].split is None:
                     raise ValueError(f"{at}.family: {entry.data.family!r} has no split, so nothing is trained on it")
-                if not entry.trains:
-                    raise ValueError(f"{at}: method {entry.method} trains nothing; leave it out")
+            self._check_start(name)
         for key in self.experiments:
             self._check_labels(key)
             self._check_views(key)
+            self._check_architectures(key)
         for norm, attack in self.attacks.items():
             attack.params(norm)
         for name, probe in self.probes.items():
@@ -310,6 +329,59 @@ class Study(Params):
     def family_of(self, image_set: str) -> str | None:
         """The family whose views form a set; None: it is of another kind."""
         return getattr(self.sets[image_set], "family", None)
+
+    def _check_start(self, key: str) -> None:
+        """What a pre-training starts from must be there, of its architecture, and must not start from it."""
+        if key == RANDOM:
+            raise ValueError(f"pretraining.{key}: the name stands for a random start; choose another")
+        chain = [key]
+        while (start := self.pretraining[chain[-1]].start) != RANDOM:
+            at = f"pretraining.{chain[-1]}.start"
+            check_known(at, start, self.pretraining)
+            if start in chain:
+                raise ValueError(f"{at}: a circle: {' starts from '.join([*chain, start])}")
+            own, its = (self.pretraining[name].architecture for name in (chain[-1], start))
+            if own != its:
+                raise ValueError(f"{at}: the architecture of {start} is {its.text}, not {own.text}; give both the same")
+            chain.append(start)
+
+    def _check_architectures(self, experiment: str) -> None:
+        """Every classifier of an experiment must be able to start from every encoder."""
+        for key in self.experiments[experiment].classifiers:
+            for pretraining in self.compared(experiment):
+                found = self.architecture(key, pretraining)
+                batchnorm = self.classifiers[key].batchnorm
+                if batchnorm != "keep" and not found.batch_norms:
+                    raise ValueError(
+                        f"classifiers.{key}.batchnorm: {batchnorm}, but {found.name}, the architecture of "
+                        f"pretraining.{pretraining}, has no batch norms; leave it at keep"
+                    )
+
+    def architecture(self, classifier: str, pretraining: str | None) -> ArchitectureParams:
+        """Of a classifier that starts from a pre-training, or from scratch.
+
+        Raises:
+            ValueError: the two name different ones.
+        """
+        own = self.classifiers[classifier].architecture
+        if pretraining is None:
+            return own or ArchitectureParams.model_validate(DEFAULT)
+        encoder = self.pretraining[pretraining].architecture
+        if own is not None and own != encoder:
+            raise ValueError(
+                f"classifiers.{classifier}.architecture: {own.text}, but pretraining.{pretraining}.architecture is "
+                f"{encoder.text}; give both the same, let them take part in different experiments, or set the "
+                "classifier's to null, which stands for each encoder's"
+            )
+        return encoder
+
+    def used_pretrainings(self) -> list[str]:
+        """Keys of those that take part in an experiment, and of what these start from."""
+        used = dict.fromkeys(key for experiment in self.experiments for key in self.compared(experiment))
+        for key in list(used):
+            while (key := self.pretraining[key].start) != RANDOM:
+                used[key] = None
+        return list(used)
 
     def compared(self, experiment: str) -> list[str]:
         """Keys of the pre-trainings that take part in an experiment, in the order of their columns."""

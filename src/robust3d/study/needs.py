@@ -8,7 +8,6 @@ from robust3d.data.dtd import texture_folder
 from robust3d.data.published.inventory import root_folder
 from robust3d.errors import UserError
 from robust3d.parsing import parse
-from robust3d.study.on_disk import weights_file
 from robust3d.study.plan import Job
 
 
@@ -23,11 +22,6 @@ def made_from(jobs: Iterable[Job]) -> Iterator[Job]:
         seen.add(id(job))
         yield job
         pending += [other for files in (*job.inputs.values(), *job.bulk.values()) for other, _ in files]
-
-
-def _weights(job: Job) -> Path | None:
-    """The weights on disk that a training starts from."""
-    return weights_file(job.params.get("weights") or job.params.get("params"))
 
 
 def data_folders(jobs: Iterable[Job]) -> dict[str, str | None]:
@@ -53,12 +47,14 @@ def data_of(job: Job) -> dict[str, str | None]:
             path = params.path
             if job.params["data_on_disk"] is None:  # while planning; here is why
                 module.identity(params)
-        elif (weights := _weights(job)) is not None:
-            path = str(weights)
-            if not weights.is_file():
+        elif job.stage == "import_encoder":
+            path = str(job.params["params"].weights)
+            if not Path(path).is_file():
+                published = job.params["architecture"].weights
+                what = published.name if published else f"weights of {job.params['architecture'].name}"
                 raise UserError(
-                    f"{job.label}: no file {path}; get torchvision's ResNet18_Weights.IMAGENET1K_V1 "
-                    "(resources/README.md), or take out the pre-training that asks for it"
+                    f"{job.label}: no file {path}; get {what} (resources/README.md), or take out the pre-training that "
+                    "asks for it"
                 )
         else:
             return {}

@@ -18,11 +18,6 @@ from robust3d.files import sha256
 _HANDED_ON = "ROBUST3D_DATA_ON_DISK"  # from the process that plans to those that it starts on a cluster's nodes
 
 
-def weights_file(params: Any) -> Path | None:
-    """The weights on disk that the parameters of a pre-training method name, unless they are not used."""
-    return getattr(params, "weights", None) if getattr(params, "init", "imagenet") == "imagenet" else None
-
-
 class OnDisk:
     """Looks at each data set once; None stands for what is not there, which its job will tell about.
 
@@ -65,10 +60,9 @@ class OnDisk:
 
         return self._look(f"dtd {seed} {params.model_dump_json()}", lambda: files_identity(params, seed))
 
-    def weights(self, params: Any) -> dict[str, str | None]:
-        """The sha256 of the weights that a pre-training method starts from, as a parameter; {} if it needs none."""
-        path = weights_file(params)
-        return {"weights_sha256": self._look(f"weights {path}", lambda: sha256(path))} if path else {}
+    def weights(self, path: Path) -> str | None:
+        """The sha256 of a file of weights."""
+        return self._look(f"weights {path}", lambda: sha256(path))
 
     def _look(self, key: str, look: Callable[[], str]) -> str | None:
         if key not in self.found and self._looks:

@@ -21,7 +21,7 @@ from robust3d.params import Params
 from robust3d.seeds import seed_of
 from robust3d.study.accepted import accepted_digest
 from robust3d.study.closure import planned_digest
-from robust3d.study.config import Experiment, Study
+from robust3d.study.config import RANDOM, Experiment, Study
 from robust3d.study.numerics import PORTABLE
 from robust3d.study.on_disk import OnDisk
 from robust3d.study.requests import Request
@@ -332,44 +332,52 @@ class Plan:
             seen, target = experiment.backgrounds
             classes = self.study.sets[experiment.set].labels(self.classes(family))
         inputs, bulk = self.views(family, seen, target)
+        if entry.start != RANDOM:
+            start = self.encoder(entry.start, experiment, seed)
+            inputs |= {"encoder": ((start, "encoder"),), "encoder_info": ((start, "info"),)}
         told = {
             "method": entry.method,
             "params": entry.method_params(),
+            "architecture": entry.architecture,
+            "normalisation": entry.normalisation,
             "classes": classes,
             "input_background": seen,
             "target_background": target,
             "seed": seed,
             "data_seed": self.study.seed,
-            **self.on_disk.weights(entry.method_params()),
         }
         label = _slug(f"{key}-{family}-s{seed}")
-        return self._add(Job("pretrain", label, told, inputs, bulk, (("pretraining", entry.method),)))
+        plugins = (("pretraining", entry.method), ("architecture", entry.architecture.name))
+        return self._add(Job("pretrain", label, told, inputs, bulk, plugins))
 
-    def extract_encoder(self, key: str, experiment: Experiment, seed: int) -> Job:
-        """The encoder of a pre-training, alone."""
+    def encoder(self, key: str, experiment: Experiment, seed: int) -> Job:
+        """The encoder of a pre-training, or of weights on disk, alone."""
+        entry = self.study.pretraining[key]
+        if not entry.trains:
+            params = entry.method_params()
+            told = {"method": entry.method, "params": params, "architecture": entry.architecture}
+            told |= {"normalisation": entry.normalisation, "weights_sha256": self.on_disk.weights(params.weights)}
+            plugins = (("pretraining", entry.method), ("architecture", entry.architecture.name))
+            return self._add(Job("import_encoder", _slug(key), told, plugins=plugins))
         source = self.pretrain(key, experiment, seed)
         inputs: Inputs = {"model": ((source, "model"),), "model_info": ((source, "info"),)}
         return self._add(Job("extract_encoder", source.label, {}, inputs))
 
     def train_classifier(self, key: str, experiment: Experiment, pretraining: str | None, seed: int) -> Job:
-        """A classifier from scratch, from an encoder, or from weights on disk."""
+        """A classifier from scratch or from an encoder."""
         inputs, bulk = self.set_inputs(experiment.set)
-        entry = self.study.pretraining[pretraining] if pretraining else None
-        encoder = (
-            self.extract_encoder(pretraining, experiment, seed) if pretraining and entry and entry.trains else None
-        )
+        encoder = self.encoder(pretraining, experiment, seed) if pretraining else None
         inputs["encoder"] = ((encoder, "encoder"),) if encoder else ()
         inputs["encoder_info"] = ((encoder, "info"),) if encoder else ()
-        weights = entry.method_params() if entry and not entry.trains else None
         training = self.study.classifiers[key]
+        architecture = self.study.architecture(key, pretraining)
         told = {
-            "classifier": training.model_copy(update={"seed": seed}),
+            "classifier": training.model_copy(update={"seed": seed, "architecture": architecture}),
             "set": self.set_params(experiment.set),
-            "weights": weights,
-            **self.on_disk.weights(weights),
         }
         label = _slug(f"{experiment.set}-{key}-{pretraining or 'scratch'}-s{seed}")
-        return self._add(Job("train_classifier", label, told, inputs, bulk, (("training", training.objective),)))
+        plugins = (("training", training.objective), ("architecture", architecture.name))
+        return self._add(Job("train_classifier", label, told, inputs, bulk, plugins))
 
     # --- probes -----------------------------------------------------------------------------------------------
 
@@ -385,7 +393,8 @@ class Plan:
             "sets": {name: self.set_params(key) for name, key in asked.sets.items()},
         }
         label = _slug(f"{classifier.label}-{probe}")
-        return self._add(Job("probe", label, told, inputs, bulk, (("probe", asked.module),)))
+        plugins = (("probe", asked.module), *(plugin for plugin in classifier.plugins if plugin[0] == "architecture"))
+        return self._add(Job("probe", label, told, inputs, bulk, plugins))
 
     # --- what a user asks for ---------------------------------------------------------------------------------
 

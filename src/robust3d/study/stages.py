@@ -224,12 +224,12 @@ STAGES: dict[str, Stage] = {
         # DVR and pixelNeRF: 400,000 steps, all views in memory
         request=Request(cpus=4, mem_mb=64_000, runtime_min=2_880, gpus=1),
         role="pre-training",
-        matters="seed method params.init params.loop.steps params.batch params.loop.learning_rate "
+        matters="seed method architecture.name normalisation params.loop.steps params.batch params.loop.learning_rate "
         "input_background.kind target_background.kind params.hidden params.width params.latent_dim params.pixels "
-        "params.rays params.input_px params.weights",
+        "params.rays params.input_px",
         priority=10,
     ),
-    # The ResNet-18 encoder of a pre-training, with what was trained in it.
+    # The encoder of a pre-training, with what was trained in it.
     "extract_encoder": Stage(
         _outputs(encoder="encoder.safetensors", info="encoder.json"),
         ("torch",),
@@ -237,6 +237,16 @@ STAGES: dict[str, Stage] = {
         layer=5,
         request=Request(cpus=1, mem_mb=4_000, runtime_min=15),
         matters="",
+        priority=10,
+    ),
+    # The same from weights on disk, ImageNet's for example.
+    "import_encoder": Stage(
+        _outputs(encoder="encoder.safetensors", info="encoder.json"),
+        ("torch", "torchvision"),
+        title="Encoder",
+        layer=5,
+        request=Request(cpus=1, mem_mb=4_000, runtime_min=15),
+        matters="architecture.name params.weights normalisation",
         priority=10,
     ),
     # Standard or adversarial training, from scratch or from an encoder.
@@ -248,10 +258,10 @@ STAGES: dict[str, Stage] = {
         # 60 epochs of 130,000 images (20 GB at 224 px) with PGD-7
         request=Request(cpus=4, mem_mb=64_000, runtime_min=1_440, gpus=1),
         role="classifier",
-        matters="classifier.seed classifier.objective classifier.attack.norm classifier.attack.epsilon "
-        "classifier.attack.step_size classifier.attack.steps classifier.epochs classifier.batch_size "
-        "classifier.learning_rate classifier.batchnorm classifier.selection set.background.kind set.images "
-        "weights.weights",
+        matters="classifier.architecture.name classifier.seed classifier.objective classifier.attack.norm "
+        "classifier.attack.epsilon classifier.attack.step_size classifier.attack.steps classifier.epochs "
+        "classifier.batch_size classifier.learning_rate classifier.batchnorm classifier.selection "
+        "set.background.kind set.images",
     ),
     # What is asked of a trained classifier, image by image: any module in robust3d.probes. One that needs more than an
     # hour gets a line under `variants`, or more time in the profile: `set-resources: {probe: {runtime: 600}}`.

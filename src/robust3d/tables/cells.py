@@ -36,14 +36,13 @@ def pointer(*keys: str) -> str:
 
 # fmt: off
 CLASSIFIER_FACTS = (
-    "objective", "attack", "selection", "augmentation", "normalisation", "start", "weights", "normalisation_change",
-    "batchnorm", "background", "resolution_px", "training_images", "steps", "selected_step", "precision", "devices",
-    "seed",
-    "classes",
+    "architecture", "objective", "attack", "attacked", "selection", "augmentation", "normalisation", "start",
+    "normalisation_change", "batchnorm", "background", "resolution_px", "training_images", "steps", "selected_step",
+    "precision", "devices", "seed", "classes",
 )
 ENCODER_FACTS = (
-    "method", "init", "normalisation", "input_background", "target_background", "images_seen", "steps",
-    "selected_step", "trained_tensors", "tensors", "validation", "collapse", "devices", "seed", "params",
+    "method", "architecture", "start", "normalisation", "input_background", "target_background", "images_seen",
+    "steps", "selected_step", "trained_tensors", "tensors", "validation", "collapse", "devices", "seed", "params",
 )
 # fmt: on
 

@@ -3,10 +3,11 @@
 from functools import cached_property, lru_cache
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from robust3d.attacks.folding import Folded
+from robust3d.attacks.agreement import EXAMPLES, ieee_fp32, logits_agree
+from robust3d.attacks.folding import Folded, in_eval_mode
 from robust3d.attacks.pgd import pgd
 from robust3d.data.images import ImageData
 from robust3d.models.classifier import Classifier
@@ -69,14 +70,26 @@ class Classification(Task):
         operations, and the module's own mode and buffers stay as they are.
         """
         images = images.contiguous(memory_format=torch.channels_last)
-        self._folded.refresh()
-        adversarial, _ = pgd(self._folded, images, labels, self.params.attack, generator)
+        if isinstance(self._attacked, Folded):
+            self._attacked.refresh()
+        adversarial, _ = pgd(self._attacked, images, labels, self.params.attack, generator)
         return adversarial
 
+    @property
+    def attacked(self) -> str:
+        """Whether the attack goes through a "folded copy" or the "module itself"."""
+        return "folded copy" if isinstance(self._attacked, Folded) else "module itself"
+
     @cached_property
-    def _folded(self) -> Folded:
+    def _attacked(self) -> nn.Module:
         # Not before the first attack: the loop may move the module to another device.
-        return Folded(self.module, to_unit(self.images.batch([0])), blocked=True)
+        itself, some = in_eval_mode(self.module), to_unit(self.images.batch(range(min(EXAMPLES, len(self.images)))))
+        with torch.no_grad(), ieee_fp32():
+            try:
+                folded = Folded(self.module, some[:1], blocked=True)
+                return folded if logits_agree(folded, itself, some) else itself
+            except Exception:  # tracers raise whatever the traced code makes them raise
+                return itself
 
     def batch(self, step: int) -> Tensor:
         """Indices of a step's images (of this device's share): the epochs' shuffles end to end, cut into batches."""

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
+from robust3d.architectures import ArchitectureParams
 from robust3d.attacks.params import Norm, PgdParams
 from robust3d.params import Params
 
@@ -38,10 +39,11 @@ class LoopParams(Params):
 class ClassifierParams(Params):
     """What every training of a classifier is told (Geon3D section 4, else Madry's library); each adds its own."""
 
+    architecture: ArchitectureParams | None = None  # none: that of its encoder; from scratch the papers'
     objective: str = "pgd"  # the module in robust3d.trainings; standard: the control without attack
     attack: PgdParams = Field(default=PgdParams())  # of every training's validation, and of adversarial training
     normalisation: Literal["imagenet", "half", "source"] = "imagenet"  # source: the encoder's; paper's: this
-    normalisation_change: Literal["ignore", "fold"] = "ignore"  # encoder's differs: fold it into conv1; open
+    normalisation_change: Literal["ignore", "fold"] = "ignore"  # encoder's differs: fold it into the first layer; open
     batchnorm: Literal["keep", "reset", "recalibrate"] = "keep"  # statistics at transfer; open in the paper
     augmentation: Literal["none", "flip"] = "none"  # flip: half of the images, left-right; open in the paper
     epochs: int = Field(60, gt=0)  # paper: 60
