@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from image_files import save
 from safetensors.torch import save_file
 from torchvision.models import resnet18
 
@@ -46,6 +47,29 @@ def test_evaluate_reports_and_writes_outcomes(checkpoint, tmp_path):
     assert "5 images, 5 classes" in told.stdout and "Linf 128/255" in told.stdout
     outcomes = pd.read_parquet(tmp_path / "o.parquet")
     assert len(outcomes) == 5 and f"{100 * outcomes['correct'].mean():6.2f} %" in told.stdout
+
+
+def test_evaluate_takes_a_folder_of_pictures(checkpoint, tmp_path):
+    """The test images of the folder are the images of the archive, in the order of their labels."""
+    file = images(tmp_path / "test.npz", np.arange(5))
+    for label, pixels in enumerate(np.load(file)["images"]):
+        for split in ("train", "test"):
+            save(tmp_path / f"pictures/{split}/class{label}/{split}.png", pixels if split == "test" else 255 - pixels)
+    told = {}
+    for name, more in (("test.npz", []), ("pictures", ["--resolution", "16"])):
+        outcomes = tmp_path / f"{name}.parquet"
+        given = ["--images", tmp_path / name, *more, "--epsilon", "1/255", "--outcomes", outcomes]
+        told[name] = robust3d("evaluate", checkpoint, *given)
+        assert told[name].returncode in (0, 1), told[name].stderr
+    assert "5 pictures of its split 'test', 5 classes" in told["pictures"].stdout
+    assert pd.read_parquet(tmp_path / "test.npz.parquet").equals(pd.read_parquet(tmp_path / "pictures.parquet"))
+    for name, more, says in (
+        ("pictures", [], "say by --resolution"),
+        ("pictures", ["--resolution", "3"], "resolution_px"),
+        ("test.npz", ["--resolution", "16"], "belongs to a folder"),
+    ):
+        refused = robust3d("evaluate", checkpoint, "--images", tmp_path / name, *more)
+        assert refused.returncode == 2 and says in refused.stderr and "Traceback" not in refused.stderr
 
 
 class Hostile:

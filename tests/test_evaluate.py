@@ -36,7 +36,8 @@ def run(tmp_path, monkeypatch, capsys):
 
     def call(checkpoint: Path, labels=(0, 1, 2), epsilon="8/255", **options) -> tuple[str, str]:
         np.savez(tmp_path / "images.npz", images=pixels, labels=np.array(labels))
-        given = {"norm": "Linf", "backend": "own", "normalisation": "imagenet", "outcomes": None, **options}
+        given = {"norm": "Linf", "backend": "own", "normalisation": "imagenet", "outcomes": None}
+        given |= {"resolution": None, "architecture": None, **options}
         command.evaluate_checkpoint(
             argparse.Namespace(checkpoint=checkpoint, images=tmp_path / "images.npz", epsilon=[epsilon], **given)
         )
@@ -58,7 +59,7 @@ def test_a_shared_prefix_is_left_out_and_said(network, run, tmp_path):
     state = {f"model.module.{name}": value for name, value in network.state_dict().items()}
     torch.save({"state_dict": state, "epoch": 3}, tmp_path / "a.ckpt")
     out, _ = run(tmp_path / "a.ckpt", labels=(1, 1, 1))
-    assert "3 images, 3 classes, ResNet-18, keys without 'model.module.', backend own" in out
+    assert "3 images, 3 classes, resnet18, keys without 'model.module.', backend own" in out
 
 
 def test_accuracies_that_mean_nothing_are_not_printed(network, run, tmp_path):

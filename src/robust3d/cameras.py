@@ -37,7 +37,7 @@ class CameraParams(Params):
         if self.protocol == "nmr" and NMR_AZIMUTHS % self.views:
             raise ValueError(f"views: the nmr protocol takes a divisor of {NMR_AZIMUTHS}, not {self.views}")
         if self.protocol == "nmr" and self.poses == "per_instance":
-            raise ValueError("poses: the nmr ring is the same for every object; take 'shared'")
+            raise ValueError("poses: the nmr ring is the same for every object; use 'shared'")
         return self
 
     @property
@@ -93,7 +93,7 @@ def look_at(eyes: ArrayLike, target: ArrayLike = (0, 0, 0), up: ArrayLike = (0, 
     forward = np.asarray(target, dtype=np.float64) - eyes
     distance = np.linalg.norm(forward, axis=-1, keepdims=True)
     if np.any(distance < 1e-9):
-        raise ValueError("a camera stands on the point it should look at")
+        raise ValueError("a camera is at the point that it looks at")
     forward = forward / distance
     up = np.asarray(up, dtype=np.float64) / np.linalg.norm(up)
     fallback = np.roll(up, 1)  # not parallel to `up` for the axes that are used as `up`

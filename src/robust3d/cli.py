@@ -73,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--input", nargs="+", action="append", default=[], metavar=("NAME", "FILE"))
     run.add_argument("--output", nargs=2, action="append", default=[], metavar=("NAME", "FILE"))
     run.add_argument("--store", type=Path, help="folder of finished jobs that several checkouts or users share")
-    run.add_argument("--apart", type=Path, help="compute whatever is finished already, and touch only this folder")
+    run.add_argument(
+        "--apart", type=Path, help="compute the job even if it is finished already, and write only to this folder"
+    )
     run.set_defaults(function=_run)
 
     publish = commands.add_parser("publish", help="copy a finished table or figure to its stable names")
@@ -86,11 +88,13 @@ def _parser() -> argparse.ArgumentParser:
     _study_options(check)
     check.set_defaults(function=_check)
 
-    doctor = commands.add_parser("doctor", help="look at project, disk and cluster before anyone waits in a queue")
+    doctor = commands.add_parser("doctor", help="check project, disk and cluster before a long run")
     _study_options(doctor)
-    doctor.add_argument("--quick", action="store_true", help="without a render, a GPU or a job")
-    doctor.add_argument("--wait", type=int, default=60, metavar="SECONDS", help="in the queue, for each small job")
-    doctor.add_argument("--json", action="store_true", help="for programs")
+    doctor.add_argument("--quick", action="store_true", help="skip the test render, the GPU and the test jobs")
+    doctor.add_argument(
+        "--wait", type=int, default=60, metavar="SECONDS", help="longest wait in the queue for each test job"
+    )
+    doctor.add_argument("--json", action="store_true", help="as JSON")
     doctor.set_defaults(function=_doctor)
 
     plan = commands.add_parser("plan", help="what a target would run, what it would reuse, and why")
@@ -99,15 +103,15 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("--full", action="store_true", help="every job and every cause")
     plan.set_defaults(function=_plan)
 
-    why = commands.add_parser("why", help="where a cell comes from, back to the meshes")
+    why = commands.add_parser("why", help="trace a cell back to the meshes")
     why.add_argument("table", type=_path, help="results/table4.csv, say")
     why.add_argument("--row", required=True, help="label of the row as printed")
     why.add_argument("--column", required=True, help="label of the column as printed")
     why.add_argument("--full", action="store_true", help="every parameter, hash and command")
-    why.add_argument("--json", action="store_true", help="the same for programs")
+    why.add_argument("--json", action="store_true", help="machine-readable output")
     why.set_defaults(function=_why)
 
-    verify = commands.add_parser("verify", help="rehash what results rest on and compare it with the records")
+    verify = commands.add_parser("verify", help="rehash the files behind the results and compare them with the records")
     verify.add_argument("target", nargs="*", help="tables, figures or other results; everything if left out")
     _study_options(verify)
     verify.add_argument("--recompute", type=int, metavar="N", help="run N recorded jobs again, the cheapest first")
@@ -124,34 +128,36 @@ def _parser() -> argparse.ArgumentParser:
     export = commands.add_parser("export", help="a Workflow Run RO-Crate of a table or figure")
     export.add_argument("target", help="results/table4.csv, say")
     export.add_argument("--crate", type=_path, required=True, help="folder to write, new or empty")
-    export.add_argument("--with-data", action="store_true", help="also the big files, which are else named by hash")
+    export.add_argument(
+        "--with-data", action="store_true", help="include the big files, which are otherwise named by their hash"
+    )
     export.set_defaults(function=_export)
 
     site = commands.add_parser("site", help="a static site of all that is built, in results/site/")
     site.set_defaults(function=_site)
 
-    collect = commands.add_parser("gc", help="list, or free, what no current target needs")
+    collect = commands.add_parser("gc", help="list, or delete, what no current target needs")
     collect.add_argument(
         "--keep",
         action="append",
         default=[],
         type=_path,
         metavar="OVERLAY",
-        help="an overlay of config.yaml whose study is kept as well; may be given again",
+        help="an overlay of config.yaml whose study is kept as well; may be repeated",
     )
     collect.add_argument(
         "--scale",
         action="append",
         default=[],
         metavar="NAME",
-        help="a scale whose study is kept as well; may be given again",
+        help="a scale whose study is kept as well; may be repeated",
     )
-    collect.add_argument("--delete", action="store_true", help="free it; else it is only listed")
+    collect.add_argument("--delete", action="store_true", help="delete it; otherwise it is only listed")
     collect.set_defaults(function=_gc)
 
-    accept = commands.add_parser("accept", help="declare a code change harmless for what exists")
-    accept.add_argument("rule", help="the stage, as its rule is called")
-    accept.add_argument("--reason", required=True, help="why no result can differ; shown for ever")
+    accept = commands.add_parser("accept", help="declare that a code change does not affect existing results")
+    accept.add_argument("rule", help="name of the stage")
+    accept.add_argument("--reason", required=True, help="why no result can differ; it is shown with every such result")
     _study_options(accept)
     accept.set_defaults(function=_accept)
 
@@ -164,18 +170,25 @@ def _parser() -> argparse.ArgumentParser:
 
     check_views = commands.add_parser("check-views", help="check views of your own in DVR's or SRN's layout")
     check_views.add_argument("folder", type=_path, help="a data set, a class of it, or one object")
-    check_views.add_argument("--objects", type=int, default=24, help="how many to look into, evenly spaced")
+    check_views.add_argument("--objects", type=int, default=24, help="how many objects to check, evenly spaced")
     check_views.set_defaults(function=_check_views)
 
-    download = commands.add_parser("download", help="fetch what may be fetched: the DTD textures, ImageNet weights")
-    download.add_argument("name", help="dtd or resnet18")
+    download = commands.add_parser("download", help="download the DTD textures or ImageNet weights")
+    download.add_argument("name", help="dtd, or an architecture with published weights")
     download.add_argument("--to", type=_path, default=Path("resources"), help="folder")
     download.add_argument("--marker", type=_path, help="a file to write at the end that says what was fetched")
     download.set_defaults(function=_download)
 
     evaluate = commands.add_parser("evaluate", help="AutoAttack against a checkpoint of your own")
-    evaluate.add_argument("checkpoint", type=_path, help="torchvision ResNet-18 state: .safetensors, .pth or .pt")
-    evaluate.add_argument("--images", type=_path, required=True, help=".npz with images (uint8, N×H×W×3) and labels")
+    evaluate.add_argument("checkpoint", type=_path, help="state of its network: .safetensors, .pth or .pt")
+    evaluate.add_argument(
+        "--architecture",
+        metavar="NAME",
+        help="as in the configuration: vit, or {name: vit, params: {patch_px: 8}}",
+    )
+    kinds = ".npz with images (uint8, N×H×W×3) and labels, or a folder of pictures: test/CLASS/… or CLASS/…"
+    evaluate.add_argument("--images", type=_path, required=True, help=kinds)
+    evaluate.add_argument("--resolution", type=int, metavar="PX", help="side to which pictures of a folder are cut")
     evaluate.add_argument("--norm", choices=("Linf", "L2"), default="Linf")
     evaluate.add_argument("--epsilon", nargs="+", default=["8/255"], help="budgets, ascending; fractions allowed")
     evaluate.add_argument("--backend", choices=("own", "pyautoattack"), default="own")
@@ -198,7 +211,7 @@ def _study_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         type=_path,
         metavar="OVERLAY",
-        help="laid over config.yaml and the scale, as for snakemake; may be given again",
+        help="an overlay over config.yaml and the scale, as for snakemake; may be repeated",
     )
 
 
@@ -234,7 +247,7 @@ def _check(arguments: argparse.Namespace) -> None:
 
     study = _study(arguments.overlays + arguments.configfile, arguments.scale)
     check_system_libraries()
-    print(f"study {study.study!r}: the configuration is sound and Blender's system libraries are there")
+    print(f"study {study.study!r}: the configuration is valid and Blender's system libraries are installed")
 
 
 def _doctor(arguments: argparse.Namespace) -> None:

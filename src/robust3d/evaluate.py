@@ -1,4 +1,4 @@
-"""`robust3d evaluate`: AutoAttack against a user's own ResNet-18 checkpoint and images."""
+"""`robust3d evaluate`: AutoAttack against a user's own checkpoint and images."""
 
 import argparse
 import os
@@ -10,18 +10,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from robust3d.architectures import DEFAULT, architecture
 from robust3d.attacks.autoattack import evaluate
 from robust3d.attacks.budgets import label
 from robust3d.attacks.outcomes import Outcomes
 from robust3d.attacks.params import AutoAttackParams
+from robust3d.data.packed import fitted
 from robust3d.data.published.files import read_npz
 from robust3d.data.sets import save_set
 from robust3d.errors import UserError
 from robust3d.files import cause, partial, publish
+from robust3d.imagesets import folder
+from robust3d.models.architecture import Architecture
 from robust3d.models.classifier import load_classifier
 from robust3d.models.files import load_state
-from robust3d.models.recognition import as_resnet18
-from robust3d.study.parsing import parse
+from robust3d.models.recognition import classifier_state
+from robust3d.parsing import parse
+from robust3d.study.yaml_text import parse_yaml
 
 _LARGEST_BYTES = 64 << 30  # of images and labels, unpacked
 
@@ -37,24 +42,38 @@ def evaluate_checkpoint(arguments: argparse.Namespace) -> None:
     params = _params(arguments)
     if arguments.outcomes:
         _check_place(arguments.outcomes)
-    images, labels = _read_images(arguments.images)
-    state, prefix = as_resnet18(load_state(arguments.checkpoint), arguments.checkpoint)
-    classes = len(state["fc.weight"])
+    images, labels = _read_images(arguments.images, arguments.resolution)
+    network = _architecture(arguments.architecture)
+    network.check_size(min(images.shape[-2:]), str(arguments.images))
+    try:
+        state, prefix = classifier_state(load_state(arguments.checkpoint), arguments.checkpoint, network)
+    except UserError as error:
+        raise UserError(f"{error} (--architecture names another; default: {DEFAULT})") from None
+    classes = len(state[f"{network.head}.weight"])
     if int(labels.max()) >= classes:
         raise UserError(f"{arguments.images}: label {int(labels.max())}, but the classifier has {classes} classes")
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = load_classifier(arguments.checkpoint, classes, arguments.normalisation).to(device)
+    model = load_classifier(arguments.checkpoint, network, classes, arguments.normalisation).to(device)
     try:
         outcomes = evaluate(model, images.to(device).float() / 255, labels.to(device), params)
     except ValueError as error:
         raise UserError(f"{arguments.checkpoint} on {arguments.images}: {error}") from None
     left_out = f", keys without {prefix!r}" if prefix else ""
-    print(f"{len(images)} images, {classes} classes, ResNet-18{left_out}, backend {params.backend}")
+    print(f"{len(images)} images, {classes} classes, {network.name}{left_out}, backend {params.backend}")
     _tell(outcomes)
     if arguments.outcomes:
         _save(outcomes, arguments.outcomes)
     if outcomes.flags.invalid:
         sys.exit(1)
+
+
+def _architecture(text: str | None) -> Architecture:
+    """The architecture that the command line names, as a configuration would."""
+    told = parse_yaml(f"architecture: {text or DEFAULT}", f"--architecture {text}")["architecture"]
+    try:
+        return architecture(told)
+    except ValueError as error:
+        raise UserError(f"--architecture: {error}") from None
 
 
 def _params(arguments: argparse.Namespace) -> AutoAttackParams:
@@ -111,8 +130,12 @@ def _tell(outcomes: Outcomes) -> None:
     print("\n".join(lines), end="\n" * bool(lines), file=sys.stderr, flush=True)
 
 
-def _read_images(path: Path) -> tuple[Tensor, Tensor]:
-    """Images (N, 3, H, W) uint8 and labels (N,) from an .npz."""
+def _read_images(path: Path, resolution_px: int | None) -> tuple[Tensor, Tensor]:
+    """Images (N, 3, H, W) uint8 and labels (N,) from an .npz, or from a folder of pictures."""
+    if path.is_dir():
+        return _read_folder(path, resolution_px)
+    if resolution_px is not None:
+        raise UserError("--resolution: belongs to a folder of pictures; the images of an .npz are taken as they are")
     try:
         arrays = read_npz(path, ("images", "labels"), _LARGEST_BYTES)
     except UserError as error:
@@ -133,3 +156,26 @@ def _read_images(path: Path) -> tuple[Tensor, Tensor]:
             f"{path}: no value of `images` is above 1; pixels go from 0 to 255 (multiply by 255, then round)"
         )
     return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(labels.astype(np.int64))
+
+
+def _read_folder(path: Path, resolution_px: int | None) -> tuple[Tensor, Tensor]:
+    """The test images of a folder, or all of one without splits; labels are places in the sorted class names."""
+    if resolution_px is None:
+        raise UserError(f"{path}: a folder of pictures; say by --resolution to which side in pixels they are scaled")
+    told = {"kind": "folder", "path": str(path), "resolution_px": resolution_px}
+    try:
+        params = parse(folder.Params, told)
+    except ValueError as error:
+        raise UserError(f"--images {path} --resolution {resolution_px}: {error}") from None
+    classes, rows = folder.list_pictures(params, 0)
+    split = next((split for split in ("test", "val", "any") if (rows["split"] == split).any()), "train")
+    rows = rows[rows["split"] == split]
+    if (size := len(rows) * 3 * resolution_px**2) > _LARGEST_BYTES:
+        raise UserError(f"{path}: {len(rows):,} pictures are {size:,} bytes, at most {_LARGEST_BYTES:,} are attacked")
+    read = folder.picture_reader(params, 0)
+    images = np.empty((len(rows), 3, resolution_px, resolution_px), np.uint8)
+    for image, row in zip(images, rows.itertuples(index=False), strict=True):
+        image[:] = fitted(read(row), params).transpose(2, 0, 1)
+    labels = [classes.index(name) for name in rows["class_name"]]
+    print(f"{path}: {len(rows)} pictures of its split {split!r}, {len(classes)} classes")
+    return torch.from_numpy(images), torch.tensor(labels)

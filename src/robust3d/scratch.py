@@ -57,7 +57,7 @@ def private_temp() -> Iterator[None]:
         try:
             folder: Path | None = stack.enter_context(scratch())
         except OSError as error:  # few jobs need one
-            print(f"TMPDIR: no folder can be made there ({cause(error)}); going on without", file=sys.stderr)
+            print(f"TMPDIR: no folder can be created there ({cause(error)}); continuing without it", file=sys.stderr)
             folder = None
         if folder is None:
             yield

@@ -10,12 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from robust3d.architectures import architecture
 from robust3d.attacks.params import PgdParams
 from robust3d.attacks.pgd import pgd
-from robust3d.data.images import load_images
-from robust3d.data.params import SetParams
+from robust3d.data.images import open_set
 from robust3d.models.classifier import load_classifier
-from robust3d.study.parsing import parse
 
 torch.set_num_threads(1)
 
@@ -139,27 +138,28 @@ class Attacked:
 def attacked() -> list[Attacked]:
     """Classifiers of a finished study: those under the folder ROBUST3D_RESULTS, or in this checkout's results."""
     results = Path(os.environ.get("ROBUST3D_RESULTS", Path(__file__).parents[2] / "results")).resolve()
-    records = sorted(results.glob("attack_classifier/*/record.json"))
-    if not records:
+    records = [json.loads(path.read_text()) for path in sorted(results.glob("probe/*/record.json"))]
+    attacks = [record for record in records if record["spec"]["params"]["probe"] == "autoattack"]
+    if not attacks:
         pytest.skip(f"no attacked classifier under {results}; ROBUST3D_RESULTS names the results of a finished study")
-    return [_attacked(record, results.parent) for record in records]
+    return [_attacked(record, results.parent) for record in attacks]
 
 
-def _attacked(path: Path, project: Path) -> Attacked:
-    record = json.loads(path.read_text())
-    spec = record["spec"] if isinstance(record["spec"], dict) else json.loads(record["spec"])
+def _attacked(record: dict, project: Path) -> Attacked:
+    told = record["spec"]["params"]
     files = {name: project / found[0]["path"] for name, found in record["inputs"].items()}
     info = json.loads(files["classifier_info"].read_text())
-    image_set = parse(SetParams, spec["params"]["set"])
     here = Path.cwd()
     os.chdir(project)  # manifests name their files from there
     try:
-        images, labels, _ = load_images(files["set"], files["views"], files.get("textures"), image_set, "test")
+        data = open_set(told["sets"]["set"], {name: [path] for name, path in files.items()}, "test", "set")
     finally:
         os.chdir(here)
-    model = load_classifier(files["classifier"], len(info["classes"]), info["normalisation"])
-    pixels = images.float() / 255
+    model = load_classifier(
+        files["classifier"], architecture(info["architecture"]), len(info["classes"]), info["normalisation"]
+    )
+    pixels, labels = data.all().float() / 255, data.labels
     with torch.no_grad():
         right = model(pixels).argmax(1) == labels
-    attack = spec["params"]["attack"]
-    return Attacked(path.parent.name, model, pixels[right], labels[right], attack["norm"], tuple(attack["epsilons"]))
+    attack = told["params"]
+    return Attacked(record["job"], model, pixels[right], labels[right], attack["norm"], tuple(attack["epsilons"]))

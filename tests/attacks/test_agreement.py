@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from robust3d.architectures import architecture
 from robust3d.attacks import autoattack, twins
 from robust3d.attacks.agreement import IN_BF16, agree
 from robust3d.attacks.autoattack import evaluate
@@ -15,6 +16,8 @@ from robust3d.attacks.params import AutoAttackParams
 from robust3d.attacks.twins import InBf16, coarse_twins, twins_of
 from robust3d.attacks.victim import frozen
 from robust3d.models.classifier import Classifier
+
+RESNET18 = architecture("resnet18")
 
 QUICK = AutoAttackParams(epsilons=(0.03, 0.05, 0.07), iterations=10, square_queries=20, target_classes=2)
 
@@ -202,7 +205,7 @@ def test_the_official_code_gets_the_model_itself(toy, monkeypatch):
 
 
 def test_bf16_is_rounding_of_another_size(toy):
-    model = Classifier(10, seed=1).eval()
+    model = Classifier(RESNET18, 10, seed=1).eval()
     reverse = Altered(torch.neg, copy.deepcopy(toy.model)).eval()
     with frozen(model), frozen(toy.model):
         for net, images in ((model, torch.rand(8, 3, 32, 32)), (toy.model, toy.images)):

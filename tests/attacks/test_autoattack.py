@@ -9,7 +9,7 @@ from robust3d.attacks import autoattack
 from robust3d.attacks.apgd import Result
 from robust3d.attacks.autoattack import evaluate
 from robust3d.attacks.params import AutoAttackParams
-from robust3d.stages.attack_classifier import Keeper
+from robust3d.probes.autoattack.sweep import Keeper
 
 LINF = (0.03, 0.05, 0.07, 0.09)
 L2 = (0.5, 0.9, 1.3)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from robust3d.attacks.budgets import Budget, check_among, check_spelling, label, no_attack
 from robust3d.attacks.params import AutoAttackParams, PgdParams
-from robust3d.study.parsing import parse
+from robust3d.parsing import parse
 
 
 @pytest.mark.parametrize(

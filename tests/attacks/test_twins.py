@@ -5,12 +5,15 @@ import pytest
 import torch
 from torch import nn
 
+from robust3d.architectures import architecture
 from robust3d.attacks import autoattack
 from robust3d.attacks.autoattack import evaluate
 from robust3d.attacks.folding import Blocks, Folded
 from robust3d.attacks.params import AutoAttackParams
 from robust3d.attacks.twins import InBf16, Twins, twins_of
 from robust3d.models.classifier import Classifier
+
+RESNET18 = architecture("resnet18")
 
 QUICK = AutoAttackParams(epsilons=(0.03, 0.05, 0.07), iterations=15, square_queries=60, target_classes=3)
 
@@ -20,7 +23,7 @@ def norms_in(module):
 
 
 def test_a_resnet_has_twins_without_batch_norms():
-    model = Classifier(10).to(memory_format=torch.channels_last)
+    model = Classifier(RESNET18, 10).to(memory_format=torch.channels_last)
     generator = torch.Generator().manual_seed(0)
     for name, buffer in model.named_buffers():  # an untrained batch norm would be the identity
         if "running" in name:

@@ -10,6 +10,7 @@ from inputs import blurred_classes
 from torch import Tensor, nn
 from torch.nn import functional
 
+from robust3d.architectures import architecture
 from robust3d.attacks.autoattack import evaluate
 from robust3d.attacks.fab import fab
 from robust3d.attacks.outcomes import Outcomes, SweepState
@@ -17,6 +18,8 @@ from robust3d.attacks.params import AutoAttackParams, PgdParams
 from robust3d.attacks.pgd import pgd
 from robust3d.attacks.victim import Victim, frozen
 from robust3d.models.classifier import Classifier
+
+RESNET18 = architecture("resnet18")
 
 CLASSES = 10
 TOY = {"iterations": 3, "square_queries": 5}
@@ -43,7 +46,7 @@ class Counted(nn.Module):
 
 def trained(steps: int, size_px: int = 32) -> Classifier:
     """A ResNet-18, adversarially trained until it is neither hopeless nor invulnerable."""
-    model = Classifier(CLASSES, seed=0).to(device())
+    model = Classifier(RESNET18, CLASSES, seed=0).to(device())
     optimiser = torch.optim.SGD(model.parameters(), 0.02, momentum=0.9)
     params = PgdParams(epsilon=0.06, step_size=0.03, steps=3)
     for step in range(steps):

@@ -12,10 +12,14 @@ from inputs import balls
 from reference import dvr as reference_dvr
 from reference import pixelnerf as reference_pixelnerf
 
+from robust3d.architectures import architecture
 from robust3d.data.multiview import Multiview
+from robust3d.models.encoder import Encoder
 from robust3d.pretraining import dvr, pixelnerf
 from robust3d.seeds import torch_generator
 from robust3d.training.loop import LoopParams, Pretraining
+
+RESNET18, HALF = architecture("resnet18"), "half"
 
 SIZES = {"dvr": {"batch": 16, "pixels": 256, "hidden": 128}, "pixelnerf": {"batch": 4, "rays": 128, "width": 128}}
 GPU_SIZES = {"dvr": {"batch": 64, "pixels": 1024, "hidden": 128}, "pixelnerf": {"batch": 4, "rays": 128}}
@@ -50,12 +54,12 @@ def on_gpu(train: Multiview, sizes: dict[str, dict[str, int]], steps: int) -> It
         steps: of a repeat.
     """
     for march, bar in ((16, 10.0), (64, 4.0)):
-        task = dvr.make_task(_dvr_params(sizes["dvr"], march), train, train, 0, device())
+        task = dvr.make_task(_dvr_params(sizes["dvr"], march), Encoder(RESNET18), train, train, 0, device())
         yield from _alone(f"DVR at {march} march steps", "steps/s", task, steps, 1, bar)
         if march == 16:
             yield _first_loss("DVR", task, reference_dvr.Step(task, Path(), reference_dvr.Literal(png=False)))
     params = _pixelnerf_params(sizes["pixelnerf"])
-    task = pixelnerf.make_task(params, train, train, 0, device())
+    task = pixelnerf.make_task(params, Encoder(RESNET18, HALF), train, train, 0, device())
     yield from _alone("pixelNeRF as published", "rays/s", task, steps, params.batch * params.rays, 20_000.0)
     yield _first_loss("pixelNeRF", task, reference_pixelnerf.Step(task, Path(), reference_pixelnerf.Literal(png=False)))
 
@@ -82,7 +86,7 @@ def _first_loss(name: str, task: Pretraining, literal: Any) -> Row:
 
 def _dvr(section: Section, train: Any, folder: Path, sizes: dict, steps: int, long: int, repeats: int) -> None:
     params, literal = _dvr_params(sizes), reference_dvr.Literal()
-    task = dvr.make_task(params, train, train, 0, device())
+    task = dvr.make_task(params, Encoder(RESNET18), train, train, 0, device())
     ours = _runner(task, task, steps)
     variants = {"ours": ours, "literal": _runner(task, reference_dvr.Step(task, folder, literal), steps)}
     items = {"S1 arrays in memory": "png", "S6 first-order equal of the gradient": "custom_backward",
@@ -96,7 +100,7 @@ def _dvr(section: Section, train: Any, folder: Path, sizes: dict, steps: int, lo
         "S10 chunks of 3.7 M points instead": {"chunk_points": 3_700_000},
     }
     for item, change in changed.items():
-        other = dvr.make_task(params.model_copy(update=change), train, train, 0, device())
+        other = dvr.make_task(params.model_copy(update=change), Encoder(RESNET18), train, train, 0, device())
         variants[item] = _runner(other, other, steps)
     variants |= _in_bf16(task, steps)
     samples = interleaved(variants, repeats)
@@ -109,7 +113,7 @@ def _dvr(section: Section, train: Any, folder: Path, sizes: dict, steps: int, lo
 def _pixelnerf(section: Section, train: Any, folder: Path, sizes: dict, steps: int, long: int, repeats: int) -> None:
     params = _pixelnerf_params(sizes)
     literal = reference_pixelnerf.Literal()
-    task = pixelnerf.make_task(params, train, train, 0, device())
+    task = pixelnerf.make_task(params, Encoder(RESNET18, HALF), train, train, 0, device())
     variants = {
         "ours": _runner(task, task, steps),
         "literal": _runner(task, reference_pixelnerf.Step(task, folder, literal), steps),
@@ -120,9 +124,11 @@ def _pixelnerf(section: Section, train: Any, folder: Path, sizes: dict, steps: i
         variants[item] = _runner(task, reference_pixelnerf.Step(task, folder, how), steps)
     # A ray is in the unit cube for 0.64 of 2.8 on average: the same spacing takes a quarter of the samples.
     bounds = {"near_far": "aabb", "coarse_samples": 16, "importance_samples": 4, "depth_samples": 4}
-    bounded = pixelnerf.make_task(params.model_copy(update=bounds), train, train, 0, device())
+    bounded = pixelnerf.make_task(params.model_copy(update=bounds), Encoder(RESNET18, HALF), train, train, 0, device())
     variants["S2 per-ray bounds"] = _runner(bounded, bounded, steps)
-    shared = pixelnerf.make_task(params.model_copy(update={"share_mlp": True}), train, train, 0, device())
+    shared = pixelnerf.make_task(
+        params.model_copy(update={"share_mlp": True}), Encoder(RESNET18, HALF), train, train, 0, device()
+    )
     variants["S4 one MLP for both passes"] = _runner(shared, shared, steps)
     variants |= _in_bf16(task, steps)
     samples = interleaved(variants, repeats)
@@ -138,7 +144,9 @@ def _pixelnerf(section: Section, train: Any, folder: Path, sizes: dict, steps: i
     held_out = balls(max(2, long // 50), section.sizes["views"], section.sizes["size_px"], seed=2)
     quality = {}
     for name, change in (("fixed", {}), ("per-ray", bounds)):
-        fresh = pixelnerf.make_task(params.model_copy(update=change), train, held_out, 0, device())
+        fresh = pixelnerf.make_task(
+            params.model_copy(update=change), Encoder(RESNET18, HALF), train, held_out, 0, device()
+        )
         _train(fresh, fresh, long)
         fresh.module.eval()
         with torch.no_grad():

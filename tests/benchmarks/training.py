@@ -12,12 +12,17 @@ from inputs import blurred_classes
 from reference import madry
 from torch import nn
 
+from robust3d.architectures import architecture
 from robust3d.attacks.params import PgdParams
+from robust3d.data.images import ImageData
 from robust3d.models.classifier import Classifier
 from robust3d.seeds import torch_generator
-from robust3d.training.adversarial import AdversarialTraining, to_unit
+from robust3d.training.classification import to_unit
 from robust3d.training.loop import train
-from robust3d.training.params import ClassifierParams
+from robust3d.trainings import pgd
+from robust3d.trainings.pgd.task import AdversarialTraining
+
+RESNET18 = architecture("resnet18")
 
 CLASSES = 10
 PROFILED_STEPS = 3  # of the profiler every kernel is an object
@@ -55,16 +60,16 @@ def measure(toy: bool, repeats: int) -> Section:
 
 def _size(size_px: int, batch: int, steps: int, repeats: int) -> list[Row]:
     attack = PgdParams(epsilon=0.05, step_size=0.01, steps=7)
-    params = ClassifierParams(attack=attack, batch_size=batch, epochs=1, learning_rate=0.01, decay_epochs=())
+    params = pgd.Params(attack=attack, batch_size=batch, epochs=1, learning_rate=0.01, decay_epochs=())
     images, labels = blurred_classes(batch * steps, CLASSES, size_px, seed=3)
     images, labels = (images * 255).round().to(torch.uint8).to(device()), labels.to(device())
-    classifier = Classifier(CLASSES, seed=0).to(device())
+    classifier = Classifier(RESNET18, CLASSES, seed=0).to(device())
     with torch.no_grad():  # statistics of these images, else an untrained network amplifies rounding
         for _ in range(20):
             classifier.train()(to_unit(images[:batch]))
     start = copy.deepcopy(classifier.state_dict())
-    task = Unvalidated(classifier, images, labels, images[:1], labels[:1], params)
-    plain = Classifier(CLASSES, seed=0).to(device())
+    task = Unvalidated(classifier, ImageData.of(images, labels), ImageData.of(images[:1], labels[:1]), params)
+    plain = Classifier(RESNET18, CLASSES, seed=0).to(device())
 
     def ours() -> float:
         task.module.load_state_dict(start)
@@ -89,13 +94,14 @@ def _size(size_px: int, batch: int, steps: int, repeats: int) -> list[Row]:
 
 def on_gpu(size_px: int, batch: int, steps: int, repeats: int, precision: str) -> Iterator[Row]:
     """The workflow's training and its attack alone, without a peer; and the share of time in which the GPU computes."""
-    params = ClassifierParams(
+    params = pgd.Params(
         attack=PgdParams(epsilon=0.05, step_size=0.01, steps=7), batch_size=batch, epochs=1, learning_rate=0.01,
         decay_epochs=(), precision=precision,
     )  # fmt: skip
     images, labels = blurred_classes(batch * steps, CLASSES, size_px, seed=3)
     images, labels = (images * 255).round().to(torch.uint8).to(device()), labels.to(device())
-    task = Unvalidated(Classifier(CLASSES, seed=0).to(device()), images, labels, images[:1], labels[:1], params)
+    data = ImageData.of(images, labels), ImageData.of(images[:1], labels[:1])
+    task = Unvalidated(Classifier(RESNET18, CLASSES, seed=0).to(device()), *data, params)
     autocast = torch.autocast(device(), torch.bfloat16, enabled=precision == "bf16" and device() == "cuda")
     is_goal = (size_px, precision) == (224, "bf16")
 

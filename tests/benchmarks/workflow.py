@@ -1,76 +1,162 @@
-"""The workflow's own cost: planning, overhead of a job, the default study's critical path, idle share of training."""
+"""What the workflow itself costs: planning beside plain Snakemake, a job's start, the critical path, idle trainings."""
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
-from harness import Row, Section, spread, timed
+from harness import Row, Section, Spread, spread
+
+from robust3d.study.config import read_study
+from robust3d.study.needs import made_from
+from robust3d.study.plan import Plan
+from robust3d.study.stages import STAGES
+from robust3d.study.targets import target_name
+from robust3d.workflow.handed_on import Told
 
 ROOT = Path(__file__).parents[2]
 
 
 def measure(toy: bool, repeats: int) -> Section:
-    """Dry runs of studies scaled by their number of training seeds; records where the default study has run."""
+    """CPU time of dry runs, and of the same jobs in plain Snakemake; records where the default study has run."""
     section = Section("workflow", {})
     repeats = 1 if toy else min(repeats, 3)
-    for wanted in (None,) if toy else (1000, 3500):
-        jobs, seconds = _plan(wanted, repeats)
-        section.rows.append(Row(f"planning {jobs:,} jobs", "s", spread(seconds)))
-        section.facts[f"ms a job at {jobs:,} jobs"] = 1e3 * spread(seconds).median / max(jobs, 1)
-    for what, module in (("the command line", "cli"), ("a training", "training.adversarial")):
-        command = [sys.executable, "-c", f"import robust3d.{module}"]
-        runs = [
-            timed(lambda command=command: subprocess.run(command, check=True, env=_environment()))
-            for _ in range(repeats)
+    planned = [Planned("table 4", ["results/table4.csv"], 2.0)]
+    if not toy:
+        planned += [
+            Planned("table 4 at the paper's scale", ["results/table4.csv"], 3.5, {"scale": "paper"}),
+            Planned("tables 1 to 4 with 60 training seeds", TABLES, 3.5, {"training_seeds": list(range(60))}),
+            Planned("tables 1 to 4 with 320 training seeds", TABLES, 10.0, {"training_seeds": list(range(320))}),
         ]
-        starts = spread([run.wall_s for run in runs])
-        section.rows.append(Row(f"overhead of a job: interpreter and imports of {what}", "s", starts))
+    planned.append(Planned("table 4, finished", ["results/table4.csv"], 2.0, finished=True))
+    for asked in planned:
+        _plan(asked, repeats, section)
+    for what, module in (("the command line", "cli"), ("a training", "stages.train_classifier")):
+        command = [sys.executable, "-c", f"import robust3d.{module}"]
+        starts = spread([_cpu_s(command, ROOT)[0] for _ in range(repeats)])
+        section.rows.append(_within(f"overhead of a job: interpreter and imports of {what}", "CPU s", starts, 2.5))
     section.facts.update(_records(ROOT / "results"))
     if stages := section.facts.get("stages"):
         print(chart(stages), file=sys.stderr)
     return section
 
 
+TABLES = [f"results/table{number}.csv" for number in (1, 2, 3, 4)]
+PLAIN = """
+import json
+
+JOBS, OUTPUTS, TARGETS = json.loads(open("jobs.json").read())
+
+
+def inputs(stage):
+    return lambda wildcards: JOBS[stage][wildcards.job]
+
+
+rule all:
+    input:
+        TARGETS,
+
+
+for stage in OUTPUTS:
+
+    rule:
+        name:
+            stage
+        input:
+            unpack(inputs(stage)),
+        output:
+            **OUTPUTS[stage],
+        message:
+            stage + ": {wildcards.job}"
+        shell:
+            "true"
+"""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A dry run: what is asked for, under which overlay, whether all of it is there, and how long it may take."""
+
+    what: str
+    targets: list[str]
+    limit_s: float
+    overlay: dict[str, Any] = field(default_factory=dict)
+    finished: bool = False
+
+
 def _environment() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    return os.environ | {"PYTHONPATH": f"{ROOT / 'src'}:{os.environ.get('PYTHONPATH', '')}"}
 
 
-def _plan(wanted: int | None, repeats: int) -> tuple[int, list[float]]:
-    """Jobs and seconds of `snakemake --dry-run` on a study of about `wanted` jobs (None: the default study)."""
-    jobs = _dry_run(1)[0]
-    if wanted is None:
-        return _count_and_time([_dry_run(1)])
-    more = _dry_run(3)[0]
-    per_seed = max(1.0, (more - jobs) / 2)
-    seeds = max(1, round(1 + (wanted - jobs) / per_seed))
-    return _count_and_time([_dry_run(seeds) for _ in range(repeats)])
+def _cpu_s(command: list[str], folder: Path) -> tuple[float, str]:
+    """CPU time of a process and all that it starts, and what it says."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    told = subprocess.run(command, cwd=folder, env=_environment(), capture_output=True, text=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if told.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed: {told.stderr[-2000:]}")
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, told.stderr + told.stdout
 
 
-def _count_and_time(runs: list[tuple[int, float]]) -> tuple[int, list[float]]:
-    return runs[0][0], [seconds for _, seconds in runs]
+def _within(what: str, unit: str, ours: Spread, limit: float, note: str = "") -> Row:
+    """A row of which ours may be at most the limit; the ratio is the limit's to ours."""
+    parts = spread([limit / max(value, 1e-9) for value in (ours.median, ours.low, ours.high)])
+    return Row(what, unit, ours, Spread(limit, limit, limit, 1), parts, bar=1.0, peer="the limit", note=note)
 
 
-def _dry_run(seeds: int) -> tuple[int, float]:
-    """Number of jobs and seconds of a dry run in an empty working folder, so that nothing exists yet."""
+def _plan(asked: Planned, repeats: int, section: Section) -> None:
+    """Dry runs in an empty folder, or in one where all is there, and of the same jobs in plain Snakemake, in turn."""
+    overlay = dict(asked.overlay)
+    scale = {"scale": overlay.pop("scale")} if "scale" in overlay else {}
+    plan = Plan(read_study([ROOT / "config.yaml"], {**scale, **overlay}))
+    jobs = [Told.of(job) for job in made_from(plan.target(target_name(path)) for path in asked.targets)]
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+        folder, plain = Path(name, "ours"), Path(name, "plain")
+        folder.mkdir()
+        plain.mkdir()
         for part in ("Snakefile", "workflow", "src", "config.yaml", "resources", "profiles", "envs", "pyproject.toml"):
             (folder / part).symlink_to(ROOT / part)
-        overlay = folder / "seeds.yaml"
-        overlay.write_text(yaml.safe_dump({"training_seeds": list(range(seeds))}))
-        command = [sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "rules", "--configfile", str(overlay)]
-        run = timed(lambda: subprocess.run(command, cwd=folder, env=_environment(), capture_output=True, text=True))
-    if run.result.returncode:
-        raise RuntimeError(f"dry run failed: {run.result.stderr[-2000:]}")
-    counts = [line.split() for line in (run.result.stdout + run.result.stderr).splitlines()]
-    total = next((int(words[1]) for words in counts if words[:1] == ["total"] and len(words) > 1), 0)
-    return total, run.wall_s
+        (folder / "overlay.yaml").write_text(yaml.safe_dump(overlay))
+        for path in (path for job in jobs for path in job.outputs.values()) if asked.finished else ():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text("{}")
+            (plain / path).parent.mkdir(parents=True, exist_ok=True)
+            (plain / path).write_text("{}")
+        _write_plain(plain, plan, jobs, asked.targets)
+        command = [sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "rules"]
+        ours = [*command, *(f"--config={key}={value}" for key, value in scale.items())]
+        ours += ["--configfile", "overlay.yaml", "--", *asked.targets]
+        runs = [(_cpu_s(ours, folder)[0], _cpu_s([*command, "--cores", "1"], plain)[0]) for _ in range(repeats)]
+    note = f"{len(jobs):,} jobs"
+    section.rows.append(_within(f"planning {asked.what}", "CPU s", spread([a for a, _ in runs]), asked.limit_s, note))
+    section.facts[f"plain Snakemake, {asked.what}, CPU s"] = spread([b for _, b in runs]).median
+    share = spread([1e3 * (a - b) / len(jobs) for a, b in runs])
+    if len(jobs) > 1_000:  # below, what is read once is most of it
+        section.rows.append(_within(f"our share of planning {asked.what}", "ms a job", share, 1.0, note))
+    section.facts[f"our share, {asked.what}, ms a job"] = share.median
+
+
+def _write_plain(folder: Path, plan: Plan, jobs: list[Told], targets: list[str]) -> None:
+    """The same jobs and files in a workflow that computes nothing."""
+    inputs: dict[str, dict[str, Any]] = {}
+    for job in jobs:
+        waits_for = {"bulk": job.waits_for} if job.waits_for else {}
+        inputs.setdefault(job.stage, {})[job.id] = job.inputs | waits_for
+    outputs = {
+        stage: {name: path.format(results="results", stage=stage, job="{job}") for name, path in told.outputs.items()}
+        for stage, told in STAGES.items()
+        if stage in inputs
+    }
+    wanted = [plan.target(target_name(path)).output("record") for path in targets]
+    (folder / "jobs.json").write_text(json.dumps([inputs, outputs, wanted]))
+    (folder / "Snakefile").write_text(PLAIN)
 
 
 def _records(results: Path) -> dict[str, Any]:

@@ -156,7 +156,7 @@ class Results:
         }
         table.unlink()
         inputs = {"classifier": [trained["classifier.json"]], "set": [self.set], "views": [self.index]}
-        return self.job("attack_classifier", f"{label}-linf", files, inputs)
+        return self.job("probe", f"{label}-linf", files, inputs, {"probe": "autoattack"})
 
     def _measured(
         self, stage: str, name: str, attacked: dict[str, dict[str, str]], files: dict[str, bytes] | None = None
@@ -180,7 +180,8 @@ class Results:
         content = {"table": name, "study": HOSTILE, "caption": f"Accuracy {HOSTILE}", "index": "threat",
                    "rows": ["Linf 8/255"], "columns": list(attacked), "cells": cells}  # fmt: skip
         inputs = {
-            output: [made[f"{output}.{end}"] for made in attacked.values()]
+            f"{output}:{column}": [made[f"{output}.{end}"]]
+            for column, made in attacked.items()
             for output, end in (("metrics", "json"), ("outcomes", "parquet"))
         }
         self._target(stage, name, content, inputs, files)

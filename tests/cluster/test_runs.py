@@ -154,7 +154,7 @@ def test_table_4_by_slurm_equals_the_local_one(table_run, finished):
     planned = dict(re.findall(r"^(\w+) +(\d+)$", head.told, flags=re.MULTILINE))
     assert len(head.jobs()) == int(planned["total"]) - int(planned["tabulate"]) - int(planned["publish_table"]) > 20
     assert project.bytes_of(*FILES) == finished.bytes_of(*FILES)
-    used = {record["slurm"]["SLURM_JOB_ID"] for record in project.records("attack_classifier").values()}
+    used = {record["slurm"]["SLURM_JOB_ID"] for record in project.records("probe").values()}
     assert used < set(head.jobs())
     assert {record["host"]["threads"] for record in project.records("render_shard").values()} == {2}
     assert "Nothing to be done" in project.make(TABLE)  # by the local profile: nothing of a cluster is in a name

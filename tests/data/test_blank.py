@@ -113,7 +113,7 @@ def test_a_class_without_a_sound_object_names_the_reason(rendering, monkeypatch)
 
 
 def test_without_blank_views_a_manifest_says_nothing_of_them(tmp_path):
-    shard = Shard("results/views.h5", "cone", ("a",), "0" * 64, 7)
+    shard = Shard("results/views.h5", {"cone": ("a",)}, "0" * 64, 7)
     views = Views("solids", ("cone",), 2, SIDE, 1.0, {"all": ("a",)}, (shard,))
     views.write(tmp_path / "views.json")
     before = {name: value for name, value in asdict(views).items() if name != "blank"}

@@ -1,5 +1,6 @@
 """Shards: no bit is lost, same frames give the same bytes, and a damaged file is named."""
 
+import dataclasses
 import errno
 import os
 import shutil
@@ -16,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robust3d.data.frame import Frame
-from robust3d.data.shards import places, read_shards, write_shard
+from robust3d.data.manifest import Shard, Views, held_by
+from robust3d.data.shards import places, read_shards, write_classes, write_shard
 from robust3d.errors import UserError
 
 
@@ -226,3 +228,35 @@ def test_nobody_is_told_to_delete_a_good_file(tmp_path, monkeypatch, number):
     monkeypatch.setattr(h5py, "File", lambda *_, **__: (_ for _ in ()).throw(OSError(number, "x")))
     with pytest.raises(UserError, match=rf"a.h5: cannot be read: {os.strerror(number)}$"):
         read_shards([tmp_path / "a.h5"])
+
+
+def test_a_shard_of_several_classes_keeps_the_class_of_each_instance(tmp_path):
+    """Two classes with instances of the same id; every reader gives what shards of one class would."""
+    cone, horn = block("ab"), block("a", seed=1)
+    path = tmp_path / "both.h5"
+    entry = write_classes(path, {"cone": iter(cone), "horn": iter(horn)}, resolution_px=16, extent=1.5)
+    assert held_by(entry) == {"cone": ("a", "b"), "horn": ("a",)} and entry["frames"] == len(cone) + len(horn)
+    for name, frames in (("cone", cone), ("horn", horn)):
+        write(tmp_path / f"{name}.h5", frames, class_name=name)
+    apart, together = read_shards([tmp_path / "cone.h5", tmp_path / "horn.h5"]), read_shards([path])
+    for field in dataclasses.fields(apart):
+        assert np.array_equal(getattr(apart, field.name), getattr(together, field.name)), field.name
+    some = read_shards([path], {"a"}, {("horn", "a", 1), ("cone", "b", 0)}, colour_only=True)
+    assert list(zip(some.class_name, some.instance, some.view)) == [("horn", "a", 1)]
+    assert np.array_equal(some.rgba[0], horn[1].rgba) and horn[1].rgba.any() and not some.mask.any()
+
+    shard = Shard(str(path), held_by(entry), entry["sha256"], entry["bytes"])
+    views = Views("solids", ("cone", "horn"), 2, 16, 1.5, {"train": ("a",), "test": ("b",)}, (shard,))
+    views.write(tmp_path / "manifest.json")
+    views = Views.read(tmp_path / "manifest.json")
+    assert views.objects("train") == {"cone": ("a",), "horn": ("a",)}
+    assert views.objects("test") == {"cone": ("b",), "horn": ()}
+    assert set(views.frames(["train"]).class_name) == {"cone", "horn"}
+    assert set(views.frames(["test"]).instance) == {"b"}
+
+
+def test_a_shard_of_one_class_has_the_bytes_it_always_had(tmp_path):
+    entry = write(tmp_path / "cone.h5", block())
+    with h5py.File(tmp_path / "cone.h5") as file:
+        assert file.attrs["format"] == "robust3d-views-1" and "instance_class" not in file
+    assert entry["class"] == "cone" and "classes" not in entry

@@ -210,7 +210,7 @@ def test_dtd_mistakes_are_explained(dtd, tmp_path):
         ),
         (
             lambda dtd: (dtd / "images/grid/grid_0000.jpg").unlink(),
-            r"images/grid: .* 1 images are not there, such as grid",
+            r"images/grid: .* 1 images are missing, such as grid",
         ),
     ],
 )

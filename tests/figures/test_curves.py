@@ -19,8 +19,8 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def panel(norm, series, experiment="black"):
     return {
-        "experiment": experiment, "family": "geons", "background": experiment, "norm": norm, "stand_ins": ["painted"],
-        "data": {}, "series": [{"label": la, "style": st, "sources": so} for la, st, so in series],
+        "experiment": experiment, "title": f"Geons, {experiment} background", "norm": norm, "stand_ins": ["painted"],
+        "data": {}, "series": [{"label": la, "style": st, "outcomes": so} for la, st, so in series],
     }  # fmt: skip
 
 

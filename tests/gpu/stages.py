@@ -151,7 +151,7 @@ def run(job: Job, root: Path, folder: Path | None = None, on_gpu: bool = False) 
         folder: where its outputs go; None: to their places under `root`, where later jobs find them.
         on_gpu: on the device that the stage chooses by itself; else it is shown no GPU.
     """
-    from robust3d.study import registry
+    from robust3d import registry
 
     outputs = {name: (root / path if folder is None else folder / path.name) for name, path in job.outputs.items()}
     for path in outputs.values():

@@ -4,9 +4,12 @@ from torch import nn
 from torch.distributions import Normal
 from torch.distributions import kl_divergence as torch_kl
 
+from robust3d.architectures import architecture
 from robust3d.models.autoencoder import Autoencoder, Decoder, VariationalAutoencoder, kl_divergence
-from robust3d.models.encoder import ResNet18Encoder
+from robust3d.models.encoder import Encoder
 from robust3d.seeds import torch_generator
+
+RESNET18 = architecture("resnet18")
 
 torch.set_num_threads(1)
 
@@ -21,8 +24,8 @@ def images(n=2, size_px=32):
 
 def test_parameter_counts_are_the_references():
     assert count(Decoder(256)) == 8_629_824
-    assert count(Autoencoder(ResNet18Encoder())) == 19_937_664
-    assert count(VariationalAutoencoder(ResNet18Encoder())) == 20_068_992
+    assert count(Autoencoder(Encoder(RESNET18))) == 19_937_664
+    assert count(VariationalAutoencoder(Encoder(RESNET18))) == 20_068_992
 
 
 @pytest.mark.parametrize(("size_px", "cells"), [(32, 1), (64, 4), (96, 9), (128, 16)])
@@ -50,7 +53,7 @@ def test_divergence_is_the_closed_form():
 
 
 def test_samples_have_the_posteriors_mean_and_spread():
-    module = VariationalAutoencoder(ResNet18Encoder(), latent_dim=4).eval()
+    module = VariationalAutoencoder(Encoder(RESNET18), latent_dim=4).eval()
     mean, log_variance = torch.tensor([[0.0, 1.0, -2.0, 3.0]]), torch.tensor([[0.0, -2.0, 2.0, 1.0]])
     module.posterior = lambda x: (mean.expand(len(x), 4), log_variance.expand(len(x), 4))
     latents = []
@@ -63,7 +66,7 @@ def test_samples_have_the_posteriors_mean_and_spread():
 
 
 def test_evaluation_decodes_the_posteriors_mean():
-    module = VariationalAutoencoder(ResNet18Encoder()).eval()
+    module = VariationalAutoencoder(Encoder(RESNET18)).eval()
     x = images()
     with torch.no_grad():
         once, again = module(x), module(x)
@@ -75,7 +78,7 @@ def test_evaluation_decodes_the_posteriors_mean():
 
 @pytest.mark.parametrize("build", [Autoencoder, VariationalAutoencoder])
 def test_the_whole_trunk_is_trained_and_the_output_is_not_squashed(build):
-    module = build(ResNet18Encoder()).train()
+    module = build(Encoder(RESNET18)).train()
     x = images(4)
     out = module.sample(x, torch_generator("z"))[0] if build is VariationalAutoencoder else module(x)
     (out - 5).square().mean().backward()
@@ -84,6 +87,6 @@ def test_the_whole_trunk_is_trained_and_the_output_is_not_squashed(build):
 
 
 def test_the_seed_decides_the_weights():
-    one, same, other = (Autoencoder(ResNet18Encoder(), seed=seed).state_dict() for seed in (1, 1, 2))
+    one, same, other = (Autoencoder(Encoder(RESNET18), seed=seed).state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(one[key], same[key]) for key in one)
     assert not torch.equal(one["decoder.linear.weight"], other["decoder.linear.weight"])

@@ -4,9 +4,14 @@ from safetensors.torch import save_file
 from torch import nn
 from torchvision.models import resnet18
 
+from robust3d.architectures import architecture
 from robust3d.errors import UserError
 from robust3d.models.classifier import Classifier
-from robust3d.models.encoder import ResNet18Encoder
+from robust3d.models.encoder import Encoder
+from robust3d.models.files import load_state
+from robust3d.models.recognition import trunk_state
+
+RESNET18 = architecture("resnet18")
 
 torch.set_num_threads(1)
 
@@ -32,10 +37,13 @@ def reference():
 def test_random_weights_depend_on_the_seed_only():
     torch.manual_seed(1)
     before = torch.get_rng_state()
-    first = ResNet18Encoder(seed=4).state_dict()
+    first = Encoder(RESNET18, seed=4).state_dict()
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(2)
-    second, other = ResNet18Encoder(seed=4).state_dict(), ResNet18Encoder(seed=5).state_dict()
+    second, other = (
+        Encoder(RESNET18, seed=4).state_dict(),
+        Encoder(RESNET18, seed=5).state_dict(),
+    )
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not torch.equal(first["trunk.conv1.weight"], other["trunk.conv1.weight"])
     # torchvision's scheme: Kaiming normal, fan out
@@ -43,7 +51,7 @@ def test_random_weights_depend_on_the_seed_only():
 
 
 def test_trunk_has_torchvisions_keys_and_size(reference):
-    trunk = ResNet18Encoder().trunk
+    trunk = Encoder(RESNET18).trunk
     keys = {key for key in reference.state_dict() if not key.startswith("fc.")}
     assert set(trunk.state_dict()) == keys and len(keys) == 120
     assert sum(weight.numel() for weight in trunk.parameters()) == 11_176_512
@@ -57,7 +65,8 @@ def test_imagenet_weights_from_a_file(tmp_path, reference, images, suffix, old):
         state = {key: value for key, value in state.items() if "num_batches" not in key}
     path = tmp_path / f"resnet18{suffix}"
     torch.save(state, path) if suffix == ".pth" else save_file(state, path)
-    encoder = ResNet18Encoder("imagenet", path).eval()
+    encoder = Encoder(RESNET18).eval()
+    RESNET18.load_trunk(encoder.trunk, trunk_state(load_state(path), path, RESNET18)[0], str(path))
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     normalised = (images - mean.view(3, 1, 1)) / std.view(3, 1, 1)
     head = reference.fc
@@ -74,12 +83,7 @@ def test_bad_weights_are_a_users_mistake(tmp_path, content, suffix):
     elif content is not None:
         torch.save(content, path) if suffix == ".pth" else save_file(content, path)
     with pytest.raises(UserError, match=str(path)):
-        ResNet18Encoder("imagenet", path)
-
-
-def test_missing_weights_say_where_to_get_them():
-    with pytest.raises(UserError, match=r"download\.pytorch\.org"):
-        ResNet18Encoder("imagenet")
+        trunk_state(load_state(path), path, RESNET18)
 
 
 def test_weights_files_are_not_unpickled(tmp_path):
@@ -89,17 +93,17 @@ def test_weights_files_are_not_unpickled(tmp_path):
 
     torch.save({"conv1.weight": Evil()}, tmp_path / "evil.pth")
     with pytest.raises(UserError, match="more than tensors"):
-        ResNet18Encoder("imagenet", tmp_path / "evil.pth")
+        load_state(tmp_path / "evil.pth")
 
 
 def test_half_normalisation_maps_black_and_white_to_minus_one_and_one():
-    normalise = ResNet18Encoder(normalisation="half").normalise
+    normalise = Encoder(RESNET18, normalisation="half").normalise
     assert normalise(torch.zeros(1, 3, 1, 1)).flatten().tolist() == [-1, -1, -1]
     assert normalise(torch.ones(1, 3, 1, 1)).flatten().tolist() == [1, 1, 1]
 
 
 def test_feature_maps_are_those_of_the_forward_pass(images):
-    encoder = ResNet18Encoder(seed=1).eval()
+    encoder = Encoder(RESNET18, seed=1).eval()
     seen = {}
     for name in ("relu", "layer1", "layer2", "layer3", "layer4"):
         getattr(encoder.trunk, name).register_forward_hook(lambda _, __, out, name=name: seen.setdefault(name, out))
@@ -121,12 +125,12 @@ def test_feature_maps_are_those_of_the_forward_pass(images):
 
 
 def test_without_the_first_pool_layer1_keeps_the_size(images):
-    maps = ResNet18Encoder().eval().feature_maps(images, use_first_pool=False)
+    maps = Encoder(RESNET18).eval().feature_maps(images, use_first_pool=False)
     assert [m.shape[-1] for m in maps] == [32, 32, 16, 8, 4]
 
 
 def test_levels_left_out_are_not_touched(images):
-    encoder = ResNet18Encoder().train()
+    encoder = Encoder(RESNET18).train()
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
     maps = encoder.feature_maps(images, levels=4)
     assert len(maps) == 4
@@ -140,11 +144,14 @@ def test_levels_left_out_are_not_touched(images):
 
 
 def test_classifier_normalises_raw_images_itself(reference, images):
-    classifier = Classifier(1000).eval()
+    classifier = Classifier(RESNET18, 1000).eval()
     classifier.network.load_state_dict(reference.state_dict())
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     with torch.no_grad():
         expected = reference((images - mean.view(3, 1, 1)) / std.view(3, 1, 1))
         assert torch.allclose(classifier(images), expected, atol=1e-5)
     assert all(key.startswith("network.") for key in classifier.state_dict())
-    assert torch.equal(Classifier(7, seed=1).network.fc.weight, Classifier(7, seed=1).network.fc.weight)
+    assert torch.equal(
+        Classifier(RESNET18, 7, seed=1).network.fc.weight,
+        Classifier(RESNET18, 7, seed=1).network.fc.weight,
+    )

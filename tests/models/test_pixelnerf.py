@@ -4,9 +4,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from robust3d.models.encoder import ResNet18Encoder
+from robust3d.architectures import architecture
+from robust3d.models.encoder import Encoder
 from robust3d.models.pixelnerf import ConditionedMlp, PixelNerf, Scene, look_up, positional_encoding
 from robust3d.seeds import torch_generator
+
+RESNET18 = architecture("resnet18")
 
 torch.set_num_threads(1)
 
@@ -31,7 +34,7 @@ def intrinsics(size_px):
 
 def small(**changes):
     settings = {"width": 16, "blocks": 3, "coarse_samples": 6, "importance_samples": 3, "depth_samples": 3}
-    return PixelNerf(ResNet18Encoder(), **(settings | {"activation": "softplus"} | changes))
+    return PixelNerf(Encoder(RESNET18), **(settings | {"activation": "softplus"} | changes))
 
 
 def encode(module, batch=2, size_px=32):
@@ -48,7 +51,7 @@ def some_rays(count, spread=0.4):
 
 
 def test_parameter_counts_are_the_references():
-    module = PixelNerf(ResNet18Encoder())
+    module = PixelNerf(Encoder(RESNET18))
     assert sum(p.numel() for p in module.coarse.parameters()) == 3_438_596
     assert sum(p.numel() for p in module.parameters()) == 18_053_704
 
@@ -88,7 +91,7 @@ def test_look_up_agrees_with_grid_sample():
 
 
 def test_a_pixel_looks_up_the_cell_that_a_strided_convolution_centres_on_it():
-    conv = ResNet18Encoder().trunk.conv1
+    conv = Encoder(RESNET18).trunk.conv1
     with torch.no_grad():
         conv.weight.zero_()
         conv.weight[0, 0, 3, 3] = 1.0  # the middle of the kernel: the map is every second pixel

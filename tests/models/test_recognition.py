@@ -4,10 +4,12 @@ import pytest
 import torch
 import torchvision
 
+from robust3d.architectures import architecture
 from robust3d.errors import UserError
-from robust3d.models.recognition import as_resnet18
+from robust3d.models.recognition import classifier_state
 
 HERE = Path("a.pt")
+RESNET18 = architecture("resnet18")
 
 
 def state_of(name: str, prefix: str = "", **options) -> dict[str, torch.Tensor]:
@@ -19,7 +21,7 @@ def state_of(name: str, prefix: str = "", **options) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("prefix", ["", "module.", "model.module.", "_orig_mod.", "net.0."])
 def test_a_prefix_that_all_keys_share_is_left_out(prefix):
     wanted = state_of("resnet18", num_classes=7)
-    found, left_out = as_resnet18(state_of("resnet18", prefix, num_classes=7), HERE)
+    found, left_out = classifier_state(state_of("resnet18", prefix, num_classes=7), HERE, RESNET18)
     assert left_out == prefix and found.keys() == wanted.keys()
 
 
@@ -29,19 +31,19 @@ def test_counters_of_batches_may_be_missing_as_in_files_of_early_torch(monkeypat
         {key: value for key, value in state_of(name, "module.").items() if not key.endswith("num_batches_tracked")}
         for name in ("resnet18", "resnet50")
     )
-    found, left_out = as_resnet18(early, HERE)
+    found, left_out = classifier_state(early, HERE, RESNET18)
     assert len(found) == 102 and left_out == "module."
     torchvision.models.resnet18().to("meta").load_state_dict(found)
     with pytest.raises(UserError, match="torchvision's resnet50"):
-        as_resnet18(other, HERE)
+        classifier_state(other, HERE, RESNET18)
     with pytest.raises(UserError, match=r"Missing: module.fc.bias. Too many: none"):
-        as_resnet18({key: value for key, value in early.items() if key != "module.fc.bias"}, HERE)
+        classifier_state({key: value for key, value in early.items() if key != "module.fc.bias"}, HERE, RESNET18)
 
 
 @pytest.mark.parametrize(
     ("state", "told"),
     [
-        (lambda: state_of("resnet50", num_classes=7), "torchvision's resnet50; a ResNet-18 is needed"),
+        (lambda: state_of("resnet50", num_classes=7), "torchvision's resnet50; those of resnet18 are needed"),
         (lambda: state_of("wide_resnet50_2", "model."), r"torchvision's wide_resnet50_2 \(under the prefix 'model.'\)"),
         (lambda: state_of("resnet18") | {"loss.weight": torch.ones(3)}, "Missing: none. Too many: loss.weight$"),
         (
@@ -62,7 +64,7 @@ def test_other_tensors_are_refused_with_what_they_are(state, told, monkeypatch):
     fewer = ["alexnet", "resnet18", "resnet50", "wide_resnet50_2"]
     monkeypatch.setattr(torchvision.models, "list_models", lambda module: fewer)
     with pytest.raises(UserError, match=told):
-        as_resnet18(state(), HERE)
+        classifier_state(state(), HERE, RESNET18)
 
 
 @pytest.mark.slow
@@ -74,4 +76,4 @@ def test_every_classifier_of_torchvision_is_named():
             continue
         if name != "resnet18":
             with pytest.raises(UserError, match=f"torchvision's {name};"):
-                as_resnet18(state, HERE)
+                classifier_state(state, HERE, RESNET18)

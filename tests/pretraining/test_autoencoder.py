@@ -6,11 +6,15 @@ import pytest
 import torch
 from torch import nn
 
+from robust3d.architectures import architecture
 from robust3d.errors import UserError
+from robust3d.models.encoder import Encoder
 from robust3d.pretraining import ae, vae
 from robust3d.seeds import torch_generator
 from robust3d.training.loop import train
 from robust3d.training.params import LoopParams
+
+RESNET18 = architecture("resnet18")
 
 torch.set_num_threads(1)
 METHODS = {"ae": ae, "vae": vae}
@@ -19,7 +23,7 @@ METHODS = {"ae": ae, "vae": vae}
 def make(toy_solids, method="ae", **changes):
     module = METHODS[method]
     params = module.Params(**({"batch": 4, "validation_images": 30} | changes))
-    return module.make_task(params, toy_solids.train, toy_solids.held_out, 0, "cpu")
+    return module.make_task(params, Encoder(RESNET18), toy_solids.train, toy_solids.held_out, 0, "cpu")
 
 
 class Echo(nn.Module):
@@ -56,6 +60,7 @@ def test_inputs_go_in_and_targets_are_asked_back(toy_solids, method):
     black = toy_solids.train.targets * toy_solids.train.masks[:, :, None]
     pretraining = METHODS[method].make_task(
         METHODS[method].Params(batch=64, target="unit"),
+        Encoder(RESNET18),
         replace(toy_solids.train, inputs=black),
         toy_solids.held_out,
         0,
@@ -113,7 +118,7 @@ def test_collapse_is_said(toy_solids):
 def test_sizes_the_decoder_cannot_make_are_refused(toy_solids):
     views = toy_solids.draw(3, 2, 48, seed=4)
     with pytest.raises(UserError, match="multiple of 32"):
-        ae.make_task(ae.Params(), views, views, 0, "cpu")
+        ae.make_task(ae.Params(), Encoder(RESNET18), views, views, 0, "cpu")
 
 
 @pytest.mark.slow

@@ -10,8 +10,9 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from robust3d.architectures import architecture
 from robust3d.data.multiview import Multiview
-from robust3d.models.encoder import seeded_initialisation
+from robust3d.models.encoder import Encoder, seeded_initialisation
 from robust3d.models.implicit import Hits, at, cube_interval
 from robust3d.models.visual_hull import hull_depth
 from robust3d.pretraining.dvr import Params, make_task
@@ -19,6 +20,8 @@ from robust3d.pretraining.dvr.params import LossWeights
 from robust3d.pretraining.dvr.task import DVRPretraining, RayBatch, dvr_losses, pixel_sets, take_rays
 from robust3d.seeds import torch_generator
 from robust3d.training.params import LoopParams
+
+RESNET18 = architecture("resnet18")
 
 torch.set_num_threads(1)
 
@@ -109,7 +112,6 @@ class SmallEncoder(nn.Module):
 
 
 SMALL = {
-    "init": "random",
     "input_px": None,
     "hidden": 64,
     "initialisation": "geometric",
@@ -413,7 +415,7 @@ def test_dvr_learns_spheres_and_boxes():
 @pytest.mark.slow
 def test_resnet18_hits_from_the_start_with_geometric_initialisation(views):
     params = Params(**SMALL)
-    pretraining = make_task(params, views, views, 0, "cpu")
+    pretraining = make_task(params, Encoder(RESNET18), views, views, 0, "cpu")
     history = fit(pretraining, 50)
     print([round(row["hit_fraction"], 3) for row in history])
     assert history[0]["hit_fraction"] > 0.01 and history[-1]["hit_fraction"] > 0.01

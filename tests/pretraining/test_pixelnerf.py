@@ -7,7 +7,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from robust3d.architectures import architecture
 from robust3d.errors import UserError
+from robust3d.models.encoder import Encoder
 from robust3d.models.pixelnerf import Rendering
 from robust3d.pretraining.pixelnerf import Params, make_task
 from robust3d.pretraining.pixelnerf.task import bounding_boxes, median_background
@@ -15,9 +17,10 @@ from robust3d.seeds import torch_generator
 from robust3d.training.loop import train
 from robust3d.training.params import LoopParams
 
+RESNET18 = architecture("resnet18")
+
 torch.set_num_threads(1)
 SMALL = {
-    "init": "random",
     "use_first_pool": True,
     "width": 16,
     "blocks": 3,
@@ -32,8 +35,12 @@ SMALL = {
 }
 
 
+def encoder(seed=0):
+    return Encoder(RESNET18, "half", seed)
+
+
 def make(toy_solids, seed=0, **changes):
-    return make_task(Params(**(SMALL | changes)), toy_solids.train, toy_solids.held_out, seed, "cpu")
+    return make_task(Params(**(SMALL | changes)), encoder(seed), toy_solids.train, toy_solids.held_out, seed, "cpu")
 
 
 def test_boxes_enclose_their_masks():
@@ -168,7 +175,7 @@ def test_the_background_is_a_colour_or_measured(toy_solids):
     targets = torch.where(toy_solids.train.masks[:, :, None], toy_solids.train.targets, blue)
     views = replace(toy_solids.train, targets=targets)
     assert median_background(views) == pytest.approx((10 / 255, 20 / 255, 240 / 255))
-    measured = make_task(Params(**(SMALL | {"background": None})), views, toy_solids.held_out, 0, "cpu")
+    measured = make_task(Params(**(SMALL | {"background": None})), encoder(), views, toy_solids.held_out, 0, "cpu")
     torch.testing.assert_close(measured.module.background * 255, torch.tensor([10.0, 20.0, 240.0]))
     given = make(toy_solids, background=(0.5, 0.5, 0.0))
     torch.testing.assert_close(given.module.background, torch.tensor([0.5, 0.5, 0.0]))
@@ -181,7 +188,7 @@ def test_impossible_settings_are_refused(toy_solids):
         Params(num_layers=6)
     views = toy_solids.draw(3, 1, 32, seed=3)
     with pytest.raises(UserError, match="novel views"):
-        make_task(Params(**SMALL), views, views, 0, "cpu")
+        make_task(Params(**SMALL), encoder(), views, views, 0, "cpu")
 
 
 def test_parameters_load_without_torch():

@@ -5,17 +5,21 @@ import pytest
 import torch
 from torch import nn
 
+from robust3d.architectures import architecture
+from robust3d.models.encoder import Encoder
 from robust3d.pretraining import ae, supervised
 from robust3d.seeds import torch_generator
 from robust3d.training.loop import train
 from robust3d.training.params import LoopParams
+
+RESNET18 = architecture("resnet18")
 
 torch.set_num_threads(1)
 
 
 def make(toy_solids, **changes):
     params = supervised.Params(**({"batch": 8, "validation_images": 30} | changes))
-    return supervised.make_task(params, toy_solids.train, toy_solids.held_out, 0, "cpu")
+    return supervised.make_task(params, Encoder(RESNET18), toy_solids.train, toy_solids.held_out, 0, "cpu")
 
 
 class Oracle(nn.Module):
@@ -42,7 +46,14 @@ def test_labels_go_with_their_views(toy_solids):
 
 
 def test_it_sees_the_images_that_the_autoencoder_sees(toy_solids):
-    autoencoder = ae.make_task(ae.Params(batch=8, target="unit"), toy_solids.train, toy_solids.held_out, 0, "cpu")
+    autoencoder = ae.make_task(
+        ae.Params(batch=8, target="unit"),
+        Encoder(RESNET18),
+        toy_solids.train,
+        toy_solids.held_out,
+        0,
+        "cpu",
+    )
     for step in range(3):
         ours, _ = make(toy_solids).draw(torch_generator(0, "step", step))
         theirs, _ = autoencoder.draw(torch_generator(0, "step", step))

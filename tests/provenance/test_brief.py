@@ -71,11 +71,17 @@ def chain(jobs: list[Job]) -> list[dict[str, Any]]:
     return [step(job) for job in made_from(jobs)]
 
 
+def probed(plan: Plan, target: str) -> list[Job]:
+    """The probes that a table reads, in the order of its cells."""
+    inputs = plan.target(target).inputs
+    return [job for name, ((job, _),) in inputs.items() if name.startswith("metrics:")]
+
+
 @pytest.mark.parametrize("scale", [None, "test", "gpu", "paper"])
 def test_every_cell_of_tables_3_and_4_fits_a_screen(scale):
     plan = Plan(read_study([ROOT / "config.yaml"], {"scale": scale, "training_seeds": [0, 1, 2]}))
     for table in ("table3", "table4"):
-        jobs = [job for job, _ in plan.target(table).inputs["metrics"]]
+        jobs = probed(plan, table)
         for first in range(0, len(jobs), 3):
             lines = brief(answer(chain(jobs[first : first + 3]))).splitlines()
             assert len(lines) <= LINES and max(map(len, lines)) <= WIDTH, "\n".join(lines)
@@ -132,7 +138,7 @@ def test_a_cell_that_is_a_difference_has_its_own_verdict():
 
 def test_flags_take_the_room_that_is_left_and_the_rest_is_counted():
     plan = Plan(read_study([ROOT / "config.yaml"], {"scale": "paper"}))
-    steps = chain([plan.target("table4").inputs["metrics"][3][0]])
+    steps = chain([probed(plan, "table4")[3]])
     steps[0]["accepted"] = [{"reason": "harmless", "by": "me", "on": "today"}]
     flags = [f"flag number {number}: " + "a long sentence " * 12 for number in range(60)]
     lines = brief(answer(steps, flags=flags)).splitlines()
@@ -140,13 +146,12 @@ def test_flags_take_the_room_that_is_left_and_the_rest_is_counted():
     (left,) = [line for line in lines if "more lines with --full" in line]
     assert int(left.split()[1]) > 100
     told = brief(answer(steps, flags=flags[:1]))
-    assert "accepted   code change of attack_classifier: harmless (me, today)" in told
+    assert "accepted   code change of probe: harmless (me, today)" in told
 
 
 def test_shared_pretraining_copies_and_machines_are_told():
     plan = Plan(read_study([ROOT / "config.yaml"], {"scale": "test", "training_seeds": [0, 1, 2]}))
-    table = plan.target("table4")
-    jobs = [job for job, _ in table.inputs["metrics"]]
+    jobs = probed(plan, "table4")
     steps = [facts for facts in chain(jobs[3:6]) if facts["stage"] != "pretrain" or facts["params"]["seed"] == 0]
     for facts in steps:
         if facts["stage"] == "pretrain":

@@ -9,7 +9,7 @@ from robust3d.study.plan import Plan
 from robust3d.study.targets import every_target, target_path
 
 ROOT = Path(__file__).parents[2]
-INPUT = Change("input", "views is another one")
+INPUT = Change("input", "views differs")
 
 
 def jobs():
@@ -40,24 +40,24 @@ def test_causes_stand_by_kind_with_their_numbers():
     outlook = Outlook(pending(causes), {"x": 3})
     first, *lines = brief(outlook).splitlines()
     assert first.startswith(
-        "train_classifier: 6 jobs, about 5 min, 1 copied if inputs come out as they were: categories-"
+        "train_classifier: 6 jobs, about 5 min, 1 copied if their inputs turn out to be the same: categories-"
     )
     assert lines == [
         "all because code src/robust3d/training/loop.py: step (1 of them)",
         "all because parameter epochs: 1 → 2 (3 of them)",
         "all because parameter learning_rate: 0.02 → 0.03 (1 of them)",
         "all because made for the first time (1 of them)",
-        "all because its inputs are others (1 of them)",
+        "all because its inputs differ (1 of them)",
         "reused as they are: 3 x",
         "6 jobs in all, one after another about 5 min",
     ]
     full = as_text(outlook)
-    assert full.count("because input views is another one") == 4 and all(job.label in full for job in jobs())
+    assert full.count("because input views differs") == 4 and all(job.label in full for job in jobs())
 
 
 def test_what_only_follows_is_told_and_may_be_copied():
     told = brief(Outlook(pending([(INPUT,)] * 6), {}))
-    assert "6 copied if inputs come out as they were" in told and "because input views is another one" in told
+    assert "6 copied if their inputs turn out to be the same" in told and "because input views differs" in told
     told = brief(Outlook(pending([(INPUT,)] * 6, copy_of="earlier"), {}))
     assert "6 copied from earlier ones" in told and told.endswith("one after another no time")
 

@@ -100,7 +100,7 @@ def test_nothing_changes_when_one_of_the_files_is_damaged(jobs, damaged):
     put(jobs["test"])
     before = texts()
     Path(jobs["gpu"].output(damaged)).write_text("other")
-    with pytest.raises(UserError, match="not the file of its record any more; delete the folder results/tabulate/"):
+    with pytest.raises(UserError, match="differs from its record; delete the folder results/tabulate/"):
         put(jobs["gpu"])
     assert texts() == before and not list(Path("results").glob(".partial*"))
 
@@ -144,7 +144,7 @@ def test_a_record_that_was_edited_is_told(jobs):
     PLACES["table"].write_text("by hand")
     record["outputs"]["table"]["sha256"] = sha256(PLACES["table"])
     write_json(PLACES["record"], record)
-    assert wrong(jobs["test"]) == "has a record that is not as it was written"
+    assert wrong(jobs["test"]) == "has a record that was changed after it was written"
     for odd in ([], ["job", "spec", "inputs", "outputs"], record | {"spec": None}, record | {"outputs": [1]}):
         PLACES["record"].write_text(json.dumps(odd))
         assert wrong(jobs["test"]) == "has no record"
@@ -175,6 +175,6 @@ def test_metrics_that_were_made_anew_with_other_bytes_are_noticed(jobs):
 def test_a_plan_tells_of_a_copy_that_takes_its_place(jobs):
     put(jobs["gpu"])
     told = tell_plan(["results/table1.csv"], study("test"))
-    assert "results/table1.csv is of study 'gpu'; a copy of what was made before takes its place" in told
+    assert "results/table1.csv is of study 'gpu'; a copy of the earlier result replaces it" in told
     assert "0 jobs in all" in told and "1 tabulate" in told
     assert tell_plan(["results/table1.csv"], study("gpu")) == "results/table1.csv: nothing to be done"

@@ -360,7 +360,7 @@ def test_a_killed_worker_is_a_clear_error(monkeypatch):
 
 def test_a_hanging_worker_is_a_clear_error(monkeypatch):
     monkeypatch.setattr(pool, "FRAME_TIMEOUT_S", 0.05)
-    with pytest.raises(UserError, match="ball0: Blender has shown no sign of life for"):
+    with pytest.raises(UserError, match="ball0: Blender has not responded for"):
         render(ball_requests(1), NMR, 24)
 
 

@@ -57,10 +57,25 @@ def test_real_edits_count(tmp_path, other):
 
 
 def test_a_closure_holds_what_a_stage_imports_and_nothing_neutral():
-    modules = closure.closure(("robust3d.stages.train_classifier",))
+    modules = closure.closure(("robust3d.stages.train_classifier", "robust3d.trainings.pgd"))
     assert {"robust3d.attacks.pgd", "robust3d.training.loop", "robust3d.seeds", "robust3d.training"} <= set(modules)
     assert not any(closure.is_neutral(module) for module in modules)
     assert "robust3d.rendering.scene" not in modules and "robust3d.attacks.autoattack" not in modules
+
+
+@pytest.mark.parametrize(
+    ("stage", "mine", "other"),
+    [
+        ("train_classifier", "robust3d.trainings.standard", "robust3d.trainings.pgd"),
+        ("train_classifier", "robust3d.trainings.pgd", "robust3d.trainings.standard"),
+        ("probe", "robust3d.probes.shift", "robust3d.attacks.autoattack"),
+        ("probe", "robust3d.probes.autoattack", "robust3d.probes.accuracy"),
+    ],
+)
+def test_what_a_stage_loads_by_name_is_no_part_of_the_others(stage, mine, other):
+    """Else an edit of one training or probe would make all of them run again."""
+    modules = closure.closure((f"robust3d.stages.{stage}", mine))
+    assert mine in modules and other not in modules
 
 
 @pytest.mark.parametrize("module", STAGE_MODULES)

@@ -87,7 +87,7 @@ def test_a_budget_is_the_same_in_any_spelling():
     plan = Plan(load_study(values))
     assert plan.target("table4").id == Plan(load_study(changed("attacks/L2/epsilons", [1.0, 1.5]))).target("table4").id
     assert {cell["budget"] for cell in plan.target("table4").params["cells"]} == {"16/255", "1.5"}
-    specs = [json.loads(job.spec)["params"]["attack"] for job in plan.jobs.values() if job.stage == "attack_classifier"]
+    specs = [json.loads(job.spec)["params"]["params"] for job in plan.jobs.values() if job.stage == "probe"]
     assert {str(told["epsilons"]) for told in specs} == {"['16/255']", "[1.0, 1.5]"}
 
 

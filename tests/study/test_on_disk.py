@@ -38,8 +38,10 @@ def values(tmp_path) -> dict:
         "render": {"resolution_px": 32, "samples": 2},
     }
     textures = {"source": "dtd", "path": str(tmp_path / "dtd"), "classes": ["grid"], "images_per_class": 4}
-    weights = {"label": "W", "method": "imagenet", "params": {"weights": str(tmp_path / "weights.pth")}}
-    return merge(BASE, {"families": {"disk": family}, "textures": textures, "pretraining": {"w": weights}})
+    weights = {"label": "W", "method": "weights", "params": {"weights": str(tmp_path / "weights.pth")}}
+    return merge(
+        BASE, {"families": {"disk": family}, "textures": textures, "pretraining": {"w": weights, "ae": {"start": "w"}}}
+    )
 
 
 def digests(values: dict, **more) -> dict[str, str]:
@@ -48,6 +50,8 @@ def digests(values: dict, **more) -> dict[str, str]:
     jobs = {
         "views": plan.index_views("disk"),
         "textures": plan.textures,
+        "encoder": plan.encoder("w", experiment, 0),
+        "started": plan.pretrain("ae", experiment, 0),
         "classifier": plan.train_classifier("linf", experiment, "w", 0),
         "plain": plan.train_classifier("linf", experiment, None, 0),
         "built": plan.index_views("geons"),
@@ -72,9 +76,9 @@ def test_each_change_reaches_the_jobs_that_rest_on_it(values, tmp_path):
     (tmp_path / "weights.pth").touch()
     assert changed() == set()  # the same bytes: training must not be repeated
     (tmp_path / "weights.pth").write_bytes(b"Weights")
-    assert changed() == {"classifier"}
+    assert changed() == {"encoder", "started", "classifier"}
     (tmp_path / "weights.pth").unlink()  # planning goes on; the job tells
-    assert changed() == {"classifier"}
+    assert changed() == {"encoder", "started", "classifier"}
 
 
 def test_nodes_mean_the_data_that_were_seen_while_planning(values, tmp_path, monkeypatch):

@@ -30,8 +30,6 @@ OPEN: list[tuple[str, Any, str, str]] = [
     ("families.categories.cameras.protocol", "sphere", "table4 data.cameras.protocol", "test_cameras.py test_nmr_ring"),
     ("families.geons.split.mode", "orbit", "table3 data.split.mode",
      "data/test_splits.py test_orbit_split_of_the_geons_keeps_the_counts_and_parts_what_random_does_not"),
-    ("pretraining.dvr.params.init", "imagenet", "table4 encoder.params.init",
-     "models/test_encoder.py test_imagenet_weights_from_a_file"),
     ("pretraining.dvr.params.hidden", 32, "table4 encoder.params.hidden",
      "models/test_dvr.py test_decoder_has_the_reference_number_of_parameters"),
     ("pretraining.dvr.params.input_px", 48, "table4 encoder.params.input_px",
@@ -50,7 +48,7 @@ OPEN: list[tuple[str, Any, str, str]] = [
      "models/test_pixelnerf.py test_densities_are_rectified_or_a_shifted_softplus"),
     ("pretraining.pixelnerf.params.near_far", "fixed", "table4 encoder.params.near_far",
      "models/test_pixelnerf.py test_fixed_bounds_hold_for_every_ray"),
-    ("pretraining.pixelnerf.params.normalisation", "half", "table4 encoder.params.normalisation",
+    ("pretraining.pixelnerf.normalisation", "half", "table4 encoder.normalisation",
      "models/test_encoder.py test_half_normalisation_maps_black_and_white_to_minus_one_and_one"),
     ("pretraining.vae.params.kl_coefficient", 0.2, "table4 encoder.params.kl_coefficient",
      "pretraining/test_autoencoder.py test_the_vaes_loss_adds_the_weighted_divergence"),
@@ -60,6 +58,9 @@ OPEN: list[tuple[str, Any, str, str]] = [
      "pretraining/test_autoencoder.py test_inputs_go_in_and_targets_are_asked_back"),
     ("experiments.correlated.pretrain_target.kind", "white", "table3 encoder.target_background",
      "pretraining/test_autoencoder.py test_inputs_go_in_and_targets_are_asked_back"),
+    ("classifiers.standard.architecture", {"name": "resnet50", "params": {"stem": "imagenet"}},
+     "table4 classifier.architecture",
+     "models/test_architectures.py test_a_trunk_is_the_network_without_its_head"),
     ("classifiers.linf.batchnorm", "reset", "table4 classifier.batchnorm",
      "training/test_transfer.py test_batchnorm_keep_reset_and_recalibrate"),
     ("classifiers.linf.augmentation", "flip", "table4 classifier.augmentation",
@@ -116,7 +117,7 @@ def test_an_open_key_is_told_and_reaches_the_cells(key: str, value: Any, place: 
         assert get(told(found[table][0])["data"], rest) == wanted
     elif what == "encoder":  # model.json → encoder.json → classifier.json → cell
         assert rest.split(".")[0] in ENCODER_FACTS
-        name = rest if rest.startswith("params.") else rest + ".kind"
+        name = rest + ".kind" if rest.endswith("_background") else rest
         assert wanted in [_get_or_none(told(job), name) for job in found["pretrain"]]
     else:
         assert rest.split(".")[0] in CLASSIFIER_FACTS

@@ -5,7 +5,7 @@ import pytest
 
 from robust3d.errors import UserError
 from robust3d.study.config import load_study, merge, read_yaml
-from robust3d.study.plan import Plan
+from robust3d.study.plan import Job, Plan
 from robust3d.study.targets import every_target, target_path
 
 BASE = merge(read_yaml(Path("config.yaml")), read_yaml(Path("workflow/scales/test.yaml")))
@@ -32,8 +32,8 @@ def changed_stages(path: str, value) -> set[str]:
     return {stage for stage in after if after[stage] - before.get(stage, set())}
 
 
-EVALUATED = {"attack_classifier", "tabulate", "plot"}
-TRAINED = {"train_classifier", "test_shift"} | EVALUATED
+EVALUATED = {"probe", "tabulate", "plot"}
+TRAINED = {"train_classifier"} | EVALUATED
 
 
 @pytest.mark.parametrize(
@@ -49,9 +49,19 @@ TRAINED = {"train_classifier", "test_shift"} | EVALUATED
             255,
             {"pretrain", "extract_encoder", "draw", "train_classifier"} | EVALUATED,
         ),
+        (
+            "pretraining/supervised/normalisation",
+            "half",
+            {"pretrain", "extract_encoder", "draw", "train_classifier"} | EVALUATED,
+        ),
         ("pretraining/ae/label", "Auto", {"tabulate", "plot", "draw"}),
-        ("experiments/black/epsilons/L2", [1.0, 3.0], {"attack_classifier", "plot"}),
-        ("pretraining/imagenet/experiments", ["categories"], {"train_classifier"} | EVALUATED),
+        ("experiments/black/epsilons/L2", [1.0, 3.0], {"probe", "plot"}),
+        ("pretraining/imagenet/experiments", ["categories"], {"import_encoder", "train_classifier"} | EVALUATED),
+        (
+            "pretraining/ae/start",
+            "imagenet",
+            {"import_encoder", "pretrain", "extract_encoder", "draw", "train_classifier"} | EVALUATED,
+        ),
         ("papers/geon3d/table4_rows/Linf", None, set()),
     ],
 )
@@ -59,8 +69,6 @@ def test_a_change_reaches_what_it_shapes_and_nothing_else(path, value, stages):
     if value is None:
         pytest.skip("a row cannot be removed by an overlay")
     found = changed_stages(path, value)
-    if "test_shift" in stages and "draw" not in stages:
-        found -= {"draw"}
     assert found == stages
 
 
@@ -127,7 +135,7 @@ def test_a_pretraining_may_have_data_of_its_own():
     [
         ("dvr", "nowhere", "pretraining.dvr.data.family: 'nowhere' is not defined"),
         ("dvr", "gallery", "pretraining.dvr.data.family: 'gallery' has no split"),
-        ("imagenet", "geons", "pretraining.imagenet.data: method imagenet trains nothing"),
+        ("imagenet", "geons", "pretraining.imagenet.data: method weights trains nothing"),
     ],
 )
 def test_data_of_its_own_must_fit(key, family, says):
@@ -138,8 +146,13 @@ def test_data_of_its_own_must_fit(key, family, says):
 
 def attacked(plan: Plan, *targets: str) -> set[str]:
     """The attacks that targets read."""
-    files = [files for name in targets for files in plan.target(name).inputs["metrics"]]
-    return {job.id for job, _ in files if job.stage == "attack_classifier"}
+    return {job.id for job in read(plan, *targets) if job.params.get("probe") == "autoattack"}
+
+
+def read(plan: Plan, *targets: str) -> list[Job]:
+    """The jobs whose metrics targets read, in order."""
+    found = [plan.target(name).inputs for name in targets]
+    return [job for inputs in found for name, ((job, _),) in inputs.items() if name.startswith("metrics:")]
 
 
 def test_figures_attack_nothing_that_table_4_has_attacked():
@@ -152,10 +165,11 @@ def test_figures_attack_nothing_that_table_4_has_attacked():
 
 
 def test_an_experiments_own_budgets_leave_the_others_alone():
-    other = merge(BASE, {"experiments": {"black": {"epsilons": {"Linf": ["4/255", "12/255"]}}}})
+    own = {"black": ["4/255", "12/255"], "textured": ["8/255", "16/255"]}
+    other = merge(BASE, {"experiments": {name: {"epsilons": {"Linf": grid}} for name, grid in own.items()}})
     before, after = Plan(load_study(BASE)), Plan(load_study(other))
     assert attacked(before, "table4", "figure5") == attacked(after, "table4", "figure5")
-    told = [json.loads(job.spec)["params"]["attack"] for job, _ in after.target("figure4").inputs["metrics"]]
+    told = [json.loads(job.spec)["params"]["params"] for job in read(after, "figure4")]
     assert [attack["epsilons"] for attack in told] == [["4/255", "12/255"]] * 2 + [["8/255", "16/255"]] * 2
 
 
@@ -165,14 +179,17 @@ def test_a_study_without_a_norm_has_figures_of_the_other():
     assert [panel["norm"] for panel in panels] == ["Linf"]
 
 
-def test_imagenet_weights_go_into_the_classifier_without_a_pretraining():
+def test_imagenet_weights_become_an_encoder_without_a_pretraining():
     plan = Plan(load_study(merge(BASE, {"pretraining": {"imagenet": {"experiments": ["categories"]}}})))
     experiment = plan.study.experiments["categories"]
     job = plan.train_classifier("linf", experiment, "imagenet", 0)
-    assert json.loads(job.spec)["params"]["weights"] == {"weights": "resources/resnet18.pth"}
-    assert not job.inputs["encoder"] and not any(job.stage == "pretrain" for job in plan.jobs.values())
-    assert json.loads(plan.train_classifier("linf", experiment, None, 0).spec)["params"]["weights"] is None
-    assert "ImageNet-init" not in json.loads(plan.target("figure10").spec)["params"]["labels"]
+    ((encoder, output),) = job.inputs["encoder"]
+    assert (encoder.stage, output) == ("import_encoder", "encoder")
+    assert json.loads(encoder.spec)["params"]["params"] == {"weights": "resources/resnet18.pth"}
+    assert not any(job.stage == "pretrain" for job in plan.jobs.values())
+    assert not plan.train_classifier("linf", experiment, None, 0).inputs["encoder"]
+    pictures = json.loads(plan.target("figure10").spec)["params"]["pictures"]
+    assert "ImageNet-init" not in [picture["label"] for picture in pictures]
 
 
 def test_what_a_user_asks_for_has_a_path():

@@ -10,7 +10,7 @@ from examples import example
 from robust3d.study.stages import STAGES
 
 ROOT = Path(__file__).parents[2]
-WORDS = {"inventory", "draw", "plot", "pretrain"}  # which stand in code for other things as well
+WORDS = {"inventory", "draw", "plot", "pretrain", "probe"}  # which stand in code for other things as well
 
 
 @pytest.mark.parametrize("stage", sorted(set(STAGES) - WORDS))

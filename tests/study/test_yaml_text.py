@@ -97,7 +97,7 @@ def test_paths_are_written_out_in_every_place(tmp_path, monkeypatch):
             "store": "~/store",
             "families": family("~/nmr"),
             "textures": {"source": "dtd", "path": "$DATA/dtd"},
-            "pretraining": {"a": {"label": "A", "method": "imagenet", "params": {"weights": "${DATA}/r.pth"}}},
+            "pretraining": {"a": {"label": "A", "method": "weights", "params": {"weights": "${DATA}/r.pth"}}},
         },
     )
     assert study.store == "/home/someone/store" and study.textures.path == "/data/of mine/dtd"
@@ -112,7 +112,7 @@ def test_what_cannot_be_written_out_is_refused_with_its_key(tmp_path, path):
     with pytest.raises(UserError, match=r"families\.pub\.shapes\.path: .*(is not set|no user)"):
         study_of(tmp_path, {"families": family(path)})
     with pytest.raises(UserError, match=r"pretraining\.a\.params\.weights: .*(is not set|no user)"):
-        study_of(tmp_path, {"pretraining": {"a": {"label": "A", "method": "dvr", "params": {"weights": path}}}})
+        study_of(tmp_path, {"pretraining": {"a": {"label": "A", "method": "weights", "params": {"weights": path}}}})
     with pytest.raises(UserError, match=r"textures\.path: .*(is not set|no user)"):
         study_of(tmp_path, {"textures": {"source": "dtd", "path": path}})
     with pytest.raises(UserError, match=r"store: .*(is not set|no user)"):

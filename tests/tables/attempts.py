@@ -1,19 +1,20 @@
-"""Tests of attacks by hand: files as `attack_classifier` and `test_shift` write them, with outcomes that we choose."""
+"""Probes by hand: files as AutoAttack and the shift test write them, with outcomes that we choose."""
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from robust3d.attacks.budgets import Budget
+from robust3d.named import OUTCOMES, input_name
+from robust3d.provenance.runner import Context
 
 FLAGS = {"randomised": False, "probabilities": False, "gradient_in_forward": False, "square_suspicious": False,
          "notices": [], "zero_gradients": {}, "nonfinite_logits": 0, "nonfinite_gradients": 0,
          "invalid": []}  # fmt: skip
-FACTS = ("objective", "attack", "selection", "augmentation", "normalisation", "start", "weights",
+FACTS = ("architecture", "objective", "attack", "attacked", "selection", "augmentation", "normalisation", "start",
          "normalisation_change", "batchnorm", "background", "resolution_px", "training_images", "steps",
          "selected_step", "precision", "devices", "seed")  # fmt: skip
 
@@ -29,10 +30,8 @@ class Attempts:
         self.folder = folder
         self.inputs: dict[str, list[Path]] = {}
 
-    def attack(
-        self, clean: list[int], robust: dict[float, list[int]], kind: str = "", norm: str = "L2", **info: Any
-    ) -> int:
-        """One attacked model: for each image 1 or 0, clean and within each budget; its place among the inputs."""
+    def attack(self, clean: list[int], robust: dict[float, list[int]], norm: str = "L2", **info: Any) -> str:
+        """One attacked model: for each image 1 or 0, clean and within each budget; the name of its outcomes."""
         frames = [
             pd.DataFrame(
                 {
@@ -49,26 +48,24 @@ class Attempts:
         told = {"clean_accuracy": float(np.mean(clean)), "flags": FLAGS, "classifier": classifier(**info),
                 "sanity": {"epsilon": 9.0, "accuracy": 0.0},
                 "robust": {str(Budget(e)): {"accuracy": float(np.mean(r))} for e, r in robust.items()}}  # fmt: skip
-        return self._add(kind, told, frame)
+        return self._add("attack", told, frame)
 
-    def shift(self, shifted: list[int], kind: str = "shift_") -> int:
+    def shift(self, shifted: list[int]) -> str:
         """One model tested on shifted images."""
         frame = pd.DataFrame({"image": range(len(shifted)), "images": "shifted", "correct": np.array(shifted, bool)})
-        return self._add(kind, {"classifier": classifier(), "shifted": {"accuracy": float(np.mean(shifted))}}, frame)
+        return self._add("shift", {"classifier": classifier(), "shifted": {"accuracy": float(np.mean(shifted))}}, frame)
 
-    def _add(self, kind: str, told: dict[str, Any], frame: pd.DataFrame) -> int:
-        metrics, outcomes = (self.inputs.setdefault(f"{kind}{name}", []) for name in ("metrics", "outcomes"))
-        place = self.folder / f"{kind}{len(metrics)}"
-        place.mkdir()
-        metrics.append(place / "metrics.json")
-        outcomes.append(place / "outcomes.parquet")
-        metrics[-1].write_text(json.dumps(told))
-        frame.to_parquet(outcomes[-1])
-        return len(metrics) - 1
+    def _add(self, probe: str, told: dict[str, Any], frame: pd.DataFrame) -> str:
+        name = f"{probe}-{len(self.inputs)}"
+        metrics, outcomes = self.folder / f"{name}.json", self.folder / f"{name}.parquet"
+        metrics.write_text(json.dumps(told))
+        frame.to_parquet(outcomes)
+        self.inputs |= {input_name(kind, name): [path] for kind, path in zip(OUTCOMES, (metrics, outcomes))}
+        return name
 
-    def job(self, **params: Any) -> SimpleNamespace:
+    def job(self, **params: Any) -> Context:
         """What a table's or figure's `write` is given."""
         outputs = {name: self.folder / f"target{suffix}" for name, suffix in
                    (("picture", ".svg"), ("table", ".csv"), ("cells", ".cells.json"))}  # fmt: skip
         told = {"study": "test", "seed": 0, **params}
-        return SimpleNamespace(inputs=self.inputs, params=told, outputs=outputs)
+        return Context(told, self.inputs, outputs, self.folder / "progress", threads=1)

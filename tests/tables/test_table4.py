@@ -24,10 +24,10 @@ def cells(attempts):
 
     shared = {"encoder": {"seed": 0, "collapse": None} | dict.fromkeys(table4_encoder_facts())}
     told = [
-        {**ROW, "column": "AT", "sources": column(0.4), "control": False},
-        {**ROW, "column": "AE+AT", "sources": column(0.4, **shared), "control": False},
-        {**ROW, "column": "PxN+AT", "sources": column(0.6), "control": False},
-        {**ROW, "column": "standard", "sources": column(0.05), "control": True},
+        {**ROW, "column": "AT", "outcomes": column(0.4), "control": False},
+        {**ROW, "column": "AE+AT", "outcomes": column(0.4, **shared), "control": False},
+        {**ROW, "column": "PxN+AT", "outcomes": column(0.6), "control": False},
+        {**ROW, "column": "standard", "outcomes": column(0.05), "control": True},
     ]
     job = attempts.job(target="table4", cells=told, family_kind="categories", data={})
     table4.write(job)

@@ -8,13 +8,18 @@ import pytest
 import torch
 from torch.nn import functional
 
+from robust3d import registry
+from robust3d.architectures import architecture
 from robust3d.attacks.params import PgdParams
 from robust3d.attacks.pgd import pgd
+from robust3d.data.images import ImageData
 from robust3d.models.classifier import Classifier
 from robust3d.seeds import torch_generator
-from robust3d.training.adversarial import AdversarialTraining, to_unit
+from robust3d.training.classification import Classification, to_unit
 from robust3d.training.loop import STOPPED, train
 from robust3d.training.params import ClassifierParams
+
+RESNET18 = architecture("resnet18")
 
 torch.set_num_threads(1)
 PX, CLASSES = 16, 3
@@ -32,7 +37,7 @@ def toy_images(count, seed):
     return images, labels
 
 
-def params(**changes):
+def params(objective="pgd", **changes):
     values = {
         "attack": PgdParams(norm="Linf", epsilon=0.1, step_size=0.025),
         "epochs": 1,
@@ -41,24 +46,25 @@ def params(**changes):
         "decay_epochs": (),
         "validate_epochs": 1,
     }
-    return ClassifierParams(**(values | changes))
+    return registry.load("training", objective).Params(**(values | changes))
 
 
 def make_task(settings, count=48, held_out=30):
-    return AdversarialTraining(Classifier(CLASSES), *toy_images(count, 0), *toy_images(held_out, 1), settings)
+    images = (ImageData.of(*toy_images(*part)) for part in ((count, 0), (held_out, 1)))
+    return registry.load("training", settings.objective).make_task(Classifier(RESNET18, CLASSES), *images, settings)
 
 
 @pytest.mark.parametrize(("norm", "epsilon", "step_size"), [("Linf", 0.05, 0.01), ("L2", 1.0, 0.2)])
 def test_attack_in_eval_mode_then_one_step_on_adversarial_images_only(norm, epsilon, step_size):
     task = make_task(params(attack=PgdParams(norm=norm, epsilon=epsilon, step_size=step_size)))
     model = task.module.train()
-    task.attack(task.images[:2] / 255, task.labels[:2], torch_generator(0))
+    task.attack(task.images.batch([0, 1]) / 255, task.images.labels[:2], torch_generator(0))
     with torch.no_grad():  # as if trained since the attack's copy was made
         for value in (value for value in model.state_dict().values() if value.is_floating_point()):
             value *= 1 + 0.5 * torch.rand_like(value)
     untouched = copy.deepcopy(model).eval()
     looks, calls = [], []
-    task._folded.register_forward_pre_hook(lambda module, args: looks.append(args[0].requires_grad))
+    task._attacked.register_forward_pre_hook(lambda module, args: looks.append(args[0].requires_grad))
     model.register_forward_pre_hook(lambda module, args: calls.append((module.training, args[0].detach().clone())))
     loss, scalars = task.loss(0, torch_generator(0))
 
@@ -66,8 +72,8 @@ def test_attack_in_eval_mode_then_one_step_on_adversarial_images_only(norm, epsi
     assert looks == [True] * 7 + [False]
     assert [training for training, _ in calls] == [True]
     assert all(weight.grad is None for weight in model.parameters())
-    clean, trained_on = to_unit(task.images[task.batch(0)]), calls[-1][1]
-    labels = task.labels[task.batch(0)]
+    clean, trained_on = to_unit(task.images.batch(task.batch(0))), calls[-1][1]
+    labels = task.images.labels[task.batch(0)]
     expected, worst = pgd(untouched, clean, labels, task.params.attack)
     # up to rounding, which may turn the sign of a gradient near 0
     assert ((trained_on - expected).abs() > 1e-4).float().mean() < 0.01
@@ -98,7 +104,7 @@ def test_standard_objective_trains_on_the_clean_images():
     task.module.train().register_forward_pre_hook(lambda module, args: calls.append((module.training, args[0])))
     task.loss(0, torch_generator(0))
     assert len(calls) == 1 and calls[0][0]
-    assert torch.equal(calls[0][1], to_unit(task.images[task.batch(0)]))
+    assert torch.equal(calls[0][1], to_unit(task.images.batch(task.batch(0))))
 
 
 @pytest.mark.parametrize("count", [48, 37])
@@ -124,7 +130,7 @@ def test_flip_turns_about_half_of_the_images_over():
     seen = []
     task.module.register_forward_pre_hook(lambda module, args: seen.append(args[0]))
     task.loss(0, torch_generator(1))
-    clean = to_unit(task.images[task.batch(0)])
+    clean = to_unit(task.images.batch(task.batch(0)))
     kept = (seen[0] == clean).flatten(1).all(1)
     turned = (seen[0] == clean.flip(3)).flatten(1).all(1)
     assert (kept ^ turned).all() and 12 < int(turned.sum()) < 36
@@ -177,7 +183,14 @@ def test_resumed_adversarial_training_equals_uninterrupted(tmp_path):
 def _terminate(task, step, generator, at):
     if step == at:
         os.kill(os.getpid(), signal.SIGTERM)
-    return AdversarialTraining.loss(task, step, generator)
+    return Classification.loss(task, step, generator)
+
+
+def test_a_training_says_what_it_trains_against():
+    """Tables take the columns of a norm from it."""
+    attack = PgdParams(norm="L2", epsilon=1.0, step_size=0.2)
+    assert params(attack=attack).trained_against == "L2"
+    assert params(objective="standard", attack=attack).trained_against is None
 
 
 def test_a_constant_classifier_is_called_collapsed():
@@ -195,7 +208,7 @@ def test_a_constant_classifier_is_called_collapsed():
 
 
 def test_parameters_import_no_torch():
-    code = "import sys, robust3d.training.params; sys.exit('torch' in sys.modules)"
+    code = "import sys, robust3d.trainings.pgd, robust3d.trainings.standard; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

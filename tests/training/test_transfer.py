@@ -4,11 +4,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from robust3d.architectures import architecture
 from robust3d.errors import UserError
 from robust3d.models.classifier import Classifier
-from robust3d.models.encoder import ResNet18Encoder
-from robust3d.training.adversarial import to_unit
+from robust3d.models.encoder import Encoder
+from robust3d.training.classification import to_unit
 from robust3d.training.transfer import extract_encoder, fold_normalisation, initialise_classifier
+
+RESNET18 = architecture("resnet18")
 
 torch.set_num_threads(1)
 
@@ -20,7 +23,7 @@ def raw_images(count=12, px=32, seed=0):
 
 def pretrain(normalisation="imagenet", levels=None, steps=2):
     """An encoder trained for two steps, with `levels` through its feature maps as pixelNeRF does."""
-    encoder = ResNet18Encoder(normalisation=normalisation, seed=1).train()
+    encoder = Encoder(RESNET18, normalisation=normalisation, seed=1).train()
     before = copy.deepcopy(encoder.trunk.state_dict())
     optimiser = torch.optim.Adam(encoder.parameters(), lr=1e-3)
     images = to_unit(raw_images())
@@ -46,7 +49,7 @@ def test_export_and_strict_load_give_the_encoders_features(tmp_path, normalisati
     encoder, before = pretrain(normalisation)
     state, _ = extract_encoder(before, encoder.trunk.state_dict())
     save_file(state, tmp_path / "model.safetensors")
-    classifier = Classifier(7, normalisation, seed=2)
+    classifier = Classifier(RESNET18, 7, normalisation, seed=2)
     head = copy.deepcopy(classifier.network.fc.state_dict())
     initialise_classifier(classifier, load_file(tmp_path / "model.safetensors"), normalisation)
     images = to_unit(raw_images(seed=5))
@@ -92,18 +95,18 @@ def test_missing_and_foreign_tensors_are_refused(break_it):
     state, _ = extract_encoder(before, encoder.trunk.state_dict())
     break_it(state)
     with pytest.raises(UserError, match=r"layer3\.0\.conv1\.weight|extra"):
-        initialise_classifier(Classifier(7), state, "imagenet")
+        initialise_classifier(Classifier(RESNET18, 7), state, "imagenet")
 
 
 def test_folded_normalisation_is_exact_away_from_the_border():
     encoder, _ = pretrain("half")
     images = to_unit(raw_images(px=64))
-    state = fold_normalisation(encoder.trunk.state_dict(), "half", "imagenet")
-    other = ResNet18Encoder(normalisation="imagenet").eval()
+    state = fold_normalisation(encoder.trunk.state_dict(), RESNET18, "half", "imagenet")
+    other = Encoder(RESNET18, normalisation="imagenet").eval()
     other.trunk.load_state_dict(state)
     with torch.no_grad():
         wanted, found = (net.feature_maps(images, levels=1)[0] for net in (encoder, other))
-        unfolded = ResNet18Encoder(normalisation="imagenet").eval()
+        unfolded = Encoder(RESNET18, normalisation="imagenet").eval()
         unfolded.trunk.load_state_dict(encoder.trunk.state_dict())
         naive = unfolded.feature_maps(images, levels=1)[0]
     inner = (..., slice(2, -2), slice(2, -2))  # conv1 is 7 wide with stride 2
@@ -114,11 +117,11 @@ def test_folded_normalisation_is_exact_away_from_the_border():
 def test_the_classifier_folds_when_told_to():
     encoder, _ = pretrain("half")
     trunk = encoder.trunk.state_dict()
-    kept, folded = Classifier(7), Classifier(7)
+    kept, folded = Classifier(RESNET18, 7), Classifier(RESNET18, 7)
     initialise_classifier(kept, trunk, "half")
     initialise_classifier(folded, trunk, "half", normalisation_change="fold")
     assert torch.equal(kept.network.conv1.weight, trunk["conv1.weight"])
-    expected = fold_normalisation(trunk, "half", "imagenet")["conv1.weight"]
+    expected = fold_normalisation(trunk, RESNET18, "half", "imagenet")["conv1.weight"]
     assert torch.equal(folded.network.conv1.weight, expected)
 
 
@@ -126,7 +129,11 @@ def test_batchnorm_keep_reset_and_recalibrate():
     encoder, _ = pretrain()
     trunk = encoder.trunk.state_dict()
     images = raw_images(count=21, seed=8)
-    kept, reset, recalibrated = Classifier(7), Classifier(7), Classifier(7)
+    kept, reset, recalibrated = (
+        Classifier(RESNET18, 7),
+        Classifier(RESNET18, 7),
+        Classifier(RESNET18, 7),
+    )
     initialise_classifier(kept, trunk, "imagenet")
     initialise_classifier(reset, trunk, "imagenet", batchnorm="reset")
     initialise_classifier(recalibrated, trunk, "imagenet", batchnorm="recalibrate", recalibration=images, batch_size=10)
@@ -145,4 +152,4 @@ def test_batchnorm_keep_reset_and_recalibrate():
     assert torch.allclose(bn.running_mean, sum(m.mean((0, 2, 3)) for m in maps) / 2, atol=1e-5)
     assert torch.allclose(bn.running_var, sum(m.var((0, 2, 3)) for m in maps) / 2, rtol=1e-4)
     with pytest.raises(ValueError, match="images"):
-        initialise_classifier(Classifier(7), trunk, "imagenet", batchnorm="recalibrate")
+        initialise_classifier(Classifier(RESNET18, 7), trunk, "imagenet", batchnorm="recalibrate")

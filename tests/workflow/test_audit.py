@@ -174,7 +174,7 @@ def test_a_flipped_bit_in_code_or_lock_is_named(finished, tmp_path):
 def test_three_random_records_repeat_to_the_same_bytes(finished, tmp_path):
     project = copied(finished, tmp_path / "copy")
     shutil.rmtree(project.folder / "results/.known")  # computed, not copied
-    stages = ["render_shard", "train_classifier", "attack_classifier", "draw_set", "build_shapes", "pretrain"]
+    stages = ["render_shard", "train_classifier", "probe", "draw_set", "build_shapes", "pretrain"]
     rng = random.Random(os.environ.get("PYTEST_SEED", "records"))
     for stage in rng.sample(stages, 3):
         job, record = rng.choice(sorted(project.records(stage).items()))
@@ -244,7 +244,7 @@ def test_an_edit_plans_what_rests_on_it(finished, tmp_path):
     assert edited("rendering/scene.py", "\n# a remark\n") == {}
     assert edited("papers/geon3d/table4.py", "\nX = 1\n") == {"tabulate": 1, "publish_table": 1}
     rendering = edited("rendering/scene.py", "\nX = 1\n")
-    assert {"render_shard", "index_views", "draw_set", "train_classifier", "attack_classifier"} <= set(rendering)
+    assert {"render_shard", "index_views", "draw_set", "train_classifier", "probe"} <= set(rendering)
     assert not {"build_shapes", "make_textures"} & set(rendering)
     assert planned(project) == {}
 

@@ -62,7 +62,7 @@ def test_changed_data_are_read_again_and_nothing_else_is_made_again(data, tmp_pa
 
     def instances() -> set[str]:
         shards = json.loads((project.folder / project.path(MANIFEST)).read_text())["shards"]
-        return {instance for shard in shards for instance in shard["instances"]}
+        return {instance for shard in shards for ids in shard["instances"].values() for instance in ids}
 
     first = project.path(TABLE)
     told = project.make(first)
@@ -124,7 +124,7 @@ def test_the_case(tmp_path):
     assert second != first
     project.make(second)
     (shard,) = json.loads((project.folder / second).read_text())["shards"]
-    assert "car.a" in shard["instances"]
+    assert "car.a" in shard["instances"]["car"]
     picture = data / "02958343/a/image/0001.png"
     with Image.open(picture) as image:
         image.rotate(180).save(picture)

@@ -10,16 +10,19 @@ import pytest
 from project import ROOT, Project
 from test_audit import copied
 
+from robust3d.architectures import architecture
 from robust3d.files import sha256
 from robust3d.models.classifier import Classifier
 from robust3d.provenance.why import why
 from robust3d.study.config import merge, read_yaml
 
+RESNET18 = architecture("resnet18")
+
 pytestmark = pytest.mark.slow
 
 
 def attacks(project: Project) -> set[str]:
-    return {path.name for path in (project.folder / "results/attack_classifier").iterdir()}
+    return {job for job, told in project.records("probe").items() if told["spec"]["params"]["probe"] == "autoattack"}
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +32,7 @@ def project(finished: Project, tmp_path_factory) -> Project:
     project.change({"papers": {"geon3d": {"figure7": {"pretraining": ["dvr"]}}}})
     before = attacks(project)
     told = project.make("--cores", "2", "results/figure7.svg", "results/figure9.csv")
-    assert "attack classifier" not in told and attacks(project) == before
+    assert "probe: " not in told and attacks(project) == before
     project.make("--cores", "2", "results/figure4.svg", "results/figure5.svg", "results/figure6.svg")
     return project
 
@@ -91,12 +94,13 @@ def test_the_curves_agree_with_table_4_and_the_bars_with_the_curves_and_table_3(
 
 def test_figures_are_audited_as_tables_are(project, monkeypatch, tmp_path):
     monkeypatch.chdir(project.folder)
-    stages = {"attack_classifier", "train_classifier", "draw_set", "index_views", "render_shard", "build_shapes"}
+    stages = {"probe", "train_classifier", "draw_set", "index_views", "render_shard", "build_shapes"}
     for name in ("figure4", "figure6"):
         for row, column in read(project, name)[1]:
             steps = why(Path(f"results/{name}.csv"), row, column)["steps"].values()
-            missing = {"attack_classifier"} if "shifted" in column else set()
-            assert {step["stage"] for step in steps} >= stages - missing
+            assert {step["stage"] for step in steps} >= stages
+            asked = {step["params"]["probe"] for step in steps if step["stage"] == "probe"}
+            assert asked == {"shift" if "shifted" in column else "autoattack"}
     told = project.robust3d("verify", "results/figure4.svg", "results/figure6.csv")
     assert told.returncode == 0, told.stdout + told.stderr
     assert "nothing to be done" in project.robust3d("plan", "results/figure4.svg", "results/figure6.csv").stdout
@@ -128,13 +132,15 @@ def test_the_controls_become_curves_after_the_papers(project):
     project.change({"pretraining": {"supervised": values["supervised"], "imagenet": imagenet}})
     told = project.snakemake("--cores", "2", "results/figure9.svg")
     assert told.returncode != 0 and "ResNet18_Weights.IMAGENET1K_V1" in told.stderr + told.stdout
-    torch.save(Classifier(1000, seed=5).network.state_dict(), weights)  # what the real file holds, but untrained
+    torch.save(
+        Classifier(RESNET18, 1000, seed=5).network.state_dict(), weights
+    )  # what the real file holds, but untrained
     project.make("--cores", "2", "results/figure9.svg")
     table, cells = read(project, "figure9")
     assert list(table.columns) == ["AT", "AE+AT", "DVR+AT", "Supervised+AT", "ImageNet-init+AT"]
     (imagenet,) = cells["L2 1.0", "ImageNet-init+AT"]["conditions"]
-    assert imagenet["start"] == "imagenet" and imagenet["encoder"] is None
-    assert imagenet["weights"] == {"path": weights.name, "sha256": sha256(weights)}
+    assert imagenet["start"] == "encoder" and imagenet["encoder"]["method"] == "weights"
+    assert imagenet["encoder"]["start"] == {"weights": weights.name, "sha256": sha256(weights), "prefix": ""}
     (supervised,) = cells["L2 1.0", "Supervised+AT"]["conditions"]
     (autoencoder,) = cells["L2 1.0", "AE+AT"]["conditions"]
     assert supervised["start"] == "encoder" and supervised["encoder"]["method"] == "supervised"

@@ -27,13 +27,14 @@ def say(project: Project, *arguments: str) -> str:
 
 
 def test_the_papers_targets_are_made_under_its_name(project):
-    assert (project.folder / TARGET).read_text().startswith("of,views\neach object,")
+    assert (project.folder / TARGET).read_text().startswith("probe,AT\naccuracy,")
     assert "Nothing to be done" in project.make("toy")
     assert not list((project.folder / "results").glob("*.csv"))
 
 
 def test_the_audit_knows_them(project):
-    assert "index_views" in say(project, "why", TARGET, "--row", "each object", "--column", "views")
+    told = say(project, "why", TARGET, "--row", "accuracy", "--column", "AT")
+    assert "index_views" in told and "probe accuracy" in told
     say(project, "verify")
     assert "nothing" in say(project, "plan", TARGET).lower()
     say(project, "site")
@@ -45,8 +46,9 @@ def test_the_audit_knows_them(project):
 @pytest.mark.parametrize(
     ("papers", "says"),
     [
-        ({"toy": {"family": "nowhere"}}, "papers.toy.family: 'nowhere' is not defined"),
-        ({"toy": {"family": "geons", "colour": 1}}, "papers.toy.colour: unknown key"),
+        ({"toy": {"experiment": "nowhere"}}, "papers.toy.experiment: 'nowhere' is not defined"),
+        ({"toy": {"probe": "nothing"}}, "papers.toy.probe: 'nothing' is not defined"),
+        ({"toy": {"colour": 1}}, "papers.toy.colour: unknown key"),
         ({"tyo": {}}, "there is no paper called 'tyo'"),
         ({"toy": None}, "papers.toy"),
     ],

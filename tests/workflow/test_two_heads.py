@@ -82,7 +82,7 @@ def test_two_overlapping_targets_end_well(undisturbed, tmp_path, seed):
         assert "Traceback" not in text and "Error" not in text, text[-3000:]
         if code == 1:
             refused += 1
-            assert "another snakemake is at work on these results: process" in text, text[-3000:]
+            assert "another snakemake is running on these results: process" in text, text[-3000:]
         assert code in (0, 1) or victim
     assert refused <= 1
     told = project.make("--cores", "2", *targets)

@@ -1,7 +1,7 @@
 # What every rule needs, from `robust3d.workflow.rules`.
 from snakemake.logging import logger
 
-from robust3d.study.registry import MAIN
+from robust3d.registry import MAIN
 from robust3d.study.stages import STAGES
 from robust3d.study.targets import every_target, published_paths, target_path, targets
 from robust3d.workflow.rules import Rules, made_paths

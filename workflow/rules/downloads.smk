@@ -1,3 +1,6 @@
+from robust3d import registry
+
+
 # What may be fetched without asking anybody, checked against its publisher's checksum; only when asked for by name.
 rule download:
     output:
@@ -11,11 +14,10 @@ rule download:
         ROBUST3D + " download {wildcards.name} --to resources --marker {output}"
 
 
-rule download_dtd:
-    input:
-        "resources/.downloaded/dtd.json",
+for name in ("dtd", *registry.names("architecture")):
 
-
-rule download_resnet18:
-    input:
-        "resources/.downloaded/resnet18.json",
+    rule:
+        name:
+            f"download_{name}"
+        input:
+            f"resources/.downloaded/{name}.json",

@@ -6,6 +6,7 @@ looks robust.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -38,6 +39,18 @@ class Tolerance:
 
 IN_FP32 = Tolerance(logits=1e-4, gradients=0.25, best_gradients=0.02)
 IN_BF16 = Tolerance(logits=0.1, gradients=1.0, best_gradients=0.5)
+
+
+@contextmanager
+def ieee_fp32() -> Iterator[None]:
+    """Inside, nothing is rounded more coarsely than fp32: no autocast, and no TF32, in which torch convolves."""
+    tf32 = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    try:
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+        with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+            yield
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = tf32
 
 
 def agree(copy: nn.Module, model: nn.Module, images: Tensor, allowed: Tolerance = IN_FP32) -> bool:

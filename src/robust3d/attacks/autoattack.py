@@ -123,7 +123,7 @@ class _Cascade:
             coarse = coarse_twins(model, twins, images) if steady and isinstance(model, nn.Module) else None
             self.victim.twins = coarse or twins
             if coarse is None:
-                notices.append("the model has no copy in bfloat16 with about its outputs: the attacks searched in fp32")
+                notices.append("a bfloat16 copy of the model has other outputs, so the attacks searched in fp32")
 
     @contextmanager
     def _counted(self, name: str) -> Iterator[None]:

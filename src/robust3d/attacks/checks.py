@@ -125,14 +125,14 @@ def judge_validity(flags: Flags, epsilon: float, sanity_accuracy: float, unfelt:
     """
     if sanity_accuracy > SANITY_SHARE:
         flags.invalid.append(
-            f"{sanity_accuracy:.1%} of the images withstand the attacks at the huge budget {epsilon:.4g}, where "
+            f"{sanity_accuracy:.1%} of the images are robust at the huge budget {epsilon:.4g}, where "
             "nothing can: the attacks fail on this model, or it is constant"
         )
     if unfelt:
         flags.invalid.append(
-            f"{unfelt} images count as robust, but their gradients are zero: the attacks saw nothing to follow"
+            f"{unfelt} images count as robust, but their gradients are zero, so the attacks had no direction"
         )
     if flags.randomised:
         flags.invalid.append(
-            "the model gives other answers when it is asked again: noise or active dropout; call eval() on all of it"
+            "the model gives different outputs for the same images (noise or active dropout); call eval() on all of it"
         )

@@ -40,8 +40,20 @@ def _traced(model: nn.Module) -> fx.GraphModule:
     replaced = any("forward" in vars(module) for module in model.modules())
     if hooks or replaced or type(model).__call__ is not nn.Module.__call__:
         raise ValueError("the model has hooks, or a call or forward of its own that a trace does not see")
+    model = in_eval_mode(model)
     with torch.enable_grad():
         return fx.GraphModule(model, _Tracer().trace(model))
+
+
+def in_eval_mode(module: nn.Module) -> nn.Module:
+    """The module as in eval mode, with the same parameters and buffers; the module itself stays in its mode.
+
+    So a copy of a network that is being trained has no dropout, and batch norms that see their running statistics.
+    """
+    twin = copy.copy(module)
+    twin.training = False
+    twin._modules = {name: child and in_eval_mode(child) for name, child in module._modules.items()}
+    return twin
 
 
 class Folded(nn.Module):

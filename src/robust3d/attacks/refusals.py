@@ -77,7 +77,7 @@ def check_labels_of(logits: Tensor, labels: Tensor, ids: Sequence[int]) -> None:
         raise ValueError(
             f"the model gives logits that are NaN or infinite on {int(strange.sum())} of {len(logits)} clean images "
             f"(image {_some(strange, ids)}); look for weights or statistics that are not finite, for overflow, and for "
-            "classes that are masked with infinity: -1e4 does it too"
+            "classes that are masked with infinity (use -1e4)"
         )
 
 
@@ -157,14 +157,14 @@ def _check_alone(model: Model, images: Tensor, in_batch: Tensor) -> None:
     if not close(alone, in_batch, ALONE):
         apart = float((alone - in_batch).nan_to_num(0, 0, 0).abs().amax())
         raise ValueError(
-            f"the logits of an image depend on what else is in its batch or on earlier calls (by {apart:.3g}): {cause}"
+            f"the logits of an image depend on other images in its batch or on earlier calls (by {apart:.3g}): {cause}"
         )
 
 
 def _check_gradient(model: Model, images: Tensor, without: Tensor | None) -> None:
     """Refuse a model that cannot be differentiated, or that computes something else when it is."""
     x = images.clone().requires_grad_()
-    cause = "no_grad, inference_mode, detach or a rounding lies between them"
+    cause = "there is a no_grad, inference_mode, detach or rounding between them"
     try:
         with torch.enable_grad():
             logits = model(x)
@@ -176,4 +176,4 @@ def _check_gradient(model: Model, images: Tensor, without: Tensor | None) -> Non
     if gradient is None:
         raise ValueError(f"no gradient leads from the logits to the images: {cause}")
     if without is not None and not close(logits.detach(), without, ALONE):
-        raise ValueError("the model gives other logits when gradients are asked for: it asks is_grad_enabled() itself")
+        raise ValueError("the model gives other logits when gradients are enabled: it calls is_grad_enabled() itself")

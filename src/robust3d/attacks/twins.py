@@ -69,7 +69,7 @@ def twins_of(
     Args:
         model: logits from pixels.
         images: (N,C,H,W) some of what will be attacked.
-        notices: takes a sentence if twins were made and disagree.
+        notices: takes a sentence if a module has none.
     """
     if not isinstance(model, nn.Module):
         return None
@@ -78,10 +78,12 @@ def twins_of(
             folded, blocked = Folded(model, images).eval(), Folded(model, images, blocked=True).eval()
             sound = agree(folded, model, images) and agree(blocked, model, images)
         except Exception:  # tracers raise whatever the traced code makes them raise
+            if notices is not None:
+                notices.append("the attacks use the model itself: no faster copy of it can be made")
             return None
         if not sound:
             if notices is not None:
-                notices.append("the attacks use the model itself: a faster copy has other logits or gradients")
+                notices.append("the attacks use the model itself, because a faster copy has other logits or gradients")
             return None
         try:
             inference = _fused(folded, images) if images.device.type == "cpu" else folded

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from robust3d.attacks.agreement import ieee_fp32
 from robust3d.attacks.twins import Twins
 
 
@@ -74,7 +75,7 @@ def misclassified(logits: Tensor, labels: Tensor) -> Tensor:
 
 @contextmanager
 def frozen(model: nn.Module | Callable[[Tensor], Tensor]) -> Iterator[None]:
-    """Freeze the parameters and force IEEE fp32 (torch convolves in TF32 by default), then restore both.
+    """Freeze the parameters and force IEEE fp32, then restore both.
 
     Raises:
         ValueError: If a part of the model is in training mode: dropout and batch statistics void the result.
@@ -84,14 +85,11 @@ def frozen(model: nn.Module | Callable[[Tensor], Tensor]) -> Iterator[None]:
         raise ValueError("the model is in training mode; call model.eval() before attacking it")
     parameters = [p for module in modules[:1] for p in module.parameters() if p.requires_grad]
     trainable = [p for p in parameters if not p.is_inference()]  # of these torch changes nothing
-    tf32 = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
     try:
         for parameter in trainable:
             parameter.requires_grad_(False)
-        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-        with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+        with ieee_fp32():
             yield
     finally:
         for parameter in trainable:
             parameter.requires_grad_(True)
-        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = tf32

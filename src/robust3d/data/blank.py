@@ -47,7 +47,7 @@ class BlankViews:
         """
         if self.policy == "error":
             raise UserError(
-                f"{instance}: {view} has {reason}. Mend it, or choose with the key blank_views: skip takes other views "
+                f"{instance}: {view} has {reason}. Repair it, or set the key blank_views: skip takes other views "
                 "in its place or leaves the object out, keep takes it as it is"
             )
         self.views.setdefault(instance, []).append(f"{view}: {reason}")
@@ -71,7 +71,7 @@ class BlankViews:
         found = f"{count:,} blank views (without a pixel of the object, or of anything else) of {_first(self.views)}"
         if self.policy == "keep":
             return [f"family {family}: {found} are among the images (blank_views: keep)"]
-        told = [f"family {family}: {found} were passed over (blank_views: {self.policy})"]
+        told = [f"family {family}: {found} were skipped (blank_views: {self.policy})"]
         if self.left_out:
             told.append(f"family {family}: too few other views, so left out: {_first(self.left_out)}")
         return told

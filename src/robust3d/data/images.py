@@ -1,45 +1,126 @@
-"""The images and labels of one split of a classification set, composited from the shards one at a time."""
+"""The images and labels of one split of a classification set, whatever it is made from.
 
+`open_set` opens the set of a job. A small split is held in memory; of a larger one each batch is read by itself.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from robust3d.data.manifest import Views
-from robust3d.data.params import SetParams, SplitName
-from robust3d.data.sets import load_set, read_set
-from robust3d.data.textures import Textures
+from robust3d import registry
+from robust3d.data.params import SplitName
+from robust3d.data.sets import read_noticed_set
+from robust3d.errors import UserError
+from robust3d.named import input_name
+
+RESIDENT_BYTES = 32 << 30  # a split up to this size is held in memory
+Read = Callable[[np.ndarray], Tensor]
+Inputs = Mapping[str, Sequence[Path]]
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def load_images(
-    table: Path, views: Path, textures: Path | None, params: SetParams, split: SplitName
-) -> tuple[Tensor, Tensor, "pd.DataFrame"]:
-    """Load one split.
+@dataclass(frozen=True)
+class ImageData:
+    """The N images of a split.
+
+    Attributes:
+        labels: (N,) int64.
+        read: images (n, 3, H, W) uint8 at n places; not used where `resident` holds all.
+        resolution_px: side of an image.
+        rows: the table's rows: `class_name`, `instance`, `view`, `texture` and others.
+        classes: class names by label, also those without an image in this split.
+        background: what the set is shown on, of sets of views; None: the pictures bring their own.
+        notices: sentences that must travel with every number that rests on these images.
+        resident: (N, 3, H, W) uint8, if all are held in memory.
+    """
+
+    labels: Tensor
+    read: Read | None
+    resolution_px: int
+    rows: "pd.DataFrame"
+    classes: tuple[str, ...] = ()
+    background: str | None = None
+    notices: tuple[str, ...] = ()
+    resident: Tensor | None = None
+
+    @classmethod
+    def of(cls, images: Tensor, labels: Tensor) -> "ImageData":
+        """Images (N, 3, H, W) uint8 in memory and their labels (N,)."""
+        import pandas as pd
+
+        return cls(labels, None, images.shape[-1], pd.DataFrame(index=range(len(images))), resident=images)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, indices: Tensor | Sequence[int]) -> Tensor:
+        """Images (n, 3, H, W) uint8 on the device of the labels; the same bytes from memory and from files."""
+        index = torch.as_tensor(indices)
+        if self.resident is not None:
+            return self.resident[index.to(self.resident.device)]
+        assert self.read is not None
+        return self.read(index.cpu().numpy()).to(self.labels.device)
+
+    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Images and labels in the order of the rows, `size` at a time."""
+        for index in torch.arange(len(self)).split(size):
+            yield self.batch(index), self.labels[index.to(self.labels.device)]
+
+    def all(self) -> Tensor:
+        """All images (N, 3, H, W) uint8.
+
+        Raises:
+            UserError: they are too many to be held in memory.
+        """
+        if self.resident is None:
+            size = len(self) * 3 * self.resolution_px**2
+            raise UserError(
+                f"{len(self):,} images of {self.resolution_px} px are {size:,} bytes, which is too much to be held in "
+                f"memory at once (at most {RESIDENT_BYTES:,}); choose fewer by `images` of the set"
+            )
+        return self.resident
+
+    def to(self, device: torch.device | str) -> "ImageData":
+        """The same on a device; what is read in batches comes there batch by batch."""
+        resident = None if self.resident is None else self.resident.to(device)
+        return replace(self, labels=self.labels.to(device), resident=resident)
+
+
+def open_set(
+    params: Mapping[str, Any],
+    inputs: Inputs,
+    split: SplitName,
+    name: str | None = None,
+    resident_bytes: int = RESIDENT_BYTES,
+) -> ImageData:
+    """Open one split of a job's set.
 
     Args:
-        table: of the set, by `draw_set`.
-        views: manifest of the set's family.
-        textures: needed for textured backgrounds.
-        params: of the set; its background stands behind the objects.
+        params: of the set, as the job's spec has them (`Plan.set_params`).
+        inputs: of the job; those of the set are named as by `Plan.set_inputs`.
         split: which part.
+        name: of the set, if the job opens several.
+        resident_bytes: a larger split is read in batches.
 
-    Returns:
-        Images (N, 3, H, W) uint8, labels (N,) int64 and the table's rows, all in the order of the table.
+    Raises:
+        UserError: a file is missing or damaged.
     """
-    manifest = Views.read(views)
-    loaded_textures = Textures.load(textures) if textures else None
-    classes = params.labels(manifest.classes)
-    everything = read_set(table)
-    rows = everything[everything["split"] == split].reset_index(drop=True)
-    side = manifest.resolution_px
-    images = torch.empty(len(rows), 3, side, side, dtype=torch.uint8)
-    for shard in manifest.shards:
-        here = rows[(rows["class_name"] == shard.class_name) & rows["instance"].isin(shard.instances)]
-        if len(here):
-            frames = manifest.load([shard], set(here["instance"]))
-            images[here.index.to_numpy()] = load_set(here, frames, loaded_textures, params.background, classes)[0]
-    return images, torch.tensor(rows["class_index"].to_numpy("int64")), rows
+    kinds = ("set", "views", "textures", "images")
+    files = {kind: list(inputs.get(input_name(kind, name) if name else kind, ())) for kind in kinds}
+    table, notices = read_noticed_set(files["set"][0])
+    classes = table.drop_duplicates("class_index").sort_values("class_index")["class_name"].tolist()
+    module = registry.load("set", params["kind"])
+    here = np.flatnonzero(table["split"] == split)
+    data: ImageData = module.open_images(params, files, table, here)
+    data = replace(data, classes=tuple(classes), notices=(*notices, *data.notices))
+    if len(data) * 3 * data.resolution_px**2 > resident_bytes:
+        return data
+    assert data.read is not None
+    return replace(data, read=None, resident=data.read(np.arange(len(data))))

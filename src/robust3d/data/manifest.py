@@ -16,13 +16,22 @@ Kind = TypeVar("Kind")
 
 @dataclass(frozen=True)
 class Shard:
-    """One file of frames: a block of instances of one class."""
+    """One file of frames: a block of instances of one class or several."""
 
     path: str  # from the project's root
-    class_name: str
-    instances: tuple[str, ...]
+    instances: dict[str, tuple[str, ...]]  # ids by class
     sha256: str
     bytes: int
+
+    def any_of(self, instances: set[str]) -> bool:
+        """Whether it holds one of these instances, of whichever class."""
+        return not all(map(instances.isdisjoint, self.instances.values()))
+
+
+def held_by(entry: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Instance ids by class of what `write_shard` or `write_classes` says about its file."""
+    held = entry.get("classes") or {entry["class"]: entry["instances"]}
+    return {name: tuple(instances) for name, instances in held.items()}
 
 
 @dataclass(frozen=True)
@@ -65,8 +74,10 @@ class Views:
             shards = tuple(
                 Shard(
                     _is(entry["path"], str),
-                    _is(entry["class_name"], str),
-                    tuple(_is(instance, str) for instance in entry["instances"]),
+                    {
+                        _is(name, str): tuple(_is(instance, str) for instance in ids)
+                        for name, ids in entry["instances"].items()
+                    },
                     _is(entry["sha256"], str),
                     _is(entry["bytes"], int),
                 )
@@ -93,7 +104,8 @@ class Views:
         ids = set(self.splits[split])
         held: dict[str, set[str]] = {name: set() for name in self.classes}
         for shard in self.shards:
-            held[shard.class_name] |= ids.intersection(shard.instances)
+            for name, instances in shard.instances.items():
+                held[name] |= ids.intersection(instances)
         return {name: tuple(sorted(instances)) for name, instances in held.items()}
 
     def notices(self) -> list[str]:
@@ -107,13 +119,22 @@ class Views:
             UserError: a shard is missing or is not the one of the manifest.
         """
         wanted = {instance for split in splits for instance in self.splits[split]}
-        return self.load([shard for shard in self.shards if wanted.intersection(shard.instances)], wanted)
+        return self.load([shard for shard in self.shards if shard.any_of(wanted)], wanted)
 
     def load(self, shards: Sequence[Shard], instances: set[str]) -> Frames:
         """The frames of some instances in some shards.
 
         Raises:
             UserError: a shard is missing or is not the one of the manifest.
+        """
+        self.check(shards)
+        return read_shards([Path(shard.path) for shard in shards], instances)
+
+    def check(self, shards: Sequence[Shard]) -> None:
+        """Refuse shards that are not those of the manifest.
+
+        Raises:
+            UserError: a shard is missing or has other bytes.
         """
         for shard in shards:
             path = Path(shard.path)
@@ -126,7 +147,6 @@ class Views:
                 raise UserError(f"{path}: cannot be read: {error.strerror}") from None
             if digest != shard.sha256:
                 raise UserError(f"{path}: not the file of the manifest any more; delete it, it will be rendered again")
-        return read_shards([Path(shard.path) for shard in shards], instances)
 
 
 def _is(value: Any, kind: type[Kind]) -> Kind:

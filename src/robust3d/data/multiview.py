@@ -157,7 +157,7 @@ def load_multiview(
                 continue
             row, view = rows[key], int(frames.view[i])
             if view >= views or filled[row, view]:
-                raise ValueError(f"{key[0]} {key[1]}: a view {view} too many")
+                raise ValueError(f"{key[0]} {key[1]}: view {view} occurs twice or is beyond the number of views")
             label, drawn_by = classes.index(key[0]), image_seed(seed, *key, view)
             inputs[row, view] = behind_input.behind(frames.rgba[i], label, split, drawn_by).transpose(2, 0, 1)
             if not equal:

@@ -113,9 +113,35 @@ class BackgroundParams(Base):
         return shifted
 
 
+def equal_counts(wanted: int, key: str, split: SplitName, classes: int, available: int) -> tuple[int, ...]:
+    """Images of class 0, 1, … in one split, equal or, where the number does not divide, within one.
+
+    Args:
+        wanted: how many in all.
+        key: of the configuration that says so.
+        split: which part.
+        classes: number of classes K.
+        available: images of the smallest class that exist in the split.
+
+    Raises:
+        UserError: fewer images than classes, or more than exist.
+    """
+    key = f"{key}[{SPLITS.index(split)}] ({split})"
+    if wanted < classes:
+        raise UserError(f"{key}: {wanted} images leave some of {classes} classes empty; ask for {classes} or more")
+    if wanted > classes * available:
+        raise UserError(
+            f"{key}: {wanted} images asked, but the split has no more than {classes * available} in equal shares "
+            f"({available} of the smallest of {classes} classes); ask for at most {classes * available}, "
+            "or provide more images"
+        )
+    return tuple(wanted // classes + (label < wanted % classes) for label in range(classes))
+
+
 class SetParams(Base):
     """A fixed-size classification set drawn inside the splits (paper §5: 10,000/1,000/1,000 images)."""
 
+    kind: Literal["views"] = "views"
     images: tuple[PositiveInt, PositiveInt, PositiveInt] = (10_000, 1_000, 1_000)  # train, val, test
     background: BackgroundParams = BackgroundParams()  # what the set is shown on
     label_order: Names | None = None  # class names by label, not stated in the paper; null: the family's order
@@ -123,27 +149,8 @@ class SetParams(Base):
     _label_order = field_validator("label_order")(_distinct)
 
     def counts(self, split: SplitName, classes: int, available: int) -> tuple[int, ...]:
-        """Images of class 0, 1, … in one split, equal or, where the number does not divide, within one.
-
-        Args:
-            split: which of the three numbers in `images`.
-            classes: number of classes K.
-            available: images of the smallest class that exist in the split, instances times views.
-
-        Raises:
-            UserError: fewer images than classes, or more than exist.
-        """
-        position = SPLITS.index(split)
-        key, wanted = f"set.images[{position}] ({split})", self.images[position]
-        if wanted < classes:
-            raise UserError(f"{key}: {wanted} images leave some of {classes} classes empty; ask for {classes} or more")
-        if wanted > classes * available:
-            raise UserError(
-                f"{key}: {wanted} images asked, but the split has no more than {classes * available} in equal shares "
-                f"({available} of the smallest of {classes} classes); ask for at most {classes * available}, "
-                "or render more instances or views"
-            )
-        return tuple(wanted // classes + (label < wanted % classes) for label in range(classes))
+        """Images of class 0, 1, … in one split: see `equal_counts`; `available` is instances times views."""
+        return equal_counts(self.images[SPLITS.index(split)], "set.images", split, classes, available)
 
     def labels(self, family: tuple[str, ...]) -> tuple[str, ...]:
         """Class names in label order: `label_order`, which may leave classes out, else those of the family.
@@ -151,7 +158,43 @@ class SetParams(Base):
         Raises:
             UserError: a name that the family does not have.
         """
-        unknown = [name for name in self.label_order or () if name not in family]
-        if unknown:
-            raise UserError(f"set.label_order: no class {unknown[0]!r} in this family; it has {', '.join(family)}")
-        return self.label_order or family
+        return ordered_labels(self.label_order, family)
+
+
+class PictureSetParams(Base):
+    """A classification set of pictures that lie on disk or are computed: every kind but `views`.
+
+    A module in `robust3d.imagesets` adds its own keys.
+    """
+
+    kind: str  # the module
+    resolution_px: int = Field(ge=8, le=4096)  # side of the square images
+    fit: Literal["crop", "stretch", "exact"] = "crop"  # other sizes: scaled to resize_px and cut to the centre square;
+    # scaled without regard to their proportions; refused
+    resize_px: int | None = Field(None, ge=8)  # crop: the shorter side before it is cut; none: resolution_px
+    images: tuple[PositiveInt, PositiveInt, PositiveInt] | None = None  # train, val, test; none: all that there are
+    ratio: tuple[PositiveInt, PositiveInt, PositiveInt] = (8, 1, 1)  # train : val : test, of images in no split
+    label_order: Names | None = None  # class names by label; may leave classes out; none: the order of the source
+    broken: Literal["error", "skip"] = "error"  # of pictures that cannot be read; skip: left out, counted in every cell
+    shards: int = Field(1, ge=1)  # files of pixels, each made by a job of its own; changes no pixel
+
+    _label_order = field_validator("label_order")(_distinct)
+
+    @model_validator(mode="after")
+    def _cut_inside(self) -> "PictureSetParams":
+        if self.resize_px is not None and (self.fit != "crop" or self.resize_px < self.resolution_px):
+            raise ValueError(f"resize_px: belongs to fit: crop, and is at least resolution_px ({self.resolution_px})")
+        return self
+
+
+def ordered_labels(label_order: tuple[str, ...] | None, classes: tuple[str, ...]) -> tuple[str, ...]:
+    """Class names in label order: `label_order`, which may leave classes out, else as they are.
+
+    Raises:
+        UserError: a name that is no class.
+    """
+    unknown = [name for name in label_order or () if name not in classes]
+    if unknown:
+        shown = ", ".join(classes[:50]) + (", …" if len(classes) > 50 else "")
+        raise UserError(f"set.label_order: no class {unknown[0]!r} there; there are {shown}")
+    return label_order or classes

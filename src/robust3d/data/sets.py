@@ -4,6 +4,7 @@ The frames are drawn without regard to the background, so sets that differ in it
 in the same views; the table records which texture stands behind each.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -34,6 +35,7 @@ COLUMNS = (
 )
 
 _MOST_ROWS = 100_000_000
+_NOTICES = b"notices"  # key of the file's metadata
 
 
 def draw_set(
@@ -87,17 +89,32 @@ def draw_set(
     return table[list(COLUMNS)].reset_index(drop=True)
 
 
-def save_set(table: "pd.DataFrame", path: Path) -> None:
-    """Write a set as Parquet whose bytes depend on the content only."""
+def save_set(table: "pd.DataFrame", path: Path, notices: Sequence[str] = ()) -> None:
+    """Write a set as Parquet whose bytes depend on the content only.
+
+    Args:
+        table: the set.
+        path: of the new file.
+        notices: sentences that must travel with every number that rests on the set.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    content = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
-    pq.write_table(content, path)
+    content = pa.Table.from_pandas(table, preserve_index=False)
+    pq.write_table(content.replace_schema_metadata({_NOTICES: json.dumps(notices)} if notices else None), path)
 
 
 def read_set(path: Path) -> "pd.DataFrame":
-    """Read what `save_set` wrote.
+    """Read the table that `save_set` wrote.
+
+    Raises:
+        UserError: missing, or not a readable Parquet file.
+    """
+    return read_noticed_set(path)[0]
+
+
+def read_noticed_set(path: Path) -> tuple["pd.DataFrame", list[str]]:
+    """Read the table and the notices that `save_set` wrote.
 
     Raises:
         UserError: missing, or not a readable Parquet file.
@@ -108,7 +125,8 @@ def read_set(path: Path) -> "pd.DataFrame":
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             if file.metadata.num_rows > _MOST_ROWS:
                 raise UserError(f"{path}: claims {file.metadata.num_rows:,} rows; delete it to make it again")
-            return file.read().to_pandas()
+            notices = json.loads((file.schema_arrow.metadata or {}).get(_NOTICES, b"[]"))
+            return file.read().to_pandas(), notices
     except UserError:
         raise
     except FileNotFoundError:

@@ -1,11 +1,12 @@
-"""Shards of rendered frames: one class, a block of instances, one HDF5 file; same frames, same bytes.
+"""Shards of rendered frames: a block of instances of one class or several, one HDF5 file; same frames, same bytes.
 
-A frame is cropped to its object and packed without loss: sRGB colour and alpha, the exact mask as bits, depth
-as float32 whose bytes are regrouped by significance, which makes them compress.
+A shard of several classes holds the class of each instance beside its id. A frame is cropped to its object and packed
+without loss: sRGB colour and alpha, the exact mask as bits, depth as float32 whose bytes are regrouped by significance,
+which makes them compress.
 """
 
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -17,7 +18,9 @@ import numpy as np
 from robust3d.data.frame import Frame
 from robust3d.errors import DamagedFile, UserError, why_unreadable
 
-_FORMAT = "robust3d-views-1"
+_FORMAT = "robust3d-views-1"  # of one class, whose name is an attribute
+_FORMAT_CLASSES = "robust3d-views-2"  # of several classes: `instances` has a row for each (class, instance)
+Place = tuple[str, str, int]  # class, instance, view
 _LEVEL = 6  # of zlib
 _LARGEST_PX = 8192  # side of a frame
 
@@ -52,39 +55,53 @@ class Frames:
 def write_shard(
     path: Path, frames: Iterable[Frame], *, class_name: str, resolution_px: int, extent: float
 ) -> dict[str, Any]:
+    """Write a shard of one class; see `write_classes`."""
+    return write_classes(path, {class_name: frames}, resolution_px=resolution_px, extent=extent)
+
+
+def write_classes(
+    path: Path, frames: Mapping[str, Iterable[Frame]], *, resolution_px: int, extent: float
+) -> dict[str, Any]:
     """Write a shard frame by frame, so that memory holds the packed bytes only.
 
     Args:
         path: of the new file.
-        frames: of one class.
-        class_name: that class.
+        frames: of each class, in the order of the file; classes may have instances of the same id.
         resolution_px: side of every frame.
         extent: of the family.
 
     Returns:
-        The manifest's entry: class, instances, views, frames, sha256, bytes.
+        The manifest's entry: instances by class, views, frames, sha256, bytes; of one class its name and instances.
 
     Raises:
         ValueError: a frame of another size.
     """
     packed, boxes, cameras, optics, names, views = [], [], [], [], [], []
-    for frame in frames:
-        if frame.mask.shape != (resolution_px, resolution_px):
-            raise ValueError(f"a frame of {frame.mask.shape} pixels in a shard of {resolution_px}")
-        box, streams = _pack(frame)
-        boxes.append(box)
-        packed.append(streams)
-        cameras.append(frame.world_to_camera)
-        optics.append(frame.intrinsics)
-        names.append(frame.instance)
-        views.append(frame.view)
-    instances = sorted(set(names))
+    for class_name, its_frames in frames.items():
+        for frame in its_frames:
+            if frame.mask.shape != (resolution_px, resolution_px):
+                raise ValueError(f"a frame of {frame.mask.shape} pixels in a shard of {resolution_px}")
+            box, streams = _pack(frame)
+            boxes.append(box)
+            packed.append(streams)
+            cameras.append(frame.world_to_camera)
+            optics.append(frame.intrinsics)
+            names.append((class_name, frame.instance))
+            views.append(frame.view)
+    pairs = sorted(set(names))
+    row = {pair: number for number, pair in enumerate(pairs)}
+    instances = {name: [instance for held, instance in pairs if held == name] for name in frames}
     blob = b"".join(stream for streams in packed for stream in streams)
     # No lock of HDF5's own, here and in reading: many shared file systems have none, and a job owns what it writes.
     with h5py.File(path, "w", libver="latest", track_order=False, locking=False) as file:
-        file.attrs.update(format=_FORMAT, class_name=class_name, resolution_px=resolution_px, extent=extent)
-        file["instances"] = np.array([name.encode() for name in instances] or np.zeros(0, "S1"))
-        file["frame_instance"] = np.array([instances.index(name) for name in names], np.int32)
+        if len(frames) == 1:
+            file.attrs.update(format=_FORMAT, class_name=next(iter(frames)))
+        else:
+            file.attrs.update(format=_FORMAT_CLASSES)
+            file["instance_class"] = _texts([name for name, _ in pairs])
+        file.attrs.update(resolution_px=resolution_px, extent=extent)
+        file["instances"] = _texts([instance for _, instance in pairs])
+        file["frame_instance"] = np.array([row[pair] for pair in names], np.int32)
         file["frame_view"] = np.array(views, np.int32)
         file["world_to_camera"] = np.array(cameras, np.float64).reshape(-1, 4, 4)
         file["intrinsics"] = np.array(optics, np.float64).reshape(-1, 3, 3)
@@ -92,9 +109,10 @@ def write_shard(
         file["stream_bytes"] = np.array([[len(s) for s in streams] for streams in packed], np.int64).reshape(-1, 3)
         file["streams"] = np.frombuffer(blob, np.uint8)
     content = path.read_bytes()
-    return {
-        "class": class_name,
-        "instances": instances,
+    held: dict[str, Any] = {"classes": instances}
+    if len(frames) == 1:
+        held = {"class": class_name, "instances": instances[class_name]}
+    return held | {
         "views": sorted(set(views)),
         "frames": len(packed),
         "sha256": sha256(content).hexdigest(),
@@ -102,18 +120,29 @@ def write_shard(
     }
 
 
-def read_shards(paths: Sequence[Path], instances: set[str] | None = None) -> Frames:
+def _texts(names: Sequence[str]) -> np.ndarray:
+    return np.array([name.encode() for name in names] or np.zeros(0, "S1"))
+
+
+def read_shards(
+    paths: Sequence[Path],
+    instances: set[str] | None = None,
+    wanted: set[Place] | None = None,
+    colour_only: bool = False,
+) -> Frames:
     """Read the frames of some shards of one family.
 
     Args:
         paths: of the shards, all of one resolution.
-        instances: which ones to read; None: all.
+        instances: which ones to read, of every class; None: all.
+        wanted: which frames of these to read; None: all.
+        colour_only: leave masks empty and depths unknown, which takes half the time.
 
     Raises:
         UserError: a file is missing, damaged, foreign, or does not go with the others.
         ValueError: nothing is left to read.
     """
-    kept = [_Kept(Path(path), instances) for path in paths]
+    kept = [_Kept(Path(path), instances, wanted) for path in paths]
     total = sum(len(part.frames) for part in kept)
     if total == 0:
         raise ValueError("no frames to read")
@@ -124,7 +153,7 @@ def read_shards(paths: Sequence[Path], instances: set[str] | None = None) -> Fra
         depth=np.full((total, side, side), np.inf, np.float32),
         world_to_camera=np.concatenate([part.world_to_camera for part in kept]),
         intrinsics=np.concatenate([part.intrinsics for part in kept]),
-        class_name=np.concatenate([np.full(len(part.frames), part.class_name) for part in kept]),
+        class_name=np.concatenate([part.class_name for part in kept]),
         instance=np.concatenate([part.instance for part in kept]),
         view=np.concatenate([part.view for part in kept]).astype(np.int64),
         extent=extent,
@@ -134,7 +163,7 @@ def read_shards(paths: Sequence[Path], instances: set[str] | None = None) -> Fra
         if (part.resolution_px, part.extent) != (side, extent):
             raise UserError(f"{part.path}: {part.resolution_px} px, extent {part.extent}; others {side} px, {extent}")
         for place, (box, streams) in enumerate(part.packed(), at):
-            _unpack(frames, place, box, streams, part.path)
+            _unpack(frames, place, box, streams, part.path, colour_only)
         at += len(part.frames)
     return frames
 
@@ -157,32 +186,36 @@ def places(path: Path) -> list[tuple[str, int]]:
     Raises:
         UserError: the file is missing, damaged or foreign.
     """
-    kept = _Kept(path, None)
+    kept = _Kept(path)
     return list(zip(kept.instance.tolist(), kept.view.tolist(), strict=True))
 
 
 class _Kept:
     """The wanted frames of one shard, still packed."""
 
-    def __init__(self, path: Path, instances: set[str] | None) -> None:
+    def __init__(self, path: Path, instances: set[str] | None = None, places: set[Place] | None = None) -> None:
         self.path = path
         try:
             with h5py.File(path, "r", locking=False) as file:
-                if file.attrs.get("format") != _FORMAT:
+                if file.attrs.get("format") not in (_FORMAT, _FORMAT_CLASSES):
                     raise DamagedFile(f"{path}: an HDF5 file, but not a shard of views ({_FORMAT})")
                 self._check(file)
-                self.class_name = str(file.attrs["class_name"])
                 self.resolution_px = int(file.attrs["resolution_px"])
                 self.extent = float(file.attrs["extent"])
-                names = np.char.decode(file["instances"][:], "utf-8")[file["frame_instance"][:]]
+                rows, views = file["frame_instance"][:], file["frame_view"][:]
+                names = np.char.decode(file["instances"][:], "utf-8")[rows]
+                classes = self._classes(file)[rows]
                 wanted = np.isin(names, sorted(instances)) if instances is not None else np.ones(len(names), bool)
+                if places is not None:
+                    keys = zip(classes.tolist(), names.tolist(), views.tolist(), strict=True)
+                    wanted &= np.fromiter((key in places for key in keys), bool, len(names))
                 self.frames = np.flatnonzero(wanted)
-                self.instance = names[self.frames]
-                self.view = file["frame_view"][:][self.frames]
+                self.class_name, self.instance, self.view = (x[self.frames] for x in (classes, names, views))
                 self.world_to_camera = file["world_to_camera"][:][self.frames]
                 self.intrinsics = file["intrinsics"][:][self.frames]
                 self._boxes, self._bytes = file["box"][:], file["stream_bytes"][:]
-                self._streams = file["streams"][:]
+                self._ends = self._bytes.ravel().cumsum().reshape(self._bytes.shape)
+                self._streams = self._read_streams(file["streams"])
         except FileNotFoundError:
             raise UserError(f"{path}: no such shard") from None
         except UserError:
@@ -190,6 +223,19 @@ class _Kept:
         except Exception as error:  # h5py passes on whatever a damaged file leads its library to
             damaged = f"damaged, or not a shard of views: {error}; delete it to render it again"
             raise why_unreadable(path, error, damaged) from None
+
+    @staticmethod
+    def _classes(file: h5py.File) -> np.ndarray:
+        """Class of each row of `instances`."""
+        if file.attrs["format"] == _FORMAT:
+            return np.full(len(file["instances"]), str(file.attrs["class_name"]))
+        return np.char.decode(file["instance_class"][:], "utf-8")
+
+    def _read_streams(self, stored: h5py.Dataset) -> dict[int, np.ndarray]:
+        """The bytes of every wanted frame; of a few frames only theirs are read."""
+        firsts, lasts = self._ends[:, 0] - self._bytes[:, 0], self._ends[:, 2]
+        source = stored[:] if 2 * len(self.frames) > len(lasts) else stored
+        return {int(frame): source[firsts[frame] : lasts[frame]] for frame in self.frames}
 
     @staticmethod
     def _check(file: h5py.File) -> None:
@@ -205,20 +251,16 @@ class _Kept:
             "box": (frames, 4),
             "stream_bytes": (frames, 3),
         }
+        if file.attrs["format"] == _FORMAT_CLASSES:
+            shapes["instance_class"] = file["instances"].shape
         wrong = [name for name, shape in shapes.items() if file[name].shape != shape]
         if wrong or not 1 <= int(file.attrs["resolution_px"]) <= _LARGEST_PX:
             raise ValueError(f"the shape of {wrong[0] if wrong else 'its frames'} is wrong")
 
     def packed(self) -> Iterator[tuple[np.ndarray, list[bytes]]]:
-        ends = self._bytes.ravel().cumsum().reshape(self._bytes.shape)
         for frame in self.frames:
-            yield (
-                self._boxes[frame],
-                [
-                    self._streams[end - size : end].tobytes()
-                    for end, size in zip(ends[frame], self._bytes[frame], strict=True)
-                ],
-            )
+            content, cuts = self._streams[int(frame)], self._bytes[frame].cumsum()
+            yield self._boxes[frame], [part.tobytes() for part in np.split(content, cuts[:-1])]
 
 
 def _pack(frame: Frame) -> tuple[tuple[int, int, int, int], list[bytes]]:
@@ -246,7 +288,9 @@ def _inflate(stream: bytes, limit: int) -> bytes:
     return content
 
 
-def _unpack(frames: Frames, place: int, box: np.ndarray, streams: list[bytes], path: Path) -> None:
+def _unpack(
+    frames: Frames, place: int, box: np.ndarray, streams: list[bytes], path: Path, colour_only: bool = False
+) -> None:
     top, left, bottom, right = (int(side) for side in box)
     height, width = bottom - top, right - left
     if height == 0:
@@ -255,12 +299,16 @@ def _unpack(frames: Frames, place: int, box: np.ndarray, streams: list[bytes], p
         side = frames.mask.shape[1]
         if not (0 <= top < bottom <= side and 0 <= left < right <= side):
             raise ValueError(f"a box of {(top, left, bottom, right)} in {side} px")
-        colour, mask_bits, depth = (np.frombuffer(_inflate(stream, 4 * height * width), np.uint8) for stream in streams)
+        wanted = streams[:1] if colour_only else streams
+        colour, *others = (np.frombuffer(_inflate(stream, 4 * height * width), np.uint8) for stream in wanted)
         inside = slice(top, bottom), slice(left, right)
         planes = colour.reshape(4, height, width).cumsum(axis=2, dtype=np.uint8)
+        frames.rgba[place][inside] = planes.transpose(1, 2, 0)
+        if colour_only:
+            return
+        mask_bits, depth = others
         mask = np.unpackbits(mask_bits, count=height * width).astype(bool).reshape(height, width)
         values = np.ascontiguousarray(depth.reshape(4, -1).T).view("<f4")[:, 0]
-        frames.rgba[place][inside] = planes.transpose(1, 2, 0)
         frames.mask[place][inside] = mask
         frames.depth[place][inside][mask] = values
     except (zlib.error, ValueError) as error:

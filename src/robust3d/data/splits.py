@@ -60,7 +60,7 @@ def split_instances(
         UserError: a part would be empty.
     """
     if len(set(ids)) != len(ids):
-        raise ValueError("instance ids repeat")
+        raise ValueError("instance ids must be unique")
     if params.mode == "orbit" and orbit is None:
         raise ValueError("mode orbit needs the family's orbit function")
     counts = split_counts(len(ids), params.ratio)

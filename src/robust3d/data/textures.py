@@ -59,7 +59,7 @@ class Textures:
             ):
                 raise ValueError("arrays of other shapes than those of textures")
         except FileNotFoundError:
-            raise UserError(f"{path}: no such file of textures; ask snakemake for it") from None
+            raise UserError(f"{path}: no such file of textures; make it with snakemake") from None
         except Exception as error:  # zip, zlib and numpy each have their own for a damaged file
             damaged = f"damaged, or not a file of textures ({error!r:.160}); delete it"
             raise why_unreadable(path, error, damaged) from None

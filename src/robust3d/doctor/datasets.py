@@ -61,6 +61,10 @@ def data_sets(study: Study) -> list[DataSet]:
         if family.source != "built":
             params = family.shape_params()
             found.append(_published(family.kind, f"families.{name}.shapes.path", params.path))
+    for name, image_set in study.sets.items():
+        if (path := getattr(image_set, "path", None)) is not None:
+            what, where = f"the pictures of set {name!r} (kind: {image_set.kind})", "where you have them"
+            found.append(DataSet(name, f"sets.{name}.path", Path(path), what, where, "its own licence"))
     if study.textures.path is not None:
         found.append(
             dataclasses.replace(
@@ -69,17 +73,18 @@ def data_sets(study: Study) -> list[DataSet]:
                 roots=(".", "dtd"),
             )
         )
-    for name, entry in study.pretraining.items():
-        weights = getattr(entry.method_params(), "weights", None)
-        if weights is not None and entry.experiments != ():
+    for name in study.used_pretrainings():
+        entry = study.pretraining[name]
+        if not entry.trains:
+            published = entry.architecture.weights
             found.append(
                 DataSet(
-                    name="ImageNet weights",
+                    name="weights",
                     key=f"pretraining.{name}.params.weights",
-                    path=Path(weights),
-                    what="torchvision's ResNet18_Weights.IMAGENET1K_V1",
-                    where="https://pytorch.org/vision/stable/models.html",
-                    licence="code BSD-3; ImageNet's terms for the weights",
+                    path=Path(entry.method_params().weights),
+                    what=published.name if published else f"weights of {entry.architecture.name}",
+                    where=published.url if published else "their publisher",
+                    licence=published.licence if published else "under the publisher's licence",
                 )
             )
     return found

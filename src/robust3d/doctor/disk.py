@@ -16,7 +16,7 @@ from robust3d.study.stages import STAGES
 
 BYTES_A_PIXEL = 1.0  # of a stored view; 0.4 (geons) to 1.0 (chairs) were measured at 32 px, larger images pack better
 BYTES_A_VIEW = 600  # camera, box and index
-BYTES_A_MODEL = 250_000_000  # a ResNet-18 with decoder, its optimiser and two checkpoints
+BYTES_A_MODEL = 250_000_000  # an encoder with decoder, its optimiser and two checkpoints
 SCRATCH_BYTES = 1_000_000_000
 RESULTS = Path("results")
 TRY_LOCK = "import fcntl, sys; fcntl.flock(open(sys.argv[1]), fcntl.LOCK_EX | fcntl.LOCK_NB)"
@@ -117,7 +117,7 @@ def check_locks(folder: Path) -> Iterator[Finding]:
         yield problem(check, f"{folder.absolute()}: {error}", "use a file system that can lock: mount NFS with locks")
         return
     if not renamed:
-        yield problem(check, "a renamed file did not take the other's place", "use another file system for results/")
+        yield problem(check, "a rename did not replace the existing file", "use another file system for results/")
     elif not held:
         text = f"two processes hold the same lock in {folder.absolute()}"
         yield problem(check, text, "mount it with locks (NFS: not `nolock`; Lustre: `-o flock`), or use another folder")

@@ -107,7 +107,7 @@ def send(cluster: Cluster | None, gpus: int, path: Path, wait_s: int, place: str
         return Look(json.loads(lines[-1].removeprefix(MARK)), before, after)
     if cluster is not None and any(words in done.stderr.lower() for words in FULL):
         return not_checked(place, f"none was free within {wait_s} s", repeat)
-    said = one_line(done.stderr or f"status {done.returncode} and not a word")
+    said = one_line(done.stderr or f"status {done.returncode} and no output")
     mend = SHARED if cluster is not None else "run `make environment`"
     return problem(place, f"the project does not run there: {said}", mend)
 
@@ -116,7 +116,7 @@ def judge_sharing(look: Look, secret: str, place: str) -> Iterator[Finding]:
     """Does the node see our files, feel our locks, and agree about the time?"""
     seen, host = look.seen, look.seen["host"]
     if seen.get("token") != secret:
-        reason = one_line(seen["errors"].get("token", "it reads something else there"))
+        reason = one_line(seen["errors"].get("token", "it reads other content there"))
         yield problem(f"{place}: files", f"{host} does not see this results folder: {reason}", SHARED)
     elif seen.get("checkout") != str(Path(__file__).parent):
         text = f"{host} runs the code of {seen.get('checkout')}, the head that of {Path(__file__).parent}"
@@ -126,7 +126,7 @@ def judge_sharing(look: Look, secret: str, place: str) -> Iterator[Finding]:
         mend = "mount results/ with locks that reach across nodes (NFS: not `local_lock`; Lustre: `-o flock`)"
         yield problem(f"{place}: files", text, mend)
     else:
-        yield ok(f"{place}: files", f"{host} sees the checkout and the results folder, and feels its locks")
+        yield ok(f"{place}: files", f"{host} sees the checkout and the results folder, and respects its locks")
     skew = max(look.before - seen["time"], seen["time"] - look.after, 0.0)
     if skew > SKEW_S:
         text = f"the clock of {host} is at least {skew:.0f} s off the head's"
@@ -161,7 +161,7 @@ def judge_gpu(seen: dict[str, Any], place: str, asked: int | None) -> Iterator[F
     """What torch sees, against what was asked for."""
     host, check, gpu = seen["host"], f"{place}: torch", seen.get("gpu")
     if gpu is None:
-        reason = one_line(seen["errors"].get("gpu", "torch told nothing"))
+        reason = one_line(seen["errors"].get("gpu", "torch gave no output"))
         yield problem(check, f"torch fails on {host}: {reason}", "run `make environment`")
         return
     devices, version = gpu["devices"], f"torch {gpu['torch']}, driver {gpu['driver'] or 'none'}"

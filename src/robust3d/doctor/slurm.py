@@ -131,7 +131,7 @@ def check_head() -> Iterator[Finding]:
     job = os.environ.get("SLURM_JOB_ID")
     if job:
         text = (
-            f"this shell is inside SLURM job {job}: snakemake would die with it, and its jobs would inherit its limits"
+            f"this shell is inside SLURM job {job}: snakemake would end with it, and its jobs would inherit its limits"
         )
         yield problem("head", text, "start snakemake on a login node, in tmux or screen")
     elif not (os.environ.get("TMUX") or os.environ.get("STY")):
@@ -175,7 +175,7 @@ def check_status_method(profile: dict[str, object]) -> Iterator[Finding]:
         if age_s < 3 * poll_s:
             keys += f" and slurm-init-seconds-before-status-checks: {max(age_s // 3, 1)}"
         mend = f"set {keys} in profiles/slurm/profile.yaml"
-        yield problem(check, f"{why}, but accounting is disabled: snakemake would wait for ever", mend)
+        yield problem(check, f"{why}, but accounting is disabled: snakemake would wait forever", mend)
         return
     sacct = ask(["sacct", "-X", "-n", "-P", "--format=JobIdRaw,State", "--name", "robust3d-doctor"])
     if sacct.ok:
@@ -266,7 +266,7 @@ def check_account(cluster: Cluster) -> Iterator[Finding]:
     accounts = sorted({row[0] for row in rows})
     qualities = sorted({name for row in rows for name in row[-1].split(",") if name}) if rows else []
     if not accounts:
-        yield not_checked("account", f"sacctmgr shows no account of {user}; the site may restrict who may ask")
+        yield not_checked("account", f"sacctmgr shows no account of {user}; the site may restrict this query")
         return
     there = ", ".join(accounts)
     if cluster.account and cluster.account.lower() not in accounts:
@@ -296,7 +296,7 @@ def check_submission(cluster: Cluster, nodes: list[Node], most_gpus: int) -> Ite
     kinds = [("a render job", 0, cluster.render_cpus), ("a training job", most_gpus, 1)]
     for kind, gpus, cpus in kinds:
         if not nodes_of(cluster.partition_of(gpus), nodes):
-            yield not_checked(f"submit {kind}", "its partition is not there")
+            yield not_checked(f"submit {kind}", "its partition does not exist")
             continue
         options = job_options(cluster, gpus, cluster.max_runtime_min, cpus)
         answer = ask(["sbatch", "--test-only", *options, "--wrap", "true"])

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from robust3d.attacks.budgets import label as row_label
 from robust3d.errors import UserError
+from robust3d.named import Sources
 from robust3d.tables.cells import data_conditions, write_table
-from robust3d.tables.robustness import attacks, read_attacked, robust_cell, stand_ins, trained_against
+from robust3d.tables.robustness import read_attacked, robust_cell, stand_ins, trained_against
 from robust3d.tables.statistics import bars_note
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
     from robust3d.attacks.params import Norm
     from robust3d.provenance.runner import Context
-    from robust3d.study.plan import Job, Plan
+    from robust3d.study.config import Study
+    from robust3d.study.plan import Plan
 
 
 def sources(
@@ -33,20 +35,18 @@ def sources(
         norms: of the attacks.
     """
     study = plan.study
-    jobs: list[Job] = []
+    found = Sources(plan)
     panels = []
     for name in experiments:
         experiment = study.experiments[name]
         for norm in norms:
             series = []
             for label, style, classifier, encoder in _columns(plan, pretraining, name, norm):
-                first = len(jobs)
-                jobs += attacks(plan, name, norm, classifier, encoder)
-                series.append({"label": label, "style": style, "sources": list(range(first, len(jobs)))})
+                outcomes = found.outcomes(name, norm, classifier, encoder)
+                series.append({"label": label, "style": style, "outcomes": outcomes})
             panel = {
                 "experiment": name,
-                "family": study.sets[experiment.set].family,
-                "background": study.sets[experiment.set].background.kind,
+                "title": _title(study, experiment.set),
                 "norm": norm,
                 "series": series,
                 "stand_ins": stand_ins(study, experiment),
@@ -54,8 +54,15 @@ def sources(
             }
             panels += [panel] if series else []
     told = {"study": study.study, "seed": study.seed, "panels": panels}
-    inputs = {name: tuple((job, name) for job in jobs) for name in ("metrics", "outcomes")}
-    return told, inputs, {}
+    return told, found.inputs, {}
+
+
+def _title(study: "Study", image_set: str) -> str:
+    """What a panel shows: the family and its background, or the set."""
+    family = study.family_of(image_set)
+    if family is None:
+        return image_set.capitalize()
+    return f"{family.capitalize()}, {study.sets[image_set].background.kind} background"
 
 
 def _columns(
@@ -80,7 +87,7 @@ def cells(job: "Context") -> list[dict[str, Any]]:
     several = len({panel["experiment"] for panel in panels}) > 1
     found = []
     for number, panel in enumerate(panels):
-        peers = [read_attacked(job, series["sources"]) for series in panel["series"]]
+        peers = [read_attacked(job, series["outcomes"]) for series in panel["series"]]
         for series, models in zip(panel["series"], peers):
             column = f"{panel['experiment']} {series['label']}" if several else series["label"]
             for budget in models[0].budgets:
@@ -123,8 +130,7 @@ def write(job: "Context", caption: str) -> None:
             Series(told["label"], told["style"], [Point.of(cell) for cell in here if cell["series"] == told["label"]])
             for told in panel["series"]
         ]
-        title = f"{panel['family'].capitalize()}, {panel['background']} background"
-        panels.append(Panel(title, panel["norm"], series, here[0]["n"], here[0]["chance"]))
+        panels.append(Panel(panel["title"], panel["norm"], series, here[0]["n"], here[0]["chance"]))
     seeds = len(points[0]["conditions"])
     note = f"AutoAttack; study “{job.params['study']}”. Bars: {bars_note(seeds)}."
     draw_curves(panels, "\n".join([note, *caveats]), job.outputs["picture"])

@@ -1,10 +1,10 @@
-"""Autoencoder and variational autoencoder with a ResNet-18 encoder (lightning-bolts; Geon3D section 7)."""
+"""Autoencoder and variational autoencoder around any encoder (lightning-bolts; Geon3D section 7)."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from robust3d.models.encoder import ResNet18Encoder, seeded_initialisation
+from robust3d.models.encoder import Encoder, seeded_initialisation
 
 UPSCALE = 32  # of the decoder: what torchvision's stem and layers downscale by
 SEED_GRID = 4  # the latent is laid out on a 4 x 4 grid, whatever the image's size
@@ -71,12 +71,12 @@ class Autoencoder(nn.Module):
     """Image to latent to image.
 
     Args:
-        encoder: ResNet-18; its pooled feature is projected to the latent.
+        encoder: its pooled feature is projected to the latent.
         latent_dim: reference 256.
         seed: of the projection's and the decoder's initial weights.
     """
 
-    def __init__(self, encoder: ResNet18Encoder, latent_dim: int = 256, seed: int = 0) -> None:
+    def __init__(self, encoder: Encoder, latent_dim: int = 256, seed: int = 0) -> None:
         super().__init__()
         self.encoder = encoder
         with seeded_initialisation(seed, "autoencoder"):
@@ -91,7 +91,7 @@ class Autoencoder(nn.Module):
 class VariationalAutoencoder(nn.Module):
     """Image to a normal distribution over latents to image; arguments as in `Autoencoder`."""
 
-    def __init__(self, encoder: ResNet18Encoder, latent_dim: int = 256, seed: int = 0) -> None:
+    def __init__(self, encoder: Encoder, latent_dim: int = 256, seed: int = 0) -> None:
         super().__init__()
         self.encoder = encoder
         with seeded_initialisation(seed, "autoencoder"):

@@ -1,18 +1,16 @@
-"""The ResNet-18 image encoder that every pre-training shares: normalisation, then torchvision's trunk."""
+"""The image encoder that every pre-training shares: normalisation, then the trunk of any architecture."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from robust3d.errors import UserError
-from robust3d.models.files import load_state
+from robust3d.models.architecture import Architecture
 from robust3d.seeds import seed_of
 
-Init = Literal["random", "imagenet"]
 Normalisation = Literal["imagenet", "half"]
 
 # (mean, std) per channel of images in [0, 1]; "imagenet": Geon3D section 4, "half": pixelNeRF's scaling.
@@ -50,90 +48,46 @@ class Normalise(nn.Module):
         return (images - self.mean) / self.std
 
 
-class ResNet18Encoder(nn.Module):
-    """Images in [0, 1] to a pooled 512-vector or to the maps of all levels.
-
-    `trunk` is torchvision's ResNet-18 with `fc` removed, so its state dict has torchvision's keys.
+class Encoder(nn.Module):
+    """Images in [0, 1] to a pooled feature or to the maps of all levels; its weights are random.
 
     Args:
-        init: "random" (torchvision's own scheme, drawn from `seed`) or "imagenet" (read from `weights`).
-        weights: torchvision ResNet-18 state dict, ``.pth`` or ``.safetensors``; needed for "imagenet".
+        architecture: of `trunk`, whose state dict has that network's keys without the head's.
         normalisation: "imagenet" mean and std, or "half" = (x - 0.5) / 0.5 as in pixelNeRF.
-        seed: of the random weights.
-
-    Raises:
-        UserError: "imagenet" without a readable weights file.
+        seed: of the weights, drawn in the network's own scheme.
     """
 
-    feature_dim = 512
-
-    def __init__(
-        self,
-        init: Init = "random",
-        weights: Path | None = None,
-        normalisation: Normalisation = "imagenet",
-        seed: int = 0,
-    ) -> None:
-        from torchvision.models import resnet18  # slow to import, so only where a network is built
-
+    def __init__(self, architecture: Architecture, normalisation: Normalisation = "imagenet", seed: int = 0) -> None:
         super().__init__()
-        self.init, self.normalisation = init, normalisation
+        self.architecture, self.normalisation = architecture, normalisation
+        self.feature_dim = architecture.feature_dim
         self.normalise = Normalise(normalisation)
-        with seeded_initialisation(seed, "resnet18"):
-            self.trunk = resnet18()
-        self.trunk.fc = nn.Identity()
-        if init == "imagenet":
-            load_trunk(self.trunk, read_trunk(weights), str(weights))
+        with seeded_initialisation(seed, architecture.name):
+            self.trunk = architecture.trunk()
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) in [0, 1] to (B, 512), average-pooled."""
+        """(B, 3, H, W) in [0, 1] to (B, feature_dim).
+
+        Raises:
+            UserError: the architecture does not take images of this size.
+        """
+        self.architecture.check_size(min(images.shape[-2:]), "the encoder's images")
         return self.trunk(self.normalise(images))
 
     def feature_maps(self, images: Tensor, levels: int = 5, use_first_pool: bool = True) -> list[Tensor]:
-        """Maps after conv1 + bn1 + relu (before the max-pool) and after layer1 … layer4.
+        """Maps of decreasing size, `levels` of them, of images (B, 3, H, W) in [0, 1].
 
         Args:
-            images: (B, 3, H, W) in [0, 1].
+            images: what is seen.
             levels: how many maps; the layers above are not run, so they get neither gradient nor batch
                 statistics (pixelNeRF runs 4).
-            use_first_pool: False drops the max-pool before layer1, as pixelNeRF does at 64 px.
+            use_first_pool: False drops the first max-pool, as pixelNeRF does at 64 px.
 
-        Returns:
-            `levels` maps (B, C, h, w) with C = 64, 64, 128, 256, 512.
+        Raises:
+            UserError: the architecture has no such maps.
         """
-        trunk = self.trunk
-        maps = [trunk.relu(trunk.bn1(trunk.conv1(self.normalise(images))))]
-        x = trunk.maxpool(maps[0]) if use_first_pool else maps[0]
-        for layer in (trunk.layer1, trunk.layer2, trunk.layer3, trunk.layer4)[: levels - 1]:
-            x = layer(x)
-            maps.append(x)
-        return maps
-
-
-def read_trunk(weights: Path | None) -> dict[str, Tensor]:
-    """The tensors of a torchvision ResNet-18 file, without `fc`; never unpickles code.
-
-    Raises:
-        UserError: no such file, or not a state dict.
-    """
-    if weights is None or not weights.is_file():
-        raise UserError(
-            f"ImageNet weights for ResNet-18 were asked for, but {weights or 'no path'} is not a file. Get "
-            "torchvision's ResNet18_Weights.IMAGENET1K_V1 (BSD-3), "
-            "https://download.pytorch.org/models/resnet18-f37072fd.pth, on a machine with network and name "
-            "its path in the configuration, or choose the random initialisation."
-        )
-    return {key: value for key, value in load_state(weights).items() if not key.startswith("fc.")}
-
-
-def load_trunk(trunk: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
-    """Load every trunk tensor of a ResNet-18 (anything but `fc`), no more and no less.
-
-    Raises:
-        UserError: missing, unknown or misshapen tensors, naming `source`.
-    """
-    fc = {key: value for key, value in trunk.state_dict().items() if key.startswith("fc.")}
-    try:
-        trunk.load_state_dict({**state, **fc}, strict=True)
-    except RuntimeError as error:
-        raise UserError(f"{source} does not hold the trunk of torchvision's ResNet-18: {error}") from error
+        architecture = self.architecture
+        if architecture.maps is None or levels > len(architecture.channels):
+            has = f"{len(architecture.channels)} of them" if architecture.maps else "none"
+            raise UserError(f"architecture: {levels} feature maps are asked for, and {architecture.name} has {has}")
+        return architecture.maps(self.trunk, self.normalise(images), levels, use_first_pool)

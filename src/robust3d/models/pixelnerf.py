@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from robust3d.models.encoder import ResNet18Encoder, seeded_initialisation
+from robust3d.errors import UserError
+from robust3d.models.encoder import Encoder, seeded_initialisation
 from robust3d.models.implicit import cube_interval
 from robust3d.models.volume_rendering import around_depth, composite, importance, stratified
 
 CONDITIONED_BLOCKS = 3  # the latent is added before these first residual blocks
-LEVEL_CHANNELS = (64, 64, 128, 256, 512)  # of ResNet-18's feature maps
 FREQUENCIES = 6  # of the positional encoding, 1.5 * 2^k per world unit
 MIN_DEPTH = 1e-2  # nearest depth for a projection, so that points behind the source camera stay finite
 POINT_CHANNELS = 3 + 3 * 2 * FREQUENCIES + 3  # point, its encoding, view direction: 42
@@ -150,7 +150,7 @@ class PixelNerf(nn.Module):
     """The encoder's pyramid, a coarse and a fine MLP, and the renderer; objects lie in the unit cube.
 
     Args:
-        encoder: the ResNet-18 whose feature maps condition the field.
+        encoder: whose feature maps condition the field.
         num_layers: feature maps used, 1 to 5; 4 (reference) leaves layer4 unused and untrained.
         use_first_pool: keep the max-pool before layer1 (reference: dropped at 64 px).
         width: of the MLPs (reference 512).
@@ -170,7 +170,7 @@ class PixelNerf(nn.Module):
 
     def __init__(
         self,
-        encoder: ResNet18Encoder,
+        encoder: Encoder,
         num_layers: int = 4,
         use_first_pool: bool = False,
         width: int = 512,
@@ -190,7 +190,13 @@ class PixelNerf(nn.Module):
         self.coarse_samples, self.near_far = coarse_samples, near_far
         self.importance_samples, self.depth_samples = importance_samples, depth_samples
         self.fine_pass = importance_samples + depth_samples > 0
-        latent = sum(LEVEL_CHANNELS[:num_layers])
+        channels = encoder.architecture.channels[:num_layers]
+        if len(channels) < num_layers:
+            raise UserError(
+                f"architecture: pixelNeRF needs {num_layers} feature maps (num_layers), and "
+                f"{encoder.architecture.name} has {len(channels)}"
+            )
+        latent = sum(channels)
         with seeded_initialisation(seed, "pixelnerf"):
             self.coarse = ConditionedMlp(latent, width, blocks, activation)
             second = self.fine_pass and not share_mlp

@@ -1,13 +1,14 @@
 """Which architecture a state dict is of, also when its keys carry the prefix of whatever held the network."""
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from robust3d.errors import UserError
+from robust3d.models.architecture import Architecture
 
 SHOWN = 4  # keys that a message lists
 FEWEST = 16  # tensors of any classifier of torchvision
@@ -15,17 +16,47 @@ CLASSES = 1000  # of torchvision's classifiers; a state dict may have others
 COUNTER = "num_batches_tracked"  # shapes nothing; absent from files of early versions of torch, ImageNet's among them
 
 
-def as_resnet18(state: Mapping[str, Tensor], path: Path) -> tuple[dict[str, Tensor], str]:
-    """The tensors of a torchvision ResNet-18 classifier under its own keys, and the prefix that all of them had.
+def classifier_state(
+    state: Mapping[str, Tensor], path: Path, architecture: Architecture
+) -> tuple[dict[str, Tensor], str]:
+    """The tensors of a classifier under its network's own keys, and the prefix that all of them had.
 
     `DataParallel` prefixes every key with ``module.``, a Lightning module with ``model.`` or whatever its attribute is.
 
     Raises:
         UserError: other tensors; the message names the architecture of torchvision that they fit, if one does.
     """
-    expected = _shapes("resnet18")
-    if found := _without_prefix(state, expected):
+    expected = _shapes(lambda: architecture.network(CLASSES))
+    if found := _without_prefix(_wanted(state, architecture), expected):
         return found
+    raise UserError(f"{path}: {_what_else(state, expected, architecture.name)}")
+
+
+def trunk_state(state: Mapping[str, Tensor], path: Path, architecture: Architecture) -> tuple[dict[str, Tensor], str]:
+    """The tensors of a network without its head, from those of a classifier or of a trunk, and their prefix.
+
+    Raises:
+        UserError: as `classifier_state`.
+    """
+    expected = _shapes(lambda: architecture.network(CLASSES))
+    state = _wanted(state, architecture)
+    for keys in (expected, architecture.without_head(expected)):
+        if found := _without_prefix(state, keys):
+            return architecture.without_head(found[0]), found[1]
+    raise UserError(f"{path}: {_what_else(state, expected, architecture.name)}")
+
+
+def _wanted(state: Mapping[str, Tensor], architecture: Architecture) -> dict[str, Tensor]:
+    """The state without what the network does without."""
+    return {
+        key: value
+        for key, value in state.items()
+        if not any(key.startswith(start) or f".{start}" in key for start in architecture.ignored)
+    }
+
+
+def _what_else(state: Mapping[str, Tensor], expected: Iterable[str], architecture: str) -> str:
+    """What the tensors are, or how they differ from what was expected."""
     prefix = max(
         _prefixes(state, expected), key=lambda it: len({it + name for name in expected} & state.keys()), default=""
     )
@@ -34,9 +65,9 @@ def as_resnet18(state: Mapping[str, Tensor], path: Path) -> tuple[dict[str, Tens
     if len(state) >= FEWEST and len(lacks) + len(has) > 2 * SHOWN:
         for name in _others():
             if fitting := _fits(state, name):
-                raise UserError(f"{path}: these are the tensors of torchvision's {fitting}; a ResNet-18 is needed")
-    raise UserError(
-        f"{path}: these are not the tensors of a ResNet-18, nor of another classifier of torchvision. "
+                return f"these are the tensors of torchvision's {fitting}; those of {architecture} are needed"
+    return (
+        f"these are not the tensors of {architecture}, nor of another classifier of torchvision. "
         f"Missing: {_listed(lacks)}. Too many: {_listed(has)}"
     )
 
@@ -62,25 +93,25 @@ def _prefixes(state: Iterable[str], expected: Iterable[str]) -> list[str]:
 
 def _others() -> Iterator[str]:
     """Names of torchvision's classifiers, those likeliest to be met first."""
-    from torchvision import models
+    from torchvision import models  # slow to import, so only where others' weights are looked at
 
     names = models.list_models(module=models)
     yield from sorted(names, key=lambda name: "resne" not in name)
 
 
-def _shapes(name: str) -> dict[str, torch.Size]:
-    from torchvision import models  # slow to import, so only where a network is built
-
+def _shapes(build: Callable[[], nn.Module]) -> dict[str, torch.Size]:
     with torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about changes of the random weights, of which there are none
-        network = models.get_model(name, weights=None)
+        network = build()
     return {key: value.shape for key, value in network.state_dict().items()}
 
 
 def _fits(state: Mapping[str, Tensor], name: str) -> str | None:
     """The architecture's name, with the keys' prefix, if only the number of classes differs."""
+    from torchvision import models  # slow to import, so only where others' weights are looked at
+
     try:
-        shapes = _shapes(name)
+        shapes = _shapes(lambda: models.get_model(name, weights=None))
     except NotImplementedError:  # its random weights cannot be drawn without memory
         return None
     if not (found := _without_prefix(state, shapes)):

@@ -29,7 +29,7 @@ def accept(rule: str, reason: str, study: Study) -> str:
     if rule not in STAGES:
         raise UserError(f"{rule}: no such rule; there are {', '.join(STAGES)}")
     if not reason.strip():
-        raise UserError("--reason: say why no result can differ; it is shown with every number that rests on it")
+        raise UserError("--reason: say why no result can differ; it is shown with every number that depends on it")
     planned = [job for job in Plan(study).every_job() if job.stage == rule]
     steps = [step for step in Lineage().records() if step.stage == rule]
     entries = []
@@ -57,7 +57,7 @@ def accept(rule: str, reason: str, study: Study) -> str:
     accepted_file().parent.mkdir(parents=True, exist_ok=True)
     write_json(accepted_file(), kept + entries)
     told = "\n".join(f"  {entry['code'][:12]} counts as {entry['counts_as'][:12]}" for entry in entries)
-    return f"{accepted_file()}: {rule}\n{told}\ncommit this file; `robust3d plan` shows what is still to be made"
+    return f"{accepted_file()}: {rule}\n{told}\ncommit this file; `robust3d plan` shows what would still run"
 
 
 def _earlier_code(jobs: Sequence[Job], steps: Sequence[Step]) -> str | None:

@@ -1,6 +1,6 @@
 """A cell's lineage on one screen: what it says, then its steps by stage with the parameters that matter.
 
-`why --full` prints every hash, parameter and command, `--json` the same for programs.
+`why --full` prints every hash, parameter and command, `--json` the same as JSON.
 """
 
 import textwrap
@@ -111,9 +111,10 @@ def _verdict(told: dict[str, Any]) -> str:
 
 def _by_stage(steps: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     """Steps of one stage together: seeds, classes, blocks; from the metrics back to the meshes."""
-    groups: dict[str, list[dict[str, Any]]] = {}
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for step in steps:
-        groups.setdefault(step["stage"], []).insert(0, step)  # they come users first, so the first seed last
+        which = str(step["params"].get(step["stage"]))  # AutoAttack or the shift test, both of them probes
+        groups.setdefault((step["stage"], which), []).insert(0, step)  # they come users first, so the first seed last
     return list(groups.values())
 
 
@@ -136,7 +137,7 @@ def _facts(group: list[dict[str, Any]]) -> Iterator[str]:
     told = [flatten(step["params"]) for step in group]
     keys = list(dict.fromkeys(key for params in told for key in params if key))
     patterns = _matters(group[0]["stage"]).split()
-    attacked = any(params.get("classifier.objective", "pgd") == "pgd" for params in told)
+    attacked = any(params.get("classifier.objective") != "standard" for params in told)
     wanted = dict.fromkeys(key for pattern in patterns for key in keys if fnmatchcase(key, pattern))
     for key in wanted:
         if key.startswith("classifier.attack.") and not attacked:

@@ -44,7 +44,7 @@ def collect(kept: Mapping[str, Study], delete: bool) -> str:
         for path in found:
             _delete(path)
         forget(RESULTS)
-    verb = "freed" if delete else "can be freed with --delete"
+    verb = "freed" if delete else "can be deleted with --delete"
     told = ", ".join(kept)
     return "\n".join([*lines, f"{total} in {len(found)} places {verb}; kept: what these studies need: {told}"])
 

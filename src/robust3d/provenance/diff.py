@@ -49,7 +49,7 @@ def diff(a: Path, b: Path, cell: Sequence[str] | None = None) -> list[Difference
     (lineage_a, steps_a), (lineage_b, steps_b) = theirs
     walk = _Walk(lineage_a, lineage_b)
     if a.is_file() or cell is not None:
-        walk.align(list(steps_a.values()), list(steps_b.values()), "what was asked for")
+        walk.align(list(steps_a.values()), list(steps_b.values()), "the requested result")
     else:
         for name in sorted({*steps_a, *steps_b}):
             walk.align([steps_a[name]] if name in steps_a else [], [steps_b[name]] if name in steps_b else [], name)
@@ -150,7 +150,7 @@ def _circumstances(ours: Step, theirs: Step) -> Change:
         changed = [f"{name}: {was} → {becomes}" for name, was, becomes in hosts if was != becomes]
         if changed:
             return Change(kind, "; ".join(changed))
-    return Change("nondeterminism", "all that is recorded is equal, the outputs are not")
+    return Change("nondeterminism", "everything recorded is equal, but the outputs differ")
 
 
 def tell(differences: Sequence[Difference]) -> str:

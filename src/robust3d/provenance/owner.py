@@ -95,8 +95,8 @@ def become_head(folder: Path, making: str) -> None:
 
 def _refusal(owner: str) -> str:
     return (
-        f"another snakemake is at work on these results: {owner or 'it has just started'}; wait until it has ended, "
-        "or stop it, which loses no finished job"
+        f"another snakemake is running on these results: {owner or 'it has just started'}; wait until it ends, "
+        "or stop it; finished jobs are kept"
     )
 
 
@@ -162,7 +162,7 @@ def _await_other(file: IO[str], locked: bool) -> None:
     seen, since, told = os.fstat(file.fileno()).st_mtime, time.monotonic(), False
     while (owner := _said(file)) and not _gone(owner, locked):
         if not told:
-            print(f"waiting for {owner}, which is making the same files or has died there", file=sys.stderr)
+            print(f"waiting for {owner}, which is making the same files or was killed there", file=sys.stderr)
             told = True
         time.sleep(BEAT_S / 4)
         now = os.fstat(file.fileno()).st_mtime

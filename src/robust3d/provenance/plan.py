@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from robust3d.named import kind_of
 from robust3d.provenance import store
 from robust3d.provenance.changes import Change, Kind, spec_changes
 from robust3d.provenance.lineage import RESULTS, Lineage, Step
@@ -19,7 +20,7 @@ from robust3d.study.stages import STAGES
 from robust3d.study.targets import target_name, target_path
 
 FIRST = Change("missing", "made for the first time")
-GONE = Change("missing", "its files are gone or incomplete")
+GONE = Change("missing", "its files are missing or incomplete")
 _LINES, _WIDTH = 36, 112
 _KINDS: tuple[Kind, ...] = ("code", "package", "parameter", "seed", "missing", "input")
 
@@ -144,9 +145,9 @@ class _Forecast:
         then = step.record["spec"]
         now = describe(job.modules) if then["code"] != spec["code"] else {}
         old, new = _made_from(step), {name: paths for name, paths in job.input_paths().items() if paths}
-        others = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
+        others = sorted({kind_of(name) for name in {*old, *new} if old.get(name) != new.get(name)})
         changes = spec_changes(then, spec, step.record["code"], now)
-        return changes + [Change("input", f"{name} is another one") for name in others]
+        return changes + [Change("input", f"{name} differs") for name in others]
 
     def _seconds(self, job: Job) -> float | None:
         alike = self.earlier.get(job.stage, [])
@@ -176,9 +177,9 @@ def as_text(outlook: Outlook) -> str:
         lines.append(f"    {', '.join(pending.job.label for pending in group)}")
         lines += [f"    because {_cause(cause)}" for cause in causes]
         if copied:
-            lines.append(f"    copied, not computed: {group[0].copy_of} was told and read the same")
+            lines.append(f"    copied, not computed: {group[0].copy_of} had the same parameters and inputs")
         elif _may_be_copied(group[0]):
-            lines.append("    copied, not computed, if its inputs come out as they were")
+            lines.append("    copied, not computed, if its inputs turn out to be the same")
     return "\n".join([*lines, _sum(outlook)])
 
 
@@ -210,13 +211,13 @@ def _reasons(group: list[Pending]) -> Iterator[str]:
         if kind == "input" and len({cause.kind for cause in counts}) > 1:  # it follows from what was told already
             only = sum(all(cause.kind == "input" for cause in pending.causes) for pending in group)
             if only:
-                yield f"its inputs are others ({only} of them)"
+                yield f"its inputs differ ({only} of them)"
             continue
         if len(found) <= 2:
             for cause in found:
                 yield _cause(cause) + (f" ({counts[cause]} of them)" if counts[cause] < len(group) else "")
         elif kind == "input":
-            yield f"inputs are others: {', '.join(cause.text.split()[0] for cause in found)}"
+            yield f"inputs differ: {', '.join(cause.text.split()[0] for cause in found)}"
         else:
             found.sort(key=lambda cause: len(cause.text))
             yield f"{len(found)} changes of {kind}: {', '.join(cause.text for cause in found)}"
@@ -242,14 +243,14 @@ def _jobs(group: list[Pending]) -> str:
     known = any(pending.seconds is not None for pending in group)
     text = f"{len(group)} job{'s' if len(group) > 1 else ''}" + (f", {_duration(group)}" if known else "")
     text += f", {copied} copied from earlier ones" if copied else ""
-    return text + (f", {may} copied if inputs come out as they were" if may else "")
+    return text + (f", {may} copied if their inputs turn out to be the same" if may else "")
 
 
 def _sum(outlook: Outlook) -> str:
     computed = [pending for pending in outlook.pending if pending.copy_of is None]
     reused = ", ".join(f"{count} {stage}" for stage, count in outlook.reused.items()) or "nothing"
     if not outlook.pending:
-        text = "a copy of what was made before takes its place"
+        text = "a copy of the earlier result replaces it"
         reused += "".join(f"\n{path} {why}; {text}" for path, why in outlook.replaced.items())
     text = f"{len(outlook.pending)} jobs in all, one after another {_duration(computed)}"
     return f"reused as they are: {reused}\n{text}"

@@ -86,7 +86,7 @@ def wrong(job: Job) -> str:
     if record is None:
         return "has no record" if there else "is not there"
     if record.get("seal") != seal(record):
-        return "has a record that is not as it was written"
+        return "has a record that was changed after it was written"
     if record["job"] != job.id:
         theirs, ours = record["spec"]["params"].get("study"), job.params.get("study")
         if theirs is not None and theirs != ours:

@@ -137,7 +137,7 @@ def _compare(lineage: Lineage, step: Step, name: str, output: str, place: Path) 
         return Repeated(name, output, "same bytes")
     kept = lineage.locate(file.path)
     if not kept.exists() or sha256(kept) != file.sha256:
-        return Repeated(name, output, "different", "other bytes; the recorded file is gone or changed")
+        return Repeated(name, output, "different", "other bytes; the recorded file is missing or changed")
     detail = apart(kept, place)
     elsewhere = _elsewhere(step.record["host"])
     if detail is None and elsewhere:

@@ -18,14 +18,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from robust3d import registry
 from robust3d.errors import STOPPED, UserError
 from robust3d.files import clear_partial, partial, publish, sealed, sha256, write_json
+from robust3d.named import input_name
 from robust3d.provenance import store
 from robust3d.provenance.machine import describe_machine
 from robust3d.provenance.owner import only_owner
 from robust3d.provenance.store import RESULTS, Finished
 from robust3d.scratch import private_temp
-from robust3d.study import registry
 from robust3d.study.accepted import acceptance, accepted_digest
 from robust3d.study.closure import closure, closure_digest, describe, is_neutral
 from robust3d.study.numerics import one_thread
@@ -63,6 +64,10 @@ class Context:
         (path,) = self.inputs[name]
         return path
 
+    def named(self, kind: str, name: str) -> Path:
+        """The one of the files of a kind that bears a name, such as the outcomes that a cell shows."""
+        return self.input(input_name(kind, name))
+
     def write_json(self, name: str, value: Any) -> None:
         """Write a named output as JSON for people: indented, keys sorted."""
         text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False)
@@ -72,6 +77,10 @@ class Context:
         """The file of an input that may be absent."""
         paths = self.inputs.get(name, [])
         return paths[0] if paths else None
+
+    def named_optional(self, kind: str, name: str) -> Path | None:
+        """The same of a file that may be absent."""
+        return self.optional(input_name(kind, name))
 
     def borrow(self, other: Finished, name: str) -> Path | None:
         """A whole output of another job that stays while this one runs: a copy if it is in a store, which may vanish.
@@ -95,7 +104,7 @@ def run(
     shared: Path | None = None,
     apart: Path | None = None,
 ) -> None:
-    """Run one job to its published outputs and record, or copy them from a job that was told and read the same.
+    """Run one job to its published outputs and record, or copy them from a job that had the same parameters and inputs.
 
     Args:
         spec_text: canonical JSON of `robust3d.study.plan.Job.spec`.
@@ -180,8 +189,8 @@ def _compute(context: Context, stage: str, roots: tuple[str, ...], outputs: dict
 def _check_code(spec: dict[str, Any], roots: tuple[str, ...]) -> None:
     if accepted_digest(roots, closure_digest(roots)) != spec["code"]:
         raise UserError(
-            f"{spec['stage']}: the code has changed since this job was planned, so it would not make what its name "
-            "says; start snakemake again to plan anew"
+            f"{spec['stage']}: the code has changed since this job was planned, so its outputs would not match its "
+            "name; start snakemake again"
         )
 
 

@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
 
+from robust3d import registry
 from robust3d.data.params import TextureParams
 from robust3d.errors import UserError
 from robust3d.files import cause, sha256
+from robust3d.parsing import parse
 from robust3d.provenance.lineage import Lineage, Step
-from robust3d.study import registry
-from robust3d.study.parsing import parse
 
 _READERS = 8  # files at once: many small ones on a network file system wait for it, not for a processor
 State = Literal["OK", "CHANGED", "MISSING", "UNREADABLE", "UNRECORDED", "STALE"]
@@ -43,7 +43,7 @@ def _root(params: dict[str, Any]) -> Path | None:
     """The folder of the published data that a step read, or the file of weights."""
     if "weights_sha256" in params:
         return Path((params.get("weights") or params["params"])["weights"])
-    for told in (params.get("source"), params.get("textures")):
+    for told in (params.get("source"), params.get("textures"), params.get("set") if "data_on_disk" in params else None):
         if isinstance(told, dict) and told.get("path"):
             return Path(told["path"])
     return None
@@ -75,6 +75,10 @@ def _listing(step: Step, root: Path, lineage: Lineage) -> Iterator[Told]:
     try:
         if step.stage == "inventory":
             text = "; ".join(_inventory_differences(step, lineage))
+        elif "set" in step.params:
+            module = registry.load("set", step.params["set"]["kind"])
+            same = module.identity(parse(module.Params, step.params["set"])) == step.params["data_on_disk"]
+            text = "" if same else "other pictures, or of other sizes or times"
         else:
             from robust3d.data.dtd import files_identity
 
@@ -96,4 +100,4 @@ def _inventory_differences(step: Step, lineage: Lineage) -> list[str]:
     if now.identity == step.params["data_on_disk"]:
         return []
     then = read_inventory(lineage.locate(step.outputs["inventory"].path))
-    return differences(then, now) or ["another division into training and test data"]
+    return differences(then, now) or ["a different split into training and test data"]

@@ -145,7 +145,7 @@ def _tell_unreadable(folder: Path, error: OSError) -> None:
     if (folder, error.errno) not in _told:
         _told.add((folder, error.errno))
         why = f"{error.filename or folder}: cannot be read ({cause(error)})"
-        print(f"{why}; what cannot be read in {folder} is made anew, not copied", file=sys.stderr)
+        print(f"{why}; what cannot be read in {folder} is computed again, not copied", file=sys.stderr)
 
 
 def copy(found: Finished, outputs: dict[str, Path]) -> bool:
@@ -153,7 +153,7 @@ def copy(found: Finished, outputs: dict[str, Path]) -> bool:
     try:
         _copy(found, outputs)
     except NotCopied as error:
-        print(f"{error}, so it is made anew, not copied", file=sys.stderr)
+        print(f"{error}, so it is computed again, not copied", file=sys.stderr)
         return False
     return True
 
@@ -184,7 +184,7 @@ def fetch(found: Finished, name: str, target: Path) -> None:
         raise NotCopied(f"{found.record['job']}: its record names no {name}")
     _clone(found.output(name), target)
     if sha256(target) != found.record["outputs"][name]["sha256"]:
-        raise NotCopied(f"{found.output(name)}: not the file of its record any more")
+        raise NotCopied(f"{found.output(name)}: differs from its record")
 
 
 def _clone(source: Path, target: Path) -> None:
@@ -244,7 +244,7 @@ def _harmless(folder: Path, record_path: Path) -> Iterator[None]:
     except (NotCopied, OSError) as error:
         why = f"{error.filename or folder}: {cause(error)}" if isinstance(error, OSError) else error
         print(
-            f"warning: {folder} does not offer {record_path.parent} to other jobs, they will make it again ({why})",
+            f"warning: {folder} does not offer {record_path.parent} to other jobs, they will compute it again ({why})",
             file=sys.stderr,
         )
 

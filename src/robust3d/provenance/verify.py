@@ -111,7 +111,7 @@ class _Checker:
             return
         self._checked.add(step.name)
         if step.record.get("seal") != seal(step.record):
-            self.findings.append(Finding("CHANGED", step.name, "the record is not as it was written"))
+            self.findings.append(Finding("CHANGED", step.name, "the record was changed after it was written"))
         for file in step.outputs.values():
             self._check_file(file)
         self.findings += [Finding(*told) for told in check_sources(step, self.lineage)]
@@ -152,10 +152,12 @@ class _Checker:
             return
         for module, then in step.record["code"].items():
             if module in now and now[module]["sha256"] != then["sha256"] and now[module]["meaning"] == then["meaning"]:
-                self._tell(Finding("OK", now[module]["file"], "only prose or layout differs from what was run"))
+                self._tell(
+                    Finding("OK", now[module]["file"], "only comments, docstrings or formatting differ from what ran")
+                )
         if not current:
             changes = code_changes(step.record["code"], now)
-            text = "; ".join(change.text for change in changes) or "other modules than those that were run"
+            text = "; ".join(change.text for change in changes) or "other modules than those that ran"
             self.findings.append(Finding("STALE", step.name, f"code: {text}"))
         for entry in acceptances_of(spec):
             self._tell(
@@ -171,7 +173,7 @@ class _Checker:
     def check_lock(self) -> None:
         """Whether the lock is the one that everything was made with."""
         if self._locks and self._locks != {sha256(own_file(LOCK))}:
-            text = "another lock than at least one step was made with; versions that shape results were compared"
+            text = "another lock than at least one step was made with; versions that affect results were compared"
             self._tell(Finding("OK", LOCK, text))
 
     def check_study(self, steps: Iterable[Step], study: Study) -> None:
@@ -187,12 +189,15 @@ class _Checker:
             wanted = {name: paths for name, paths in told.input_paths().items() if paths}
             if changes or made_from != wanted:
                 text = (
-                    "; ".join(change.text for change in changes) or "it rests on artifacts of other parameters or code"
+                    "; ".join(change.text for change in changes)
+                    or "it depends on artifacts of other parameters or code"
                 )
                 whose = step.params.get("study", study.study)
                 if whose != study.study:
-                    text = f"it is of study {whose!r}, asked for is {study.study!r} (--scale, --configfile)"
-                self.findings.append(Finding("STALE", step.name, f"parameters of the study asked for: {text}"))
+                    text = (
+                        f"it is of study {whose!r}, but the requested study is {study.study!r} (--scale, --configfile)"
+                    )
+                self.findings.append(Finding("STALE", step.name, f"parameters of the requested study: {text}"))
 
     def _tell(self, finding: Finding) -> None:
         key = f"{finding.path} {finding.detail}"

@@ -155,7 +155,7 @@ def _summary(steps: dict[str, Any], names: Iterable[str], indent: str, told: set
     common = set.intersection(*({f"{k} {v}" for k, v in flatten(step["params"]).items()} for step in group))
     lines = [
         f"{indent}└ {len(group)} × {group[0]['stage']}, {group[0]['job']} … {group[-1]['job']}",
-        f"{indent}    told      {', '.join(sorted(common))} (the same for all)",
+        f"{indent}    params    {', '.join(sorted(common))} (the same for all)",
         f"{indent}    wrote     {size} bytes, sha256 over their sorted sha256 {digest}",
         f"{indent}    code      {len(group[0]['code'])} files, digest {codes}",
         f"{indent}    ran       {sum(step['seconds'] for step in group):.1f} s in all, on "

@@ -129,8 +129,8 @@ class _Worker:
     def _receive(self, instance: str) -> Any:
         if not self.connection.poll(FRAME_TIMEOUT_S):
             raise UserError(
-                f"rendering {instance}: Blender has shown no sign of life for {FRAME_TIMEOUT_S:g} s; "
-                "ask for the shard again, with fewer samples if its frames really take that long"
+                f"rendering {instance}: Blender has not responded for {FRAME_TIMEOUT_S:g} s; "
+                "run the shard again, with fewer samples if its frames really take that long"
             )
         return self.connection.recv()
 

@@ -70,7 +70,7 @@ def load_meshes(path: Path, instances: list[str] | None = None) -> dict[str, Mes
             names = sorted(entries) if instances is None else instances
             return {instance: _mesh(file, entries[instance]) for instance in names}
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file of meshes; ask snakemake for it") from None
+        raise UserError(f"{path}: no such file of meshes; make it with snakemake") from None
     except Exception as error:  # zip, zlib, numpy and JSON each have their own for a damaged file
         damaged = f"damaged, or not a file of meshes ({error!r:.160}); delete it to make it again"
         raise why_unreadable(path, error, damaged) from None

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+from robust3d import registry
+from robust3d.parsing import parse
 from robust3d.shapes.store import save_meshes
-from robust3d.study import registry
-from robust3d.study.parsing import parse
 
 if TYPE_CHECKING:
     from robust3d.provenance.runner import Context

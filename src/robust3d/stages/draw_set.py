@@ -1,13 +1,12 @@
-"""Draws a classification set inside the splits: which view of which instance stands before which background."""
+"""Draws a classification set: which images form it, in which split and under which label."""
 
 from typing import TYPE_CHECKING
 
-from robust3d.data.manifest import Views
-from robust3d.data.params import SPLITS, SetParams
-from robust3d.data.sets import draw_set, save_set
-from robust3d.data.textures import Textures
-from robust3d.errors import UserError
-from robust3d.study.parsing import parse
+from robust3d import registry
+from robust3d.data.picture_sets import draw_pictures
+from robust3d.data.published.identity import check_same
+from robust3d.data.sets import save_set
+from robust3d.parsing import parse
 
 if TYPE_CHECKING:
     from robust3d.provenance.runner import Context
@@ -15,15 +14,15 @@ if TYPE_CHECKING:
 
 def run(job: "Context") -> None:
     """Write the `table`."""
-    views = Views.read(job.input("views"))
-    params = parse(SetParams, job.params["set"])
-    textures_file = job.optional("textures")
-    textures = Textures.load(textures_file) if textures_file else None
-    classes = params.labels(views.classes)
-    splits = {split: views.objects(split) for split in SPLITS}
-    for split, objects in splits.items():
-        gone = [name for name in classes if not objects[name]]
-        if gone and views.blank:
-            raise UserError(f"no object of class {gone[0]} is left in {split}; {'; '.join(views.notices())}")
-    table = draw_set(splits, classes, views.views, params, textures, job.params["seed"])
-    save_set(table, job.outputs["table"])
+    told, seed = job.params["set"], job.params["seed"]
+    module = registry.load("set", told["kind"])
+    if hasattr(module, "draw"):
+        files = {name: job.inputs.get(name, []) for name in ("views", "textures")}
+        table, notices = module.draw(told, files, seed)
+    else:
+        params = parse(module.Params, told)
+        if "data_on_disk" in job.params:
+            check_same(params.path, job.params["data_on_disk"], module.identity(params))
+        classes, rows = module.list_pictures(params, seed)
+        table, notices = draw_pictures(classes, rows, params, seed)
+    save_set(table, job.outputs["table"], notices)

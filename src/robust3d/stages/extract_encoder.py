@@ -1,30 +1,23 @@
-"""Cuts the ResNet-18 encoder out of a pre-trained model and says which of its tensors were trained."""
+"""Cuts the encoder out of a pre-trained model and says which of its tensors were trained."""
 
 import json
 from typing import TYPE_CHECKING
 
 from robust3d.files import sha256
 from robust3d.models.files import load_state, save_state
-from robust3d.training.transfer import extract_encoder
+from robust3d.training.transfer import FACTS, extract_encoder
 
 if TYPE_CHECKING:
     from robust3d.provenance.runner import Context
 
-# fmt: off
-KEPT = (
-    "method", "init", "normalisation", "input_background", "target_background", "resolution_px", "images_seen",
-    "images_per_step", "devices", "steps", "selected_step", "precision", "collapse", "validation", "seed", "params",
-)
-# fmt: on
-
 
 def run(job: "Context") -> None:
-    """Write `encoder`, a torchvision ResNet-18 state without `fc`, and its `info`."""
+    """Write `encoder`, the state of its architecture's network without the head, and its `info`."""
     info = json.loads(job.input("model_info").read_text())
     state = load_state(job.input("model"))
     prefix = f"module/{info['encoder']}."
     before = {name.removeprefix("initial/"): value for name, value in state.items() if name.startswith("initial/")}
     after = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-    encoder, description = extract_encoder(before, after, **{name: info[name] for name in KEPT})
+    encoder, description = extract_encoder(before, after, **{name: info[name] for name in FACTS})
     save_state(encoder, job.outputs["encoder"])
     job.write_json("info", {"sha256": sha256(job.outputs["encoder"]), **description})

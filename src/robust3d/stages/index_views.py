@@ -4,12 +4,12 @@ import json
 from typing import TYPE_CHECKING
 
 from robust3d.data.blank import BlankViews
-from robust3d.data.manifest import Shard, Views
+from robust3d.data.manifest import Shard, Views, held_by
 from robust3d.data.params import SPLITS, SplitParams
 from robust3d.data.published.members import published_splits, read_inventory
 from robust3d.data.splits import split_instances
 from robust3d.errors import UserError
-from robust3d.study.parsing import parse
+from robust3d.parsing import parse
 
 if TYPE_CHECKING:
     from robust3d.provenance.runner import Context
@@ -21,27 +21,27 @@ def run(job: "Context") -> None:
     entries = [(path, json.loads(path.read_text())) for path in job.inputs["shards"]]
     blank = BlankViews("skip")
     for _, entry in entries:
-        blank.gather(entry["class"], entry)
+        blank.gather("/".join(held_by(entry)), entry)
     entries = [(path, entry) for path, entry in entries if entry["frames"]]  # a published class may have empty blocks
     for path, entry in entries:  # sets are drawn from (instance, view) pairs, all of which have to be there
-        if entry["frames"] != len(entry["instances"]) * told["views"]:
+        objects = sum(map(len, held_by(entry).values()))
+        if entry["frames"] != objects * told["views"]:
             raise UserError(
-                f"{path}: {entry['frames']} frames of {len(entry['instances'])} instances, but views: {told['views']} "
+                f"{path}: {entry['frames']} frames of {objects} instances, but views: {told['views']} "
                 "of each belong to this family; its reader has to give as many of every instance"
             )
     shards = [
         Shard(
             path=str(path.with_name("views.h5")),
-            class_name=entry["class"],
-            instances=tuple(entry["instances"]),
+            instances=held_by(entry),
             sha256=entry["sha256"],
             bytes=entry["bytes"],
         )
         for path, entry in entries
     ]
-    instances = sorted({instance for shard in shards for instance in shard.instances})
+    instances = sorted({instance for shard in shards for ids in shard.instances.values() for instance in ids})
     for name in told["classes"]:
-        if not any(shard.class_name == name for shard in shards):
+        if not any(name in shard.instances for shard in shards):
             why = "; ".join(blank.notices(told["family"])) or "see what its jobs left out"
             raise UserError(f"{told['family']}: not one sound object of class {name}; {why}")
     Views(

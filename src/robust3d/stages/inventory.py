@@ -3,9 +3,9 @@
 import sys
 from typing import TYPE_CHECKING
 
+from robust3d import registry
 from robust3d.data.published.identity import check_same, take
-from robust3d.study import registry
-from robust3d.study.parsing import parse
+from robust3d.parsing import parse
 
 if TYPE_CHECKING:
     from robust3d.provenance.runner import Context

@@ -7,7 +7,7 @@ from robust3d.data.params import TextureParams
 from robust3d.data.procedural_textures import make_textures
 from robust3d.data.published.files import noting_files
 from robust3d.data.published.identity import check_same, write_checksums
-from robust3d.study.parsing import parse
+from robust3d.parsing import parse
 
 if TYPE_CHECKING:
     from robust3d.provenance.runner import Context

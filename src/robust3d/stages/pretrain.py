@@ -1,18 +1,21 @@
-"""Trains a reconstruction model, whichever module of `robust3d.pretraining` the study names, on a family's views."""
+"""Trains an encoder, by whichever method of `robust3d.pretraining` the study names, on a family's views."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from robust3d import registry
+from robust3d.architectures import architecture
 from robust3d.data.manifest import Views
 from robust3d.data.multiview import Multiview, load_multiview
 from robust3d.data.params import BackgroundParams, SplitName
 from robust3d.data.pictures import draw_pairs
 from robust3d.data.textures import Textures
 from robust3d.errors import UserError
-from robust3d.files import check_bytes, sha256
-from robust3d.models.files import save_state
-from robust3d.study import registry
-from robust3d.study.parsing import parse
+from robust3d.files import sha256
+from robust3d.models.encoder import Encoder
+from robust3d.models.files import load_state, save_state
+from robust3d.parsing import parse
 from robust3d.training.loop import Pretraining, train
 from robust3d.training.parallel import launch
 from robust3d.training.params import check_shares
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from robust3d.provenance.runner import Context
 
 PICTURES = 12
+STARTED = ("method", "normalisation", "images_seen", "steps", "seed", "sha256", "start")  # what is told of a start
 
 
 def run(job: "Context") -> None:
@@ -33,8 +37,6 @@ def run(job: "Context") -> None:
         if not hasattr(params, "batch"):
             raise UserError(f"pretraining.params.loop.devices: {told['method']} has no `batch` for devices to share")
         check_shares(params.batch, params.loop.devices)
-    if "weights_sha256" in told:
-        check_bytes(params.weights, told["weights_sha256"])
     trained = launch(pretrain, params.loop.devices, params.loop.precision, told, job.inputs, job.progress)
     save_state(trained["state"], job.outputs["model"])
     job.write_json("info", {"sha256": sha256(job.outputs["model"]), **trained["info"]})
@@ -52,15 +54,17 @@ def pretrain(fabric: "Fabric", told: dict[str, Any], inputs: dict[str, list[Path
         mine = params.model_copy(update={"batch": params.batch // fabric.world_size})
     folder = progress / f"views-{fabric.global_rank}"
     data = [_load(told, inputs, split, folder).to(fabric.device) for split in ("train", "val")]
-    task: Pretraining = method.make_task(mine, *data, told["seed"], fabric.device)
+    encoder, start = _encoder(told, inputs)
+    task: Pretraining = method.make_task(mine, encoder, *data, told["seed"], fabric.device)
     initial = {f"initial/{name}": value.clone() for name, value in task.encoder.trunk.state_dict().items()}
     history = train(task, params.loop, told["seed"], progress, fabric)
     if not fabric.is_global_zero:
         return {}
     info = {
         "method": told["method"],
-        "init": task.encoder.init,
-        "normalisation": task.encoder.normalisation,
+        "architecture": told["architecture"],
+        "start": start,
+        "normalisation": told["normalisation"],
         "encoder": next(name for name, part in task.module.named_modules() if part is task.encoder.trunk),
         "input_background": told["input_background"]["kind"],
         "target_background": told["target_background"]["kind"],
@@ -86,12 +90,22 @@ def pretrain(fabric: "Fabric", told: dict[str, Any], inputs: dict[str, list[Path
     }
 
 
+def _encoder(told: dict[str, Any], inputs: dict[str, list[Path]]) -> tuple[Encoder, str | dict[str, Any]]:
+    """The encoder to train, random or as another one was left, and what it starts from."""
+    encoder = Encoder(architecture(told["architecture"]), told["normalisation"], told["seed"])
+    if not inputs.get("encoder"):
+        return encoder, "random"
+    path, info = inputs["encoder"][0], json.loads(inputs["encoder_info"][0].read_text())
+    encoder.architecture.load_trunk(encoder.trunk, load_state(path), str(path))
+    return encoder, {name: info[name] for name in STARTED}
+
+
 def _load(told: dict[str, Any], inputs: dict[str, list[Path]], split: SplitName, folder: Path) -> Multiview:
     views = Views.read(inputs["views"][0])
     textures = inputs.get("textures", [])
     objects = views.objects(split)
     wanted = {instance for instances in objects.values() for instance in instances}
-    shards = [shard for shard in views.shards if wanted.intersection(shard.instances)]
+    shards = [shard for shard in views.shards if shard.any_of(wanted)]
     return load_multiview(
         (views.load([shard], wanted) for shard in shards),
         objects,

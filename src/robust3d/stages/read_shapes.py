@@ -3,13 +3,13 @@
 import sys
 from typing import TYPE_CHECKING
 
+from robust3d import registry
 from robust3d.data.published.files import noting_files
 from robust3d.data.published.identity import check_unchanged, write_checksums
 from robust3d.data.published.members import members, read_inventory
 from robust3d.data.published.mesh_text import BrokenMesh
+from robust3d.parsing import parse
 from robust3d.shapes.store import save_meshes
-from robust3d.study import registry
-from robust3d.study.parsing import parse
 
 if TYPE_CHECKING:
     from robust3d.provenance.runner import Context

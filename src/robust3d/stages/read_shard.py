@@ -4,14 +4,14 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from robust3d import registry
 from robust3d.data.blank import BlankViews
 from robust3d.data.frame import Frame
 from robust3d.data.published.files import noting_files
 from robust3d.data.published.identity import check_unchanged, write_checksums
 from robust3d.data.published.members import members, read_inventory
 from robust3d.data.shards import write_shard
-from robust3d.study import registry
-from robust3d.study.parsing import parse
+from robust3d.parsing import parse
 
 if TYPE_CHECKING:
     from robust3d.provenance.runner import Context

@@ -16,11 +16,11 @@ from robust3d import cameras
 from robust3d.data.blank import BlankViews, without_blank
 from robust3d.data.frame import Frame
 from robust3d.data.shards import read_frames, write_shard
+from robust3d.parsing import parse
 from robust3d.rendering.journal import Journal
 from robust3d.rendering.params import RenderParams
 from robust3d.rendering.pool import render_instances
 from robust3d.shapes.store import load_meshes, mesh_digest
-from robust3d.study.parsing import parse
 
 if TYPE_CHECKING:
     from robust3d.provenance.runner import Context

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from robust3d.study import registry
+from robust3d import registry
 
 if TYPE_CHECKING:
     from robust3d.provenance.runner import Context

@@ -5,29 +5,32 @@ of the command line.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_origin
+from typing import Annotated, Any, Literal, cast, get_origin
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from robust3d import registry
+from robust3d.architectures import DEFAULT, ArchitectureParams
 from robust3d.attacks.budgets import NORMS, Budget, check_spelling
 from robust3d.attacks.params import AutoAttackParams, Norm
 from robust3d.cameras import CameraParams
-from robust3d.data.params import BackgroundParams, SetParams, SplitParams, TextureParams
+from robust3d.data.params import BackgroundParams, SplitParams, TextureParams
 from robust3d.errors import UserError
 from robust3d.params import Params, PathText
+from robust3d.parsing import parse
+from robust3d.registry import MAIN
 from robust3d.rendering.params import RenderParams
-from robust3d.study import registry
 from robust3d.study.keys import check_known, in_order
 from robust3d.study.like import merge, resolve_likes
-from robust3d.study.parsing import parse
 from robust3d.study.places import scale_file
-from robust3d.study.registry import MAIN
 from robust3d.study.targets import paper_files
 from robust3d.study.yaml_text import check_plain, parse_yaml
 from robust3d.training.params import ClassifierParams
 
 _LARGEST_FILE = 1 << 20  # bytes of one configuration file
+RANDOM = "random"  # a start without another encoder
 PRETRAININGS = ("ae", "vae", "dvr", "pixelnerf")  # the main paper's columns; further ones follow by name
 
 
@@ -74,12 +77,6 @@ class Family(Params):
         return self.render.resolution_px if self.render else self.shape_params().resolution_px
 
 
-class ImageSet(SetParams):
-    """A classification set: so many images of a family, drawn inside its splits."""
-
-    family: str  # key of `families`
-
-
 class PretrainingData(Params):
     """What a pre-training sees where it is not the objects of the experiment."""
 
@@ -89,10 +86,13 @@ class PretrainingData(Params):
 
 
 class Pretraining(Params):
-    """One way to initialise the classifier's trunk; a column of the tables."""
+    """One way to make an encoder, from which classifiers and other pre-trainings start; a column of the tables."""
 
     label: str  # as printed: `AE` makes the column `AE+AT`
     method: str  # the module in robust3d.pretraining
+    architecture: ArchitectureParams = Field(DEFAULT, validate_default=True)  # the module in robust3d.architectures
+    start: str = RANDOM  # or the key of another entry, whose encoder is trained further
+    normalisation: Literal["imagenet", "half"] = "imagenet"  # of the encoder's input
     params: dict[str, Any] = Field(default_factory=dict)  # the method's own
     experiments: tuple[str, ...] | None = None  # where it takes part; all of them if left out
     data: PretrainingData | None = None  # of its own; left out: objects and backgrounds of each experiment
@@ -100,15 +100,21 @@ class Pretraining(Params):
     @model_validator(mode="after")
     def _check_method(self) -> "Pretraining":
         self.method_params()
+        needs_pyramid = getattr(registry.load("pretraining", self.method), "NEEDS_PYRAMID", False)
+        if needs_pyramid and not self.architecture.pyramid:
+            raise ValueError(f"architecture: {self.method} needs a feature pyramid; {self.architecture.name} has none")
+        if not self.trains and (self.start != RANDOM or self.data is not None):
+            key = "data" if self.start == RANDOM else "start"
+            raise ValueError(f"{key}: method {self.method} trains nothing; leave it out")
         return self
 
-    def method_params(self) -> Params:
+    def method_params(self) -> Any:
         """The method's own, checked parameters."""
         return parse(registry.load("pretraining", self.method).Params, self.params, "params")
 
     @property
     def trains(self) -> bool:
-        """Whether there is anything to train: a method without `make_task` hands on weights that lie on disk."""
+        """Whether there is anything to train: a method without `make_task` takes `weights` from disk."""
         return hasattr(registry.load("pretraining", self.method), "make_task")
 
 
@@ -124,12 +130,48 @@ class Attack(Params):
         return parse(AutoAttackParams, {"norm": norm, "epsilons": grid, **self.settings})
 
 
+class Probe(Params):
+    """What is asked of classifiers; a table or figure names it by its key."""
+
+    probe: str  # the module in robust3d.probes
+    params: dict[str, Any] = Field(default_factory=dict)  # the module's own
+    sets: dict[str, str] = Field(default_factory=dict)  # keys of `sets`, in place of the experiment's set and shifted
+
+    @model_validator(mode="after")
+    def _check_probe(self) -> "Probe":
+        self.probe_params()
+        names = registry.probe_sets(self.probe)
+        for name in self.sets:
+            if name not in names:
+                raise ValueError(f"sets.{name}: {self.probe} reads {', '.join(names)}")
+        return self
+
+    def probe_params(self) -> Params:
+        """The module's own, checked parameters."""
+        return parse(registry.load("probe", self.probe).Params, self.params, "params")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A probe as it is put to the classifiers of one experiment.
+
+    Attributes:
+        module: its name in robust3d.probes.
+        params: the module's own.
+        sets: keys of `sets` by the module's names for them.
+    """
+
+    module: str
+    params: Params
+    sets: dict[str, str]
+
+
 class Experiment(Params):
     """One train-and-test comparison: a data set, the pre-trainings to compare, and how they are judged."""
 
     set: str  # key of `sets`: training, validation and test images
-    pretrain_input: BackgroundParams  # what the encoder sees during pre-training
-    pretrain_target: BackgroundParams  # what is reconstructed
+    pretrain_input: BackgroundParams | None = None  # what the encoder sees during pre-training on these objects
+    pretrain_target: BackgroundParams | None = None  # what is reconstructed
     classifiers: tuple[
         str, ...
     ]  # keys of `classifiers`: adversarially trained ones, from scratch and from each encoder
@@ -138,6 +180,20 @@ class Experiment(Params):
     epsilons: dict[Literal["Linf", "L2"], tuple[Budget, ...]] = Field(default_factory=dict)  # its own budgets, in
     # place of those under `attacks`
 
+    @property
+    def backgrounds(self) -> tuple[BackgroundParams, BackgroundParams]:
+        """What a pre-training on its objects sees and reconstructs."""
+        assert self.pretrain_input is not None and self.pretrain_target is not None, "checked with the study"
+        return self.pretrain_input, self.pretrain_target
+
+
+def _read_sets(values: Any) -> Any:
+    """Each image set by the class of its kind."""
+    if not isinstance(values, Mapping):
+        return values
+    kinds = {name: told.get("kind", "views") if isinstance(told, Mapping) else "views" for name, told in values.items()}
+    return {name: parse(registry.load("set", str(kinds[name])).Params, told, name) for name, told in values.items()}
+
 
 def _read_sections(values: Any) -> Any:
     """Each paper's section by its own class; a paper whose section is null is left out of the study."""
@@ -145,6 +201,32 @@ def _read_sections(values: Any) -> Any:
         return values
     there = {name: section for name, section in values.items() if section is not None}
     return {name: parse(registry.load("paper", name).Section, section, name) for name, section in there.items()}
+
+
+def _read_classifiers(values: Any) -> Any:
+    """Each entry by the class of its training."""
+    if not isinstance(values, Mapping):
+        return values
+    found, mistakes = {}, []
+    for name, told in values.items():
+        try:
+            found[name] = _read_classifier(name, told)
+        except ValueError as error:
+            mistakes.append(str(error))
+    if mistakes:
+        raise ValueError("\n".join(mistakes))
+    return found
+
+
+def _read_classifier(name: str, told: Any) -> Any:
+    objective = told.get("objective", ClassifierParams().objective) if isinstance(told, Mapping) else None
+    if not isinstance(objective, str):
+        return told  # its type is wrong, which the model says
+    try:
+        training = registry.load("training", objective)
+    except UserError as error:
+        raise ValueError(f"{name}.objective: {error}") from None
+    return parse(training.Params, told, name)
 
 
 class Study(Params):
@@ -160,17 +242,19 @@ class Study(Params):
     pretraining_seed: int | None = None  # of the one pre-training that all training seeds share; none: each its own
     textures: TextureParams
     families: dict[str, Family]
-    sets: dict[str, ImageSet]
+    sets: Annotated[dict[str, Any], BeforeValidator(_read_sets)]  # each the `Params` of its kind in robust3d.imagesets
     pretraining: Annotated[dict[str, Pretraining], in_order(PRETRAININGS)]  # the order of columns
-    classifiers: dict[str, ClassifierParams]
+    classifiers: Annotated[dict[str, ClassifierParams], BeforeValidator(_read_classifiers)]  # a training each
     attacks: Annotated[dict[Literal["Linf", "L2"], Attack], in_order(NORMS)]
+    probes: dict[str, Probe] = Field(default_factory=dict)  # beside the attacks, which are probes too
     experiments: dict[str, Experiment]
     papers: Annotated[dict[str, Params], in_order((MAIN,)), BeforeValidator(_read_sections)]  # a section each
 
     @model_validator(mode="after")
     def _check_references(self) -> "Study":
-        for name, image_set in self.sets.items():
-            check_known(f"sets.{name}.family", image_set.family, self.families)
+        for name in self.sets:
+            if (family := self.family_of(name)) is not None:
+                check_known(f"sets.{name}.family", family, self.families)
         for name, experiment in self.experiments.items():
             at = f"experiments.{name}"
             check_known(f"{at}.set", experiment.set, self.sets)
@@ -186,12 +270,18 @@ class Study(Params):
                 check_known(f"{at}.family", entry.data.family, self.families)
                 if self.families[entry.data.family].split is None:
                     raise ValueError(f"{at}.family: {entry.data.family!r} has no split, so nothing is trained on it")
-                if not entry.trains:
-                    raise ValueError(f"{at}: method {entry.method} trains nothing; leave it out")
+            self._check_start(name)
         for key in self.experiments:
             self._check_labels(key)
+            self._check_views(key)
+            self._check_architectures(key)
         for norm, attack in self.attacks.items():
             attack.params(norm)
+        for name, probe in self.probes.items():
+            if name in NORMS:
+                raise ValueError(f"probes.{name}: this is the name of an attack, see `attacks`; choose another")
+            for role, key in probe.sets.items():
+                check_known(f"probes.{name}.sets.{role}", key, self.sets)
         for name, experiment in self.experiments.items():
             for norm in experiment.epsilons:
                 check_known(f"experiments.{name}.epsilons", norm, self.attacks)
@@ -217,7 +307,81 @@ class Study(Params):
         for name in self.compared(experiment):
             label = self.pretraining[name].label
             if bearers.setdefault(label, name) != name:
-                raise ValueError(f"pretraining.{name}.label: {label!r} is already that of {bearers[label]}")
+                raise ValueError(f"pretraining.{name}.label: {label!r} is already the label of {bearers[label]}")
+
+    def _check_views(self, experiment: str) -> None:
+        """A pre-training without data of its own sees the views of the experiment."""
+        config = self.experiments[experiment]
+        image_set = config.set
+        for name in self.compared(experiment):
+            entry = self.pretraining[name]
+            if not entry.trains or entry.data is not None:
+                continue
+            for key in ("pretrain_input", "pretrain_target"):
+                if getattr(config, key) is None and self.family_of(image_set) is not None:
+                    raise ValueError(f"experiments.{experiment}.{key}: missing; pretraining.{name} needs it")
+            if self.family_of(image_set) is None:
+                raise ValueError(
+                    f"pretraining.{name}: set {image_set!r} of experiment {experiment!r} is not made of views; give it "
+                    "data of its own, or name other experiments"
+                )
+
+    def family_of(self, image_set: str) -> str | None:
+        """The family whose views form a set; None: it is of another kind."""
+        return getattr(self.sets[image_set], "family", None)
+
+    def _check_start(self, key: str) -> None:
+        """What a pre-training starts from must be there, of its architecture, and must not start from it."""
+        if key == RANDOM:
+            raise ValueError(f"pretraining.{key}: the name stands for a random start; choose another")
+        chain = [key]
+        while (start := self.pretraining[chain[-1]].start) != RANDOM:
+            at = f"pretraining.{chain[-1]}.start"
+            check_known(at, start, self.pretraining)
+            if start in chain:
+                raise ValueError(f"{at}: a circle: {' starts from '.join([*chain, start])}")
+            own, its = (self.pretraining[name].architecture for name in (chain[-1], start))
+            if own != its:
+                raise ValueError(f"{at}: the architecture of {start} is {its.text}, not {own.text}; give both the same")
+            chain.append(start)
+
+    def _check_architectures(self, experiment: str) -> None:
+        """Every classifier of an experiment must be able to start from every encoder."""
+        for key in self.experiments[experiment].classifiers:
+            for pretraining in self.compared(experiment):
+                found = self.architecture(key, pretraining)
+                batchnorm = self.classifiers[key].batchnorm
+                if batchnorm != "keep" and not found.batch_norms:
+                    raise ValueError(
+                        f"classifiers.{key}.batchnorm: {batchnorm}, but {found.name}, the architecture of "
+                        f"pretraining.{pretraining}, has no batch norms; leave it at keep"
+                    )
+
+    def architecture(self, classifier: str, pretraining: str | None) -> ArchitectureParams:
+        """Of a classifier that starts from a pre-training, or from scratch.
+
+        Raises:
+            ValueError: the two name different ones.
+        """
+        own = self.classifiers[classifier].architecture
+        if pretraining is None:
+            return own or ArchitectureParams.model_validate(DEFAULT)
+        encoder = self.pretraining[pretraining].architecture
+        if own is not None and own != encoder:
+            raise ValueError(
+                f"classifiers.{classifier}.architecture: {own.text}, but pretraining.{pretraining}.architecture is "
+                f"{encoder.text}; give both the same, let them take part in different experiments, or set the "
+                "classifier's to null, which stands for each encoder's"
+            )
+        return encoder
+
+    def used_pretrainings(self) -> list[str]:
+        """Keys of those that take part in an experiment, and of what these start from."""
+        used = {key for experiment in self.experiments for key in self.compared(experiment)}
+        for key in list(used):
+            while (key := self.pretraining[key].start) != RANDOM:
+                used.add(key)
+        return [key for key in self.pretraining if key in used]
 
     def compared(self, experiment: str) -> list[str]:
         """Keys of the pre-trainings that take part in an experiment, in the order of their columns."""
@@ -231,6 +395,33 @@ class Study(Params):
     def attack_params(self, experiment: Experiment, norm: Norm) -> AutoAttackParams:
         """How an experiment's classifiers are attacked."""
         return self.attacks[norm].params(norm, self.epsilons(experiment, norm))
+
+    def probe(self, key: str, experiment: Experiment) -> Asked:
+        """The probe under a key of `probes` or `attacks`, as an experiment puts it.
+
+        Raises:
+            UserError: no such key, or the experiment lacks a set that the probe does not name either.
+        """
+        params: Params
+        if key in self.attacks:
+            module, params, given = "autoattack", self.attack_params(experiment, cast(Norm, key)), {}
+        elif key in self.probes:
+            module, params, given = self.probes[key].probe, self.probes[key].probe_params(), self.probes[key].sets
+        else:
+            known = ", ".join([*self.attacks, *self.probes])
+            raise UserError(f"there is no probe {key!r} under `probes` or `attacks`; there are {known}")
+        if "seed" in type(params).model_fields and "seed" not in params.model_fields_set:
+            params = params.model_copy(update={"seed": self.seed})
+        sets: dict[str, str] = {}
+        for name in registry.probe_sets(module):
+            image_set = given.get(name) or getattr(experiment, name, None)
+            if image_set is None:
+                raise UserError(
+                    f"probes.{key}: {module} reads a set called `{name}`; name one under probes.{key}.sets, or as "
+                    f"`{name}` of the experiment on set {experiment.set!r}"
+                )
+            sets[name] = image_set
+        return Asked(module, params, sets)
 
 
 SECTIONS = tuple(name for name, field in Study.model_fields.items() if get_origin(field.annotation) is dict)

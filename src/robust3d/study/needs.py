@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from robust3d import registry
 from robust3d.data.dtd import texture_folder
 from robust3d.data.published.inventory import root_folder
 from robust3d.errors import UserError
-from robust3d.study.on_disk import weights_file
+from robust3d.parsing import parse
 from robust3d.study.plan import Job
 
 
@@ -21,11 +22,6 @@ def made_from(jobs: Iterable[Job]) -> Iterator[Job]:
         seen.add(id(job))
         yield job
         pending += [other for files in (*job.inputs.values(), *job.bulk.values()) for other, _ in files]
-
-
-def _weights(job: Job) -> Path | None:
-    """The weights on disk that a training starts from."""
-    return weights_file(job.params.get("weights") or job.params.get("params"))
 
 
 def data_folders(jobs: Iterable[Job]) -> dict[str, str | None]:
@@ -45,15 +41,24 @@ def data_of(job: Job) -> dict[str, str | None]:
         elif job.stage == "make_textures" and job.params["textures"].path is not None:
             path = job.params["textures"].path
             texture_folder(Path(path))
-        elif (weights := _weights(job)) is not None:
-            path = str(weights)
-            if not weights.is_file():
+        elif job.stage == "draw_set" and "data_on_disk" in job.params:
+            module = registry.load("set", job.params["set"]["kind"])
+            params = parse(module.Params, job.params["set"])
+            path = params.path
+            if job.params["data_on_disk"] is None:  # while planning; here is why
+                module.identity(params)
+        elif job.stage == "import_encoder":
+            path = str(job.params["params"].weights)
+            if not Path(path).is_file():
+                published = job.params["architecture"].weights
+                what = published.name if published else f"weights of {job.params['architecture'].name}"
                 raise UserError(
-                    f"{job.label}: no file {path}; get torchvision's ResNet18_Weights.IMAGENET1K_V1 "
-                    "(resources/README.md), or take out the pre-training that asks for it"
+                    f"{job.label}: no file {path}; get {what} (resources/README.md), or remove the pre-training that "
+                    "needs it"
                 )
         else:
             return {}
     except UserError as error:
-        return {path: f"families.{job.label}.shapes.{error}" if job.stage == "inventory" else str(error)}
+        where = {"inventory": f"families.{job.label}.shapes.", "draw_set": f"sets.{job.label}."}.get(job.stage, "")
+        return {path: f"{where}{error}"}
     return {path: None}

@@ -48,7 +48,7 @@ def pin(variables: dict[str, str]) -> None:
         raise UserError(f"numerics: portable: {early[0]} was loaded before its instructions could be pinned")
     flags = _flags()
     if flags and not {"avx2", "fma"} <= flags:
-        raise UserError("numerics: portable needs a processor with AVX2 and FMA; take numerics: native here")
+        raise UserError("numerics: portable needs a processor with AVX2 and FMA; use numerics: native here")
     os.environ.update(variables)
 
 

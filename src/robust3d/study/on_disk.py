@@ -10,17 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from robust3d import registry
 from robust3d.data.params import TextureParams
 from robust3d.errors import UserError
 from robust3d.files import sha256
-from robust3d.study import registry
 
 _HANDED_ON = "ROBUST3D_DATA_ON_DISK"  # from the process that plans to those that it starts on a cluster's nodes
-
-
-def weights_file(params: Any) -> Path | None:
-    """The weights on disk that the parameters of a pre-training method name, unless they are not used."""
-    return getattr(params, "weights", None) if getattr(params, "init", "imagenet") == "imagenet" else None
 
 
 class OnDisk:
@@ -51,16 +46,23 @@ class OnDisk:
         look = registry.load("family", kind)
         return self._look(f"{kind} {params.model_dump_json()}", lambda: take(look, params).identity)
 
+    def image_set(self, params: Any) -> dict[str, str | None]:
+        """Identity of the pictures of a set, as a parameter; {} if none of them lie on disk."""
+        module = registry.load("set", params.kind)
+        if not hasattr(module, "identity"):
+            return {}
+        key = f"set {params.kind} {params.model_dump_json()}"
+        return {"data_on_disk": self._look(key, lambda: module.identity(params))}
+
     def textures(self, params: TextureParams, seed: int) -> str | None:
         """Identity of the pictures that are read of the real DTD."""
         from robust3d.data.dtd import files_identity
 
         return self._look(f"dtd {seed} {params.model_dump_json()}", lambda: files_identity(params, seed))
 
-    def weights(self, params: Any) -> dict[str, str | None]:
-        """The sha256 of the weights that a pre-training method starts from, as a parameter; {} if it needs none."""
-        path = weights_file(params)
-        return {"weights_sha256": self._look(f"weights {path}", lambda: sha256(path))} if path else {}
+    def weights(self, path: Path) -> str | None:
+        """The sha256 of a file of weights."""
+        return self._look(f"weights {path}", lambda: sha256(path))
 
     def _look(self, key: str, look: Callable[[], str]) -> str | None:
         if key not in self.found and self._looks:

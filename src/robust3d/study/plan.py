@@ -10,20 +10,21 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from robust3d.attacks.params import Norm
+from robust3d import registry
 from robust3d.errors import UserError
+from robust3d.named import input_name
 from robust3d.params import Params
 from robust3d.seeds import seed_of
-from robust3d.study import registry
 from robust3d.study.accepted import accepted_digest
 from robust3d.study.closure import planned_digest
-from robust3d.study.config import Experiment, Study
+from robust3d.study.config import RANDOM, Experiment, Study
 from robust3d.study.numerics import PORTABLE
 from robust3d.study.on_disk import OnDisk
+from robust3d.study.requests import Request
 from robust3d.study.stages import STAGES, locked_versions
 from robust3d.study.targets import RESULTS, paper_of, target_stage, targets
 
@@ -91,6 +92,11 @@ class Job:
         told = self.params.get("classifier") or getattr(self.params.get("params"), "loop", None)
         return getattr(told, "devices", 1)
 
+    @property
+    def request(self) -> Request | None:
+        """What it asks of a cluster on one GPU; None: it runs where Snakemake does."""
+        return STAGES[self.stage].of(self.params.get(self.stage)).request
+
     def output(self, name: str) -> str:
         """Path of a named output."""
         pattern = STAGES[self.stage].outputs[name]
@@ -130,8 +136,10 @@ class Plan:
         self.jobs: dict[tuple[str, str], Job] = {}
 
     def _add(self, job: Job) -> Job:
-        """The job itself, or the equal one that was planned before."""
-        job = dataclasses.replace(job, numerics=self.study.numerics)
+        """The job itself, or the equal one that was planned before; it opens its sets by the modules of their kinds."""
+        opens = [made.plugins for files in job.inputs.values() for made, _ in files if made.stage == "draw_set"]
+        plugins = tuple(dict.fromkeys([*job.plugins, *(plugin for found in opens for plugin in found)]))
+        job = dataclasses.replace(job, plugins=plugins, numerics=self.study.numerics)
         return self.jobs.setdefault((job.stage, job.id), job)
 
     # --- shapes and views -------------------------------------------------------------------------------------
@@ -273,20 +281,42 @@ class Plan:
     @functools.cache  # noqa: B019
     def draw_set(self, name: str) -> Job:
         """The table of one classification set: which view stands before which background."""
-        image_set = self.study.sets[name]
-        inputs, _ = self.views(image_set.family, image_set.background)
-        told = {"set": self.set_params(name), "seed": self.study.seed}
-        return self._add(Job("draw_set", _slug(name), told, inputs))
+        image_set, family = self.study.sets[name], self.study.family_of(name)
+        inputs = self.views(family, image_set.background)[0] if family is not None else {}
+        told = {"set": self.set_params(name), "seed": self.study.seed, **self.on_disk.image_set(image_set)}
+        return self._add(Job("draw_set", _slug(name), told, inputs, plugins=(("set", image_set.kind),)))
+
+    @functools.cache  # noqa: B019
+    def pack_images(self, name: str) -> tuple[Job, ...]:
+        """The pixels of a set of pictures: a job for each of its blocks."""
+        drawn, shards = self.draw_set(name), self.study.sets[name].shards
+        told = [{**drawn.params, "block": [block, shards]} for block in range(shards)]
+        inputs: Inputs = {"set": ((drawn, "table"),)}
+        return tuple(self._add(Job("pack_images", _slug(f"{name}-{i:03d}"), told[i], inputs)) for i in range(shards))
 
     def set_params(self, name: str) -> dict[str, Any]:
         """What a job is told of a set: all but the family, whose manifest it reads."""
         return self.study.sets[name].model_dump(mode="json", exclude={"family"})
 
     def set_inputs(self, name: str) -> tuple[Inputs, Inputs]:
-        """What a job needs to load a classification set: (inputs, bulk files)."""
-        image_set = self.study.sets[name]
-        inputs, bulk = self.views(image_set.family, image_set.background)
+        """What a job needs to open a set: (inputs, bulk files)."""
+        family = self.study.family_of(name)
+        if family is not None:
+            inputs, bulk = self.views(family, self.study.sets[name].background)
+        else:
+            packs = self.pack_images(name)
+            inputs, bulk = ({"images": tuple((job, output) for job in packs)} for output in ("manifest", "images"))
         return {"set": ((self.draw_set(name), "table"),), **inputs}, bulk
+
+    def named_sets(self, sets: Mapping[str, str]) -> tuple[Inputs, Inputs]:
+        """The same for several sets, each under a name: keys of `sets` by name."""
+        inputs: Inputs = {}
+        bulk: Inputs = {}
+        for name, key in sets.items():
+            files, shards = self.set_inputs(key)
+            inputs |= {input_name(kind, name): found for kind, found in files.items()}
+            bulk |= {input_name(kind, name): found for kind, found in shards.items()}
+        return inputs, bulk
 
     # --- models -----------------------------------------------------------------------------------------------
 
@@ -299,71 +329,72 @@ class Plan:
             classes = self.classes(family)
         else:
             family = self.study.sets[experiment.set].family
-            seen, target = experiment.pretrain_input, experiment.pretrain_target
+            seen, target = experiment.backgrounds
             classes = self.study.sets[experiment.set].labels(self.classes(family))
         inputs, bulk = self.views(family, seen, target)
+        if entry.start != RANDOM:
+            start = self.encoder(entry.start, experiment, seed)
+            inputs |= {"encoder": ((start, "encoder"),), "encoder_info": ((start, "info"),)}
         told = {
             "method": entry.method,
             "params": entry.method_params(),
+            "architecture": entry.architecture,
+            "normalisation": entry.normalisation,
             "classes": classes,
             "input_background": seen,
             "target_background": target,
             "seed": seed,
             "data_seed": self.study.seed,
-            **self.on_disk.weights(entry.method_params()),
         }
         label = _slug(f"{key}-{family}-s{seed}")
-        return self._add(Job("pretrain", label, told, inputs, bulk, (("pretraining", entry.method),)))
+        plugins = (("pretraining", entry.method), ("architecture", entry.architecture.name))
+        return self._add(Job("pretrain", label, told, inputs, bulk, plugins))
 
-    def extract_encoder(self, key: str, experiment: Experiment, seed: int) -> Job:
-        """The encoder of a pre-training, alone."""
+    def encoder(self, key: str, experiment: Experiment, seed: int) -> Job:
+        """The encoder of a pre-training, or of weights on disk, alone."""
+        entry = self.study.pretraining[key]
+        if not entry.trains:
+            params = entry.method_params()
+            told = {"method": entry.method, "params": params, "architecture": entry.architecture}
+            told |= {"normalisation": entry.normalisation, "weights_sha256": self.on_disk.weights(params.weights)}
+            plugins = (("pretraining", entry.method), ("architecture", entry.architecture.name))
+            return self._add(Job("import_encoder", _slug(key), told, plugins=plugins))
         source = self.pretrain(key, experiment, seed)
         inputs: Inputs = {"model": ((source, "model"),), "model_info": ((source, "info"),)}
         return self._add(Job("extract_encoder", source.label, {}, inputs))
 
     def train_classifier(self, key: str, experiment: Experiment, pretraining: str | None, seed: int) -> Job:
-        """A classifier from scratch, from an encoder, or from weights on disk."""
+        """A classifier from scratch or from an encoder."""
         inputs, bulk = self.set_inputs(experiment.set)
-        entry = self.study.pretraining[pretraining] if pretraining else None
-        encoder = (
-            self.extract_encoder(pretraining, experiment, seed) if pretraining and entry and entry.trains else None
-        )
+        encoder = self.encoder(pretraining, experiment, seed) if pretraining else None
         inputs["encoder"] = ((encoder, "encoder"),) if encoder else ()
         inputs["encoder_info"] = ((encoder, "info"),) if encoder else ()
-        weights = entry.method_params() if entry and not entry.trains else None
+        training = self.study.classifiers[key]
+        architecture = self.study.architecture(key, pretraining)
         told = {
-            "classifier": self.study.classifiers[key].model_copy(update={"seed": seed}),
+            "classifier": training.model_copy(update={"seed": seed, "architecture": architecture}),
             "set": self.set_params(experiment.set),
-            "weights": weights,
-            **self.on_disk.weights(weights),
         }
         label = _slug(f"{experiment.set}-{key}-{pretraining or 'scratch'}-s{seed}")
-        return self._add(Job("train_classifier", label, told, inputs, bulk))
+        plugins = (("training", training.objective), ("architecture", architecture.name))
+        return self._add(Job("train_classifier", label, told, inputs, bulk, plugins))
 
-    # --- tests ------------------------------------------------------------------------------------------------
+    # --- probes -----------------------------------------------------------------------------------------------
 
-    def attack_classifier(self, classifier: Job, experiment: Experiment, norm: Norm) -> Job:
-        """AutoAttack of one norm against a classifier."""
-        inputs, bulk = self.set_inputs(experiment.set)
+    def outcomes(self, classifier: Job, probe: str, experiment: Experiment) -> Job:
+        """What a probe, a key of `probes` or `attacks`, finds of a classifier on its own sets or the experiment's."""
+        asked = self.study.probe(probe, experiment)
+        inputs, bulk = self.named_sets(asked.sets)
         inputs["classifier"] = ((classifier, "classifier"),)
         inputs["classifier_info"] = ((classifier, "info"),)
         told = {
-            "attack": self.study.attack_params(experiment, norm).model_copy(update={"seed": self.study.seed}),
-            "set": self.set_params(experiment.set),
+            "probe": asked.module,
+            "params": asked.params,
+            "sets": {name: self.set_params(key) for name, key in asked.sets.items()},
         }
-        label = _slug(f"{classifier.label}-{norm}")
-        return self._add(Job("attack_classifier", label, told, inputs, bulk))
-
-    def test_shift(self, classifier: Job, experiment: Experiment) -> Job:
-        """A classifier on its own test set and on the one that breaks the correlation, without attack."""
-        if experiment.shifted is None:
-            raise UserError(f"the experiment on set {experiment.set!r} has no `shifted` set")
-        inputs, bulk = self.set_inputs(experiment.set)
-        shifted, _ = self.set_inputs(experiment.shifted)
-        inputs |= {"shifted": shifted["set"], "classifier": ((classifier, "classifier"),)}
-        inputs["classifier_info"] = ((classifier, "info"),)
-        told = {"set": self.set_params(experiment.set), "shifted": self.set_params(experiment.shifted)}
-        return self._add(Job("test_shift", classifier.label, told, inputs, bulk))
+        label = _slug(f"{classifier.label}-{probe}")
+        plugins = (("probe", asked.module), *(plugin for plugin in classifier.plugins if plugin[0] == "architecture"))
+        return self._add(Job("probe", label, told, inputs, bulk, plugins))
 
     # --- what a user asks for ---------------------------------------------------------------------------------
 

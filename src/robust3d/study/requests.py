@@ -51,25 +51,26 @@ def _grown(first: int, attempt: int, most: int | None) -> int:
     return wanted if most is None else min(wanted, most)
 
 
-def resources(
-    asked: Request, cluster: "Cluster", devices: Callable[[Any], int] = lambda wildcards: 1
-) -> dict[str, Any]:
+def resources(asked: Request, cluster: "Cluster", of_job: Callable[[Any], Request] | None = None) -> dict[str, Any]:
     """The `resources` of a rule: portable ones, and SLURM's where the cluster's file names them.
 
     Args:
         asked: by the stage.
         cluster: what it is like.
-        devices: how many GPUs share the batches of the job that the wildcards name.
+        of_job: what the job asks that the wildcards name, on this cluster; None: what the stage asks.
     """
 
+    def mine(wildcards: object) -> Request:
+        return of_job(wildcards) if of_job else asked.on(cluster)
+
     def mem_mb(wildcards: object, attempt: int) -> int:
-        return asked.on(cluster, devices(wildcards)).mem_at(attempt, cluster)
+        return mine(wildcards).mem_at(attempt, cluster)
 
     def runtime(wildcards: object, attempt: int) -> int:
-        return asked.runtime_at(attempt, cluster)
+        return mine(wildcards).runtime_at(attempt, cluster)
 
     def gpu(wildcards: object) -> int:
-        return asked.on(cluster, devices(wildcards)).gpus
+        return mine(wildcards).gpus
 
     portable: dict[str, Callable[..., int]] = {"mem_mb": mem_mb, "runtime": runtime}
     if asked.gpus:

@@ -7,7 +7,7 @@ module in `robust3d.stages` and the function that plans it.
 
 import functools
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -48,6 +48,19 @@ class Shown:
 
 
 @dataclass(frozen=True)
+class Variant:
+    """What is different about the jobs of one module that a stage loads by name, such as AutoAttack among the probes.
+
+    Attributes:
+        title: what one of them is called on the site.
+        request: what one of them asks of a cluster; as many GPUs as the stage.
+    """
+
+    title: str
+    request: Request
+
+
+@dataclass(frozen=True)
 class Stage:
     """What a stage writes, what shapes it, where it runs and how it is shown.
 
@@ -61,10 +74,11 @@ class Stage:
         in_parts: whether there is a job for each class or block, which are then shown as one.
         matters: patterns of the parameters that `why` shows, the most important first; "*": any.
         priority: of its jobs among those that could run.
-        reusable: whether outputs of a job that was told and read the same may be copied; not where they
+        reusable: whether outputs of a job that had the same parameters and inputs may be copied; not where they
             name the places of inputs.
         published: stable paths of the copies that users ask for, by output; of tables and figures only.
         shown: how a report shows them.
+        variants: by the module that a job's parameter named like the stage names; others are as the stage.
     """
 
     outputs: dict[str, str]
@@ -79,6 +93,12 @@ class Stage:
     reusable: bool = True
     published: dict[str, str] = field(default_factory=dict)
     shown: Shown | None = None
+    variants: dict[str, Variant] = field(default_factory=dict)
+
+    def of(self, name: object) -> "Stage":
+        """The stage as jobs of one of its modules have it."""
+        variant = self.variants.get(str(name))
+        return replace(self, title=variant.title, request=variant.request) if variant else self
 
 
 def _outputs(**files: str) -> dict[str, str]:
@@ -93,6 +113,8 @@ def _published(outputs: dict[str, str]) -> dict[str, str]:
 _TABLE = _outputs(table="table.csv", cells="cells.json")
 _PLOT = _outputs(picture="picture.svg", table="table.csv", cells="cells.json")
 _PICTURE = _outputs(picture="picture.png")
+
+_PROBE = Request(cpus=4, mem_mb=16_000, runtime_min=60, gpus=1)
 
 # Requests are those of the paper's scale.
 STAGES: dict[str, Stage] = {
@@ -176,7 +198,17 @@ STAGES: dict[str, Stage] = {
         title="Image set",
         layer=4,
         request=Request(cpus=1, mem_mb=4_000, runtime_min=30),  # 156,000 rows
-        matters="set.images set.background.kind seed",
+        matters="set.kind set.path set.images set.background.kind seed",
+    ),
+    # The pixels of a block of a set of pictures: from a folder, by torchvision's name, or computed by a plug-in.
+    "pack_images": Stage(
+        _outputs(images="images.npy", manifest="manifest.json", sources=_SOURCES),
+        ("numpy", "pillow", "torchvision", "pandas", "pyarrow"),
+        title="Images",
+        layer=5,
+        request=Request(cpus=1, mem_mb=8_000, runtime_min=1_440),  # 1.3 million pictures at 150 a second: 2.4 hours
+        in_parts=True,
+        matters="set.kind set.path set.resolution_px set.fit set.resize_px block",
     ),
     # A reconstruction pre-training: DVR, pixelNeRF, AE, VAE or any module in robust3d.pretraining.
     "pretrain": Stage(
@@ -192,12 +224,12 @@ STAGES: dict[str, Stage] = {
         # DVR and pixelNeRF: 400,000 steps, all views in memory
         request=Request(cpus=4, mem_mb=64_000, runtime_min=2_880, gpus=1),
         role="pre-training",
-        matters="seed method params.init params.loop.steps params.batch params.loop.learning_rate "
+        matters="seed method architecture.name normalisation params.loop.steps params.batch params.loop.learning_rate "
         "input_background.kind target_background.kind params.hidden params.width params.latent_dim params.pixels "
-        "params.rays params.input_px params.weights",
+        "params.rays params.input_px",
         priority=10,
     ),
-    # The ResNet-18 encoder of a pre-training, with what was trained in it.
+    # The encoder of a pre-training, with what was trained in it.
     "extract_encoder": Stage(
         _outputs(encoder="encoder.safetensors", info="encoder.json"),
         ("torch",),
@@ -205,6 +237,16 @@ STAGES: dict[str, Stage] = {
         layer=5,
         request=Request(cpus=1, mem_mb=4_000, runtime_min=15),
         matters="",
+        priority=10,
+    ),
+    # The same from weights on disk, ImageNet's for example.
+    "import_encoder": Stage(
+        _outputs(encoder="encoder.safetensors", info="encoder.json"),
+        ("torch", "torchvision"),
+        title="Encoder",
+        layer=5,
+        request=Request(cpus=1, mem_mb=4_000, runtime_min=15),
+        matters="architecture.name params.weights normalisation",
         priority=10,
     ),
     # Standard or adversarial training, from scratch or from an encoder.
@@ -216,29 +258,26 @@ STAGES: dict[str, Stage] = {
         # 60 epochs of 130,000 images (20 GB at 224 px) with PGD-7
         request=Request(cpus=4, mem_mb=64_000, runtime_min=1_440, gpus=1),
         role="classifier",
-        matters="classifier.seed classifier.objective classifier.attack.norm classifier.attack.epsilon "
-        "classifier.attack.step_size classifier.attack.steps classifier.epochs classifier.batch_size "
-        "classifier.learning_rate classifier.batchnorm classifier.selection set.background.kind set.images "
-        "weights.weights",
+        matters="classifier.architecture.name classifier.seed classifier.objective classifier.attack.norm "
+        "classifier.attack.epsilon classifier.attack.step_size classifier.attack.steps classifier.epochs "
+        "classifier.batch_size classifier.learning_rate classifier.batchnorm classifier.selection "
+        "set.background.kind set.images",
     ),
-    # AutoAttack over a grid of budgets; one outcome an image and budget.
-    "attack_classifier": Stage(
+    # What is asked of a trained classifier, image by image: any module in robust3d.probes. One that needs more than an
+    # hour gets a line under `variants`, or more time in the profile: `set-resources: {probe: {runtime: 600}}`.
+    "probe": Stage(
         _outputs(metrics="metrics.json", outcomes="outcomes.parquet"),
         (*_LEARNING, "pyautoattack"),
-        title="AutoAttack",
+        title="Probe",
         layer=7,
-        request=Request(cpus=4, mem_mb=16_000, runtime_min=1_440, gpus=1),  # 13,000 images, up to five budgets
-        matters="attack.norm attack.epsilons attack.iterations attack.square_queries attack.backend "
-        "attack.search_precision attack.shrink attack.seed",
-    ),
-    # Accuracy when the background no longer goes with the class.
-    "test_shift": Stage(
-        _outputs(metrics="metrics.json", outcomes="outcomes.parquet"),
-        _LEARNING,
-        title="Shift test",
-        layer=7,
-        request=Request(cpus=4, mem_mb=16_000, runtime_min=60, gpus=1),
-        matters="set.background.kind shifted.background.kind shifted.images",
+        request=_PROBE,
+        matters="probe params.norm params.epsilons params.iterations params.square_queries params.backend "
+        "params.search_precision params.shrink params.seed sets.*.background.kind sets.shifted.images params.*",
+        variants={
+            "autoattack": Variant("AutoAttack", replace(_PROBE, runtime_min=1_440)),  # 13,000 images, five budgets
+            "shift": Variant("Shift test", _PROBE),
+            "accuracy": Variant("Accuracy", replace(_PROBE, runtime_min=30)),
+        },
     ),
     # A table with the lineage of its cells.
     "tabulate": Stage(

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from robust3d.errors import UserError
-from robust3d.study.registry import MAIN, PACKAGES
+from robust3d.registry import MAIN, PACKAGES
 from robust3d.study.stages import STAGES
 
 RESULTS = "results"

@@ -32,8 +32,8 @@ def watch(is_alive: Callable[[], bool], patience_min: float, give_up: Callable[[
         if is_alive():
             alive = time.monotonic()
     give_up(
-        f"for {patience_min:g} minutes (patience_min in cluster.yaml) SLURM has not answered or has had no job of this "
-        "run, and yet its jobs are not known to have ended. What they made is kept, those that still run go on: "
+        f"for {patience_min:g} minutes (patience_min in cluster.yaml) SLURM has not answered or has listed no job of "
+        "this run, but it has not reported their end either. Finished jobs are kept and running jobs continue: "
         "start snakemake again."
     )
 

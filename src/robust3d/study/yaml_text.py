@@ -36,7 +36,7 @@ class _Loader(yaml.SafeLoader):
                 continue
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value!r} stands twice", key.start_mark
+                    None, None, f"the key {key.value!r} occurs twice", key.start_mark
                 )
             seen.add(key.value)
             if key.tag not in (f"{_PLAIN}str", f"{_PLAIN}merge"):
@@ -52,7 +52,7 @@ class _Loader(yaml.SafeLoader):
         try:
             return self.construct_yaml_int(node) if node.tag.endswith("int") else self.construct_yaml_float(node)
         except ValueError:  # thousands of digits, or a tag that does not fit
-            return _Misread(text[:60], "a number, but not one that can be")
+            return _Misread(text[:60], "a number, but one that cannot be represented")
 
     def _date(self, node: yaml.ScalarNode) -> _Misread:
         return _Misread(str(self.construct_scalar(node))[:60], "a date")
@@ -121,7 +121,9 @@ def check_plain(values: dict[Any, Any], name: str) -> None:
             f"{name}: more than {_MOST_VALUES:,} values (or an alias inside itself) under {left[-1][0][:80]}"
         )
     if wrong:
-        raise UserError(f"{name} is not read as it is written:\n" + "\n".join(f"  {line}" for line in wrong))
+        raise UserError(
+            f"{name}: YAML does not read these values as they are written:\n" + "\n".join(f"  {line}" for line in wrong)
+        )
 
 
 def _text(value: object) -> str:

@@ -36,14 +36,13 @@ def pointer(*keys: str) -> str:
 
 # fmt: off
 CLASSIFIER_FACTS = (
-    "objective", "attack", "selection", "augmentation", "normalisation", "start", "weights", "normalisation_change",
-    "batchnorm", "background", "resolution_px", "training_images", "steps", "selected_step", "precision", "devices",
-    "seed",
-    "classes",
+    "architecture", "objective", "attack", "attacked", "selection", "augmentation", "normalisation", "start",
+    "normalisation_change", "batchnorm", "background", "resolution_px", "training_images", "steps", "selected_step",
+    "precision", "devices", "seed", "classes",
 )
 ENCODER_FACTS = (
-    "method", "init", "normalisation", "input_background", "target_background", "images_seen", "steps",
-    "selected_step", "trained_tensors", "tensors", "validation", "collapse", "devices", "seed", "params",
+    "method", "architecture", "start", "normalisation", "input_background", "target_background", "images_seen",
+    "steps", "selected_step", "trained_tensors", "tensors", "validation", "collapse", "devices", "seed", "params",
 )
 # fmt: on
 
@@ -57,7 +56,10 @@ def conditions(classifier: dict[str, Any]) -> dict[str, Any]:
 
 def data_conditions(plan: "Plan", image_set: str) -> dict[str, Any]:
     """What the paper leaves open about the images of a set: shapes, poses, split."""
-    family = plan.study.families[plan.study.sets[image_set].family]
+    name = plan.study.family_of(image_set)
+    if name is None:
+        return {"pictures": plan.set_params(image_set)}
+    family = plan.study.families[name]
     return {"shapes": family.shape_params(), "cameras": family.cameras, "split": family.split}
 
 

@@ -1,4 +1,4 @@
-"""Accuracy under attack: which jobs measure it, a model's curve over budgets, the area under it, a cell of it."""
+"""Accuracy under attack: which models it is asked of, a model's curve over budgets, the area under it, a cell of it."""
 
 import json
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from robust3d.attacks.params import Norm
     from robust3d.provenance.runner import Context
     from robust3d.study.config import Experiment, Study
-    from robust3d.study.plan import Job, Plan
 
 CATEGORIES_STAND_IN = "procedural categories stand in for ShapeNet"
 TEXTURES_STAND_IN = "procedural textures stand in for DTD"
+OTHER_PICTURES = "the images are not those of the paper"
 NOT_FINITE = {
     "nonfinite_logits": "adversarial images count as broken because their logits are not finite",
     "nonfinite_gradients": "entries of gradients were not finite and counted as zero",
@@ -28,21 +28,15 @@ NOT_FINITE = {
 
 def trained_against(study: "Study", experiment: "Experiment", norm: "Norm") -> list[str]:
     """Keys of an experiment's classifiers that are adversarially trained against a norm."""
-    found = [(key, study.classifiers[key]) for key in experiment.classifiers]
-    return [key for key, params in found if params.objective == "pgd" and params.attack.norm == norm]
-
-
-def attacks(plan: "Plan", experiment: str, norm: "Norm", classifier: str, pretraining: str | None) -> "tuple[Job, ...]":
-    """The attacks of one column, one for each training seed; tables and figures that ask for the same share them."""
-    config = plan.study.experiments[experiment]
-    models = (plan.train_classifier(classifier, config, pretraining, seed) for seed in plan.study.training_seeds)
-    return tuple(plan.attack_classifier(model, config, norm) for model in models)
+    return [key for key in experiment.classifiers if study.classifiers[key].trained_against == norm]
 
 
 def stand_ins(study: "Study", experiment: "Experiment") -> list[str]:
     """Sentences on what stands in for published data in an experiment's images."""
-    image_set = study.sets[experiment.set]
-    flags = [CATEGORIES_STAND_IN] if study.families[image_set.family].kind == "categories" else []
+    image_set, family = study.sets[experiment.set], study.family_of(experiment.set)
+    if family is None:
+        return [OTHER_PICTURES]
+    flags = [CATEGORIES_STAND_IN] if study.families[family].kind == "categories" else []
     textured = image_set.background.needs_textures and study.textures.source == "procedural"
     return flags + ([TEXTURES_STAND_IN] if textured else [])
 
@@ -94,10 +88,9 @@ class Attacked:
         return [source(self.metrics_path, value), source(self.outcomes_path, images)]
 
 
-def read_attacked(job: "Context", indices: Sequence[int]) -> list[Attacked]:
-    """The models of one column, by their places among the inputs `metrics` and `outcomes`."""
-    pairs = [(job.inputs["metrics"][index], job.inputs["outcomes"][index]) for index in indices]
-    return [_read(metrics, outcomes) for metrics, outcomes in pairs]
+def read_attacked(job: "Context", names: Sequence[str]) -> list[Attacked]:
+    """The models of one column, by the names of their outcomes."""
+    return [_read(job.named("metrics", name), job.named("outcomes", name)) for name in names]
 
 
 def _read(metrics: Path, outcomes: Path) -> Attacked:

@@ -20,9 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from robust3d.errors import STOPPED, UserError
-from robust3d.models.encoder import ResNet18Encoder
+from robust3d.models.encoder import Encoder, seeded_initialisation
 from robust3d.progress import ProgressLine
-from robust3d.seeds import torch_generator
+from robust3d.seeds import seed_of, torch_generator
 from robust3d.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from robust3d.training.parallel import average_gradients, make_fabric
 from robust3d.training.params import LoopParams
@@ -80,7 +80,7 @@ class Pretraining(Task):
         encoder: the part of `module` that is handed on.
     """
 
-    encoder: ResNet18Encoder
+    encoder: Encoder
 
     @abstractmethod
     def reconstructions(self, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -169,8 +169,11 @@ class _Run:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.params, step)
         self.task.module.train()
-        with self.fabric.autocast():
-            share = ("device", self.fabric.global_rank) if self.fabric.global_rank else ()
+        share = ("device", self.fabric.global_rank) if self.fabric.global_rank else ()
+        # Dropout draws from the global state, which must depend on the step alone as the generator does.
+        with self.fabric.autocast(), seeded_initialisation(self.seed, "dropout", step, *share):
+            if self.fabric.device.type == "cuda":
+                torch.cuda.manual_seed(seed_of(self.seed, "dropout", step, *share))
             generator = torch_generator(self.seed, "step", step, *share, device=self.fabric.device)
             loss, scalars = self.task.loss(step, generator)
         self.optimiser.zero_grad()

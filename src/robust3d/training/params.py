@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from robust3d.attacks.params import PgdParams
+from robust3d.architectures import ArchitectureParams
+from robust3d.attacks.params import Norm, PgdParams
 from robust3d.params import Params
 
 
@@ -36,12 +37,13 @@ class LoopParams(Params):
 
 
 class ClassifierParams(Params):
-    """Standard or adversarial training of the classifier (Geon3D section 4, else Madry's library)."""
+    """What every training of a classifier is told (Geon3D section 4, else Madry's library); each adds its own."""
 
-    objective: Literal["standard", "pgd"] = "pgd"  # standard: the control without attack
-    attack: PgdParams = Field(default=PgdParams())  # of training, and of both objectives' validation
+    architecture: ArchitectureParams | None = None  # none: that of its encoder; from scratch the papers'
+    objective: str = "pgd"  # the module in robust3d.trainings; standard: the control without attack
+    attack: PgdParams = Field(default=PgdParams())  # of every training's validation, and of adversarial training
     normalisation: Literal["imagenet", "half", "source"] = "imagenet"  # source: the encoder's; paper's: this
-    normalisation_change: Literal["ignore", "fold"] = "ignore"  # encoder's differs: fold it into conv1; open
+    normalisation_change: Literal["ignore", "fold"] = "ignore"  # encoder's differs: fold it into the first layer; open
     batchnorm: Literal["keep", "reset", "recalibrate"] = "keep"  # statistics at transfer; open in the paper
     augmentation: Literal["none", "flip"] = "none"  # flip: half of the images, left-right; open in the paper
     epochs: int = Field(60, gt=0)  # paper: 60
@@ -52,7 +54,7 @@ class ClassifierParams(Params):
     decay_epochs: tuple[PositiveInt, ...] = (50,)  # Madry's library: every 50
     decay_factor: float = Field(0.1, gt=0, le=1)  # Madry's library: 0.1
     validate_epochs: int = Field(5, gt=0)  # Madry's library: every 5 and the last
-    selection: Literal["last", "best"] = "last"  # best: by validation accuracy, attacked if objective is pgd
+    selection: Literal["last", "best"] = "last"  # best: by validation accuracy, attacked in adversarial training
     checkpoint_minutes: float = Field(10.0, ge=0)  # between checkpoints
     precision: Literal["fp32", "bf16"] = "fp32"  # as in LoopParams
     devices: int = Field(1, ge=1)  # as in LoopParams
@@ -64,6 +66,11 @@ class ClassifierParams(Params):
             raise ValueError(f"decay_epochs must rise, not {self.decay_epochs}")
         check_shares(self.batch_size, self.devices)
         return self
+
+    @property
+    def trained_against(self) -> Norm | None:
+        """The norm of the perturbations in the images that it learns from; None: it learns from clean ones."""
+        return None
 
     def loop(self, images: int) -> LoopParams:
         """The loop's parameters in steps, for a training set of `images`.

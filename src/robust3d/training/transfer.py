@@ -6,12 +6,21 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from robust3d.errors import UserError
+from robust3d.models.architecture import Architecture, batch_norms
 from robust3d.models.classifier import Classifier
-from robust3d.models.encoder import STATISTICS, Normalisation, load_trunk
-from robust3d.training.adversarial import to_unit
+from robust3d.models.encoder import STATISTICS, Normalisation
+from robust3d.training.classification import to_unit
 
 BatchnormAtTransfer = Literal["keep", "reset", "recalibrate"]
 RECALIBRATION_BATCHES = 100  # at most
+# fmt: off
+FACTS = (  # of an encoder, beside which of its tensors were trained
+    "method", "architecture", "start", "normalisation", "input_background", "target_background", "resolution_px",
+    "images_seen", "images_per_step", "devices", "steps", "selected_step", "precision", "collapse", "validation",
+    "seed", "params",
+)
+# fmt: on
 
 
 def extract_encoder(
@@ -22,10 +31,10 @@ def extract_encoder(
     Args:
         before: trunk state dict at initialisation (cloned before training).
         after: trunk state dict after training.
-        facts: what else goes into the description: method, init, normalisation, images_seen, steps, …
+        facts: what else goes into the description: method, start, normalisation, images_seen, steps, …
 
     Returns:
-        The state dict on the CPU, without `fc`, and `facts` with ``trained`` (tensor name -> whether its
+        The state dict on the CPU, and `facts` with ``trained`` (tensor name -> whether its
         bytes differ from the initial ones), ``trained_tensors`` and ``tensors`` (counts).
 
     Raises:
@@ -33,9 +42,7 @@ def extract_encoder(
     """
     if before.keys() != after.keys():
         raise ValueError(f"different tensors: {sorted(before.keys() ^ after.keys())}")
-    state = {
-        key: value.detach().cpu().contiguous().clone() for key, value in after.items() if not key.startswith("fc.")
-    }
+    state = {key: value.detach().cpu().contiguous().clone() for key, value in after.items()}
     trained = {key: _bytes(before[key]) != _bytes(value) for key, value in state.items()}
     counts = {"trained_tensors": sum(trained.values()), "tensors": len(trained)}
     return state, {**facts, **counts, "trained": trained}
@@ -50,25 +57,29 @@ def initialise_classifier(
     recalibration: Tensor | None = None,
     batch_size: int = 50,
 ) -> None:
-    """Start a classifier from an encoder's trunk; only the head `fc` keeps its fresh weights.
+    """Start a classifier from an encoder's trunk; only the head keeps its fresh weights.
 
     Args:
         classifier: changed in place.
-        trunk: every tensor of torchvision's ResNet-18 but `fc`.
+        trunk: every tensor of the classifier's architecture but the head's.
         source_normalisation: under which the trunk was trained.
-        normalisation_change: "fold" a change of normalisation into conv1, or "ignore" it.
+        normalisation_change: "fold" a change of normalisation into the first layer, or "ignore" it.
         batchnorm: "keep" the running statistics, "reset" them to mean 0, variance 1, or "recalibrate" them.
         recalibration: uint8 (M, 3, H, W) clean training images, for "recalibrate".
         batch_size: of the recalibration.
 
     Raises:
-        UserError: `trunk` lacks tensors or has foreign ones.
+        UserError: `trunk` lacks tensors or has foreign ones; or the architecture has no batch norms to reset or
+            recalibrate, or no first layer to fold into.
     """
+    architecture = classifier.architecture
+    if batchnorm != "keep" and not batch_norms(classifier):
+        raise UserError(f"batchnorm: {batchnorm}, but {architecture.name} has no batch norms; leave it at keep")
     if normalisation_change == "fold":
-        trunk = fold_normalisation(trunk, source_normalisation, classifier.normalisation)
-    load_trunk(classifier.network, trunk, "the encoder")
+        trunk = fold_normalisation(trunk, architecture, source_normalisation, classifier.normalisation)
+    architecture.load_trunk(classifier.network, trunk, "the encoder")
     if batchnorm == "reset":
-        for layer in _batchnorms(classifier):
+        for layer in batch_norms(classifier):
             layer.reset_running_stats()
     elif batchnorm == "recalibrate":
         if recalibration is None:
@@ -84,7 +95,7 @@ def recalibrate(classifier: nn.Module, images: Tensor, batch_size: int) -> None:
         images: uint8 (M, 3, H, W).
         batch_size: images per batch.
     """
-    layers = _batchnorms(classifier)
+    layers = batch_norms(classifier)
     momenta = [layer.momentum for layer in layers]
     for layer in layers:
         layer.reset_running_stats()
@@ -99,25 +110,27 @@ def recalibrate(classifier: nn.Module, images: Tensor, batch_size: int) -> None:
         layer.momentum = momentum
 
 
-def fold_normalisation(trunk: Mapping[str, Tensor], source: Normalisation, target: Normalisation) -> dict[str, Tensor]:
+def fold_normalisation(
+    trunk: Mapping[str, Tensor], architecture: Architecture, source: Normalisation, target: Normalisation
+) -> dict[str, Tensor]:
     """The trunk that does under the `target` normalisation what `trunk` does under the `source` one.
 
-    The affine change goes into conv1's weights, its constant into bn1's running mean. Exact except where
-    conv1 reaches into its zero padding at the image border: the two paddings are different colours.
+    The affine change goes into the first convolution's weights, its constant into the running mean of the batch norm
+    after it or into its bias. Exact except where that convolution reaches into its zero padding at the image border:
+    the two paddings are different colours.
+
+    Raises:
+        UserError: the architecture has no single first layer.
     """
+    if not architecture.first:
+        raise UserError(f"normalisation_change: {architecture.name} has no single first layer to fold into; ignore it")
+    first, constant = architecture.first
     (mean, std), (target_mean, target_std) = (torch.tensor(STATISTICS[name]) for name in (source, target))
-    weight = trunk["conv1.weight"]
+    weight = trunk[first]
     scale = (target_std / std).view(1, 3, 1, 1)
-    shift = ((target_mean - mean) / std).view(1, 3, 1, 1)
-    return {
-        **trunk,
-        "conv1.weight": weight * scale,
-        "bn1.running_mean": trunk["bn1.running_mean"] - (weight * shift).sum((1, 2, 3)),
-    }
-
-
-def _batchnorms(module: nn.Module) -> list[nn.BatchNorm2d]:
-    return [layer for layer in module.modules() if isinstance(layer, nn.BatchNorm2d)]
+    shift = (weight * ((target_mean - mean) / std).view(1, 3, 1, 1)).sum((1, 2, 3))
+    is_mean = constant.endswith("running_mean")
+    return {**trunk, first: weight * scale, constant: trunk[constant] - shift if is_mean else trunk[constant] + shift}
 
 
 def _bytes(tensor: Tensor) -> bytes:

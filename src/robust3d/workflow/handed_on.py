@@ -30,6 +30,7 @@ class Told:
         inputs: named files that it reads.
         waits_for: files besides, that Snakemake has to see there before it starts the job.
         devices: how many GPUs share its batches.
+        variant: the module that its stage runs, where a stage declares variants; else None.
     """
 
     stage: str
@@ -38,6 +39,7 @@ class Told:
     inputs: dict[str, list[str]]
     waits_for: list[str]
     devices: int
+    variant: str | None
 
     @classmethod
     def of(cls, job: Job) -> "Told":
@@ -50,7 +52,7 @@ class Told:
         bulk = [(maker, output) for files in job.bulk.values() for maker, output in files]
         waits_for = [maker.output(output) for maker, output in bulk if maker in makers]
         inputs = {name: paths for name, paths in job.input_paths().items() if paths}
-        return cls(job.stage, job.id, job.spec, inputs, waits_for, job.devices)
+        return cls(job.stage, job.id, job.spec, inputs, waits_for, job.devices, job.params.get(job.stage))
 
     @property
     def outputs(self) -> dict[str, str]:

@@ -26,7 +26,7 @@ from robust3d.study.needs import data_folders, data_of
 from robust3d.study.on_disk import OnDisk
 from robust3d.study.places import own_file, shipped_file
 from robust3d.study.plan import Job, Plan
-from robust3d.study.requests import resources
+from robust3d.study.requests import Request, resources
 from robust3d.study.stages import STAGES
 from robust3d.study.targets import RESULTS, every_target, no_target, published_paths, target_path
 from robust3d.study.watchdog import watch_slurm
@@ -225,14 +225,20 @@ class Rules:
         plugin = self.workflow.executor_plugin
         return bool(self.workflow.remote_exec or (plugin is not None and plugin.common_settings.non_local_exec))
 
+    def _request(self, stage: str, wildcards: Any) -> Request:
+        """What one job asks of the cluster, with all its GPUs."""
+        job = self.told(stage, wildcards.job)
+        asked = STAGES[stage].of(job.variant).request
+        assert asked is not None, f"{stage} runs where Snakemake does"
+        return asked.on(self.cluster, job.devices)
+
     def threads(self, stage: str) -> Callable[..., int]:
         """Cores of a stage's jobs: one on a laptop, where jobs run side by side."""
-        asked = STAGES[stage].request
 
         def cores(wildcards: Any) -> int:
-            if asked is None or not self.on_cluster():
+            if STAGES[stage].request is None or not self.on_cluster():
                 return 1
-            return asked.on(self.cluster, self.told(stage, wildcards.job).devices).cpus
+            return self._request(stage, wildcards).cpus
 
         return for_wildcards(cores)
 
@@ -241,7 +247,7 @@ class Rules:
         asked = STAGES[stage].request
         if asked is None:
             return {}
-        found = resources(asked, self.cluster, lambda wildcards: self.told(stage, wildcards.job).devices)
+        found = resources(asked, self.cluster, lambda wildcards: self._request(stage, wildcards))
         return {name: for_wildcards(value) if callable(value) else value for name, value in found.items()}
 
     def arguments(self, stage: str) -> Callable[..., str]:

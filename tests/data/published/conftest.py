@@ -66,7 +66,7 @@ def family(tmp_path_factory, meshes):
                 mine += frames[name, key]
         path = folder / f"{name}.h5"
         entry = write_shard(path, iter(mine), class_name=name, resolution_px=48, extent=EXTENT)
-        shards.append(Shard(str(path), name, tuple(entry["instances"]), entry["sha256"], entry["bytes"]))
+        shards.append(Shard(str(path), {name: tuple(entry["instances"])}, entry["sha256"], entry["bytes"]))
     splits = {"train": ("0000",), "val": ("0001",), "test": ("0002",)}
     return Views("small", CLASSES, 8, 48, EXTENT, splits, tuple(shards)), frames
 

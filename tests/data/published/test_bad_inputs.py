@@ -291,7 +291,7 @@ def readers(family, tmp_path_factory) -> dict[str, Reader]:
     mesh = Mesh(np.eye(4)[:, :3], np.array([[0, 1, 2], [0, 2, 3]], np.int32), np.ones((2, 3), np.float32))
     meshes = file_of(lambda p: save_meshes({"a": mesh}, p, work / "m.json"), "a.npz")
     table = pd.DataFrame({"split": ["train"], "class_name": ["a"], "view": [1]})
-    manifest = Views("f", ("a",), 1, 8, 1.0, {"train": ("x",)}, (Shard("s.h5", "a", ("x",), "0", 1),))
+    manifest = Views("f", ("a",), 1, 8, 1.0, {"train": ("x",)}, (Shard("s.h5", {"a": ("x",)}, "0", 1),))
     textures = Textures(np.zeros((2, 8, 8, 3), np.uint8), ("a",), np.zeros(2, np.int64), np.array(["train", "test"]))
     state = {"layer.weight": torch.ones(3, 4), "layer.bias": torch.zeros(3)}
     listing = Inventory.from_json(nmr.take_inventory(work / "dvr", NMRParams(path="x", classes=("chair",))).to_json())

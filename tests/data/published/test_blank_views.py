@@ -11,9 +11,9 @@ from robust3d.data.published.identity import take
 from robust3d.errors import UserError
 from robust3d.families import nmr as nmr_family
 from robust3d.families import srn as srn_family
+from robust3d.parsing import parse
 from robust3d.provenance.runner import Context
 from robust3d.stages import draw_set, index_views, inventory, read_shard
-from robust3d.study.parsing import parse
 
 SIDE, VIEWS = 8, 5
 FAMILY = {"nmr": nmr_family, "srn": srn_family}
@@ -118,7 +118,7 @@ def test_other_views_take_the_place_of_blank_ones_and_objects_with_too_few_are_l
     told = capsys.readouterr().err
     assert "in/" in told and "white: " in told and "the object is left out" in told
     with pytest.raises(UserError, match=r"no object of class chair is left in test; .*so left out: .*chair.white"):
-        draw({"set": {"images": [2, 1, 1]}, "seed": 0})
+        draw({"set": {"kind": "views", "images": [2, 1, 1]}, "seed": 0})
 
 
 @pytest.mark.parametrize("kind", ["srn", "nmr"])

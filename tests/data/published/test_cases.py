@@ -20,9 +20,9 @@ from robust3d.data.published.params import NMRParams
 from robust3d.errors import UserError
 from robust3d.families import nmr as nmr_family
 from robust3d.families import srn as srn_family
+from robust3d.parsing import parse
 from robust3d.provenance.runner import Context
 from robust3d.stages import index_views, inventory, read_shard
-from robust3d.study.parsing import parse
 
 CASES = Path(__file__).parents[3].parent / "shared" / "cases" / "data"
 CAR = "02958343"

@@ -47,7 +47,7 @@ def server(tmp_path, monkeypatch):
             "resnet18": hashlib.sha256(b"weights").hexdigest()[:8],
         }
         urls = {"dtd": f"{at}/dtd.tar.gz", "resnet18": f"{at}/weights.pth"}
-        known = {name: dataclasses.replace(DOWNLOADS[name], url=urls[name], digest=digests[name]) for name in DOWNLOADS}
+        known = {name: dataclasses.replace(DOWNLOADS[name], url=urls[name], digest=digests[name]) for name in urls}
         monkeypatch.setattr(module, "DOWNLOADS", known)
         yield known
         running.shutdown()
@@ -55,11 +55,13 @@ def server(tmp_path, monkeypatch):
 
 def test_the_checksums_are_torchvisions():
     from torchvision.datasets.dtd import DTD
-    from torchvision.models import ResNet18_Weights
+    from torchvision.models import get_model_weights
 
     assert (DOWNLOADS["dtd"].url, DOWNLOADS["dtd"].digest) == (DTD._URL, DTD._MD5)
-    assert DOWNLOADS["resnet18"].url == ResNet18_Weights.IMAGENET1K_V1.url
-    assert DOWNLOADS["resnet18"].url.endswith(f"-{DOWNLOADS['resnet18'].digest}.pth")
+    for name in DOWNLOADS.keys() - {"dtd"}:
+        published = get_model_weights("vit_b_16" if name == "vit" else name).IMAGENET1K_V1
+        assert DOWNLOADS[name].url == published.url and DOWNLOADS[name].target == f"{name}.pth"
+        assert DOWNLOADS[name].url.endswith(f"-{DOWNLOADS[name].digest}.pth")
 
 
 def test_an_archive_is_unpacked_and_a_file_is_put_in_place(server, tmp_path):
@@ -89,5 +91,5 @@ def test_what_cannot_be_had_leaves_nothing(server, tmp_path, monkeypatch, change
 
 
 def test_an_unknown_name_is_told():
-    with pytest.raises(UserError, match="there are dtd, resnet18"):
+    with pytest.raises(UserError, match="there are dtd, alexnet, googlenet, resnet18"):
         download("shapenet", None)

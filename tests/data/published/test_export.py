@@ -177,12 +177,12 @@ def test_depth_is_written_only_where_it_is_known(family, tmp_path):
             mine[at] = replace(frame, depth=depth)
         entry = write_shard(tmp_path / f"{name}.h5", iter(mine), class_name=name, resolution_px=48, extent=EXTENT)
         shards.append(
-            Shard(str(tmp_path / f"{name}.h5"), name, tuple(entry["instances"]), entry["sha256"], entry["bytes"])
+            Shard(str(tmp_path / f"{name}.h5"), {name: tuple(entry["instances"])}, entry["sha256"], entry["bytes"])
         )
     told = []
     partly = replace(views, shards=tuple(shards))
     assert export_views(partly, tmp_path / "out", "dvr", visual_hull=False, note=told.append) == 6
-    assert told == ["2 of 6 objects have no depth/, for it is not known: chair/0000, chair/0001"]
+    assert told == ["2 of 6 objects have no depth/, because it is unknown: chair/0000, chair/0001"]
     assert told[0] in (tmp_path / "out" / "README.md").read_text()
     assert sorted(path.parent.name for path in (tmp_path / "out" / "chair").rglob("depth")) == ["0002"]
     for path in (tmp_path / "out").rglob("*.exr"):

@@ -115,7 +115,7 @@ def test_jobs_refuse_what_has_changed_since_the_inventory(root):
     with pytest.raises(UserError, match=r"car/a: changed since this run was planned; start snakemake again"):
         check_unchanged(str(root), dataclasses.replace(entry, files="0" * 16))
     (root / "car/a").rename(root / "gone")
-    with pytest.raises(UserError, match=r"car/a: cannot be looked at: No such file"):
+    with pytest.raises(UserError, match=r"car/a: cannot be read: No such file"):
         check_unchanged(str(root), entry)
 
 

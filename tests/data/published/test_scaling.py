@@ -20,8 +20,8 @@ def family(folder, classes, extent=1.0):
     for name, frames in classes.items():
         entry = write_shard(folder / f"{name}.h5", frames, class_name=name, resolution_px=64, extent=extent)
         path, ids = str(folder / f"{name}.h5"), tuple(entry["instances"])
-        shards.append(Shard(path, name, ids, entry["sha256"], entry["bytes"]))
-    ids = tuple(sorted({instance for shard in shards for instance in shard.instances}))
+        shards.append(Shard(path, {name: ids}, entry["sha256"], entry["bytes"]))
+    ids = tuple(sorted({instance for shard in shards for held in shard.instances.values() for instance in held}))
     return Views("balls", tuple(classes), 6, 64, extent, {"all": ids}, tuple(shards))
 
 
@@ -141,5 +141,5 @@ def test_blank_views_in_an_export_are_named(balls, tmp_path):
     frames[2] = type(gone)(**vars(gone) | {"mask": gone.mask & False, "rgba": gone.rgba * 0})
     told = []
     export_views(family(tmp_path, {"cone": frames}), tmp_path / "out", "dvr", visual_hull=False, note=told.append)
-    assert told == ["1 of 6 views are blank, at which pixelNeRF's loader ends: cone/a view 2"]
+    assert told == ["1 of 6 views are blank, at which pixelNeRF's loader stops: cone/a view 2"]
     assert told[0] in (tmp_path / "out/README.md").read_text()

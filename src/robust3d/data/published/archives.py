@@ -128,7 +128,7 @@ class _Bounded:
 
     def read(self, size: int = -1) -> bytes:
         if not 0 <= size <= _LARGEST_HEADER:
-            raise UserError(f"{self.path}: a header of {size:,} bytes; this is no honest tar archive")
+            raise UserError(f"{self.path}: a header of {size:,} bytes; this is not a valid tar archive")
         return self.stream.read(size)
 
     def __getattr__(self, name: str) -> Any:

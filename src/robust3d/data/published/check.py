@@ -32,14 +32,14 @@ def check_views(folder: str | Path, objects: int = 24) -> Report:
 
     Args:
         folder: of the data set, of one class in it, or of one object.
-        objects: how many to look into, evenly spaced; files are listed for all.
+        objects: how many objects to check, evenly spaced; files are listed for all.
 
     Raises:
         UserError: there is no such folder, it has neither layout, or no object is to be looked into.
     """
     folder = Path(folder)
     if objects < 1:
-        raise UserError(f"--objects {objects}: look into at least one object")
+        raise UserError(f"--objects {objects}: check at least one object")
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder")
     with reading(folder, "cannot be checked", "look at its files and permissions"):
@@ -50,7 +50,7 @@ def _checked(folder: Path, objects: int) -> Report:
     layout, found, others = _detect(folder)
     report = Report(folder, layout, objects=len(found))
     if others:
-        report.add("layout", others[0], f"{len(others)} objects in another layout are not looked at", is_error=False)
+        report.add("layout", others[0], f"{len(others)} objects in another layout are not checked", is_error=False)
     _check_lists(folder, found, report)
     step = max(1, math.ceil(len(found) / objects))
     things, ups = [], {}
@@ -118,7 +118,9 @@ def _check_lists(folder: Path, found: list[Path], report: Report) -> None:
                 _check_list(file, ids, report)
                 twice = [key for key in ids if owner.setdefault(key, part) != part]
                 if twice:
-                    report.add("leak", file, f"{twice[0]} stands in {owner[twice[0]]} as well: test data in training")
+                    report.add(
+                        "leak", file, f"{twice[0]} stands in {owner[twice[0]]} as well: test data in the training set"
+                    )
     if found[0] != folder and not lists:
         says = "no softras_train.lst, softras_val.lst, softras_test.lst; DVR and pixelNeRF find objects by these lists"
         report.add("no lists", parents[-1], says, is_error=False)
@@ -139,7 +141,7 @@ def _check_fit(things: list[Object], report: Report) -> None:
     things = [thing.only(np.flatnonzero(thing.masks.any(axis=(1, 2)))) for thing in things]  # empty ones are told
     few = [thing for thing in things if len(thing.masks) == 1]
     if few:
-        report.add("one view", few[0].name, "only one view: whether its camera fits cannot be told", is_error=False)
+        report.add("one view", few[0].name, "only one view: its camera cannot be checked", is_error=False)
     things = [thing for thing in things if len(thing.masks) >= 2]
     hulls = {thing.name: hull_points(thing.thinned(_VIEWS), 0.5, None) for thing in things}
     report.agreement = {name: float(np.mean(fractions)) for name, (_, fractions) in hulls.items()}
@@ -189,8 +191,8 @@ def _check_lens(things: list[Object], hulls: Mapping[str, np.ndarray], report: R
     if focal.factor != 1:
         says = (
             f"{told(Change(focal=focal.factor), report.layout)}: planes that touch an object in one view then miss its "
-            f"mask in others by {focal.mended_px:.2f} px instead of {focal.miss_px:.2f}. Translations and poses that "
-            "are wrong do not show so"
+            f"mask in others by {focal.mended_px:.2f} px instead of {focal.miss_px:.2f}. Wrong translations "
+            "and poses do not have this effect"
         )
         report.add("focal length", report.folder, says)
         return True
@@ -215,7 +217,7 @@ def _odd_views(thing: Object, fits: np.ndarray) -> str | None:
         return None
     names = shortened([thing.files[view] for view in odd])
     says = f"the masks of {names} do not fit the other views ({fits[odd].min():.0%} of the pixels)"
-    return f"{says}; have they the cameras of other views, or show another object?"
+    return f"{says}; do they have the cameras of other views, or show another object?"
 
 
 def _check_centres(things: list[Object], report: Report) -> None:

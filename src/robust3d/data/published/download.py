@@ -8,6 +8,7 @@ import urllib.request
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from robust3d import registry
 from robust3d.data.published.archives import extract_archive
 from robust3d.errors import UserError
 
@@ -45,15 +46,10 @@ DOWNLOADS = {
         True,
         "for research; the paper gives CC BY 4.0",
     ),
-    "resnet18": Download(
-        "https://download.pytorch.org/models/resnet18-f37072fd.pth",
-        "sha256",
-        "f37072fd",
-        "resnet18.pth",
-        False,
-        "BSD-3 (code); ImageNet's terms",
-    ),
 }
+for _name in registry.names("architecture"):
+    if _weights := getattr(registry.load("architecture", _name), "WEIGHTS", None):
+        DOWNLOADS[_name] = Download(_weights.url, "sha256", _weights.sha256, f"{_name}.pth", False, _weights.licence)
 
 
 def download(name: str, folder: Path, marker: Path | None = None) -> Path:
@@ -103,5 +99,5 @@ def _fetch(wanted: Download, file: Path, target: Path) -> None:
     if not digest.hexdigest().startswith(wanted.digest):
         raise UserError(
             f"{wanted.url}: its {wanted.algorithm} is {digest.hexdigest()}, not {wanted.digest}; nothing was kept. "
-            "Try again; if it stays so, the file has changed at its publisher"
+            "Try again; if it is wrong again, the publisher has changed the file"
         )

@@ -115,10 +115,12 @@ def export_views(
             _write_lists(hidden, views.classes, parts)
         told = []
         if flat:
-            told.append(f"{len(flat):,} of {objects:,} objects have no depth/, for it is not known: {shortened(flat)}")
+            told.append(
+                f"{len(flat):,} of {objects:,} objects have no depth/, because it is unknown: {shortened(flat)}"
+            )
         if blank:
             told.append(
-                f"{len(blank):,} of {objects * views.views:,} views are blank, at which pixelNeRF's loader ends: "
+                f"{len(blank):,} of {objects * views.views:,} views are blank, at which pixelNeRF's loader stops: "
                 f"{shortened(blank)}"
             )
         for text in told + _scaled(scales):
@@ -150,21 +152,22 @@ def _parts(views: "Views", splits: Sequence[str] | None) -> dict[str, tuple[str,
     there = {"train": views.splits["all"]} if "all" in views.splits else views.splits
     unknown = [part for part in splits or () if part not in there]
     if unknown:
-        raise UserError(f"splits: {unknown[0]!r} is no part of family {views.family!r}; it has {', '.join(there)}")
+        raise UserError(f"splits: {unknown[0]!r} is not a part of family {views.family!r}; it has {', '.join(there)}")
     return {part: there.get(part, ()) if splits is None or part in splits else () for part in SPLITS}
 
 
 def _objects(views: "Views", wanted: dict[str, str]) -> Iterator[tuple[str, list[Frame]]]:
     """Class and frames of one object after the other, scaled to the unit cube; memory holds one shard."""
     for shard in views.shards:
-        ids = set(wanted) & set(shard.instances)
-        if not ids:
+        held = {name: set(wanted).intersection(instances) for name, instances in shard.instances.items()}
+        if not any(held.values()):
             continue
-        frames = views.load([shard], ids)
-        for instance in sorted(ids):
-            rows = np.flatnonzero(frames.instance == instance)
-            rows = rows[np.argsort(frames.view[rows])]
-            yield shard.class_name, [_unit(frames, row) for row in rows]
+        frames = views.load([shard], set().union(*held.values()))
+        for name, ids in held.items():
+            for instance in sorted(ids):
+                rows = np.flatnonzero((frames.class_name == name) & (frames.instance == instance))
+                rows = rows[np.argsort(frames.view[rows])]
+                yield name, [_unit(frames, row) for row in rows]
 
 
 def _unit(frames: "Frames", row: int) -> Frame:

@@ -139,7 +139,7 @@ def read_png(path: Path, max_side_px: int = MAX_SIDE_PX) -> np.ndarray:
                     # Pillow spreads the levels of grey to 0 … 255, but not the one that is transparent.
                     raise UserError(f"{path}: {head[24]} bits of grey, one of them transparent; convert it to 8 bits")
                 if _is_turned(image):
-                    raise UserError(f"{path}: its EXIF says that it is to be shown turned; save it upright")
+                    raise UserError(f"{path}: its EXIF orientation rotates it; save it upright")
                 return np.array(image.convert(_array_mode(image)))
 
 
@@ -174,7 +174,7 @@ def read_photograph(path: Path, most_pixels: int = MAX_SIDE_PX**2) -> Image.Imag
     with reading(path, "not a readable image"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the size is checked here
         try:
-            with Image.open(path, formats=("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")) as image:
+            with Image.open(path, formats=("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")) as image:
                 if image.width * image.height <= most_pixels:
                     return _as_shown(image, path)
                 size = f"{image.width}x{image.height} px"

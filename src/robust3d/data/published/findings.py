@@ -68,8 +68,8 @@ class Report:
         for is_error, title in ((True, "wrong"), (False, "to know")):
             for kind in dict.fromkeys(finding.kind for finding in self.findings if finding.is_error == is_error):
                 lines += self._told(title, [f for f in self.findings if f.kind == kind and f.is_error == is_error])
-        well = "no mistake is certain; mind what is to know" if self.findings else "all is well"
-        lines.append(well if self.ok else "this data set needs mending before a network is trained on it")
+        well = "no mistake is certain; read the remarks above" if self.findings else "all is well"
+        lines.append(well if self.ok else "correct this data set before you train a network on it")
         return "\n".join(lines)
 
     def _told(self, title: str, same: list[Finding]) -> list[str]:

@@ -55,7 +55,7 @@ def identity_of(root: Path, *paths: str) -> str:
             full = os.path.join(root, path)
             lines += sorted(_walk(full, path, _DEEPEST)) if os.path.isdir(full) else [_line(path, os.stat(full))]
     except OSError as error:
-        raise UserError(f"{error.filename}: cannot be looked at: {error.strerror}") from None
+        raise UserError(f"{error.filename}: cannot be read: {error.strerror}") from None
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 

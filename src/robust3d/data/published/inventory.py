@@ -151,7 +151,7 @@ class Inventory:
             found = cls(content["layout"], classes, splits, missing)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UserError(
-                f"{name}: not an inventory of this version ({error!r}); delete it to take it again"
+                f"{name}: not an inventory of this version ({error!r}); delete it to have it made again"
             ) from None
         return found
 
@@ -180,7 +180,7 @@ def root_folder(path: str | Path, layout: str) -> Path:
     except FileNotFoundError:
         raise Missing(layout, f"path: no folder {path}") from None
     except (OSError, ValueError) as error:
-        raise UserError(f"path: {path} cannot be looked at: {getattr(error, 'strerror', None) or error}") from None
+        raise UserError(f"path: {path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     raise Missing(layout, f"path: {path} is a file, not a folder")
 
 
@@ -227,7 +227,7 @@ def check_id(name: str, where: Path) -> str:
     """
     if not name or name in (".", "..") or "/" in name or "\\" in name or not name.isprintable() or len(name) > 200:
         raise UserError(
-            f"{where}: {name[:60]!r} is no object id; a line is the name of a folder beside the list, and nothing else"
+            f"{where}: {name[:60]!r} is not an object id; each line is the name of a folder beside the list"
         )
     return name
 

@@ -111,8 +111,8 @@ def size_in_doubt(hulls: Sequence[np.ndarray], poses: Sequence[np.ndarray], foca
     says += "its distance from the cameras. Is that right? "
     if focal.is_told:
         return says + (
-            "Masks do not tell size from distance: if it should fill the cube, multiply the cameras' translations "
-            f"(and depths) by about {1 / size:.2g}"
+            "Masks cannot distinguish size from distance: if it should fill the cube, multiply the cameras' "
+            f"translations (and depths) by about {1 / size:.2g}"
         )
     return says + (
         "These masks tell only focal length x size / distance: all cameras look at one point, and the perspective "

@@ -172,7 +172,7 @@ def _triangles(polygons: Polygons, path: Path) -> tuple[np.ndarray, np.ndarray]:
     with np.errstate(over="ignore"):
         longest = float((vertices[used].max(axis=0) - low).max())
     if not 1e-30 < longest < 1e30:
-        raise BrokenMesh(f"{path}: zero area, or a size of {longest:.3g} that no computation survives")
+        raise BrokenMesh(f"{path}: zero area, or a size of {longest:.3g} that is out of range")
     vertices[used] = (vertices[used] - low) / longest
     places, triangles = [], []
     for faces, corners in polygons.faces:

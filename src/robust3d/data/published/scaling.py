@@ -111,5 +111,5 @@ def _scale(format: Format, planes: tuple[float, float], group: dict[str, list[Su
 
 
 def record(scales: Iterable[Scale]) -> dict[str, Any]:
-    """For `FILE`: the same for programs."""
+    """For `FILE`: as JSON."""
     return {"format": "robust3d-scale-1", "scales": [asdict(scale) for scale in dict.fromkeys(scales)]}

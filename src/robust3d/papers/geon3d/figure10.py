@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from robust3d.named import Sources
+
 if TYPE_CHECKING:
     from robust3d.papers.geon3d.section import Section
     from robust3d.provenance.runner import Context
@@ -15,21 +17,23 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
     name = section.table4
     experiment, seed = plan.study.experiments[name], plan.study.training_seeds[0]
     keys = [key for _, key in plan.columns(name) if key and plan.study.pretraining[key].trains]
-    told = {"study": plan.study.study, "labels": [plan.study.pretraining[key].label for key in keys]}
-    pictures = tuple((plan.pretrain(key, experiment, seed), "reconstructions") for key in keys)
-    return told, {"reconstructions": pictures}, {}
+    found = Sources(plan)
+    names = {key: found.add(plan.pretrain(key, experiment, seed), "reconstructions") for key in keys}
+    pictures = [{"label": plan.study.pretraining[key].label, "reconstructions": names[key]} for key in keys]
+    return {"study": plan.study.study, "pictures": pictures}, found.inputs, {}
 
 
 def write(job: "Context") -> None:
     """The methods' pictures below each other."""
     from PIL import Image, ImageDraw, ImageFont  # planning imports this module and does not need it
 
-    pictures = [Image.open(path).convert("RGB") for path in job.inputs["reconstructions"]]
+    told = job.params["pictures"]
+    pictures = [Image.open(job.named("reconstructions", one["reconstructions"])).convert("RGB") for one in told]
     height = sum(picture.height + _TITLE_PX for picture in pictures)
     canvas = Image.new("RGB", (max(picture.width for picture in pictures), height), "white")
     draw, top = ImageDraw.Draw(canvas), 0
-    for label, picture in zip(job.params["labels"], pictures, strict=True):
-        draw.text((6, top + 3), label, "black", ImageFont.load_default(16))
+    for one, picture in zip(told, pictures, strict=True):
+        draw.text((6, top + 3), one["label"], "black", ImageFont.load_default(16))
         canvas.paste(picture, (0, top + _TITLE_PX))
         top += picture.height + _TITLE_PX
     canvas.save(job.outputs["picture"], "PNG")

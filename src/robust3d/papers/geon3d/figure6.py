@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from robust3d.errors import UserError
+from robust3d.named import Sources
 from robust3d.papers.geon3d import table3
 from robust3d.papers.geon3d.reported import TABLE3
 from robust3d.tables.cells import conditions, data_conditions, run_flags, source, write_table
 from robust3d.tables.robustness import (
-    attacks,
     chance_flags,
     read_attacked,
     stand_ins,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from robust3d.attacks.params import Norm
     from robust3d.papers.geon3d.section import Section
     from robust3d.provenance.runner import Context
-    from robust3d.study.plan import Job, Plan
+    from robust3d.study.plan import Plan
 
 NORMS: "tuple[tuple[Norm, str], ...]" = (("Linf", "figure4"), ("L2", "figure5"))
 
@@ -36,15 +36,12 @@ NORMS: "tuple[tuple[Norm, str], ...]" = (("Linf", "figure4"), ("L2", "figure5"))
 def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """For every bar the tests of both columns: attacks, those of figures 4 and 5, or Table 3's shift."""
     study = plan.study
-    jobs: dict[str, list[Job]] = {"attack": [], "shift": []}
+    found = Sources(plan)
     bars: list[dict[str, Any]] = []
 
-    def add(kind: str, norm: str, name: str, column: str, label: str, pair: "list[tuple[Job, ...]]") -> None:
+    def add(kind: str, probe: str, norm: str, name: str, column: str, label: str, classifier: str, key: str) -> None:
         experiment = study.experiments[name]
-        places = []
-        for tests in pair:
-            places.append(list(range(len(jobs[kind]), len(jobs[kind]) + len(tests))))
-            jobs[kind] += tests
+        baseline, ours = (found.outcomes(name, probe, classifier, start) for start in (None, key))
         bars.append(
             {
                 "kind": kind,
@@ -52,8 +49,8 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
                 "column": column,
                 "background": study.sets[experiment.set].background.kind,
                 "label": label,
-                "baseline": places[0],
-                "ours": places[1],
+                "baseline": baseline,
+                "ours": ours,
                 "stand_ins": stand_ins(study, experiment),
                 "data": data_conditions(plan, experiment.set),
             }
@@ -63,25 +60,12 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
         for name in getattr(section, figure).experiments:
             for classifier, label, key in _pair(plan, getattr(section, figure).pretraining, name, norm):
                 if norm in study.attacks:
-                    add(
-                        "attack",
-                        norm,
-                        name,
-                        name,
-                        label,
-                        [attacks(plan, name, norm, classifier, k) for k in (None, key)],
-                    )
+                    add("attack", norm, norm, name, name, label, classifier, key)
     name = section.table3
     for norm, figure in NORMS:
         for classifier, label, key in _pair(plan, getattr(section, figure).pretraining, name, norm):
-            pair = [table3.tests(plan, name, classifier, k) for k in (None, key)]
-            add("shift", norm, name, f"{name} shifted", label, pair)
-    inputs = {
-        output if kind == "attack" else f"shift_{output}": tuple((job, output) for job in tests)
-        for kind, tests in jobs.items()
-        for output in ("metrics", "outcomes")
-    }
-    return {"study": study.study, "seed": study.seed, "bars": bars}, inputs, {}
+            add("shift", section.table3_probe, norm, name, f"{name} shifted", label, classifier, key)
+    return {"study": study.study, "seed": study.seed, "bars": bars}, found.inputs, {}
 
 
 def _pair(plan: "Plan", wanted: "tuple[str, ...] | None", experiment: str, norm: "Norm") -> list[tuple[str, str, str]]:
@@ -106,7 +90,7 @@ def cell(job: "Context", bar: dict[str, Any]) -> dict[str, Any]:
         places = [s for models in columns for model in models for budget in budgets for s in model.sources(str(budget))]
     else:
         paths = {
-            side: [(job.inputs["shift_metrics"][i], job.inputs["shift_outcomes"][i]) for i in bar[side]]
+            side: [(job.named("metrics", name), job.named("outcomes", name)) for name in bar[side]]
             for side in ("ours", "baseline")
         }
         ours, baseline = ([table3.correct_images(o, "shifted") for _, o in paths[side]] for side in paths)

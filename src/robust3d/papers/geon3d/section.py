@@ -6,6 +6,7 @@ from pydantic import Field
 
 from robust3d.attacks.budgets import NORMS, Budget, check_among
 from robust3d.params import Params
+from robust3d.registry import probe_sets
 from robust3d.study.keys import check_known, in_order
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class Section(Params):
     """What tables and figures show."""
 
     table3: str  # key of `experiments`
+    table3_probe: str = "shift"  # key of `probes`, of a shift test
     table4: str
     # The budget of each row; it becomes part of the label.
     table4_rows: Annotated[dict[Literal["Linf", "L2"], Budget], in_order(NORMS)]
@@ -41,6 +43,9 @@ class Section(Params):
         """
         for key in ("table3", "table4"):
             check_known(key, getattr(self, key), study.experiments)
+        check_known("table3_probe", self.table3_probe, study.probes)
+        if "shifted" not in probe_sets(study.probes[self.table3_probe].probe):
+            raise ValueError(f"table3_probe: {self.table3_probe} reads no set called `shifted`")
         check_known("gallery", self.gallery, study.families)
         for name in self.figure3:
             check_known("figure3", name, study.sets)

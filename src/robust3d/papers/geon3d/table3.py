@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from robust3d.errors import UserError
+from robust3d.named import OUTCOMES, Sources
 from robust3d.papers.geon3d.reported import TABLE3
 from robust3d.tables.cells import conditions, data_conditions, percent, run_flags, source, write_table
 from robust3d.tables.statistics import difference, interval
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from robust3d.papers.geon3d.section import Section
     from robust3d.provenance.runner import Context
-    from robust3d.study.plan import Job, Plan
+    from robust3d.study.plan import Plan
 
 ROW = "shifted"
 
@@ -25,7 +25,7 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
     study = plan.study
     name = section.table3
     experiment = study.experiments[name]
-    jobs: list[Job] = []
+    found = Sources(plan)
     cells = []
     wanted: list[tuple[str, str, str | None, str]] = [
         (f"{label}-{study.classifiers[key].attack.norm}", key, encoder, study.classifiers[key].attack.norm)
@@ -34,26 +34,11 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
     ]
     wanted += [(key, key, None, key) for key in experiment.controls]
     for column, key, encoder, group in wanted:
-        first = len(jobs)
-        jobs += tests(plan, name, key, encoder)
-        cells.append({"column": column, "group": group, "sources": list(range(first, len(jobs)))})
+        outcomes = found.outcomes(name, section.table3_probe, key, encoder)
+        cells.append({"column": column, "group": group, "outcomes": outcomes})
     told: dict[str, Any] = {"study": study.study, "seed": study.seed, "cells": cells, "textures": study.textures.source}
     told["data"] = data_conditions(plan, experiment.set)
-    inputs = {
-        "metrics": tuple((job, "metrics") for job in jobs),
-        "outcomes": tuple((job, "outcomes") for job in jobs),
-    }
-    return told, inputs, {}
-
-
-def tests(plan: "Plan", name: str, classifier: str, pretraining: str | None) -> "tuple[Job, ...]":
-    """The tests of one column of an experiment, one for each training seed."""
-    experiment = plan.study.experiments[name]
-    if experiment.shifted is None:
-        raise UserError(f"papers.geon3d.table3: experiment {name!r} has no `shifted` set")
-    seeds = plan.study.training_seeds
-    models = (plan.train_classifier(classifier, experiment, pretraining, seed) for seed in seeds)
-    return tuple(plan.test_shift(model, experiment) for model in models)
+    return told, found.inputs, {}
 
 
 def write(job: "Context") -> None:
@@ -61,20 +46,19 @@ def write(job: "Context") -> None:
     import pandas as pd  # planning imports this module and needs none of it
 
     stand_in = job.params["textures"] == "procedural"
-    read = [_read(job, told["sources"]) for told in job.params["cells"]]
+    read = [_read(job, told["outcomes"]) for told in job.params["cells"]]
     groups: dict[str, list[list[np.ndarray]]] = {}
     for told, (_, correct, _) in zip(job.params["cells"], read):
         groups.setdefault(told["group"], []).append(correct)
     cells = []
     for told, (metrics, correct, unshifted) in zip(job.params["cells"], read):
         peers = groups[told["group"]]
-        paths = [job.inputs["metrics"][index] for index in told["sources"]]
-        outcome_paths = [job.inputs["outcomes"][index] for index in told["sources"]]
+        paths, outcome_paths = ([job.named(kind, name) for name in told["outcomes"]] for kind in OUTCOMES)
         value = float(np.mean([outcome.mean() for outcome in correct]))
         flags = ["procedural textures stand in for DTD"] if stand_in else []
         flags += run_flags([content["classifier"] for content in metrics])
         printed = TABLE3.get(told["column"])
-        comparable = job.params["study"] == "paper" and not stand_in
+        comparable = job.params["study"] == "paper" and not stand_in and "pictures" not in job.params["data"]
         cells.append(
             {
                 "row": ROW,
@@ -102,10 +86,10 @@ def write(job: "Context") -> None:
     write_table(job, table, caption + (" The textures are procedural stand-ins for DTD's." if stand_in else ""), cells)
 
 
-def _read(job: "Context", places: list[int]) -> tuple[list[dict[str, Any]], list[np.ndarray], list[np.ndarray]]:
+def _read(job: "Context", names: list[str]) -> tuple[list[dict[str, Any]], list[np.ndarray], list[np.ndarray]]:
     """Of each seed's model: metrics, and (images,) bool on the shifted and on its own test images."""
-    metrics = [json.loads(job.inputs["metrics"][index].read_text()) for index in places]
-    paths = [job.inputs["outcomes"][index] for index in places]
+    metrics = [json.loads(job.named("metrics", name).read_text()) for name in names]
+    paths = [job.named("outcomes", name) for name in names]
     shifted, unshifted = ([correct_images(path, name) for path in paths] for name in ("shifted", "set"))
     return metrics, shifted, unshifted
 

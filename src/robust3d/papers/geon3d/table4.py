@@ -3,12 +3,13 @@
 from typing import TYPE_CHECKING, Any
 
 from robust3d.attacks.budgets import label as row_label
+from robust3d.named import Sources
 from robust3d.papers.geon3d.reported import TABLE4
 from robust3d.tables.cells import data_conditions, write_table
 from robust3d.tables.robustness import (
     CATEGORIES_STAND_IN,
+    OTHER_PICTURES,
     Attacked,
-    attacks,
     read_attacked,
     robust_cell,
     trained_against,
@@ -17,7 +18,7 @@ from robust3d.tables.robustness import (
 if TYPE_CHECKING:
     from robust3d.papers.geon3d.section import Section
     from robust3d.provenance.runner import Context
-    from robust3d.study.plan import Job, Plan
+    from robust3d.study.plan import Plan
 
 
 def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
@@ -25,55 +26,51 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
     study = plan.study
     name = section.table4
     experiment = study.experiments[name]
-    jobs: list[Job] = []
+    found = Sources(plan)
     cells = []
     for norm, budget in section.table4_rows.items():
         trained = trained_against(study, experiment, norm)
         wanted = [(label, key, encoder) for key in trained for label, encoder in plan.columns(name)]
         wanted += [(key, key, None) for key in experiment.controls]
         for label, key, encoder in wanted:
-            first = len(jobs)
-            jobs += attacks(plan, name, norm, key, encoder)
-            places = {"sources": list(range(first, len(jobs))), "control": key in experiment.controls}
-            cells.append({"norm": norm, "budget": str(budget), "column": label, **places})
-    family = study.families[study.sets[experiment.set].family]
-    told: dict[str, Any] = {"study": study.study, "seed": study.seed, "cells": cells, "family_kind": family.kind}
+            outcomes = found.outcomes(name, norm, key, encoder)
+            place = {"norm": norm, "budget": str(budget), "column": label}
+            cells.append({**place, "outcomes": outcomes, "control": key in experiment.controls})
+    family = study.family_of(experiment.set)
+    kind = study.families[family].kind if family is not None else None
+    told: dict[str, Any] = {"study": study.study, "seed": study.seed, "cells": cells, "family_kind": kind}
     told["data"] = data_conditions(plan, experiment.set)
-    inputs = {
-        "metrics": tuple((job, "metrics") for job in jobs),
-        "outcomes": tuple((job, "outcomes") for job in jobs),
-    }
-    return told, inputs, {}
+    return told, found.inputs, {}
 
 
 def write(job: "Context") -> None:
     """Write the table and its cells."""
     import pandas as pd  # planning imports this module and needs none of it
 
-    read = [(told, read_attacked(job, told["sources"])) for told in job.params["cells"]]
+    read = [(told, read_attacked(job, told["outcomes"])) for told in job.params["cells"]]
     columns: dict[str, list[list[Attacked]]] = {}
     for told, models in read:
         columns.setdefault(told["norm"], []).extend([] if told["control"] else [models])
-    stand_in = job.params["family_kind"] == "categories"
+    stand_in, pictures = job.params["family_kind"] == "categories", "pictures" in job.params["data"]
     cells = []
     for told, models in read:
         row = row_label(told["norm"], told["budget"])
         alike = columns[told["norm"]]
         peers = [*alike[:1], models] if told["control"] else alike
-        flags = [CATEGORIES_STAND_IN] if stand_in else []
+        flags = [CATEGORIES_STAND_IN] * stand_in + [OTHER_PICTURES] * pictures
         facts = robust_cell(models, peers, told["budget"], job.params["seed"], flags)
-        facts["printed"] = _printed(told, row, job.params["study"], stand_in)
+        facts["printed"] = _printed(told, row, job.params["study"], stand_in or pictures)
         cells.append({"row": row, "column": told["column"], **facts, "data": job.params["data"]})
     table = pd.DataFrame({(c["row"], c["column"]): [c["text"]] for c in cells}).T[0].unstack(sort=False)
     table.index.name = "threat"
     caption = (
-        "AutoAttack accuracy (%) on the test images of the thirteen categories. "
+        f"AutoAttack accuracy (%) on the test images of {'another set' if pictures else 'the thirteen categories'}. "
         + ("The categories are procedural stand-ins for ShapeNet's." if stand_in else "")
     ).strip()
     write_table(job, table, caption, cells)
 
 
-def _printed(told: dict[str, Any], row: str, study: str, stand_in: bool) -> dict[str, Any] | None:
+def _printed(told: dict[str, Any], row: str, study: str, other_images: bool) -> dict[str, Any] | None:
     printed = TABLE4[told["norm"]]
     value = printed["values"].get(told["column"])  # type: ignore[attr-defined]
     if value is None:
@@ -81,5 +78,5 @@ def _printed(told: dict[str, Any], row: str, study: str, stand_in: bool) -> dict
     return {
         "row": printed["row"],
         "value": value,
-        "comparable": study == "paper" and row == printed["row"] and not stand_in,
+        "comparable": study == "paper" and row == printed["row"] and not other_images,
     }

@@ -1,13 +1,12 @@
 """The 2D autoencoder as a pre-training: its parameters.
 
-Defaults are those of lightning-bolts' `AE` with torchvision's ResNet-18 stem.
+Defaults are those of lightning-bolts' `AE`; the reference's encoder starts random.
 """
 
 from typing import Literal
 
 from pydantic import Field
 
-from robust3d.params import FilePath
 from robust3d.params import Params as Base
 from robust3d.training.params import LoopParams
 
@@ -15,9 +14,6 @@ from robust3d.training.params import LoopParams
 class Params(Base):
     """The autoencoder's architecture and schedule."""
 
-    init: Literal["random", "imagenet"] = "random"  # reference: random; the paper does not say
-    weights: FilePath | None = None  # file of the ImageNet weights
-    normalisation: Literal["imagenet", "half"] = "imagenet"  # of the encoder's input
     target: Literal["normalised", "unit"] = "normalised"  # what is decoded: reference: normalised; unit: [0, 1]
     latent_dim: int = Field(256, gt=0)  # reference: 256
     batch: int = Field(256, gt=1)  # images per step (reference: 256)

@@ -13,7 +13,7 @@ from torch import Tensor
 from robust3d.data.multiview import Multiview
 from robust3d.errors import UserError
 from robust3d.models.autoencoder import UPSCALE, Autoencoder, VariationalAutoencoder
-from robust3d.models.encoder import ResNet18Encoder
+from robust3d.models.encoder import Encoder
 from robust3d.pretraining.ae.params import Params
 from robust3d.seeds import torch_generator
 from robust3d.training.draws import integers
@@ -43,7 +43,7 @@ class AutoencoderPretraining(Pretraining):
     def __init__(
         self,
         params: Params,
-        encoder: ResNet18Encoder,
+        encoder: Encoder,
         train: Multiview,
         held_out: Multiview,
         seed: int,

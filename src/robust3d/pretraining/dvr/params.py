@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from robust3d.params import FilePath
 from robust3d.params import Params as Base
 from robust3d.training.params import LoopParams
 
@@ -25,9 +24,6 @@ class LossWeights(Base):
 class Params(Base):
     """DVR's architecture, rendering, losses and schedule."""
 
-    init: Literal["random", "imagenet"] = "imagenet"  # reference: always ImageNet; the papers do not say
-    weights: FilePath | None = None  # file of the ImageNet weights
-    normalisation: Literal["imagenet", "half"] = "imagenet"  # of the encoder's input (reference: imagenet)
     # Side that images are resized to for the encoder, whose last layer is 7x7 then (reference: `img_size_input` 224,
     # whatever the views' size); None: the views' own, at 32 px a last layer of 1x1.
     input_px: int | None = Field(224, gt=0)

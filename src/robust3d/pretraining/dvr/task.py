@@ -27,7 +27,7 @@ from torch.nn.functional import softplus
 from robust3d.data.multiview import Multiview
 from robust3d.errors import UserError
 from robust3d.models.dvr import DVR, Decoder
-from robust3d.models.encoder import ResNet18Encoder, seeded_initialisation
+from robust3d.models.encoder import Encoder, seeded_initialisation
 from robust3d.models.implicit import (
     Field,
     Hits,
@@ -216,7 +216,7 @@ class DVRPretraining(Pretraining):
     def __init__(
         self,
         params: Params,
-        encoder: ResNet18Encoder,
+        encoder: Encoder,
         train: Multiview,
         held_out: Multiview,
         seed: int,

@@ -8,17 +8,22 @@ if TYPE_CHECKING:
     import torch
 
     from robust3d.data.multiview import Multiview
+    from robust3d.models.encoder import Encoder
     from robust3d.training.loop import Pretraining
 
-__all__ = ["Params", "make_task"]
+__all__ = ["NEEDS_PYRAMID", "Params", "make_task"]
+NEEDS_PYRAMID = True  # of the encoder
 
 
 def make_task(
-    params: Params, train: "Multiview", held_out: "Multiview", seed: int, device: "torch.device | str"
+    params: Params,
+    encoder: "Encoder",
+    train: "Multiview",
+    held_out: "Multiview",
+    seed: int,
+    device: "torch.device | str",
 ) -> "Pretraining":
-    """The pixelNeRF task with a ResNet-18 encoder on `device`."""
-    from robust3d.models.encoder import ResNet18Encoder
+    """The pixelNeRF task on `device`, which trains the encoder."""
     from robust3d.pretraining.pixelnerf.task import PixelNerfPretraining
 
-    encoder = ResNet18Encoder(params.init, params.weights, params.normalisation, seed)
     return PixelNerfPretraining(params, encoder, train, held_out, seed, device)

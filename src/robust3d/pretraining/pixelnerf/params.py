@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from robust3d.params import FilePath
 from robust3d.params import Params as Base
 from robust3d.training.params import LoopParams
 
@@ -19,9 +18,6 @@ Channel = Annotated[float, Field(ge=0, le=1)]
 class Params(Base):
     """pixelNeRF's architecture, sampling and schedule."""
 
-    init: Literal["random", "imagenet"] = "imagenet"  # reference: ImageNet; the papers do not say
-    weights: FilePath | None = None  # file of the ImageNet weights
-    normalisation: Literal["imagenet", "half"] = "half"  # of the encoder's input (reference: (x - .5) / .5)
     num_layers: int = Field(4, ge=1, le=5)  # feature maps used; 4 (reference) trains conv1 to layer3, 5 also layer4
     use_first_pool: bool = False  # max-pool before layer1; reference: False at 64 px, True above
     width: int = Field(512, gt=0)  # of the MLPs (reference: 512)

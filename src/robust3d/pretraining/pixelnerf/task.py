@@ -12,7 +12,7 @@ from torch import Tensor
 
 from robust3d.data.multiview import Multiview
 from robust3d.errors import UserError
-from robust3d.models.encoder import ResNet18Encoder
+from robust3d.models.encoder import Encoder
 from robust3d.models.implicit import pixel_rays
 from robust3d.models.pixelnerf import PixelNerf, Scene
 from robust3d.models.volume_rendering import uniform
@@ -79,7 +79,7 @@ class PixelNerfPretraining(Pretraining):
     def __init__(
         self,
         params: Params,
-        encoder: ResNet18Encoder,
+        encoder: Encoder,
         train: Multiview,
         held_out: Multiview,
         seed: int,

@@ -4,11 +4,8 @@ With the autoencoder's batch and steps the encoder sees the same images in the s
 between the two columns is what was asked of them.
 """
 
-from typing import Literal
-
 from pydantic import Field
 
-from robust3d.params import FilePath
 from robust3d.params import Params as Base
 from robust3d.training.params import LoopParams
 
@@ -16,9 +13,6 @@ from robust3d.training.params import LoopParams
 class Params(Base):
     """The schedule; the head is one linear layer."""
 
-    init: Literal["random", "imagenet"] = "random"  # as the other methods
-    weights: FilePath | None = None  # file of the ImageNet weights
-    normalisation: Literal["imagenet", "half"] = "imagenet"  # of the encoder's input
     batch: int = Field(256, gt=1)  # images per step, as the autoencoder's
     validation_images: int = Field(1024, gt=0)  # at most so many held-out images
     loop: LoopParams = LoopParams(steps=6_250, learning_rate=1e-4, validate_every=250)  # as the autoencoder's

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from robust3d.data.multiview import Multiview
-from robust3d.models.encoder import ResNet18Encoder, seeded_initialisation
+from robust3d.models.encoder import Encoder, seeded_initialisation
 from robust3d.pretraining.supervised.params import Params
 from robust3d.seeds import torch_generator
 from robust3d.training.draws import integers
@@ -26,7 +26,7 @@ class LinearProbe(nn.Module):
         seed: of the head's weights.
     """
 
-    def __init__(self, encoder: ResNet18Encoder, classes: int, seed: int) -> None:
+    def __init__(self, encoder: Encoder, classes: int, seed: int) -> None:
         super().__init__()
         self.encoder = encoder
         with seeded_initialisation(seed, "supervised head"):
@@ -52,7 +52,7 @@ class SupervisedPretraining(Pretraining):
     def __init__(
         self,
         params: Params,
-        encoder: ResNet18Encoder,
+        encoder: Encoder,
         train: Multiview,
         held_out: Multiview,
         seed: int,

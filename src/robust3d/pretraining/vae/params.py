@@ -1,6 +1,6 @@
 """The 2D variational autoencoder as a pre-training: its parameters.
 
-Defaults are those of lightning-bolts' `VAE` with torchvision's ResNet-18 stem and the closed-form divergence.
+Defaults are those of lightning-bolts' `VAE` with the closed-form divergence.
 """
 
 from pydantic import Field

@@ -8,6 +8,7 @@ from typing import Any
 
 from robust3d.errors import UserError
 from robust3d.files import sha256
+from robust3d.named import kind_of
 from robust3d.provenance.crate.files import BIOSCHEMAS, Crate, leaves, one, plain, quoted
 from robust3d.provenance.lineage import File, Lineage, Step
 
@@ -110,7 +111,7 @@ class Description:
         root = self.crate.ro.root_dataset
         root["name"] = f"{target} of robust3d, with its provenance"
         root["description"] = (
-            f"{target} and all that it rests on: every job with its parameters, code, environment, inputs and outputs. "
+            f"{target} and everything behind it: every job with its parameters, code, environment, inputs and outputs. "
             "Files that are not in the crate are named by their sha256."
         )
         root["author"] = self.agent
@@ -278,7 +279,7 @@ class Description:
     def _inputs(self, step: Step, tool: Any, rule: Any) -> Iterable[Any]:
         """Files that a job read, and all that it was told."""
         for name, files in step.inputs.items():
-            parameter = self.crate.formal(step.stage, "input", name)
+            parameter = self.crate.formal(step.stage, "input", kind_of(name))
             self.crate.link(tool, "input", parameter)
             for file in files:
                 source = self._made_as(file)
@@ -325,9 +326,11 @@ def _story(record: Mapping[str, Any]) -> str:
     text = f"robust3d run {record['spec']['stage']} made {record['job']}."
     if reused := record.get("reused"):
         text += f" Its outputs were copied at {reused['at']} from {reused['from']}, first made by "
-        text += f"{reused['first_made_by']}; times, host and code are those of the first making."
+        text += f"{reused['first_made_by']}; times, host and code are those of the first run."
     if accepted := record.get("accepted"):
-        text += f" {accepted['by']} accepted its code on {accepted['on']} as making the same: {accepted['reason']}"
+        text += (
+            f" {accepted['by']} accepted its code on {accepted['on']} as giving the same results: {accepted['reason']}"
+        )
     return text
 
 

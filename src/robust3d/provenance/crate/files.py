@@ -97,11 +97,11 @@ class Crate:
         """
         for file in self.copied.values():
             if not self.lineage.locate(file.path).is_file():
-                raise UserError(f"{file.path}: missing; make it again, `robust3d verify` tells what else is")
+                raise UserError(f"{file.path}: missing; make it again. `robust3d verify` lists what else is missing")
         self.ro.write(folder)
         for file in self.copied.values():
             if sha256(folder / file.path) != file.sha256:
-                raise UserError(f"{file.path}: not what its record says; `robust3d verify` tells more, make it again")
+                raise UserError(f"{file.path}: differs from its record; make it again. `robust3d verify` shows more")
 
     def summary(self) -> str:
         """What was written, for the user."""
@@ -147,7 +147,7 @@ class Crate:
             return self.ro.get(identifier)
         known = self.copied.setdefault(file.path, file)
         if known.sha256 != file.sha256:
-            raise UserError(f"{file.path}: two records disagree on what it holds; `robust3d verify` tells more")
+            raise UserError(f"{file.path}: two records disagree on its contents; `robust3d verify` shows more")
         return self.ro.get(quote(file.path)) or self.ro.add_file(
             self.lineage.locate(file.path), file.path, properties=facts
         )
@@ -166,7 +166,7 @@ class Crate:
             entity = self.file(File(name, digest, path.stat().st_size), True)
         else:
             self.changed.add(name)
-            entity = self.file(File(name, digest, 0), False, description="As a job found it; it has changed since.")
+            entity = self.file(File(name, digest, 0), False, description="As a job read it; it has changed since.")
             entity.pop("contentSize", None)  # a record does not say
         self._sources[name, digest] = entity
         return entity

@@ -34,7 +34,7 @@ class Node:
     @property
     def what(self) -> str:
         """The stage, as people say it."""
-        return STAGES[self.stage].title if self.stage in STAGES else self.stage
+        return STAGES[self.stage].of(self.steps[0].params.get(self.stage)).title if self.stage in STAGES else self.stage
 
     @property
     def role(self) -> str:

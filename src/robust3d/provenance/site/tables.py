@@ -130,7 +130,7 @@ class Cell:
 
     @property
     def more(self) -> list[tuple[str, str]]:
-        """All else that the cell says."""
+        """Other fields of the cell."""
         return flatten({key: value for key, value in self.data.items() if key not in _SHOWN})
 
     def _scaled(self, value: float, signed: bool = False) -> str:

@@ -1,13 +1,15 @@
-"""Adversarial training by PGD (Madry et al. 2018, Geon3D section 4), with standard training as control."""
+"""What the trainings of a classifier share: batches, the attack, validation on clean and on attacked images."""
 
 from functools import cached_property, lru_cache
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from robust3d.attacks.folding import Folded
+from robust3d.attacks.agreement import EXAMPLES, ieee_fp32, logits_agree
+from robust3d.attacks.folding import Folded, in_eval_mode
 from robust3d.attacks.pgd import pgd
+from robust3d.data.images import ImageData
 from robust3d.models.classifier import Classifier
 from robust3d.seeds import torch_generator
 from robust3d.training.loop import Task
@@ -18,50 +20,48 @@ VALIDATION_BATCH = 250
 COLLAPSED_SHARE = 0.99  # of the validation images that get one and the same class
 
 
-class AdversarialTraining(Task):
-    """Trains on adversarial images only: the attack runs in eval mode, the step that follows in train mode.
+class Classification(Task):
+    """Trains a classifier by cross-entropy; a training says which images it learns from and what it aims at.
 
-    So the attack sees the running statistics of the batch norms, and these see adversarial images only.
-    With the "standard" objective the images go in as they are.
+    Attacks run in eval mode, the step that follows in train mode. So an attack sees the running statistics of the batch
+    norms, and these see only the images that the training learns from.
 
     Args:
         classifier: trained in place.
-        images: uint8 (N, 3, H, W) training images, on the classifier's device.
-        labels: int64 (N,).
-        validation_images: uint8 (M, 3, H, W).
-        validation_labels: int64 (M,).
-        params: objective, attack, batch size and seed.
+        images: to train on, on the classifier's device.
+        held_out: to validate on.
+        params: attack, batch size, seed and what the training adds.
     """
 
     def __init__(
         self,
         classifier: Classifier,
-        images: Tensor,
-        labels: Tensor,
-        validation_images: Tensor,
-        validation_labels: Tensor,
+        images: ImageData,
+        held_out: ImageData,
         params: ClassifierParams,
     ) -> None:
         self.module = classifier.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # the faster layout
-        self.images, self.labels = images, labels
-        self.validation_images, self.validation_labels = validation_images, validation_labels
+        self.images, self.held_out = images, held_out
         self.params = params
         self.share, self.shares = 0, 1  # of every batch, when several devices train together
         self.images_per_step = params.batch_size // params.devices
         self._order = lru_cache(maxsize=2)(self._shuffle)
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        """Cross-entropy of one batch of adversarial (or clean) images."""
+        """Cross-entropy of one batch, as the training shows it."""
         index = self.batch(step)
-        images, labels = to_unit(self.images[index]), self.labels[index]
+        images, labels = to_unit(self.images.batch(index)), self.images.labels[index]
         if self.params.augmentation == "flip":
             flipped = torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device) < 0.5
             images = torch.where(flipped, images.flip(3), images)
-        if self.params.objective == "pgd":
-            images = self.attack(images, labels, generator)
+        images = self.examples(images, labels, generator)
         logits = self.module(images)
         loss = functional.cross_entropy(logits, labels)
         return loss, {"accuracy": (logits.detach().argmax(1) == labels).double().mean()}
+
+    def examples(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """The images to learn from in place of a batch of clean ones, all in [0, 1]."""
+        return images
 
     def attack(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         """The training attack on [0, 1] images, against the module as it is in eval mode at this step.
@@ -70,21 +70,33 @@ class AdversarialTraining(Task):
         operations, and the module's own mode and buffers stay as they are.
         """
         images = images.contiguous(memory_format=torch.channels_last)
-        self._folded.refresh()
-        adversarial, _ = pgd(self._folded, images, labels, self.params.attack, generator)
+        if isinstance(self._attacked, Folded):
+            self._attacked.refresh()
+        adversarial, _ = pgd(self._attacked, images, labels, self.params.attack, generator)
         return adversarial
 
+    @property
+    def attacked(self) -> str:
+        """Whether the attack goes through a "folded copy" or the "module itself"."""
+        return "folded copy" if isinstance(self._attacked, Folded) else "module itself"
+
     @cached_property
-    def _folded(self) -> Folded:
+    def _attacked(self) -> nn.Module:
         # Not before the first attack: the loop may move the module to another device.
-        return Folded(self.module, to_unit(self.images[:1]), blocked=True)
+        itself, some = in_eval_mode(self.module), to_unit(self.images.batch(range(min(EXAMPLES, len(self.images)))))
+        with torch.no_grad(), ieee_fp32():
+            try:
+                folded = Folded(self.module, some[:1], blocked=True)
+                return folded if logits_agree(folded, itself, some) else itself
+            except Exception:  # tracers raise whatever the traced code makes them raise
+                return itself
 
     def batch(self, step: int) -> Tensor:
         """Indices of a step's images (of this device's share): the epochs' shuffles end to end, cut into batches."""
         size, count = self.params.batch_size, len(self.images)
         places = range(step * size, (step + 1) * size)[self.share :: self.shares]
         index = torch.stack([self._order(place // count)[place % count] for place in places])
-        return index.to(self.images.device)
+        return index.to(self.images.labels.device)
 
     def _shuffle(self, epoch: int) -> Tensor:
         return torch.randperm(len(self.images), generator=torch_generator(self.params.seed, "order", epoch))
@@ -92,13 +104,12 @@ class AdversarialTraining(Task):
     def validate(self) -> dict[str, float]:
         """Accuracy on clean and on attacked images; chance is what the best constant answer gets."""
         clean, attacked = [], []
-        batches = zip(self.validation_images.split(VALIDATION_BATCH), self.validation_labels.split(VALIDATION_BATCH))
-        for number, (raw, labels) in enumerate(batches):
+        for number, (raw, labels) in enumerate(self.held_out.batches(VALIDATION_BATCH)):
             images = to_unit(raw)
             generator = torch_generator(self.params.seed, "validation", number, device=images.device)
             clean.append(self.module(images))
             attacked.append(self.module(self.attack(images, labels, generator)))
-        labels, logits = self.validation_labels, torch.cat(clean)
+        labels, logits = self.held_out.labels, torch.cat(clean)
         return {
             "accuracy": accuracy(logits, labels),
             "pgd_accuracy": accuracy(torch.cat(attacked), labels),
@@ -117,8 +128,8 @@ class AdversarialTraining(Task):
         )
 
     def score(self, validation: dict[str, float]) -> float:
-        """Accuracy under what the objective trains for: attacked images, or clean ones."""
-        return validation["pgd_accuracy" if self.params.objective == "pgd" else "accuracy"]
+        """What the best checkpoint has most of: accuracy on clean images, unless the training aims at another."""
+        return validation["accuracy"]
 
 
 def to_unit(images: Tensor) -> Tensor:

@@ -1,28 +1,16 @@
-"""Attacks a classifier's test images with AutoAttack over a grid of budgets, from which tables and curves are made."""
+"""The attacks on a classifier's test images, which go on where a killed job has stopped."""
 
-import json
 import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import pandas as pd
-import torch
 
 from robust3d.attacks.autoattack import evaluate
 from robust3d.attacks.checks import Flags
 from robust3d.attacks.outcomes import Cost, SweepState
 from robust3d.attacks.params import AutoAttackParams
-from robust3d.data.images import load_images
-from robust3d.data.params import SetParams
-from robust3d.data.sets import save_set
-from robust3d.models.classifier import load_classifier
-from robust3d.study.parsing import parse
+from robust3d.probes import Findings, Subject
 from robust3d.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
-
-if TYPE_CHECKING:
-    from robust3d.provenance.runner import Context
 
 EVERY_S = 60.0  # so much attacking is lost at most, and the running batch, when a job is killed
 
@@ -60,32 +48,22 @@ class Keeper:
         self.saved, self.state = time.monotonic(), None
 
 
-def run(job: "Context") -> None:
-    """Write `outcomes`, one row an image and budget, and `metrics`."""
-    params = parse(AutoAttackParams, job.params["attack"])
-    image_set = parse(SetParams, job.params["set"])
-    info = json.loads(job.input("classifier_info").read_text())
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = load_classifier(job.input("classifier"), len(info["classes"]), info["normalisation"]).to(device)
-    files = job.input("set"), job.input("views"), job.optional("textures")
-    images, labels, rows = load_images(*files, image_set, "test")
-    pixels = images.to(device).float() / 255
-    keeper = Keeper(job.progress)
+def attack(params: AutoAttackParams, subject: Subject) -> Findings:
+    """One row an image and budget; the metrics hold the accuracy at each."""
+    images = subject.images("set")
+    pixels = images.all().float() / 255
+    keeper = Keeper(subject.progress)
     try:
-        outcomes = evaluate(model, pixels, labels.to(device), params, start=keeper.found(), keep=keeper.keep)
+        outcomes = evaluate(subject.model, pixels, images.labels, params, start=keeper.found(), keep=keeper.keep)
     except SystemExit:
         keeper.save()
         raise
-
-    frame = outcomes.to_frame()
-    names = rows[["class_name", "instance", "view"]].iloc[frame["image"].to_numpy()].reset_index(drop=True)
-    save_set(pd.concat([frame, names], axis=1), job.outputs["outcomes"])
     robust = {
         str(epsilon): {"epsilon": epsilon, "robust": int(column.sum()), "accuracy": float(column.mean())}
         for epsilon, column in zip(outcomes.epsilons, outcomes.robust.T)
     }
     metrics = {
-        "images": len(images),
+        "images": len(pixels),
         "clean_accuracy": outcomes.clean_accuracy,
         "robust": robust,
         "sanity": {"epsilon": outcomes.sanity_epsilon, "accuracy": outcomes.sanity_accuracy},
@@ -93,7 +71,6 @@ def run(job: "Context") -> None:
         "passes": {
             name: {"forwards": cost.forwards, "backwards": cost.backwards} for name, cost in outcomes.cost.items()
         },
-        "attack": job.params["attack"],
-        "classifier": info,
+        "attack": params.model_dump(mode="json"),
     }
-    job.write_json("metrics", metrics)
+    return Findings(metrics, outcomes.to_frame().assign(images="set"))

@@ -1,4 +1,4 @@
-"""Finds the module behind a name in the configuration: a shape family, a pre-training, a paper, one of its tables.
+"""Finds the module behind a name: a family, a set, an architecture, a pre-training, a training, a probe, a paper.
 
 This is the only place that imports by name. Whatever it can reach for a job stands in that job's code digest
 (see `robust3d.study.closure`), so a plug-in is tracked like any other code.
@@ -15,7 +15,11 @@ from robust3d.errors import UserError
 PACKAGES = {
     "family": "robust3d.shapes",
     "published": "robust3d.families",
+    "set": "robust3d.imagesets",
     "pretraining": "robust3d.pretraining",
+    "training": "robust3d.trainings",
+    "probe": "robust3d.probes",
+    "architecture": "robust3d.architectures",
     "paper": "robust3d.papers",
     "stage": "robust3d.stages",
 }
@@ -33,7 +37,7 @@ def module_name(kind: str, name: str) -> str:
         return f"{PACKAGES['paper']}.{paper or MAIN}.{target}"
     if kind == "paper":
         return f"{PACKAGES['paper']}.{name}.section"
-    if kind == "family" and (Path(__file__).parents[1] / "families" / f"{name}.py").exists():
+    if kind == "family" and (Path(__file__).parent / "families" / f"{name}.py").exists():
         kind = "published"  # by its file: to import either package would bring code into the job that is not its own
     return f"{PACKAGES[kind]}.{name}"
 
@@ -46,10 +50,23 @@ def load(kind: str, name: str) -> ModuleType:
     """
     if not all(part.isidentifier() for part in name.split("/")) or not _is_there(module_name(kind, name)):
         packages = [PACKAGES[kind], *([PACKAGES["published"]] if kind == "family" else [])]
-        paths = [path for package in packages for path in importlib.import_module(package).__path__]
-        known = sorted(m.name for m in pkgutil.iter_modules(paths))
+        known = sorted(found for package in packages for found in _modules(package))
         raise UserError(f"there is no {kind} called {name!r}: {' and '.join(packages)} have {', '.join(known)}")
     return importlib.import_module(module_name(kind, name))
+
+
+def probe_sets(name: str) -> tuple[str, ...]:
+    """The names of the image sets that a probe reads."""
+    return tuple(getattr(load("probe", name), "SETS", ("set",)))
+
+
+def names(kind: str) -> list[str]:
+    """What `load` knows of one kind."""
+    return sorted(_modules(PACKAGES[kind]))
+
+
+def _modules(package: str) -> list[str]:
+    return [module.name for module in pkgutil.iter_modules(importlib.import_module(package).__path__)]
 
 
 def _is_there(module: str) -> bool:

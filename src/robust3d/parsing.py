@@ -31,13 +31,13 @@ def _explain(item: Any, key: str) -> str:
     if item["type"] == "missing":
         return f"{path}: missing"
     if item["type"] == "string_type" and item["input"] is None:
-        return f"{path}: nothing stands there, or ~ or null, which is nothing to YAML; write a text, in quotes"
+        return f"{path}: empty, ~ or null, which YAML reads as no value; write a text in quotes"
     if item["type"] == "string_type" and isinstance(item["input"], bool | int | float):
         read_as = "true or false" if isinstance(item["input"], bool) else "a number"
         return f"{path}: put it in quotes; YAML reads it as {read_as}"  # not as which: nobody has written 787351
     shown = "" if isinstance(item["input"], (dict, list)) else f" (found {item['input']!r})"
     if item["type"] in ("int_type", "float_type") and _means_number(item["input"]):
-        shown = f" (found the text {item['input']!r}: leave out the quotes, and write 1e-3 as 1.0e-3, as YAML wants it)"
+        shown = f" (found the text {item['input']!r}: leave out the quotes, and write 1e-3 as 1.0e-3, as YAML requires)"
     if item["type"] != "value_error":
         return f"{path}: {message}{shown}"
     # A message of ours that begins with a key's path goes on from the path so far.

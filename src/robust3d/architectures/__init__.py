@@ -1,0 +1,97 @@
+"""Networks by name: one module each, with a `Params` class and a function `build`; planning imports them without torch.
+
+A module may also say `BATCH_NORMS = False`, `PYRAMID = True` (it has `maps`, see `robust3d.models.architecture`) and
+`WEIGHTS`, what is published for it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from pydantic import model_validator
+
+from robust3d import registry
+from robust3d.params import Params
+from robust3d.parsing import parse
+
+if TYPE_CHECKING:
+    from robust3d.models.architecture import Architecture
+
+DEFAULT = "resnet18"  # of the papers
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Published weights that anybody may download.
+
+    Attributes:
+        name: as the publisher calls them.
+        url: where they are.
+        sha256: its first hexadecimal digits.
+        licence: under which they come.
+    """
+
+    name: str
+    url: str
+    sha256: str
+    licence: str = "BSD-3 (code); ImageNet's terms"
+
+
+class ArchitectureParams(Params):
+    """Which architecture, with its parameters written out. In a configuration a name alone will do."""
+
+    name: str  # a module of this package
+    params: dict[str, Any]  # that module's own
+
+    @model_validator(mode="before")
+    @classmethod
+    def _written_out(cls, told: Any) -> Any:
+        told = {"name": told} if isinstance(told, str) else told
+        if not isinstance(told, Mapping) or not isinstance(told.get("name"), str):
+            return told
+        module = registry.load("architecture", told["name"])
+        params = parse(module.Params, told.get("params") or {}, "params")
+        return {**told, "params": params.model_dump(mode="json")}
+
+    @property
+    def module(self) -> ModuleType:
+        """Where it is defined."""
+        return registry.load("architecture", self.name)
+
+    @property
+    def batch_norms(self) -> bool:
+        """Whether it has batch norms, which may be reset or recalibrated."""
+        return getattr(self.module, "BATCH_NORMS", True)
+
+    @property
+    def pyramid(self) -> bool:
+        """Whether it gives maps of several sizes."""
+        return getattr(self.module, "PYRAMID", False)
+
+    @property
+    def weights(self) -> Weights | None:
+        """What is published for it."""
+        return getattr(self.module, "WEIGHTS", None)
+
+    @property
+    def text(self) -> str:
+        """For people: the name, and the parameters that are not the defaults."""
+        defaults = self.module.Params().model_dump(mode="json")
+        others = [f"{key}: {value}" for key, value in self.params.items() if value != defaults[key]]
+        return f"{self.name} ({', '.join(others)})" if others else self.name
+
+
+def architecture(told: ArchitectureParams | Mapping[str, Any] | str) -> "Architecture":
+    """The architecture that a configuration or a file names.
+
+    Raises:
+        UserError: there is none of that name.
+        ValueError: it has no such parameter.
+    """
+    params = told if isinstance(told, ArchitectureParams) else parse(_Told, {"architecture": told}).architecture
+    return params.module.build(parse(params.module.Params, params.params))
+
+
+class _Told(Params):
+    architecture: ArchitectureParams

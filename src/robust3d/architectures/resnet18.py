@@ -1,0 +1,31 @@
+"""ResNet-18 (He et al. 2016) as torchvision builds it: the network of the papers."""
+
+from typing import TYPE_CHECKING, Literal
+
+from robust3d.architectures import Weights
+from robust3d.params import Params as Base
+
+if TYPE_CHECKING:
+    from robust3d.models.architecture import Architecture
+
+PYRAMID = True
+WEIGHTS = Weights(
+    "torchvision's ResNet18_Weights.IMAGENET1K_V1",
+    "https://download.pytorch.org/models/resnet18-f37072fd.pth",
+    "f37072fd",
+)
+
+
+class Params(Base):
+    """What may be chosen."""
+
+    stem: Literal["imagenet", "small"] = "imagenet"  # small: 3x3, stride 1, no max-pool (He et al., CIFAR-10)
+
+
+def build(params: Params) -> "Architecture":
+    """The architecture."""
+    from torchvision.models import resnet18
+
+    from robust3d.models.residual import residual
+
+    return residual("resnet18", resnet18, (64, 64, 128, 256, 512), params.stem)

@@ -1,0 +1,201 @@
+"""Pixels of a set of pictures: scaled to one size once and kept in NumPy files, from which any image is read alone.
+
+A file is an array (N, S, S, 3) uint8 of the images of one block, in the order of the set's table; `np.load` reads it.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from robust3d.data.params import PictureSetParams
+from robust3d.errors import UserError, why_unreadable
+from robust3d.seeds import seed_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from robust3d.data.images import ImageData
+
+FORMAT = "robust3d-images-1"
+_SHOWN = 5
+U8 = npt.NDArray[np.uint8]
+Picture = Image.Image | U8
+
+
+def fitted(picture: Picture, params: PictureSetParams) -> U8:
+    """A picture as a square (S, S, 3), S being `params.resolution_px`.
+
+    Args:
+        picture: an image, or an array (H, W) or (H, W, 3) uint8.
+        params: `fit` "crop" scales the shorter side to `resize_px` and cuts out the centre, rounded as
+            torchvision's `Resize` and `CenterCrop`; "stretch" scales both sides; "exact" takes the picture as it is.
+
+    Raises:
+        UserError: another size, and `fit` is "exact".
+    """
+    image = (picture if isinstance(picture, Image.Image) else Image.fromarray(picture)).convert("RGB")
+    side = params.resolution_px
+    if params.fit == "exact" and image.size != (side, side):
+        raise UserError(f"{image.width}x{image.height} px, but resolution_px is {side} (fit: crop or stretch scales)")
+    if params.fit == "stretch":
+        image = image.resize((side, side), Image.Resampling.BILINEAR)
+    if params.fit == "crop":
+        shorter, wanted = min(image.size), params.resize_px or side
+        width, height = (wanted if edge == shorter else int(wanted * edge / shorter) for edge in image.size)
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+        left, top = round((width - side) / 2), round((height - side) / 2)
+        image = image.crop((left, top, left + side, top + side))
+    return np.array(image)
+
+
+def block_of(table: "pd.DataFrame", shards: int) -> npt.NDArray[np.int64]:
+    """The block, and so the file, of each row of a table: by the hash of the picture's id."""
+    if shards == 1:
+        return np.zeros(len(table), np.int64)
+    return np.array([seed_of("block", instance) % shards for instance in table["instance"]], np.int64)
+
+
+def write_block(
+    path: Path, rows: Sequence[Any], read: Callable[[Any], Picture], params: PictureSetParams
+) -> dict[str, Any]:
+    """Write the images of one block, one at a time.
+
+    Args:
+        path: of the new file.
+        rows: of the table, as named tuples.
+        read: gives the picture of a row; a UserError says that it is broken.
+        params: of the set; `broken` says what becomes of such pictures.
+
+    Returns:
+        The manifest's entry: format, images, resolution_px, `left_out` (ids and why), sha256, bytes. An image that is
+        left out is black in the file.
+
+    Raises:
+        UserError: a picture is broken, and `params.broken` is "error".
+    """
+    side, left_out = params.resolution_px, {}
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, _header(len(rows), side))
+        for row in rows:
+            try:
+                image = fitted(read(row), params)
+            except UserError as error:
+                if params.broken == "error":
+                    raise UserError(f"{row.instance}: {error} (broken: skip leaves it out)") from None
+                left_out[row.instance] = str(error)
+                image = np.zeros((side, side, 3), np.uint8)
+            file.write(image.tobytes())
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+    entry = {"format": FORMAT, "images": len(rows), "resolution_px": side, "left_out": left_out}
+    return entry | {"sha256": digest.hexdigest(), "bytes": path.stat().st_size}
+
+
+def _header(images: int, side: int) -> dict[str, Any]:
+    return {"descr": "|u1", "fortran_order": False, "shape": (images, side, side, 3)}
+
+
+class Packed:
+    """The images of a set in its files, read one at a time: memory holds what is asked for.
+
+    Args:
+        files: of every block, in their order, each with its manifest's entry.
+
+    Raises:
+        UserError: a file is missing or not the one of its manifest.
+    """
+
+    def __init__(self, files: Iterable[tuple[Path, dict[str, Any]]]) -> None:
+        self._files = [self._opened(path, entry) for path, entry in files]
+
+    @staticmethod
+    def _opened(path: Path, entry: dict[str, Any]) -> tuple[Any, int, int]:
+        """Open file, bytes before the first image, side."""
+        try:
+            file = path.open("rb")
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        except FileNotFoundError:
+            raise UserError(f"{path}: this file of images is missing; ask snakemake for it again") from None
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+        if digest != entry["sha256"]:
+            raise UserError(f"{path}: not the file of the manifest any more; delete it, it will be made again")
+        side = int(entry["resolution_px"])
+        return file, entry["bytes"] - entry["images"] * 3 * side**2, side
+
+    def read(self, blocks: npt.NDArray[np.int64], places: npt.NDArray[np.int64]) -> U8:
+        """The images (n, 3, S, S) at some places of some blocks."""
+        side = self._files[0][2]
+        images = np.empty((len(places), 3, side, side), np.uint8)
+        for image, block, place in zip(images, blocks.tolist(), places.tolist(), strict=True):
+            file, first, _ = self._files[block]
+            content = os.pread(file.fileno(), image.nbytes, first + place * image.nbytes)
+            image[:] = np.frombuffer(content, np.uint8).reshape(side, side, 3).transpose(2, 0, 1)
+        return images
+
+
+def open_images(
+    params: Mapping[str, Any], files: Mapping[str, Sequence[Path]], table: "pd.DataFrame", here: npt.NDArray[np.int64]
+) -> "ImageData":
+    """Open rows of a set of pictures, whose pixels lie in files of the stage `pack_images`.
+
+    Args:
+        params: of the set.
+        files: `images`: the manifest of every block.
+        table: the whole set.
+        here: rows of it to open; those whose picture was left out are not among the images.
+    """
+    import torch  # planning reads this module and needs no torch
+
+    from robust3d.data.images import ImageData
+
+    entries = [_read_entry(path) for path in files["images"]]
+    blocks = block_of(table, len(entries))
+    places = table.groupby(blocks).cumcount().to_numpy()
+    left_out = {name for entry in entries for name in entry["left_out"]}
+    kept = here[~table["instance"].iloc[here].isin(left_out).to_numpy()]
+    rows = table.iloc[kept].reset_index(drop=True)
+    gone = sorted(set(table["class_name"].iloc[here]) - set(rows["class_name"]))
+    if gone:
+        raise UserError(f"no readable picture of class {gone[0]} is left; repair some, or leave the class out")
+    packed = Packed((path.with_name("images.npy"), entry) for path, entry in zip(files["images"], entries, strict=True))
+    return ImageData(
+        labels=torch.tensor(rows["class_index"].to_numpy("int64")),
+        read=lambda index: torch.from_numpy(packed.read(blocks[kept[index]], places[kept[index]])),
+        resolution_px=entries[0]["resolution_px"],
+        rows=rows,
+        notices=_left_out(table, left_out),
+    )
+
+
+def _read_entry(path: Path) -> dict[str, Any]:
+    """The manifest's entry of one file.
+
+    Raises:
+        UserError: it is something else.
+    """
+    try:
+        entry = json.loads(path.read_text(encoding="utf-8"))
+        _ = [int(entry[name]) for name in ("images", "resolution_px", "bytes")], str(entry["sha256"])
+        if entry["format"] != FORMAT or not isinstance(entry["left_out"], dict):
+            raise ValueError("another format")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        damaged = f"not a manifest of images ({error!r:.120}); delete it to make it again"
+        raise why_unreadable(path, error, damaged) from None
+    return dict(entry)
+
+
+def _left_out(table: "pd.DataFrame", left_out: set[str]) -> tuple[str, ...]:
+    """A sentence on the pictures that cannot be read."""
+    if not left_out:
+        return ()
+    names = sorted(left_out)
+    shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+    return (f"{len(names):,} of {len(table):,} pictures cannot be read and were left out ({shown})",)

@@ -1,0 +1,177 @@
+"""Sets from a folder of pictures in torchvision's `ImageFolder` layout: root/<split>/<class>/… or root/<class>/….
+
+A class is a folder, with the pictures in it and in folders below it. Hidden files and what systems leave behind
+(`__MACOSX`, Thumbs.db) are passed over, and so are files whose suffix is that of no picture.
+"""
+
+import hashlib
+import os
+import unicodedata
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from robust3d.data.packed import open_images
+from robust3d.data.params import SPLITS, PictureSetParams
+from robust3d.data.published.files import read_photograph
+from robust3d.data.published.inventory import listing
+from robust3d.errors import UserError
+from robust3d.params import PathText
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from PIL.Image import Image
+
+__all__ = ["Params", "identity", "list_pictures", "open_images", "picture_reader"]
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+NO_SPLIT = "any"
+_DEEPEST = 4  # folders below a class
+_LOOKS = 16  # at once: on a network file system each one waits for an answer
+
+
+class Params(PictureSetParams):
+    """Where the folder is and how it is laid out."""
+
+    path: PathText  # the root
+    layout: Literal["auto", "splits", "classes"] = "auto"  # splits: root/<split>/<class>; classes: root/<class>
+
+
+class Found(NamedTuple):
+    """A picture that is there."""
+
+    split: str
+    class_name: str
+    file: str  # from the root, with forward slashes
+    bytes: int
+    time_ns: int
+
+
+def identity(params: Params) -> str:
+    """Sixteen hex digits over names, sizes and times of the pictures; none of them is opened.
+
+    Raises:
+        UserError: as `list_pictures`.
+    """
+    lines = (f"{found.file}\t{found.bytes}\t{found.time_ns}" for found in _pictures(params))
+    return hashlib.sha256("\n".join(sorted(lines)).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def list_pictures(params: Params, seed: int) -> "tuple[tuple[str, ...], pd.DataFrame]":
+    """Class names, sorted, and for each picture its split, class and id, which is its file from the root.
+
+    Raises:
+        UserError: the folder, its classes or pictures are not there, or something in it cannot be taken as it is.
+    """
+    import pandas as pd
+
+    found = _pictures(params)
+    classes = tuple(sorted({one.class_name for one in found}))
+    columns = {"split": [f.split for f in found], "class_name": [f.class_name for f in found]}
+    return classes, pd.DataFrame(columns | {"instance": [f.file for f in found]})
+
+
+def picture_reader(params: Params, seed: int) -> "Callable[[Any], Image]":
+    """A function that gives the picture of a row, upright and in RGB.
+
+    It raises a UserError where a picture cannot be read or would lose something: 16 bits a channel, transparency.
+    """
+    return lambda row: read_photograph(Path(params.path) / row.instance)
+
+
+def _pictures(params: Params) -> list[Found]:
+    root = Path(params.path)
+    if not root.is_dir():
+        raise UserError(f"path: no folder {root}; it has to hold <split>/<class>/<picture> or <class>/<picture>")
+    places = [(split, folder / name) for split, folder in _splits(params, root) for name in _classes(folder)]
+    spelt: dict[str, str] = {}
+    for _, folder in places:
+        if spelt.setdefault(unicodedata.normalize("NFC", folder.name), folder.name) != folder.name:
+            raise UserError(f"{folder}: this class is written in two ways that look the same; rename one")
+    with ThreadPoolExecutor(_LOOKS) as pool:
+        found = list(pool.map(lambda place: _class_pictures(place[0], place[1], root), places))
+    filled = {one.class_name for pictures in found for one in pictures}
+    for name in sorted(set(spelt.values()) - filled):
+        if params.label_order is None or name in params.label_order:
+            raise UserError(
+                f"{root}: no picture of class {name!r}; delete its folder, or choose classes by label_order (pictures "
+                f"end in {', '.join(SUFFIXES)})"
+            )
+    return [one for pictures in found for one in pictures]
+
+
+def _class_pictures(split: str, folder: Path, root: Path) -> list[Found]:
+    """The pictures of one class in one split."""
+    found = []
+    for entry in _files(folder, root.resolve(), _DEEPEST):
+        status = entry.stat()
+        file = Path(entry.path).relative_to(root).as_posix()
+        if not file.isprintable():  # nor are bytes that are no UTF-8
+            raise UserError(f"{root}: a picture is named {file!r}; rename it in letters of UTF-8")
+        found.append(Found(split, folder.name, file, status.st_size, status.st_mtime_ns))
+    return found
+
+
+def _splits(params: Params, root: Path) -> list[tuple[str, Path]]:
+    """The folders that hold classes, each with its split."""
+    names = _folders(root)
+    splits = [name for name in names if name.lower() in SPLIT_NAMES]
+    layout = params.layout
+    if layout == "auto":
+        layout = "splits" if any(SPLIT_NAMES[name.lower()] == "train" for name in splits) else "classes"
+        others = [name for name in names if name not in splits]
+        if splits and (others or layout == "classes"):
+            told = f"{splits[0]!r} may be a split or a class" + (f", beside {others[0]!r}" if others else "")
+            raise UserError(f"{root}: {told}; say which by layout: splits, or layout: classes")
+    if layout == "classes":
+        return [(NO_SPLIT, root)]
+    found: dict[str, Path] = {}
+    for name in splits:
+        split = SPLIT_NAMES[name.lower()]
+        if split in found:
+            raise UserError(f"{root}: {found[split].name!r} and {name!r} are the same split; move one away")
+        found[split] = root / name
+    if "train" not in found:
+        raise UserError(f"{root}: no folder train/ in it; layout: classes is for root/<class>/<picture>")
+    return [(split, found[split]) for split in SPLITS if split in found]
+
+
+def _folders(folder: Path) -> list[str]:
+    return [entry.name for entry in _listed(folder) if entry.is_dir()]
+
+
+def _classes(folder: Path) -> list[str]:
+    names = _folders(folder)
+    if not names:
+        raise UserError(f"{folder}: no folder of a class in it; pictures have to be in <class>/<picture>")
+    return names
+
+
+def _listed(folder: Path) -> list[os.DirEntry[str]]:
+    entries = listing(folder)
+    for entry in entries:
+        if entry.is_symlink() and not os.path.exists(entry.path):
+            raise UserError(f"{entry.path}: a link to nothing; delete it, or copy there what it named")
+    return entries
+
+
+def _files(folder: Path, root: Path, deepest: int) -> Iterator[os.DirEntry[str]]:
+    """The pictures in a folder and below it, by name."""
+    if not _is_inside(folder, root):
+        raise UserError(f"{folder}: a link out of {root}; copy what it names, or link the whole root")
+    for entry in _listed(folder):
+        if entry.is_dir():
+            if not deepest:
+                raise UserError(f"{entry.path}: more than {_DEEPEST} folders below a class, or a link to one above it")
+            yield from _files(Path(entry.path), root, deepest - 1)
+        elif entry.name.lower().endswith(SUFFIXES):
+            if entry.is_symlink() and not _is_inside(Path(entry.path), root):
+                raise UserError(f"{entry.path}: a link out of {root}; copy the picture there")
+            if not entry.is_file():
+                raise UserError(f"{entry.path}: not a plain file; move it away")
+            yield entry
+
+
+def _is_inside(path: Path, root: Path) -> bool:
+    return path.resolve().is_relative_to(root)

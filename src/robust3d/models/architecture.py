@@ -1,0 +1,112 @@
+"""What the rest of the code knows of a network: how it is built, its head, its layers and the sizes that it takes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from robust3d.errors import UserError
+
+IMAGENET_CLASSES = 1000  # a trunk is drawn as that of a classifier of so many
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A kind of network.
+
+    Attributes:
+        name: as the configuration names it.
+        network: builds a classifier of so many classes, images (B, 3, H, W) to logits (B, classes); its weights come
+            from torch's global generator.
+        head: dotted name of the last linear layer. A network without it is a trunk and gives features.
+        feature_dim: what the head sees.
+        layers: dotted names of modules whose outputs may be asked for, in the order in which they run.
+        first: names of the tensors that a change of normalisation folds into: the weights of the only layer that sees
+            the images, and its bias or the running mean of the batch norm after it. Empty: it cannot be folded.
+        smallest_px: side of the smallest images.
+        largest_px: side of the largest images; None: any.
+        channels: of the maps that `maps` gives, the largest map first.
+        maps: trunk, normalised images, how many maps, whether to keep the first max-pool -> maps (B, C, h, w).
+        ignored: beginnings of names of tensors in published files that the network does without.
+    """
+
+    name: str
+    network: Callable[[int], nn.Module]
+    head: str
+    feature_dim: int
+    layers: tuple[str, ...] = ()
+    first: tuple[str, str] | tuple[()] = ()
+    smallest_px: int = 1
+    largest_px: int | None = None
+    channels: tuple[int, ...] = ()
+    maps: Callable[[nn.Module, Tensor, int, bool], list[Tensor]] | None = None
+    ignored: tuple[str, ...] = ()
+
+    def trunk(self) -> nn.Module:
+        """The network without its head: images to features (B, feature_dim)."""
+        network = self.network(IMAGENET_CLASSES)
+        network.set_submodule(self.head, nn.Identity())
+        return network
+
+    def without_head(self, state: Mapping[str, Value]) -> dict[str, Value]:
+        """The entries of a state dict that belong to the trunk."""
+        return {key: value for key, value in state.items() if not key.startswith(f"{self.head}.")}
+
+    def load_trunk(self, network: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
+        """Load every tensor of a trunk into a trunk or a classifier, which keeps its head.
+
+        Raises:
+            UserError: missing, unknown or misshapen tensors, naming `source`.
+        """
+        own = network.state_dict()
+        head = {key: own[key] for key in own.keys() - self.without_head(own).keys()}
+        try:
+            network.load_state_dict({**state, **head}, strict=True)
+        except RuntimeError as error:
+            raise UserError(f"{source} does not hold the trunk of the architecture {self.name}: {error}") from error
+
+    def check_size(self, side_px: int, what: str) -> None:
+        """Refuse images of a size that the network does not take.
+
+        Raises:
+            UserError: naming `what` has that size.
+        """
+        if self.smallest_px <= side_px <= (self.largest_px or side_px):
+            return
+        only = self.smallest_px == self.largest_px
+        wanted = f"exactly {self.smallest_px}" if only else f"{self.smallest_px} or more"
+        raise UserError(
+            f"{what}: {side_px} px, but the architecture {self.name} takes images of {wanted} px. Render other sizes, "
+            "change the architecture's params, or choose another architecture"
+        )
+
+    def outputs(self, network: nn.Module, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+        """What some layers of a network or trunk give for normalised images, without gradients, by name.
+
+        Raises:
+            UserError: a layer that is not one of `layers`.
+        """
+        if unknown := [layer for layer in layers if layer not in self.layers]:
+            raise UserError(f"{self.name} has no layer {unknown[0]!r}; it has {', '.join(self.layers)}")
+        found: dict[str, Tensor] = {}
+        hooks = [
+            network.get_submodule(layer).register_forward_hook(
+                lambda _, __, output, layer=layer: found.__setitem__(layer, output.detach().clone())
+            )
+            for layer in layers
+        ]
+        try:
+            with torch.no_grad():
+                network(images)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return found
+
+
+def batch_norms(module: nn.Module) -> list[nn.BatchNorm2d]:
+    """All of a network's."""
+    return [layer for layer in module.modules() if isinstance(layer, nn.BatchNorm2d)]

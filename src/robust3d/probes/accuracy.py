@@ -1,0 +1,43 @@
+"""Accuracy on a set as it is, without attack."""
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from robust3d.params import Params as Base
+
+if TYPE_CHECKING:
+    from robust3d.probes import Findings, Subject
+
+
+class Params(Base):
+    """How the images are passed through."""
+
+    batch_size: int = Field(250, ge=1)  # images per forward pass; changes speed and memory only
+
+
+def probe(params: Params, subject: "Subject") -> "Findings":
+    """Whether the classifier is right about each image."""
+    return right_and_wrong(subject, ("set",), params.batch_size)
+
+
+def right_and_wrong(subject: "Subject", sets: tuple[str, ...], batch_size: int) -> "Findings":
+    """What the classifier says of every image of some sets, and for each set how many answers are right."""
+    import pandas as pd  # planning imports this module and needs none of these
+    import torch
+
+    from robust3d.probes import Findings
+
+    frames, metrics = [], {}
+    for name in sets:
+        images = subject.images(name)
+        with torch.inference_mode():
+            batches = (batch for batch, _ in images.batches(batch_size))
+            answers = [subject.model(batch.to(subject.device).float() / 255).argmax(1).cpu() for batch in batches]
+        frame = pd.DataFrame({"images": name, "image": range(len(images)), "label": images.labels.cpu().numpy()})
+        frame["prediction"] = torch.cat(answers).numpy()
+        frame["correct"] = frame["label"] == frame["prediction"]
+        right = int(frame["correct"].sum())
+        metrics[name] = {"correct": right, "images": len(frame), "accuracy": float(frame["correct"].mean())}
+        frames.append(frame)
+    return Findings(metrics, pd.concat(frames, ignore_index=True))

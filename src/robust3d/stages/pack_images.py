@@ -1,0 +1,35 @@
+"""Reads or computes the pictures of one block of a set and keeps them as pixels of one size."""
+
+import sys
+from typing import TYPE_CHECKING
+
+from robust3d import registry
+from robust3d.data.packed import block_of, write_block
+from robust3d.data.published.files import noting_files
+from robust3d.data.published.identity import check_same, write_checksums
+from robust3d.data.sets import read_set
+from robust3d.parsing import parse
+
+if TYPE_CHECKING:
+    from robust3d.provenance.runner import Context
+
+_SHOWN = 10  # pictures that are named on the screen
+
+
+def run(job: "Context") -> None:
+    """Write `images`, their `manifest` entry, and checksums of the `sources`: none of computed pictures."""
+    told, (block, shards) = job.params["set"], job.params["block"]
+    module = registry.load("set", told["kind"])
+    params = parse(module.Params, told)
+    if "data_on_disk" in job.params:
+        check_same(params.path, job.params["data_on_disk"], module.identity(params))
+    table = read_set(job.input("set"))
+    rows = list(table[block_of(table, shards) == block].itertuples(index=False))
+    with noting_files() as read:
+        read_picture = module.picture_reader(params, job.params["seed"])
+        entry = write_block(job.outputs["images"], rows, read_picture, params)
+    job.write_json("manifest", entry)
+    write_checksums(read, getattr(params, "path", ""), job.outputs["sources"])
+    job.notes.update(images=len(rows) - len(entry["left_out"]), left_out=entry["left_out"])
+    for name, why in list(entry["left_out"].items())[:_SHOWN]:
+        print(f"left out: {name}: {why}", file=sys.stderr)

@@ -1,0 +1,62 @@
+"""Probes a classifier's answers on test images, by whichever module of `robust3d.probes` the study names."""
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import torch
+
+from robust3d import registry
+from robust3d.architectures import architecture
+from robust3d.data.images import ImageData, open_set
+from robust3d.data.sets import save_set
+from robust3d.models.classifier import load_classifier
+from robust3d.parsing import parse
+from robust3d.probes import Subject
+
+if TYPE_CHECKING:
+    from robust3d.provenance.runner import Context
+
+FACTS = ("class_name", "instance", "view", "texture")  # of an image, beside each of its outcomes
+
+
+def run(job: "Context") -> None:
+    """Write `outcomes`, one row an image or several, and `metrics`."""
+    module = registry.load("probe", job.params["probe"])
+    info = json.loads(job.input("classifier_info").read_text())
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = load_classifier(
+        job.input("classifier"), architecture(info["architecture"]), len(info["classes"]), info["normalisation"]
+    ).to(device)
+    facts: dict[str, pd.DataFrame] = {}
+    subject = Subject(model, tuple(info["classes"]), device, _opener(job, device, facts), job.progress)
+    found = module.probe(parse(module.Params, job.params["params"]), subject)
+    save_set(_with_facts(found.outcomes, facts), job.outputs["outcomes"])
+    job.write_json("metrics", {**found.metrics, "classifier": info})
+
+
+def _opener(job: "Context", device: str, facts: dict[str, pd.DataFrame]) -> Callable[[str], ImageData]:
+    """Opens the test images of a set by its name; notes what is known of each image."""
+
+    def open_named(name: str) -> ImageData:
+        images = open_set(job.params["sets"][name], job.inputs, "test", name)
+        facts[name] = images.rows[[fact for fact in FACTS if fact in images.rows]]
+        return images.to(device)
+
+    return open_named
+
+
+def _with_facts(outcomes: pd.DataFrame, facts: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """The outcomes with what is known of their images.
+
+    Raises:
+        ValueError: the probe tells of an image that it was not given.
+    """
+    known = pd.concat([rows.assign(images=name, image=range(len(rows))) for name, rows in facts.items()])
+    told = outcomes.merge(known, on=["images", "image"], how="left", validate="many_to_one", indicator="found")
+    if (told["found"] != "both").any():
+        raise ValueError(
+            "outcomes of images that the probe was not given; `images` and `image` say of which one each is"
+        )
+    return told.drop(columns="found")

@@ -1,0 +1,28 @@
+"""Training on clean images: the control without attack."""
+
+from typing import TYPE_CHECKING, Literal
+
+from robust3d.training.params import ClassifierParams
+
+if TYPE_CHECKING:
+    from robust3d.data.images import ImageData
+    from robust3d.models.classifier import Classifier
+    from robust3d.training.loop import Task
+
+
+class Params(ClassifierParams):
+    """All that trainings share; the attack is that of the validation alone."""
+
+    objective: Literal["standard"] = "standard"
+
+
+def make_task(
+    classifier: "Classifier",
+    images: "ImageData",
+    held_out: "ImageData",
+    params: Params,
+) -> "Task":
+    """The task, which trains `classifier` in place."""
+    from robust3d.training.classification import Classification
+
+    return Classification(classifier, images, held_out, params)

@@ -1,0 +1,134 @@
+"""Encoders in the configuration: architecture, start, normalisation; what does not go together is refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from robust3d.doctor.datasets import data_sets
+from robust3d.errors import UserError
+from robust3d.study.config import load_study, merge, read_yaml
+from robust3d.study.needs import data_folders
+from robust3d.study.plan import Job, Plan
+
+BASE = merge(read_yaml(Path("config.yaml")), read_yaml(Path("workflow/scales/test.yaml")))
+
+
+def plan_of(overlay) -> Plan:
+    return Plan(load_study(merge(BASE, overlay)))
+
+
+def told(job: Job) -> dict:
+    return json.loads(job.spec)["params"]
+
+
+def test_an_encoder_starts_another_pretraining_on_data_of_its_own():
+    """Supervised on geons, then DVR from there on the experiment's objects."""
+    data = {"family": "geons", "input": {"kind": "black"}, "target": {"kind": "black"}}
+    plan = plan_of({"pretraining": {"dvr": {"start": "supervised"}, "supervised": {"data": data, "experiments": []}}})
+    experiment = plan.study.experiments["categories"]
+    job = plan.pretrain("dvr", experiment, 0)
+    ((encoder, output),), ((same, info),) = job.inputs["encoder"], job.inputs["encoder_info"]
+    assert encoder is same is plan.encoder("supervised", experiment, 0) and (output, info) == ("encoder", "info")
+    ((started, _),) = encoder.inputs["model"]
+    assert started.label == "supervised-geons-s0" and job.inputs["views"][0][0] is plan.index_views("categories")
+    # What the encoder is made from is in the name of what starts from it.
+    other = plan_of({"pretraining": {"dvr": {"start": "supervised"}, "supervised": {"data": data, "experiments": []}}})
+    assert other.pretrain("dvr", other.study.experiments["categories"], 0).digest == job.digest
+    random = plan_of({})
+    assert random.pretrain("dvr", random.study.experiments["categories"], 0).digest != job.digest
+    assert "encoder" not in random.pretrain("dvr", random.study.experiments["categories"], 0).inputs
+
+
+def test_without_data_of_its_own_the_other_sees_the_experiments():
+    plan = plan_of({"pretraining": {"dvr": {"start": "supervised"}}})
+    encoders = {
+        name: plan.pretrain("dvr", plan.study.experiments[name], 0).inputs["encoder"][0][0].label
+        for name in ("categories", "black")
+    }
+    assert encoders == {"categories": "supervised-categories-s0", "black": "supervised-geons-s0"}
+
+
+@pytest.mark.parametrize(
+    ("entries", "says"),
+    [
+        ({"dvr": {"start": "nowhere"}}, r"pretraining\.dvr\.start: 'nowhere' is not defined"),
+        ({"dvr": {"start": "dvr"}}, r"pretraining\.dvr\.start: a circle: dvr starts from dvr"),
+        (
+            {"ae": {"start": "dvr"}, "dvr": {"start": "vae"}, "vae": {"start": "ae"}},
+            r"start: a circle: \w+ starts from \w+ starts from \w+ starts from \w+",
+        ),
+        (
+            {"dvr": {"start": "ae", "architecture": "resnet50", "experiments": []}},
+            r"pretraining\.dvr\.start: the architecture of ae is resnet18, not resnet50",
+        ),
+        ({"imagenet": {"start": "ae"}}, r"pretraining\.imagenet\.start: method weights trains nothing; leave it out"),
+        ({"random": {"label": "R", "method": "ae"}}, r"pretraining\.random: the name stands for a random start"),
+        ({"dvr": {"architecture": "resnet19"}}, r"pretraining\.dvr\.architecture: there is no architecture called"),
+        ({"dvr": {"normalisation": "none"}}, r"pretraining\.dvr\.normalisation: Input should be 'imagenet' or 'half'"),
+        (
+            {"pixelnerf": {"architecture": "vit", "experiments": []}},
+            r"pretraining\.pixelnerf\.architecture: pixelnerf needs a feature pyramid; vit has none",
+        ),
+        ({"dvr": {"params": {"init": "imagenet"}}}, r"pretraining\.dvr\.params\.init: unknown key"),
+    ],
+)
+def test_starts_that_cannot_be_are_refused(entries, says):
+    with pytest.raises(UserError, match=says):
+        load_study(merge(BASE, {"pretraining": entries}))
+
+
+def test_a_classifier_has_the_architecture_of_its_encoder():
+    names = ("linf", "l2")
+    overlay = {
+        "pretraining": {"ae": {"architecture": {"name": "resnet50", "params": {"stem": "small"}}}},
+        "classifiers": {key: {"architecture": None} for key in names},
+    }
+    plan = plan_of(overlay)
+    experiment = plan.study.experiments["categories"]
+    found = {key: plan.train_classifier("linf", experiment, key, 0) for key in (None, "ae", "dvr")}
+    architectures = {key: told(job)["classifier"]["architecture"] for key, job in found.items()}
+    small = {"name": "resnet50", "params": {"stem": "small"}}
+    papers = {"name": "resnet18", "params": {"stem": "imagenet"}}
+    assert architectures == {None: papers, "ae": small, "dvr": papers}
+    assert found["ae"].plugins == (("architecture", "resnet50"),)
+    attack = plan.attack_classifier(found["ae"], experiment, "Linf")
+    assert "robust3d.architectures.resnet50" in attack.modules
+    assert not any("resnet18" in module for module in attack.modules)
+
+
+def test_another_architecture_than_the_encoders_is_refused():
+    with pytest.raises(UserError) as refused:
+        load_study(merge(BASE, {"pretraining": {"ae": {"architecture": "resnet50"}}}))
+    assert "classifiers.linf.architecture: resnet18, but pretraining.ae.architecture is resnet50" in str(refused.value)
+    other = {"name": "resnet18", "params": {"stem": "small"}}  # the same name, and yet another network
+    with pytest.raises(UserError, match=r"resnet18, but pretraining.ae.architecture is resnet18 \(stem: small\)"):
+        load_study(merge(BASE, {"pretraining": {"ae": {"architecture": other}}}))
+
+
+def test_batch_norms_of_an_architecture_without_any_are_refused():
+    overlay = {
+        "pretraining": {"ae": {"architecture": "alexnet"}},
+        "classifiers": {"linf": {"architecture": None, "batchnorm": "reset"}, "l2": {"architecture": None}},
+    }
+    says = r"classifiers\.linf\.batchnorm: reset, but alexnet, the architecture of pretraining\.ae, has no batch norms"
+    with pytest.raises(UserError, match=says):
+        load_study(merge(BASE, overlay))
+    overlay["classifiers"]["linf"]["batchnorm"] = "keep"
+    load_study(merge(BASE, overlay))
+
+
+def test_weights_are_needed_where_something_starts_from_them():
+    """Also where the entry itself takes part in no experiment."""
+    nowhere = load_study(merge(BASE, {"pretraining": {"imagenet": {"params": {"weights": "/nowhere/r.pth"}}}}))
+    assert nowhere.used_pretrainings() == ["ae", "vae", "dvr", "pixelnerf", "supervised"] and not data_sets(nowhere)
+    overlay = {"pretraining": {"vae": {"start": "imagenet"}, "imagenet": {"params": {"weights": "/nowhere/r.pth"}}}}
+    plan = plan_of(overlay)
+    assert "imagenet" in plan.study.used_pretrainings()
+    (needed,) = data_sets(plan.study)
+    assert (
+        needed.key == "pretraining.imagenet.params.weights" and "ResNet18_Weights.IMAGENET1K_V1" in needed.how_to_get()
+    )
+    missing = data_folders([plan.pretrain("vae", plan.study.experiments["categories"], 0)])
+    assert list(missing) == ["/nowhere/r.pth"] and "ResNet18_Weights.IMAGENET1K_V1" in missing["/nowhere/r.pth"]
+    assert data_folders([plan.pretrain("ae", plan.study.experiments["categories"], 0)]) == {}

@@ -1,0 +1,126 @@
+"""What the configuration says of probes, and the names under which tables find outcomes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from robust3d.errors import UserError
+from robust3d.named import Sources, kind_of
+from robust3d.study.config import load_study, merge, read_yaml
+from robust3d.study.plan import Job, Plan
+from robust3d.study.stages import STAGES
+
+BASE = merge(read_yaml(Path("config.yaml")), read_yaml(Path("workflow/scales/test.yaml")))
+
+
+def planned(**overlay) -> Plan:
+    return Plan(load_study(merge(BASE, overlay)))
+
+
+def asked(plan: Plan, probe: str, experiment: str = "black") -> Job:
+    config = plan.study.experiments[experiment]
+    return plan.outcomes(plan.train_classifier("linf", config, None, 0), probe, config)
+
+
+def told(job: Job) -> dict:
+    return dict(json.loads(job.spec)["params"])
+
+
+def test_an_attack_is_a_probe_by_its_norm():
+    job = asked(planned(), "Linf")
+    assert (job.stage, told(job)["probe"], job.label) == ("probe", "autoattack", "black-linf-scratch-s0-linf")
+    assert told(job)["params"]["epsilons"] == [8 / 255, 16 / 255] and list(told(job)["sets"]) == ["set"]
+
+
+def test_a_probe_reads_the_experiments_sets_or_its_own():
+    plan = planned(probes={"far": {"probe": "shift", "sets": {"shifted": "categories"}}})
+    ours, far = asked(plan, "shift", "correlated"), asked(plan, "far", "correlated")
+    assert ours.inputs["views:shifted"][0][0] is plan.index_views("geons")
+    assert told(ours)["sets"]["shifted"]["background"]["kind"] == "shifted"
+    assert far.inputs["views:shifted"][0][0] is plan.index_views("categories")
+    assert far.inputs["set:shifted"][0][0] is plan.draw_set("categories")
+    assert far.inputs["views:set"][0][0] is plan.index_views("geons")
+    assert {job for job, _ in far.bulk["shards:shifted"]} == set(plan.shards("categories"))
+    with pytest.raises(UserError, match=r"probes\.shift: shift reads a set called `shifted`"):
+        asked(plan, "shift")
+    with pytest.raises(UserError, match=r"no probe 'L1' .* there are Linf, L2, accuracy, far, shift"):
+        asked(plan, "L1")
+
+
+def test_a_probes_seed_is_the_studys_unless_it_is_given():
+    attack = {"probe": "autoattack", "params": {"iterations": 3}}
+    mine = {"probe": "autoattack", "params": {"iterations": 3, "seed": 9}}
+    plan = planned(seed=4, probes={"one": attack, "two": mine})
+    assert told(asked(plan, "one"))["params"]["seed"] == 4 and told(asked(plan, "Linf"))["params"]["seed"] == 4
+    assert told(asked(plan, "two"))["params"]["seed"] == 9
+    assert "seed" not in told(asked(plan, "accuracy"))["params"]
+
+
+@pytest.mark.parametrize(
+    ("probes", "says"),
+    [
+        (
+            {"x": {"probe": "nothing"}},
+            "there is no probe called 'nothing': robust3d.probes have accuracy, autoattack, shift",
+        ),
+        ({"x": {"probe": "shift", "params": {"batch": 1}}}, "probes.x.params.batch: unknown key"),
+        ({"x": {"probe": "accuracy", "sets": {"shifted": "black"}}}, "probes.x.sets.shifted: accuracy reads set"),
+        ({"x": {"probe": "accuracy", "sets": {"set": "blakc"}}}, "probes.x.sets.set: 'blakc' is not defined"),
+        ({"Linf": {"probe": "accuracy"}}, "probes.Linf: this is the name of an attack"),
+        ({"x": None}, "probes.x"),
+    ],
+)
+def test_a_wrong_probe_is_named(probes, says):
+    with pytest.raises(UserError, match=says):
+        planned(probes=probes)
+
+
+def test_table_3_refuses_a_probe_that_shifts_nothing():
+    with pytest.raises(UserError, match=r"papers\.geon3d\.table3_probe: accuracy reads no set called `shifted`"):
+        planned(papers={"geon3d": {"table3_probe": "accuracy"}})
+
+
+@pytest.mark.parametrize(
+    ("classifier", "says"),
+    [
+        ({"objective": "sgd"}, "classifiers.linf.objective: there is no training called 'sgd': .* have pgd, standard"),
+        ({"objective": 3}, "classifiers.linf"),
+        ({"epoch": 3}, "classifiers.linf.epoch: unknown key"),
+        (None, "classifiers.linf"),
+    ],
+)
+def test_a_wrong_training_is_named(classifier, says):
+    with pytest.raises(UserError, match=says):
+        load_study(merge(BASE, {"classifiers": {"linf": classifier}}))
+
+
+def test_a_training_is_the_only_one_of_its_kind_in_a_jobs_code():
+    plan = planned()
+    config = plan.study.experiments["categories"]
+    modules = [plan.train_classifier(key, config, None, 0).modules for key in ("linf", "standard")]
+    assert [names[1:] for names in modules] == [("robust3d.trainings.pgd",), ("robust3d.trainings.standard",)]
+
+
+def test_names_are_labels_and_tell_jobs_of_one_label_apart():
+    """The two experiments differ in what the pre-training sees, which no label says."""
+    other = BASE["experiments"]["black"] | {"pretrain_input": {"kind": "white"}}
+    overlay = {"experiments": {"other": other}, "pretraining": {"dvr": {"experiments": None}}}
+    plan = planned(**overlay)
+    found = Sources(plan)
+    first = found.outcomes("black", "Linf", "linf", "dvr")
+    second = found.outcomes("other", "Linf", "linf", "dvr")
+    assert first == ["black-linf-dvr-s0-linf"] and second == ["black-linf-dvr-s0-linf-2"]
+    assert found.outcomes("black", "Linf", "linf", "dvr") == first
+    jobs = {name: job for name, ((job, _),) in found.inputs.items()}
+    assert set(map(kind_of, jobs)) == {"metrics", "outcomes"} and len(jobs) == 4
+    assert jobs[f"outcomes:{first[0]}"] is jobs[f"metrics:{first[0]}"] is not jobs[f"outcomes:{second[0]}"]
+    assert jobs[f"outcomes:{first[0]}"].digest not in json.dumps([first, second])
+
+
+def test_requests_differ_by_probe():
+    plan = planned()
+    attack, right = asked(plan, "Linf").request, asked(plan, "accuracy").request
+    assert attack and right and attack.runtime_min == 1_440 and right.runtime_min == 30
+    gpus = {variant.request.gpus for variant in STAGES["probe"].variants.values()}
+    assert gpus == {STAGES["probe"].request.gpus}  # the rule's partition is one
