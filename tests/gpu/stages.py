@@ -23,6 +23,8 @@ import torch
 # What tells jobs of a stage apart that run other code, wherever in the parameters it stands.
 CHOICES = ("method", "objective", "norm", "probe", "training", "architecture")
 
+ATTACK_STEPS = 2
+
 
 @dataclass(frozen=True)
 class Job:
@@ -93,13 +95,15 @@ def _job(path: Path, record: dict[str, Any], root: Path) -> Job | None:
 
 
 def gentle(value: Any) -> Any:
-    """Parameters with a hundredth of every learning rate.
+    """Parameters with a hundredth of every learning rate, and two steps of every training attack.
 
-    At the rates of the tests' scale a few steps blow rounding up to hundredths of the loss, where faults would hide.
+    As they are, a few optimiser steps, and an attack that takes the signs of gradients, blow rounding up to hundredths
+    of the loss, where faults would hide.
     """
     if not isinstance(value, dict):
         return value
-    return {key: item / 100 if key == "learning_rate" else gentle(item) for key, item in value.items()}
+    changed = {key: item / 100 if key == "learning_rate" else gentle(item) for key, item in value.items()}
+    return changed | {"steps": ATTACK_STEPS} if "step_size" in changed else changed
 
 
 def pack(root: Path, place: Path) -> None:

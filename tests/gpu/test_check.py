@@ -128,7 +128,9 @@ def test_random_numbers_are_drawn_on_the_cpu_while_compared(monkeypatch):
         late.torch_generator = seeds.torch_generator  # of a module that is imported meanwhile
         monkeypatch.setitem(sys.modules, late.__name__, late)
     assert seeds.torch_generator is early.torch_generator is late.torch_generator is before
-    assert stages.gentle({"loop": {"learning_rate": 0.1}, "steps": 3}) == {"loop": {"learning_rate": 0.001}, "steps": 3}
+    told = {"loop": {"learning_rate": 0.1, "steps": 9}, "attack": {"step_size": 0.2, "steps": 7}}
+    wanted = {"loop": {"learning_rate": 0.001, "steps": 9}, "attack": {"step_size": 0.2, "steps": stages.ATTACK_STEPS}}
+    assert stages.gentle(told) == wanted
 
 
 def test_every_wheel_has_a_locked_version():
