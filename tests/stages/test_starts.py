@@ -5,12 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from robust3d.provenance.files import sha256
 from safetensors.torch import load_file, save_file
 from torchvision.models import get_model
 
 from robust3d.architectures import architecture
 from robust3d.errors import UserError
+from robust3d.files import sha256
 from robust3d.models.encoder import Encoder
 from robust3d.models.files import save_state
 from robust3d.stages import import_encoder
