@@ -9,6 +9,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from robust3d.provenance.changes import flatten
+from robust3d.study import registry
+from robust3d.study.parsing import parse
 from robust3d.study.stages import STAGES
 
 LINES, WIDTH = 40, 112
@@ -137,7 +139,7 @@ def _facts(group: list[dict[str, Any]]) -> Iterator[str]:
     told = [flatten(step["params"]) for step in group]
     keys = list(dict.fromkeys(key for params in told for key in params if key))
     patterns = _matters(group[0]["stage"]).split()
-    attacked = any(params.get("classifier.objective") != "standard" for params in told)
+    attacked = any(_trains_against(step["params"]) for step in group)
     wanted = dict.fromkeys(key for pattern in patterns for key in keys if fnmatchcase(key, pattern))
     for key in wanted:
         if key.startswith("classifier.attack.") and not attacked:
@@ -147,6 +149,16 @@ def _facts(group: list[dict[str, Any]]) -> Iterator[str]:
             yield f"{_name(key)} {' | '.join(values)}"
         elif values:
             yield f"{len(values)} values of {_name(key)}"
+
+
+def _trains_against(params: dict[str, Any]) -> bool:
+    """Whether a classifier's training attacks its images; a training that is not there any more may have."""
+    classifier = params.get("classifier") or {}
+    try:
+        training = registry.load("training", classifier["objective"])
+        return parse(training.Params, classifier).trained_against is not None
+    except (KeyError, TypeError, ValueError):
+        return True
 
 
 def _matters(stage: str) -> str:

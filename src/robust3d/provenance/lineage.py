@@ -14,6 +14,7 @@ from typing import Any
 from robust3d.errors import UserError
 from robust3d.files import cause
 from robust3d.provenance.store import RESULTS
+from robust3d.study.stages import STAGES
 from robust3d.study.targets import papers
 
 
@@ -68,6 +69,16 @@ class Step:
     def outputs(self) -> dict[str, File]:
         """Named outputs, the record not among them."""
         return {name: File(**file) for name, file in self.record["outputs"].items()}
+
+
+def results_of(table: Path) -> Path:
+    """The results folder of a table or figure: of ``results/shapebias/table1.csv`` the one above the paper's."""
+
+    def holds_jobs(folder: Path) -> bool:
+        return any((folder / stage).is_dir() for stage in STAGES)
+
+    folder = table.parent
+    return folder.parent if holds_jobs(folder.parent) and not holds_jobs(folder) else folder
 
 
 class Lineage:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from robust3d.provenance.changes import flatten
-from robust3d.provenance.lineage import Lineage, Step
+from robust3d.provenance.lineage import Lineage, Step, results_of
 from robust3d.study.accepted import acceptances_of
 from robust3d.study.stages import STAGES
 
@@ -26,7 +26,7 @@ def why(table: Path, row: str, column: str) -> dict[str, Any]:
     Raises:
         UserError: no such table, row or column.
     """
-    lineage = Lineage(table.parent)
+    lineage = Lineage(results_of(table))
     cell = lineage.cell(str(table), row, column)
     first = sources(lineage, table, cell)
     steps = {step.name: _facts(lineage, step) for step in reversed(lineage.ancestors(*first))}
