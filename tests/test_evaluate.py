@@ -69,7 +69,7 @@ def test_accuracies_that_mean_nothing_are_not_printed(network, run, tmp_path):
     out, err = run.capsys.readouterr()
     assert stopped.value.code == 1 and (tmp_path / "o.parquet").is_file()
     assert "clean                   66.67 %" in out and "Linf 8/255             not valid\n" in out
-    assert "not valid: 66.7% of the images withstand" in err and "their gradients are zero" in err
+    assert "not valid: 66.7% of the images are robust" in err and "their gradients are zero" in err
 
 
 def test_outcomes_that_cannot_be_written_are_refused_before_the_attack_and_lose_no_number_after_it(

@@ -108,7 +108,7 @@ def test_a_temporary_folder_that_cannot_be_written_is_said_and_stops_nothing(mon
     monkeypatch.setattr(tempfile, "tempdir", "/proc")
     with private_temp():
         assert tempfile.gettempdir() == "/proc"
-    assert "TMPDIR: no folder can be made" in capsys.readouterr().err
+    assert "TMPDIR: no folder can be created" in capsys.readouterr().err
 
 
 def test_without_locks_nothing_is_swept(tmp_path, monkeypatch):

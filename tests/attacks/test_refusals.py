@@ -159,7 +159,7 @@ def test_what_all_logits_have_in_common_hides_nothing(toy, common):
         return attack(toy, model).flags
 
     assert told(toy.model).invalid == []
-    with pytest.raises(ValueError, match="depend on what else is in its batch"):
+    with pytest.raises(ValueError, match="depend on other images in its batch"):
         told(lambda x: toy.model(x - 0.5 * x.mean((0, 2, 3), keepdim=True)))
     noisy = told(lambda x: toy.model(x + 0.01 * torch.randn_like(x)))
     assert noisy.randomised and "asked again" in " ".join(noisy.invalid)
@@ -221,7 +221,7 @@ def test_accuracies_are_not_valid_where_the_attacks_fail(toy):
     assert "huge budget 0.5" in huge and "gradients are zero" in zero
     constant = net_with(toy, lambda logits, x: 0 * logits + torch.eye(10)[4])
     found = attack(toy, constant, labels=torch.full((16,), 4))
-    assert found.robust.all() and "100.0% of the images withstand" in found.flags.invalid[0]
+    assert found.robust.all() and "100.0% of the images are robust" in found.flags.invalid[0]
     # A margin of 1e5: the cross-entropy has no gradient, the targeted loss has.
     sharp = attack(toy, net_with(toy, lambda logits, x: 1e5 * logits), n=32)
     assert sharp.flags.zero_gradients["apgd-ce"] > 0 and sharp.flags.invalid == []

@@ -90,7 +90,7 @@ def test_own_renders_that_are_blank_are_left_out_and_named(rendering, capsys):
     views = index(job)
     assert views.splits == {"all": ("a",)} and views.blank.left_out == ["cone/b", "cone/c"]
     (first, second) = views.notices()
-    assert first.startswith("family solids: 2 blank views") and "2 objects (cone/b, cone/c) were passed over" in first
+    assert first.startswith("family solids: 2 blank views") and "2 objects (cone/b, cone/c) were skipped" in first
     assert "2 objects (cone/b, cone/c)" in second
 
 

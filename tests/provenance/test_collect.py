@@ -21,6 +21,6 @@ def test_nothing_is_deleted_while_a_head_is_at_work(tmp_path, monkeypatch):
         file.write("process 1 on a node, making results/table4.csv")
         file.flush()
         assert "cubes-0123456789ab" in collect({}, delete=False)
-        with pytest.raises(UserError, match=r"another snakemake is at work.*process 1 on a node"):
+        with pytest.raises(UserError, match=r"another snakemake is running.*process 1 on a node"):
             collect({}, delete=True)
     assert shapes.is_file()

@@ -399,7 +399,7 @@ def leave_the_project() -> None:
     [
         (spoil_nothing, "results/table9.csv", "table9.csv: no record"),
         (spoil_nothing, "results/table4.png", "table4.png: no job made this file; table4 made results/table4.csv"),
-        (change_a_result, "results/table4.csv", f"{SHAPES}: not what its record says"),
+        (change_a_result, "results/table4.csv", f"{SHAPES}: differs from its record"),
         (lose_a_result, "results/table4.csv", f"{SHAPES}: missing"),
         (damage_a_record, "results/table4.csv", "cone-0123456789ab/record.json: not a record of this version"),
         (leave_the_project, "results/table4.csv", "Snakefile: not found"),

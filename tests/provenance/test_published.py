@@ -89,7 +89,7 @@ def test_the_record_beside_a_copy_tells_of_the_job_and_of_the_copies(jobs):
     bad = {(found.state, found.path) for found in verify([], study("test")) if found.is_bad}
     assert not bad
     (whose,) = (found for found in verify([], study("gpu")) if found.is_bad)
-    assert whose.state == "STALE" and "of study 'test', asked for is 'gpu'" in whose.detail
+    assert whose.state == "STALE" and "of study 'test', but the requested study is 'gpu'" in whose.detail
     PLACES["cells"].write_text("test cellz")
     bad = {(found.state, found.path) for found in verify(["results/table1.csv"], study("test")) if found.is_bad}
     assert bad == {("CHANGED", "results/table1.cells.json")}

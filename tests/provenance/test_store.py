@@ -82,7 +82,7 @@ def test_a_damaged_or_lost_file_is_not_copied_and_it_is_said(here, capsys):
     target = file("results/train/second-0/other.bin", "").with_name("model.bin")
     output.write_text("weighTs")
     assert not store.copy(found, {"model": target})
-    assert "made anew, not copied" in capsys.readouterr().err
+    assert "computed again, not copied" in capsys.readouterr().err
     output.unlink()
     assert not store.copy(found, {"model": target})
     assert not target.exists() and not list(Path("results").rglob(".partial*"))

@@ -75,7 +75,7 @@ def test_a_caller_that_stops_asking_leaves_nothing(places, monkeypatch):
 @pytest.mark.slow
 def test_a_failed_render_leaves_nothing(places, monkeypatch):
     monkeypatch.setattr(pool, "FRAME_TIMEOUT_S", 0.0)  # as if Blender hung
-    with pytest.raises(Exception, match="no sign of life"):
+    with pytest.raises(Exception, match="has not responded"):
         list(frames(1))
     assert not left(places)
 

@@ -119,7 +119,7 @@ def test_columns_are_the_papers_then_by_name():
 def test_two_columns_of_one_name_are_refused():
     twin = {"label": "DVR", "method": "ae"}
     values = merge(read_yaml(CONFIG), {"pretraining": {"twin": twin}})
-    with pytest.raises(UserError, match=r"pretraining\.twin\.label: 'DVR' is already that of dvr"):
+    with pytest.raises(UserError, match=r"pretraining\.twin\.label: 'DVR' is already the label of dvr"):
         load_study(values)
     load_study(merge(values, {"pretraining": {"twin": {"experiments": []}}}))
 

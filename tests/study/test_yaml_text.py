@@ -32,12 +32,12 @@ def refusal(text):
         ("a: !!binary aGVsbG8=", "  a: put it in quotes; YAML reads aGVsbG8= as bytes"),
         ("a: {on: 1}", "  a: put the key on in quotes"),
         ("03001627: 1", "  top level: put the key 03001627 in quotes"),
-        ("{a: 1, b: 2, a: 3}", "not readable as YAML: the key 'a' stands twice"),
+        ("{a: 1, b: 2, a: 3}", "not readable as YAML: the key 'a' occurs twice"),
         ("a: {b: !!set {x}}", "  a.b: put it in quotes; YAML reads {'x'} as a set"),
         ("seed: " + "9" * 5000, "  seed: put it in quotes; YAML reads 9999"),
         ("a: !!int x", "  a: put it in quotes; YAML reads x as a number"),
-        ("{<<: {a: 1, a: 2}}", "not readable as YAML: the key 'a' stands twice"),
-        ("<<: {a: 1}\n<<: {a: 2}", "not readable as YAML: the key '<<' stands twice"),
+        ("{<<: {a: 1, a: 2}}", "not readable as YAML: the key 'a' occurs twice"),
+        ("<<: {a: 1}\n<<: {a: 2}", "not readable as YAML: the key '<<' occurs twice"),
         ('a: !!bool "x"', "not readable as YAML"),
         ('a: !!int ""', "not readable as YAML"),
         ("a: !!timestamp [1]", "not readable as YAML"),
@@ -125,7 +125,7 @@ def test_numbers_and_words_for_texts(tmp_path):
     told = str(caught.value)
     for number, what in ((0, "a number"), (2, "a number"), (3, "true or false")):
         assert f"  families.pub.shapes.classes.{number}: put it in quotes; YAML reads it as {what}" in told
-    assert "classes.4: nothing stands there" in told
+    assert "classes.4: empty, ~ or null" in told
 
 
 @pytest.mark.skipif(not CASES.is_dir(), reason="the cases are not beside the project")

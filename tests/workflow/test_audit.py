@@ -153,7 +153,7 @@ def test_a_flipped_bit_in_code_or_lock_is_named(finished, tmp_path):
     used = {code["file"] for step in answer["steps"].values() for code in step["code"].values()}
     paths = [project.folder / name for name in [*sorted(used), "envs/requirements.lock"]]
     before = {path: path.read_bytes() for path in paths}
-    for addition, code, says in ((b"#", 0, "{}: only prose"), (b"\n_ADDED = 1\n", 1, "{}: _ADDED")):
+    for addition, code, says in ((b"#", 0, "{}: only comments"), (b"\n_ADDED = 1\n", 1, "{}: _ADDED")):
         for path, whole in before.items():
             path.write_bytes(whole + (addition if path.suffix == ".py" else b"# "))
         assert len(project.robust3d("verify", str(TABLE4)).stdout.splitlines()) <= LINES

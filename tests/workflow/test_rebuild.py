@@ -174,7 +174,7 @@ def test_other_code_with_the_same_bytes_takes_no_step_downstream(trained):
     weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     edit(scene, "GROWTH_MIB = 500", "GROWTH_MIB = 501")
     told = trained.make(trained.path(TRAINED))
-    assert "made anew, not copied" in told and trained.records("train_classifier")[job]["reused"] is None
+    assert "computed again, not copied" in told and trained.records("train_classifier")[job]["reused"] is None
     again = trained.folder / "results/train_classifier" / job / "classifier.safetensors"
     assert again.read_bytes() == whole
     weights.write_bytes(whole)

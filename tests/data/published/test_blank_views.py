@@ -157,6 +157,6 @@ def test_reading_one_object_keeps_what_is_there_and_says_so(tmp_path):
         assert sum("2 of 5 views are blank and kept" in words for words in told) == 1
         blank = BlankViews("skip")
         assert [f.view for f in read(folder, "a", note=told.append, blank=blank)] == [0, 1, 2]
-        assert sum("passed over" in words for words in told) == 1 and len(blank.views["a"]) == 2 and not blank.left_out
+        assert sum("skipped" in words for words in told) == 1 and len(blank.views["a"]) == 2 and not blank.left_out
         with pytest.raises(UserError, match=r"5 views, but views: 6 is asked for"):
             read(folder, "a", 6, blank=blank)

@@ -255,7 +255,7 @@ def test_broken_files_and_odd_pictures_are_told(dvr):
     told = report.text()
     assert "7 PNG files in image/ and 8 in mask/" in told and "0002.png: a damaged PNG" in told
     assert "0001.png has 3 grey values" in told and "0004.png: no pixel belongs to the object" in told
-    assert "needs mending" in told
+    assert "correct this data set" in told
 
 
 @pytest.mark.parametrize(

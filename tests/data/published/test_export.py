@@ -161,7 +161,7 @@ def test_only_some_parts(family, tmp_path):
     assert export_views(views, tmp_path / "val", "dvr", splits=["val"], visual_hull=False) == 2
     assert (tmp_path / "val" / "chair" / "softras_train.lst").read_text() == ""
     assert not (tmp_path / "val" / "chair" / "0001" / "visual_hull_depth").exists()
-    with pytest.raises(UserError, match="'none' is no part"):
+    with pytest.raises(UserError, match="'none' is not a part"):
         export_views(views, tmp_path / "other", "dvr", splits=["none"])
 
 

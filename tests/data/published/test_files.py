@@ -70,7 +70,7 @@ def test_pictures_that_viewers_show_turned(tmp_path):
             np.testing.assert_array_equal(read_png(tmp_path / "a.png"), np.array(picture))
             assert read_photograph(tmp_path / "a.jpg").size == (6, 8)
         else:
-            with pytest.raises(UserError, match=r"a.png: its EXIF says that it is to be shown turned"):
+            with pytest.raises(UserError, match=r"a.png: its EXIF orientation rotates it"):
                 read_png(tmp_path / "a.png")  # cameras are those of the pixels as they are stored, or not
             assert read_photograph(tmp_path / "a.jpg").size == (8, 6)
     picture.save(tmp_path / "a.png", exif=b"broken")

@@ -107,7 +107,7 @@ def test_what_is_no_id_is_refused_and_not_left_out(tmp_path, key):
     (tmp_path / "car/a/cameras.npz").write_bytes(b"x")
     for part in ("train", "val", "test"):
         (tmp_path / f"car/softras_{part}.lst").write_text(f"{key}\na\n" if part == "train" else "")
-    with pytest.raises(UserError, match=r"softras_train.lst: .* is no object id"):
+    with pytest.raises(UserError, match=r"softras_train.lst: .* is not an object id"):
         nmr.take_inventory(tmp_path, NMRParams(path="x", classes=("car",), missing="skip"))
 
 
