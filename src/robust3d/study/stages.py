@@ -96,7 +96,7 @@ _PICTURE = _outputs(picture="picture.png")
 
 # Requests are those of the paper's scale.
 STAGES: dict[str, Stage] = {
-    # What lies on disk of a published data set; its jobs run first and end the run at once if something is missing.
+    # The files of a published data set; its jobs run first and end the run at once if something is missing.
     "inventory": Stage(
         _outputs(inventory="inventory.json"),
         _ARRAYS,
