@@ -1,4 +1,4 @@
-"""The one error that a user can mend: what is wrong, where, and what to do about it."""
+"""The error that a user can correct: what is wrong, where, and what to do about it."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Files that appear complete or not at all, with the permissions that the user asked for, and their sha256."""
+"""Files that appear complete or not at all, with the user's permissions (umask), and their sha256."""
 
 import errno
 import glob

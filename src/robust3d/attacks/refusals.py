@@ -1,4 +1,4 @@
-"""What is refused before an attack: images, labels, budgets and models of which no robust accuracy would be true."""
+"""What is refused before an attack: images, labels, budgets and models whose robust accuracy would be wrong."""
 
 import math
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""Where the surface of an object lies on the rays of its cameras, and how much of it a near and a far plane leave out.
+"""Where the surface of an object is on the rays of its cameras, and how much of it a near and a far plane leave out.
 
 Distances are Euclidean, along the ray, in sides of the cube that holds the objects.
 """

@@ -1,6 +1,6 @@
 """Looks at project, disk and cluster before anyone waits in a queue: `robust3d doctor`.
 
-One finding a line, each problem with what mends it. Nothing that makes results imports this package.
+One finding per line, each problem with its remedy. Nothing that makes results imports this package.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,7 +29,7 @@ def examine(
         quick: leave out what runs Blender, torch or a job.
         wait_s: how long to wait in the queue for each of two small jobs.
         cluster_file: the user's description of the cluster.
-        scale: its overlay lies between config.yaml and the others.
+        scale: its overlay is merged between config.yaml and the others.
     """
     study, findings = project.read_configuration(overlays, scale)
     yield from findings

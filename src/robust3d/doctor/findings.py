@@ -1,4 +1,4 @@
-"""What a check found: one line each, and what mends it."""
+"""What a check found: one line each, and the remedy."""
 
 import dataclasses
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """The part of `robust3d doctor` that runs where jobs run: ``python -m robust3d.doctor.node --token FILE [--gpu]``.
 
-Prints one line of JSON; judges nothing. What fails is told under "errors".
+Prints one line of JSON; judges nothing. Failures are listed under "errors".
 """
 
 import argparse

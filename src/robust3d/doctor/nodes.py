@@ -158,7 +158,7 @@ def judge_render(seen: dict[str, Any], place: str) -> Iterator[Finding]:
 
 
 def judge_gpu(seen: dict[str, Any], place: str, asked: int | None) -> Iterator[Finding]:
-    """What torch sees, against what was asked for."""
+    """Compares what torch sees with the request."""
     host, check, gpu = seen["host"], f"{place}: torch", seen.get("gpu")
     if gpu is None:
         reason = one_line(seen["errors"].get("gpu", "torch gave no output"))

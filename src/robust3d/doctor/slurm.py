@@ -1,4 +1,4 @@
-"""SLURM as the head sees it: programs, partitions, limits, GPUs, account, and how finished jobs are told apart."""
+"""SLURM as the head sees it: programs, partitions, limits, GPUs, account, and how finished jobs are recognised."""
 
 import getpass
 import os

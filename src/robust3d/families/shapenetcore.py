@@ -13,7 +13,7 @@ SOURCE = "meshes"
 
 
 def take_inventory(params: Params) -> Inventory:
-    """What lies on disk; ends with a message that says where to get what is missing."""
+    """The files on disk; if some are missing, the error says where to get them."""
     return meshes.take_inventory(params.path, params)
 
 

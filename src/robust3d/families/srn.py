@@ -17,17 +17,17 @@ SOURCE = "views"
 
 
 class Params(SRNParams):
-    """What lies where, and how much of it to take."""
+    """Where the files are, and how many of them to use."""
 
     views: int = Field(50, ge=1)  # of each object; fewer than are there: evenly spaced ones
     resolution_px: int = Field(128, ge=8)  # side of the images on disk
 
 
 def take_inventory(params: Params) -> Inventory:
-    """What lies on disk; ends with a message that says where to get what is missing."""
+    """The files on disk; if some are missing, the error says where to get them."""
     return layout.take_inventory(params.path, params)
 
 
 def read_views(params: Params, name: str, entry: Entry, note: Note, blank: BlankViews) -> list[Frame]:
-    """The frames of one object, which bear `name`; `note` is told what is odd about it, `blank` of blank views."""
+    """The frames of one object, which bear `name`; `note` is called with remarks about it, `blank` with blank views."""
     return layout.read_instance(Path(params.path) / entry.path, name, params.views, params.resolution_px, note, blank)

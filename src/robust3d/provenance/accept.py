@@ -61,7 +61,7 @@ def accept(rule: str, reason: str, study: Study) -> str:
 
 
 def _earlier_code(jobs: Sequence[Job], steps: Sequence[Step]) -> str | None:
-    """The code of the latest finished job that was told what one of `jobs` is told, its code apart."""
+    """The code of the latest finished job with the same parameters as one of `jobs`, whatever its code."""
     told = [{**json.loads(job.spec), "code": ""} for job in jobs]
     alike = [step for step in steps if {**step.record["spec"], "code": ""} in told]
     alike.sort(key=lambda step: str(step.record["started"]))

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
+from robust3d import registry
+from robust3d.parsing import parse
 from robust3d.provenance.changes import flatten
-from robust3d.study import registry
-from robust3d.study.parsing import parse
 from robust3d.study.stages import STAGES
 
 LINES, WIDTH = 40, 112

@@ -19,7 +19,7 @@ def collect(kept: Mapping[str, Study], delete: bool) -> str:
     """List what some studies do not need, or delete it.
 
     Args:
-        kept: studies whose artifacts stay, each by the name under which it is told.
+        kept: studies whose artifacts stay, each by the name that is printed for it.
         delete: free the space; else only say what could be freed.
 
     Raises:

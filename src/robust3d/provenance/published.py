@@ -1,4 +1,4 @@
-"""Tables and figures under stable names: `results/table4.csv` is a copy of the Table 4 that was last asked for.
+"""Tables and figures under stable names: `results/table4.csv` is a copy of the Table 4 that was requested last.
 
 They are made in folders named by their digest, like everything else. The record beside a copy is that of the job, with
 the copies as its outputs, so that everything that reads records follows and rehashes the copies too.

@@ -48,7 +48,7 @@ class Context:
         progress: a folder that outlives a killed run of this very job, for checkpoints.
         threads: cores granted; a result must not depend on it.
         alike: finished jobs of this stage, code and packages, told something else; their pieces may be of use.
-        notes: what the stage wants to tell in the record besides.
+        notes: further facts that the stage adds to the record.
     """
 
     params: dict[str, Any]
@@ -113,7 +113,7 @@ def run(
         outputs: named files, the record among them.
         threads: cores granted.
         command: for the record.
-        shared: a store of finished jobs besides the project's own results.
+        shared: a store of finished jobs in addition to the project's own results.
         apart: a folder for a repetition: what is finished is not looked at, and nothing outside is touched.
 
     Raises:

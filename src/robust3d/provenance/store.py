@@ -51,7 +51,7 @@ class Finished:
         return dict(self.record["spec"]["params"])
 
     def output(self, name: str) -> Path:
-        """Where a named output lies."""
+        """The path of a named output."""
         return locate(self.folder, self.record["outputs"][name]["path"])
 
     def is_whole(self, name: str) -> bool:

@@ -1,9 +1,9 @@
-"""Rehashes all that results rest on, data that others published too, and compares it with records, code and study.
+"""Rehashes all files behind the results, published data included, and compares them with records, code and study.
 
-States: OK; CHANGED (other bytes than recorded); MISSING; UNREADABLE (there, but permission is missing, say);
-UNRECORDED (no record tells where it is from); STALE (whole, but the code, parameters or packages are others now, so a
-run would make it anew). Prose in source files may change, and code changes may be accepted: both are told, neither is
-bad.
+States: OK; CHANGED (other bytes than recorded); MISSING; UNREADABLE (the file exists, but cannot be read, for instance
+without permission); UNRECORDED (no record names its origin); STALE (intact, but code, parameters or packages have
+changed since, so a run would make it again). Comments and docstrings may change, and code changes may be accepted: both
+are reported, and neither is an error.
 """
 
 import json
@@ -177,7 +177,7 @@ class _Checker:
             self._tell(Finding("OK", LOCK, text))
 
     def check_study(self, steps: Iterable[Step], study: Study) -> None:
-        """Whether stable names hold the study that is asked for now."""
+        """Whether stable names hold the study that is requested now."""
         plan = Plan(study)
         for step in steps:
             name = step.params.get("target")

@@ -1,4 +1,4 @@
-"""Renders instances in worker processes; frames come back in the order asked for, with any number of workers.
+"""Renders instances in worker processes; frames come back in the requested order, with any number of workers.
 
 Blender is imported in the workers only, each a fresh interpreter (never forked), and each has one thread: for
 images as small as these, two processes are nearly twice as fast as one process with two threads.

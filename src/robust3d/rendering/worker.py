@@ -23,7 +23,7 @@ from robust3d.shapes.mesh import Mesh
 
 @dataclass(frozen=True)
 class Setup:
-    """What a worker is told once."""
+    """Parameters of a worker."""
 
     params: RenderParams
     intrinsics: np.ndarray
@@ -56,7 +56,7 @@ def resident_mib() -> int:
 def on_one_core() -> Iterator[None]:
     """Bind this process to the core it is on while Blender is imported, so that it starts no threads for further ones.
 
-    Cycles is told to use one thread, but Blender's scheduler keeps a thread for every core that it sees, and idle ones
+    Cycles is set to one thread, but Blender's scheduler keeps a thread for every core that it sees, and idle ones
     wait by yielding without end: the second of two workers on two cores then adds 0.4 to 0.8 of the first's speed
     instead of 0.9.
     """
@@ -72,7 +72,7 @@ def on_one_core() -> Iterator[None]:
 
 
 def serve(connection: Connection, folder: Path) -> None:
-    """Render what is asked for until the parent closes the connection; raw frames pass through `folder`."""
+    """Render requested frames until the parent closes the connection; raw frames pass through `folder`."""
     check_system_libraries()  # and load them: Blender does not look into a conda environment
     with on_one_core():
         from robust3d.rendering.scene import Scene

@@ -1,7 +1,7 @@
 """Thirteen procedural categories that stand in for ShapeNet's thirteen: seeded assemblies of simple parts.
 
 The y axis is up and the front of an object looks along +z. Each class has several structural styles;
-consecutive instances run through all of them in an order drawn anew for each round.
+consecutive instances run through all of them in an order that is drawn again for each round.
 """
 
 from collections.abc import Callable

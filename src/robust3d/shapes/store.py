@@ -50,7 +50,7 @@ def save_meshes(meshes: Mapping[str, Mesh], path: Path, manifest: Path) -> None:
 
 
 def mesh_digest(mesh: Mesh) -> str:
-    """sha256 of all that a renderer is told of a mesh."""
+    """sha256 of everything that a renderer reads of a mesh."""
     digest = hashlib.sha256(repr(mesh.smooth_angle_deg).encode())
     for field in _FIELDS:
         array = np.ascontiguousarray(getattr(mesh, field))

@@ -40,7 +40,7 @@ class OnDisk:
         os.environ[_HANDED_ON] = json.dumps(self.found)
 
     def family(self, kind: str, params: Any) -> str | None:
-        """Identity of what lies on disk of a published family."""
+        """Identity of the files of a published family."""
         from robust3d.data.published.identity import take
 
         look = registry.load("family", kind)

@@ -18,7 +18,7 @@ def own_file(name: str) -> Path:
 
 
 def shipped_file(name: str) -> Path:
-    """A file of the checkout whose code runs, whatever lies in the folder where we run."""
+    """A file of the checkout whose code runs, whatever is in the working directory."""
     return _CHECKOUT / name
 
 

@@ -118,7 +118,7 @@ _PROBE = Request(cpus=4, mem_mb=16_000, runtime_min=60, gpus=1)
 
 # Requests are those of the paper's scale.
 STAGES: dict[str, Stage] = {
-    # What lies on disk of a published data set; its jobs run first and end the run at once if something is missing.
+    # The files of a published data set; its jobs run first and end the run at once if something is missing.
     "inventory": Stage(
         _outputs(inventory="inventory.json"),
         _ARRAYS,

@@ -1,4 +1,4 @@
-"""What users may ask for: the tables and figures of each paper, under stable names.
+"""What users may request: the tables and figures of each paper, under stable names.
 
 A target of the main paper is called `table4` and stands in ``results/table4.csv``, one of another paper
 `shapebias/table1` and ``results/shapebias/table1.csv``.
@@ -99,8 +99,8 @@ def no_target(name: str, others: Sequence[str] = ()) -> str:
     """What to tell of a name that is no target.
 
     Args:
-        name: as asked for.
-        others: names that may be asked for besides tables and figures.
+        name: as requested.
+        others: further names that may be requested.
     """
     known = every_target()
     asked_for = [target_path(target) for target in known]

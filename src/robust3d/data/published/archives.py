@@ -1,4 +1,4 @@
-"""Unpacks archives and writes folders: complete or not at all, and never outside the folder asked for."""
+"""Unpacks archives and writes folders: complete or not at all, and never outside the requested folder."""
 
 import bz2
 import contextlib

@@ -137,8 +137,8 @@ def _check_list(file: Path, ids: list[str], report: Report) -> None:
 
 
 def _check_fit(things: list[Object], report: Report) -> None:
-    """Cameras against masks, and what would mend them."""
-    things = [thing.only(np.flatnonzero(thing.masks.any(axis=(1, 2)))) for thing in things]  # empty ones are told
+    """Checks cameras against masks, and finds what would correct them."""
+    things = [thing.only(np.flatnonzero(thing.masks.any(axis=(1, 2)))) for thing in things]  # empty ones are reported
     few = [thing for thing in things if len(thing.masks) == 1]
     if few:
         report.add("one view", few[0].name, "only one view: its camera cannot be checked", is_error=False)

@@ -1,4 +1,4 @@
-"""Do depth maps, masks and cameras fit together? A surface point of one view lies on the surface in its neighbours.
+"""Do depth maps, masks and cameras fit together? A surface point of one view is on the surface in its neighbours.
 
 Depth has a unit, so this pins what masks leave open: the focal length, and the scale of the translations against it.
 Only translations and depths that are scaled alike, as if the world were larger, show in no view.
@@ -26,7 +26,7 @@ _EVEN = 1.05  # errors that differ by less are as good as each other
 
 @dataclass(frozen=True)
 class Change:
-    """What would mend an object's cameras or depth maps.
+    """What would correct an object's cameras or depth maps.
 
     Attributes:
         focal: factor of the focal lengths.
@@ -56,7 +56,7 @@ class Change:
 
 
 def contradictions(things: Sequence[Object]) -> tuple[list[Object], Change | None]:
-    """The objects whose depth maps contradict masks and cameras, and what would mend them, if one thing would.
+    """The objects whose depth maps contradict masks and cameras, and the change that corrects them, if there is one.
 
     Args:
         things: with depth, and matrices that have inverses.

@@ -133,7 +133,7 @@ def export_views(
 
 
 def _scaled(scales: dict[str, Scale]) -> list[str]:
-    """What the person at the terminal has to know of the scales: those that are not 1, and what lies outside."""
+    """What to print about the scales: those that are not 1, and what is outside the planes."""
     return [
         f"lengths of {shortened(list(scale.classes))} are multiplied by {scale.scale:.4g}, see README.md{warning}"
         for scale in dict.fromkeys(scales.values())

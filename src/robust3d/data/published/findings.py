@@ -1,4 +1,4 @@
-"""What a look at a data set found, and how a person is told."""
+"""What a check of a data set found, and how it is printed."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

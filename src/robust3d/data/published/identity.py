@@ -1,6 +1,6 @@
 """Which data lie on disk: names, sizes and times of files, without opening one; and checksums of those that were read.
 
-Two copies of a data set whose times differ count as different: they are read anew, and what comes out the same is not
+Two copies of a data set whose times differ count as different: they are read again, and what comes out the same is not
 trained on again. A look costs one walk: for a million files about 10 seconds on a local disk, and 45 on a network file
 system that answers in 0.35 ms.
 """
@@ -23,7 +23,7 @@ _CHANGED = "changed since this run was planned; start snakemake again"
 
 
 def take(family: Any, params: Any) -> Inventory:
-    """What lies on disk of a published family, each object with the identity of its files.
+    """The files of a published family, each object with the identity of its files.
 
     Args:
         family: the module of its kind, in robust3d.families.

@@ -96,7 +96,7 @@ class Inventory:
         layout: key of `SOURCES`.
         classes: by class name, in label order: the object ids, sorted, and where each is.
         splits: by class name, then "train", "val" and "test": the ids of the published division that are there;
-            empty if none was published or none is asked for. A division may leave "val" empty.
+            empty if none was published or none is wanted. A division may leave "val" empty.
         missing: by class name: ids that the published lists name but that are not on disk.
     """
 

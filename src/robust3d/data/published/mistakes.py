@@ -1,4 +1,4 @@
-"""The usual mistakes in cameras of one's own, each as a change that would mend it; the data say which one fits."""
+"""The usual mistakes in cameras of one's own, each as a change that would correct it; the data show which one fits."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ class Remedy:
     """A change of the cameras or pictures.
 
     Attributes:
-        says: what is wrong and how to mend it.
+        says: what is wrong and how to correct it.
         change: applied to an object.
     """
 

@@ -242,7 +242,7 @@ class Cameras:
         """The cameras of these images, in the order of their numbers.
 
         Cameras without an image are passed over where a gap in the images' numbers shows that they are the cameras'
-        numbers. Without a gap the images may have been numbered anew, from 0 or 1, after some were left out.
+        numbers. Without a gap the images may have been renumbered, from 0 or 1, after some were left out.
 
         Raises:
             UserError: an image has no camera of its number, or it is not certain that the numbers go together.
@@ -260,7 +260,7 @@ class Cameras:
             names = shortened([f"world_mat_{number}" for number in spare])
             if min(images) != self.numbers[0] or max(images) - min(images) + 1 == len(images):
                 raise UserError(
-                    f"{told}: no image for {names}. Were views left out, or the images numbered anew? File N goes with "
+                    f"{told}: no image for {names}. Were views left out, or the images renumbered? File N goes with "
                     "camera N: number the images so, and take the cameras without an image out of the file"
                 )
             note(f"{told}: no image for {names}; the others go together by number")

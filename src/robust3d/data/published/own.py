@@ -106,7 +106,7 @@ def _paired(
         images: of the views that are looked into.
         name: of the object.
         report: told what is wrong. Where numbers do not go together the images are taken as their names sort, as DVR
-            does: whether that fits tells how to mend it.
+            does: whether that fits shows how to correct it.
     """
     counted = sorted(images, key=lambda number: images[number].name)
     numbers = sorted(images)

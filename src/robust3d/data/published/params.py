@@ -40,7 +40,7 @@ MODELNET10 = (
 
 
 class PublishedParams(Base):
-    """What every layout is told."""
+    """Parameters of every layout."""
 
     path: PathText = Field(min_length=1)  # folder of the unpacked data set
     classes: tuple[str, ...] = Field(min_length=1)  # in label order

@@ -37,7 +37,7 @@ class Scale:
         nearest: distance of the nearest point of a surface from a camera, scaled; None: nothing is known.
         farthest: of the farthest point.
         reach: largest coordinate of the objects, scaled.
-        outside: share of what cameras see of the surface that lies outside of the planes.
+        outside: share of the visible surface that is outside of the planes.
     """
 
     classes: tuple[str, ...]

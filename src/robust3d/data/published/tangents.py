@@ -33,7 +33,7 @@ class Focal:
     """What the masks say.
 
     Attributes:
-        factor: what would mend the focal lengths; 1: nothing speaks against them.
+        factor: corrects the focal lengths; 1: no evidence against them.
         is_told: whether the masks exclude focal lengths half and twice as long.
         miss_px: how far the planes of one mask miss the other in the mean, with the focal lengths as they are.
         mended_px: the same with `factor`.

@@ -322,7 +322,7 @@ class Description:
 
 
 def _story(record: Mapping[str, Any]) -> str:
-    """What a reader should know of a job besides its facts."""
+    """What a reader should know about a job in addition to its facts."""
     text = f"robust3d run {record['spec']['stage']} made {record['job']}."
     if reused := record.get("reused"):
         text += f" Its outputs were copied at {reused['at']} from {reused['from']}, first made by "

@@ -13,7 +13,7 @@ from robust3d.errors import UserError
 from robust3d.files import sha256
 from robust3d.provenance.lineage import RESULTS, File, Lineage
 
-BIG = 1_000_000  # bytes; larger files stay outside unless asked for
+BIG = 1_000_000  # bytes; larger files stay outside unless requested
 BIOSCHEMAS = "https://bioschemas.org/profiles"
 _TERMS = "https://w3id.org/ro/terms/workflow-run/context"
 _MEDIA = {
@@ -114,7 +114,7 @@ class Crate:
         return text
 
     def entity(self, identifier: str, kind: str, **properties: Any) -> Any:
-        """A contextual entity, made when first asked for."""
+        """A contextual entity, made when it is first used."""
         from rocrate.model import ContextEntity
 
         known = self.ro.get(identifier)

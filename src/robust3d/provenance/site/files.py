@@ -20,7 +20,7 @@ class Files:
         self._digests: dict[Path, str] = {}
 
     def place(self, name: str) -> Path | None:
-        """Where a recorded file is, or None if it is not there or lies outside the results folder."""
+        """Where a recorded file is, or None if it is missing or outside the results folder."""
         parts = Path(name).parts
         if parts[:1] != (RESULTS.name,) or ".." in parts:
             return None
