@@ -48,7 +48,7 @@ GOOD = npz(images=IMAGES, labels=LABELS)
 def test_good_ones(tmp_path):
     for dtype in (">i8", np.int32, np.uint8):
         np.savez_compressed(tmp_path / "a.npz", images=IMAGES, labels=LABELS.astype(dtype), more=np.zeros(2))
-        images, labels = _read_images(tmp_path / "a.npz")
+        images, labels = _read_images(tmp_path / "a.npz", None)
         assert labels.tolist() == [0, 2, 1]
         np.testing.assert_array_equal(images.permute(0, 2, 3, 1).numpy(), IMAGES)
 
@@ -79,17 +79,18 @@ def test_good_ones(tmp_path):
 def test_bad_ones(tmp_path, content, told):
     (tmp_path / "a.npz").write_bytes(content)
     with pytest.raises(UserError, match=rf"a\.npz: .*{told}"):
-        _read_images(tmp_path / "a.npz")
+        _read_images(tmp_path / "a.npz", None)
 
 
 def test_no_file_and_a_folder(tmp_path):
-    for path in (tmp_path / "none.npz", tmp_path):
-        with pytest.raises(UserError, match=rf"{path}: .*expected an .npz"):
-            _read_images(path)
+    with pytest.raises(UserError, match=r"none.npz: .*expected an .npz"):
+        _read_images(tmp_path / "none.npz", None)
+    with pytest.raises(UserError, match=rf"{tmp_path}: a folder of pictures; .*--resolution"):
+        _read_images(tmp_path, None)
 
 
 @pytest.mark.skipif(not CASE.is_dir(), reason="the cases are not beside the project")
 def test_the_case():
     for name in ("images.npy", "damaged.npz"):
         with pytest.raises(UserError, match=rf"{name}: .*expected an .npz"):
-            _read_images(CASE / name)
+            _read_images(CASE / name, None)

@@ -45,8 +45,9 @@ def evaluate_checkpoint(arguments: argparse.Namespace) -> None:
     images, labels = _read_images(arguments.images, arguments.resolution)
     network = _architecture(arguments.architecture)
     network.check_size(min(images.shape[-2:]), str(arguments.images))
+    found = load_state(arguments.checkpoint)
     try:
-        state, prefix = classifier_state(load_state(arguments.checkpoint), arguments.checkpoint, network)
+        state, prefix = classifier_state(found, arguments.checkpoint, network)
     except UserError as error:
         raise UserError(f"{error} (--architecture names another; default: {DEFAULT})") from None
     classes = len(state[f"{network.head}.weight"])

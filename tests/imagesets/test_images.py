@@ -71,10 +71,10 @@ def test_views_in_batches_are_the_views_in_memory(views):
         assert lazy.classes == whole.classes == CLASSES and len(lazy.rows) == len(lazy)
 
 
-def test_views_with_the_suffix_of_a_second_set(views):
+def test_views_of_a_set_with_a_name(views):
     told, inputs = views
-    renamed = {f"{name}_shifted": files for name, files in inputs.items()}
-    assert torch.equal(open_set(told, renamed, "val", "_shifted").all(), open_set(told, inputs, "val").all())
+    renamed = {f"{kind}:shifted": files for kind, files in inputs.items()}
+    assert torch.equal(open_set(told, renamed, "val", "shifted").all(), open_set(told, inputs, "val").all())
 
 
 def peak_bytes(data: ImageData, index: list[int]) -> int:

@@ -258,7 +258,7 @@ def test_one_architecture_is_named_where_it_is_defined_and_as_the_default():
 def test_editing_one_architecture_makes_no_others_artifacts_stale():
     from robust3d.study.closure import closure
 
-    for stage in ("pretrain", "train_classifier", "import_encoder", "attack_classifier"):
+    for stage in ("pretrain", "train_classifier", "import_encoder", "probe"):
         modules = closure((f"robust3d.stages.{stage}", "robust3d.architectures.resnet18"))
         assert [name for name in modules if name.startswith("robust3d.architectures.")] == [
             "robust3d.architectures.resnet18"

@@ -91,8 +91,8 @@ def test_a_classifier_has_the_architecture_of_its_encoder():
     small = {"name": "resnet50", "params": {"stem": "small"}}
     papers = {"name": "resnet18", "params": {"stem": "imagenet"}}
     assert architectures == {None: papers, "ae": small, "dvr": papers}
-    assert found["ae"].plugins == (("architecture", "resnet50"),)
-    attack = plan.attack_classifier(found["ae"], experiment, "Linf")
+    assert ("architecture", "resnet50") in found["ae"].plugins
+    attack = plan.outcomes(found["ae"], "Linf", experiment)
     assert "robust3d.architectures.resnet50" in attack.modules
     assert not any("resnet18" in module for module in attack.modules)
 

@@ -169,7 +169,7 @@ TABLE: list[tuple[str, Any, set[str]]] = [
             "classifiers.linf.architecture": None,
             "classifiers.l2.architecture": None,
         },
-        {"pretrain", "train_classifier"},
+        {"pretrain", "train_classifier", "probe"},
     ),
     ("pretraining.*.normalisation", "half", {"pretrain"}),
     ("pretraining.*.params.initialisation", "default", {"pretrain"}),
@@ -183,7 +183,7 @@ TABLE: list[tuple[str, Any, set[str]]] = [
     ("pretraining.*.params.near_far", "fixed", {"pretrain"}),
     ("pretraining.*.params.*", AUTO, {"pretrain"}),
     # Classifiers.
-    ("classifiers.standard.architecture", "resnet50", {"train_classifier", "attack_classifier"}),
+    ("classifiers.standard.architecture", "resnet50", {"train_classifier", "probe"}),
     (
         "classifiers.*.architecture",
         None,

@@ -37,18 +37,22 @@ def jobs_of(values: dict):
     plan = Plan(load_study(values))
     experiment = plan.study.experiments["categories"]
     model = plan.train_classifier("linf", experiment, None, 0)
-    return plan, model, plan.attack_classifier(model, experiment, "Linf")
+    return plan, model, plan.outcomes(model, "Linf", experiment)
 
 
 def test_jobs_that_open_a_set_name_its_module_and_read_its_files(values):
     plan, model, attack = jobs_of(values)
     packs = plan.pack_images("pictures")
     assert [job.params["block"] for job in packs] == [[0, 3], [1, 3], [2, 3]] and len({job.id for job in packs}) == 3
-    for job in (model, attack):
+    for job, name in ((model, ""), (attack, ":set")):
         assert "robust3d.imagesets.folder" in job.modules and "robust3d.imagesets.views" not in job.modules
-        assert job.inputs["images"] == tuple((pack, "manifest") for pack in packs) and "views" not in job.inputs
+        assert (
+            job.inputs[f"images{name}"] == tuple((pack, "manifest") for pack in packs)
+            and f"views{name}" not in job.inputs
+        )
         assert job.bulk_paths() == [pack.output("images") for pack in packs]
-        assert job.params["set"]["kind"] == "folder" and "data_on_disk" not in job.params
+        assert "data_on_disk" not in job.params
+    assert model.params["set"]["kind"] == attack.params["sets"]["set"]["kind"] == "folder"
     black = plan.train_classifier("linf", plan.study.experiments["black"], None, 0)
     assert "robust3d.imagesets.views" in black.modules and "robust3d.imagesets.folder" not in black.modules
     assert plan.target("table4") and plan.target("figure7")
@@ -57,10 +61,10 @@ def test_jobs_that_open_a_set_name_its_module_and_read_its_files(values):
 def test_a_test_reads_two_sets_of_different_kinds(values):
     plan = Plan(load_study(merge(values, {"experiments": {"correlated": {"shifted": "pictures"}}})))
     experiment = plan.study.experiments["correlated"]
-    job = plan.test_shift(plan.train_classifier("linf", experiment, None, 0), experiment)
+    job = plan.outcomes(plan.train_classifier("linf", experiment, None, 0), "shift", experiment)
     assert {"robust3d.imagesets.views", "robust3d.imagesets.folder"} <= set(job.modules)
-    assert job.inputs["set"][0][0] is plan.draw_set("correlated") and "images_shifted" in job.inputs
-    assert job.inputs["set_shifted"][0][0] is plan.draw_set("pictures") and "views_shifted" not in job.inputs
+    assert job.inputs["set:set"][0][0] is plan.draw_set("correlated") and "images:shifted" in job.inputs
+    assert job.inputs["set:shifted"][0][0] is plan.draw_set("pictures") and "views:shifted" not in job.inputs
 
 
 def test_what_changes_on_disk_changes_the_set_and_what_rests_on_it(values, tmp_path):
