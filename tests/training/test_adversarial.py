@@ -59,9 +59,10 @@ def test_attack_in_eval_mode_then_one_step_on_adversarial_images_only(norm, epsi
     task = make_task(params(attack=PgdParams(norm=norm, epsilon=epsilon, step_size=step_size)))
     model = task.module.train()
     task.attack(task.images.batch([0, 1]) / 255, task.images.labels[:2], torch_generator(0))
+    generator = torch.Generator().manual_seed(0)
     with torch.no_grad():  # as if trained since the attack's copy was made
         for value in (value for value in model.state_dict().values() if value.is_floating_point()):
-            value *= 1 + 0.5 * torch.rand_like(value)
+            value *= 1 + 0.5 * torch.rand(value.shape, generator=generator)
     untouched = copy.deepcopy(model).eval()
     looks, calls = [], []
     task._attacked.register_forward_pre_hook(lambda module, args: looks.append(args[0].requires_grad))
