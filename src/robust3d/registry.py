@@ -7,6 +7,7 @@ This is the only place that imports by name. Whatever it can reach for a job sta
 import importlib
 import importlib.util
 import pkgutil
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
@@ -53,6 +54,11 @@ def load(kind: str, name: str) -> ModuleType:
         known = sorted(found for package in packages for found in _modules(package))
         raise UserError(f"there is no {kind} called {name!r}: {' and '.join(packages)} have {', '.join(known)}")
     return importlib.import_module(module_name(kind, name))
+
+
+def packages(plugins: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """The packages that modules, as (kind, name), need beside those of their stage: their `PACKAGES`."""
+    return tuple(name for plugin in plugins for name in getattr(load(*plugin), "PACKAGES", ()))
 
 
 def probe_sets(name: str) -> tuple[str, ...]:

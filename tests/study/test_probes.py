@@ -125,3 +125,16 @@ def test_requests_differ_by_probe():
     assert attack and right and attack.runtime_min == 1_440 and right.runtime_min == 30
     gpus = {variant.request.gpus for variant in STAGES["probe"].variants.values()}
     assert gpus == {STAGES["probe"].request.gpus}  # the rule's partition is one
+
+
+def test_a_probes_own_packages_are_part_of_its_jobs_alone(monkeypatch):
+    import robust3d.probes.accuracy as module
+
+    plan = planned()
+    packages = [json.loads(asked(plan, probe).spec)["packages"] for probe in ("Linf", "accuracy")]
+    assert "pyautoattack" in packages[0] and "pyautoattack" not in packages[1]
+    monkeypatch.setattr(module, "PACKAGES", ("scipy",), raising=False)
+    assert "scipy" in json.loads(asked(planned(), "accuracy").spec)["packages"]
+    monkeypatch.setattr(module, "PACKAGES", ("nothing",), raising=False)
+    with pytest.raises(UserError, match=r"requirements\.lock: there is no nothing in it"):
+        _ = asked(planned(), "accuracy").spec

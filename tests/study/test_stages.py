@@ -30,7 +30,7 @@ def test_a_stage_is_one_entry_and_one_module(tmp_path):
     files = example("A stage")
     module = "src/robust3d/stages/count_views.py"
     (tmp_path / module).write_text(files[module])
-    for name, before in (("stages", "@functools.cache\ndef _lock"), ("plan", "    # --- data sets ---")):
+    for name, before in (("stages", "@functools.cache\ndef lock"), ("plan", "    # --- data sets ---")):
         path = f"src/robust3d/study/{name}.py"
         text = (tmp_path / path).read_text()
         assert text.count(before) == 1

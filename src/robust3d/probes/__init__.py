@@ -3,6 +3,7 @@
 A probe has a class `Params`, whose import needs no torch, and a function `probe`, which takes these parameters and a
 `Subject` and returns `Findings`. `SETS` names the image sets that it reads; without it, a probe reads one set, `set`.
 The probe's entry in the configuration says which sets these are; those that it leaves out are the experiment's.
+`PACKAGES` names packages that shape its answers, beside those of the stage: their versions become part of its jobs.
 """
 
 from collections.abc import Callable

@@ -23,7 +23,7 @@ from robust3d.study.closure import closure_digest, describe
 from robust3d.study.config import Study
 from robust3d.study.places import own_file
 from robust3d.study.plan import Plan
-from robust3d.study.stages import LOCK, STAGES, locked_versions
+from robust3d.study.stages import LOCK, STAGES, lock, locked_versions
 from robust3d.study.targets import every_target, paper_of, target_path
 
 ALLOWED = {Path(".progress"), Path(".known"), Path("site")}  # folders under results/ that hold nothing to be trusted
@@ -163,7 +163,9 @@ class _Checker:
             self._tell(
                 Finding("OK", step.name, f"accepted code change: {entry['reason']} ({entry['by']}, {entry['on']})")
             )
-        versions = locked_versions(STAGES[step.stage].packages) if step.stage in STAGES else spec["packages"]
+        versions = spec["packages"]
+        if step.stage in STAGES:
+            versions = locked_versions(tuple({*STAGES[step.stage].packages, *(spec["packages"].keys() & lock())}))
         packages = package_changes(spec["packages"], versions)
         if packages:
             text = "; ".join(change.text for change in packages)

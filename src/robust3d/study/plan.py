@@ -67,7 +67,7 @@ class Job:
             "params": self.params,
             "modules": roots,
             "code": accepted_digest(roots, planned_digest(roots)),
-            "packages": locked_versions(STAGES[self.stage].packages),
+            "packages": locked_versions((*STAGES[self.stage].packages, *registry.packages(self.plugins))),
         }
         if self.numerics != "native":
             content["numerics"] = PORTABLE

@@ -267,7 +267,7 @@ STAGES: dict[str, Stage] = {
     # hour gets a line under `variants`, or more time in the profile: `set-resources: {probe: {runtime: 600}}`.
     "probe": Stage(
         _outputs(metrics="metrics.json", outcomes="outcomes.parquet"),
-        (*_LEARNING, "pyautoattack"),
+        _LEARNING,
         title="Probe",
         layer=7,
         request=_PROBE,
@@ -315,7 +315,8 @@ STAGES: dict[str, Stage] = {
 
 
 @functools.cache
-def _lock() -> dict[str, str]:
+def lock() -> dict[str, str]:
+    """The locked version of every package."""
     path = own_file(LOCK)
     try:
         text = path.read_text(encoding="utf-8")
@@ -326,4 +327,6 @@ def _lock() -> dict[str, str]:
 
 def locked_versions(packages: tuple[str, ...]) -> dict[str, str]:
     """Versions from the lock, not from what is installed: the same on a head node and on a GPU node."""
-    return {name: _lock()[name] for name in packages}
+    if unknown := [name for name in packages if name not in lock()]:
+        raise UserError(f"{LOCK}: there is no {unknown[0]} in it; add it to envs/requirements.in and lock it")
+    return {name: lock()[name] for name in packages}

@@ -7,7 +7,9 @@ from robust3d.attacks.params import AutoAttackParams as Params
 if TYPE_CHECKING:
     from robust3d.probes import Findings, Subject
 
-__all__ = ["Params", "probe"]
+__all__ = ["PACKAGES", "Params", "probe"]
+
+PACKAGES = ("pyautoattack",)  # one of the backends
 
 
 def probe(params: Params, subject: "Subject") -> "Findings":
