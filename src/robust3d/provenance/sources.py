@@ -1,7 +1,7 @@
 """Compares data on the user's disk with what was read of them: names, sizes and times of files, and bytes.
 
-Every file that the checksums of a step name is hashed again. A folder that is missing on this machine is reported; it is
-not a fault.
+Every file that the checksums of a step name is hashed again. A folder that is missing on this machine is reported, but
+is not a fault.
 """
 
 from collections.abc import Iterator
