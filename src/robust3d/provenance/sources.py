@@ -1,6 +1,6 @@
 """Compares data on the user's disk with what was read: names, sizes and times of files, and bytes.
 
-Every file that the checksums of a step name is hashed again. A folder that is missing on this machine is reported; it
+Every file that the checksums of a step name is hashed again. A folder that is missing on this machine is reported, but
 is not a fault.
 """
 
