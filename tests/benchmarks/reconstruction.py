@@ -157,13 +157,13 @@ def _pixelnerf(section: Section, train: Any, folder: Path, sizes: dict, steps: i
 def _dvr_params(sizes: dict[str, int], march_steps: int = 16) -> dvr.Params:
     # A CPU is fastest with 4,096 points at once; a GPU wants many, as in `workflow/scales/gpu.yaml`.
     return dvr.Params(
-        init="random", initialisation="geometric", march_steps=(march_steps,), march_schedule=(), input_px=None,
+        initialisation="geometric", march_steps=(march_steps,), march_schedule=(), input_px=None,
         chunk_points=4096 if device() == "cpu" else 1_000_000, loop=LoopParams(steps=1), **sizes,
     )  # fmt: skip
 
 
 def _pixelnerf_params(sizes: dict[str, int]) -> pixelnerf.Params:
-    return pixelnerf.Params(init="random", activation="softplus", loop=LoopParams(steps=1), **sizes)
+    return pixelnerf.Params(activation="softplus", loop=LoopParams(steps=1), **sizes)
 
 
 def _in_bf16(task: Pretraining, steps: int) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import argparse
 import json
 import multiprocessing
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -44,6 +45,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=TOTAL_S, help="for all sections together")
     parser.add_argument("--toy", action="store_true", help="tiny sizes, for a machine without a GPU")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the running section ends too
     output, data = arguments.output.resolve(), arguments.data.resolve()
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as packages:
@@ -112,7 +114,7 @@ def run(job: Callable[[], None], limit_s: float) -> dict[str, Any]:
             sys.stdout = sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
             job()
 
-        process = multiprocessing.get_context("fork").Process(target=quietly)
+        process = multiprocessing.get_context("fork").Process(target=quietly, daemon=True)
         process.start()
         process.join(limit_s)
         if process.exitcode is None:

@@ -31,7 +31,6 @@ PACKAGES = (
     "typing-extensions",
     "typing-inspection",
 )
-RELEASED_WITH = {"lightning-fabric": "lightning"}  # has its version
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 CODE = ("src/robust3d", "tests/gpu", "tests/benchmarks")
 TARGETS = ("results/table3.csv", "results/table4.csv")
@@ -107,9 +106,8 @@ def download(folder: Path) -> None:
 def version(name: str) -> str:
     """The locked version of a package."""
     lock = (ROOT / "envs/requirements.lock").read_text()
-    for known in (name, RELEASED_WITH.get(name, name)):
-        if found := re.search(rf"^{re.escape(known)}==(\S+)", lock, re.MULTILINE):
-            return found[1]
+    if found := re.search(rf"^{re.escape(name)}==(\S+)", lock, re.MULTILINE):
+        return found[1]
     sys.exit(
         f"envs/requirements.lock has no {name}; name it in envs/requirements.in or drop it from {Path(__file__).name}"
     )

@@ -56,8 +56,9 @@ class Job:
 def _chosen(value: Any) -> Iterator[str]:
     if isinstance(value, dict):
         for key, item in value.items():
-            if key in CHOICES and isinstance(item, str):
-                yield f"{key} {item}"
+            name = item.get("name") if isinstance(item, dict) else item
+            if key in CHOICES and isinstance(name, str):
+                yield f"{key} {name}"
             yield from _chosen(item)
 
 
