@@ -217,8 +217,8 @@ def _study_options(parser: argparse.ArgumentParser) -> None:
 
 def _study(overlays: list[Path], scale: str | None) -> "Study":
     """The study that `snakemake --config scale=SCALE --configfile OVERLAYS` makes."""
-    from robust3d.study.config import read_study
     from robust3d.study.places import configuration
+    from robust3d.study.reading import read_study
 
     return read_study([configuration(), *overlays], {"scale": scale} if scale is not None else {})
 

@@ -7,7 +7,8 @@ which one. So a table's cells say whose outcomes they show, and no order of file
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # jobs read this module, and must import nothing that their code does not name
-    from robust3d.study.plan import Inputs, Job, Plan
+    from robust3d.study.jobs import Inputs, Job
+    from robust3d.study.plan import Plan
 
 OUTCOMES = ("metrics", "outcomes")  # what a probe gives
 

@@ -14,9 +14,9 @@ from typing import Any
 import yaml
 from harness import Row, Section, Spread, spread
 
-from robust3d.study.config import read_study
 from robust3d.study.needs import made_from
 from robust3d.study.plan import Plan
+from robust3d.study.reading import read_study
 from robust3d.study.stages import STAGES
 from robust3d.study.targets import target_name
 from robust3d.workflow.handed_on import Told

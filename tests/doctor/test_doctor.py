@@ -13,8 +13,8 @@ from robust3d.doctor import disk, project
 from robust3d.doctor.datasets import data_sets
 from robust3d.doctor.findings import ok, one_line, problem, tell
 from robust3d.study.cluster import Cluster
-from robust3d.study.config import read_study
 from robust3d.study.plan import Plan
+from robust3d.study.reading import read_study
 from robust3d.study.stages import STAGES
 
 ROOT = Path(__file__).parents[2]

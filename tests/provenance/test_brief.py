@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from robust3d.provenance.brief import LINES, WIDTH, brief
-from robust3d.study.config import read_study
+from robust3d.study.jobs import Job
 from robust3d.study.needs import made_from
-from robust3d.study.plan import Job, Plan
+from robust3d.study.plan import Plan
+from robust3d.study.reading import read_study
 
 ROOT = Path(__file__).parents[2]
 HOST = {"name": "node7", "gpu": None, "threads": 1, "processor": "Intel(R) Xeon(R) Platinum 8275CL"}

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from robust3d.provenance.changes import Change
 from robust3d.provenance.plan import FIRST, Outlook, Pending, as_text, brief, tell_plan
-from robust3d.study.config import read_study
 from robust3d.study.plan import Plan
+from robust3d.study.reading import read_study
 from robust3d.study.targets import every_target, target_path
 
 ROOT = Path(__file__).parents[2]

@@ -11,8 +11,9 @@ from robust3d.provenance.lineage import Lineage
 from robust3d.provenance.plan import tell_plan
 from robust3d.provenance.published import publish, wrong
 from robust3d.provenance.verify import verify
-from robust3d.study.config import read_study
-from robust3d.study.plan import Job, Plan
+from robust3d.study.jobs import Job
+from robust3d.study.plan import Plan
+from robust3d.study.reading import read_study
 from robust3d.study.targets import published_paths
 
 ROOT = Path(__file__).parents[2]

@@ -17,8 +17,10 @@ from safetensors.numpy import save_file
 from robust3d.files import sha256
 from robust3d.provenance import runner, store
 from robust3d.provenance.store import Finished
-from robust3d.study.config import load_study, merge, read_yaml
-from robust3d.study.plan import Job, Plan
+from robust3d.study.jobs import Job
+from robust3d.study.like import merge
+from robust3d.study.plan import Plan
+from robust3d.study.reading import load_study, read_yaml
 
 ROOT = Path(__file__).parents[2]
 ANN, BEN, LAB = 61001, 61002, 61003  # two users and a group of theirs

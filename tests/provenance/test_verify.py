@@ -14,8 +14,9 @@ from robust3d import cli
 from robust3d.files import seal, sealed
 from robust3d.provenance import runner
 from robust3d.provenance.verify import Finding, tell, verify
-from robust3d.study.config import Study, read_study
+from robust3d.study.config import Study
 from robust3d.study.plan import Plan
+from robust3d.study.reading import read_study
 
 ROOT = Path(__file__).parents[2]
 SCALE = ROOT / "workflow/scales/test.yaml"

@@ -2,8 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from robust3d.study.config import load_study, merge, read_yaml
-from robust3d.study.plan import Job, Plan
+from robust3d.study.jobs import Job
+from robust3d.study.like import merge
+from robust3d.study.plan import Plan
+from robust3d.study.reading import load_study, read_yaml
 
 ROOT = Path(__file__).parents[2]
 

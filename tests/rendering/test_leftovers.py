@@ -16,7 +16,7 @@ from robust3d.cameras import CameraParams
 from robust3d.rendering import pool
 from robust3d.rendering.params import RenderParams
 from robust3d.shapes.mesh import Mesh
-from robust3d.study.plan import Job
+from robust3d.study.jobs import Job
 
 ROOT = Path(__file__).parents[2]
 CAMERA = CameraParams(protocol="nmr", views=2)

@@ -14,7 +14,7 @@ from robust3d.data.frame import Frame
 from robust3d.data.shards import read_frames
 from robust3d.rendering import journal
 from robust3d.rendering.journal import Journal
-from robust3d.study.plan import Job
+from robust3d.study.jobs import Job
 
 ROOT = Path(__file__).parents[2]
 SIZE = 8

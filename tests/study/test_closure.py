@@ -88,7 +88,7 @@ def test_only_rendering_needs_blender_and_nothing_needs_snakemake(module):
 def test_planning_loads_no_heavy_package():
     code = (
         "import sys, pathlib;"
-        "from robust3d.study.config import read_study; from robust3d.study.plan import Plan;"
+        "from robust3d.study.reading import read_study; from robust3d.study.plan import Plan;"
         "plan = Plan(read_study([pathlib.Path('config.yaml')]));"
         "plan.every_job();"
         "heavy = ('torch', 'bpy', 'trimesh', 'lightning', 'matplotlib', 'pandas', 'scipy', 'h5py', 'PIL');"

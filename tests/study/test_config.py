@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from robust3d.errors import UserError
-from robust3d.study.config import load_study, merge, read_study, read_yaml
+from robust3d.study.like import merge
 from robust3d.study.plan import Plan
+from robust3d.study.reading import load_study, read_study, read_yaml
 
 BASE = read_yaml(Path("config.yaml"))
 

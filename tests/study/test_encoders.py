@@ -7,9 +7,11 @@ import pytest
 
 from robust3d.doctor.datasets import data_sets
 from robust3d.errors import UserError
-from robust3d.study.config import load_study, merge, read_yaml
+from robust3d.study.jobs import Job
+from robust3d.study.like import merge
 from robust3d.study.needs import data_folders
-from robust3d.study.plan import Job, Plan
+from robust3d.study.plan import Plan
+from robust3d.study.reading import load_study, read_yaml
 
 BASE = merge(read_yaml(Path("config.yaml")), read_yaml(Path("workflow/scales/test.yaml")))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from robust3d.study.config import SECTIONS
+from robust3d.study.reading import SECTIONS
 from robust3d.study.targets import paper_files
 
 ROOT = Path(__file__).parents[2]

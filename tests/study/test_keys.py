@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from robust3d.study.config import load_study, read_yaml
 from robust3d.study.like import resolve_likes
 from robust3d.study.plan import Plan
+from robust3d.study.reading import load_study, read_yaml
 from robust3d.study.targets import every_target
 
 ROOT = Path(__file__).parents[2]

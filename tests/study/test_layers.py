@@ -15,10 +15,12 @@ from snakemake.cli import parse_config
 from snakemake.settings.types import ConfigSettings
 
 from robust3d.errors import UserError
-from robust3d.study.config import Study, command_line, load_study, merge, read_study, read_yaml
+from robust3d.study.config import Study
+from robust3d.study.like import merge
 from robust3d.study.needs import made_from
 from robust3d.study.places import scale_file
 from robust3d.study.plan import Plan
+from robust3d.study.reading import command_line, load_study, read_study, read_yaml
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "config.yaml"

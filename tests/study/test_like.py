@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from robust3d.errors import UserError
-from robust3d.study.config import read_study
 from robust3d.study.like import merge, resolve_likes
+from robust3d.study.reading import read_study
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "config.yaml"

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from robust3d.study.config import load_study, read_yaml
-from robust3d.study.plan import Job, Plan
+from robust3d.study.jobs import Job
+from robust3d.study.plan import Plan
+from robust3d.study.reading import load_study, read_yaml
 from robust3d.tables.cells import CLASSIFIER_FACTS, ENCODER_FACTS
 
 TESTS = Path(__file__).parents[1]

@@ -8,8 +8,8 @@ import yaml
 
 from robust3d.errors import UserError
 from robust3d.study import targets
-from robust3d.study.config import SECTIONS, read_papers, read_study, read_yaml
 from robust3d.study.plan import Plan
+from robust3d.study.reading import SECTIONS, read_papers, read_study, read_yaml
 
 CONFIG = Path(__file__).parents[2] / "config.yaml"
 SECTION = """

@@ -4,8 +4,10 @@ from pathlib import Path
 import pytest
 
 from robust3d.errors import UserError
-from robust3d.study.config import load_study, merge, read_yaml
-from robust3d.study.plan import Job, Plan
+from robust3d.study.jobs import Job
+from robust3d.study.like import merge
+from robust3d.study.plan import Plan
+from robust3d.study.reading import load_study, read_yaml
 from robust3d.study.targets import every_target, target_path
 
 BASE = merge(read_yaml(Path("config.yaml")), read_yaml(Path("workflow/scales/test.yaml")))

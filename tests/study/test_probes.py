@@ -7,8 +7,10 @@ import pytest
 
 from robust3d.errors import UserError
 from robust3d.named import Sources, kind_of
-from robust3d.study.config import load_study, merge, read_yaml
-from robust3d.study.plan import Job, Plan
+from robust3d.study.jobs import Job
+from robust3d.study.like import merge
+from robust3d.study.plan import Plan
+from robust3d.study.reading import load_study, read_yaml
 from robust3d.study.stages import STAGES
 
 BASE = merge(read_yaml(Path("config.yaml")), read_yaml(Path("workflow/scales/test.yaml")))

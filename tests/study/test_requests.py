@@ -3,8 +3,8 @@ from pathlib import Path
 import yaml
 
 from robust3d.study.cluster import Cluster
-from robust3d.study.config import load_study
 from robust3d.study.plan import Plan
+from robust3d.study.reading import load_study
 from robust3d.study.requests import resources
 from robust3d.study.stages import STAGES
 

@@ -3,7 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from robust3d.study.config import read_study
+from robust3d.study.reading import read_study
 
 SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
 

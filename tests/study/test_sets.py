@@ -8,9 +8,10 @@ import pytest
 from image_files import colours, save
 
 from robust3d.errors import UserError
-from robust3d.study.config import load_study, merge, read_yaml
+from robust3d.study.like import merge
 from robust3d.study.needs import data_folders
 from robust3d.study.plan import Plan
+from robust3d.study.reading import load_study, read_yaml
 
 ROOT = Path(__file__).parents[2]
 BASE = read_yaml(ROOT / "config.yaml") | {"pretraining": {}}

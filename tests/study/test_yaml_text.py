@@ -7,7 +7,8 @@ import yaml
 
 from robust3d.errors import UserError
 from robust3d.study.cluster import read_cluster
-from robust3d.study.config import merge, read_study, read_yaml
+from robust3d.study.like import merge
+from robust3d.study.reading import read_study, read_yaml
 from robust3d.study.yaml_text import parse_yaml
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from robust3d.study.config import merge, read_yaml
+from robust3d.study.like import merge
+from robust3d.study.reading import read_yaml
 
 ROOT = Path(__file__).parents[2]
 SMALL = {"ae", "dvr"}  # enough for every stage of tables 3 and 4
@@ -51,7 +52,7 @@ class Project:
     def path(self, ask: str) -> str:
         """A path of the plan under the project's own code: `ask` is an expression over `plan`."""
         code = (
-            "import pathlib; from robust3d.study.config import read_study; from robust3d.study.plan import Plan;"
+            "import pathlib; from robust3d.study.reading import read_study; from robust3d.study.plan import Plan;"
             f"plan = Plan(read_study([pathlib.Path('config.yaml')])); study = plan.study; print({ask})"
         )
         command = [sys.executable, "-c", code]

@@ -16,7 +16,7 @@ from robust3d.files import seal
 from robust3d.provenance.brief import LINES, WIDTH, brief
 from robust3d.provenance.verify import verify
 from robust3d.provenance.why import why
-from robust3d.study.config import read_study
+from robust3d.study.reading import read_study
 
 pytestmark = pytest.mark.slow
 

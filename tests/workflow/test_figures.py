@@ -14,7 +14,8 @@ from robust3d.architectures import architecture
 from robust3d.files import sha256
 from robust3d.models.classifier import Classifier
 from robust3d.provenance.why import why
-from robust3d.study.config import merge, read_yaml
+from robust3d.study.like import merge
+from robust3d.study.reading import read_yaml
 
 RESNET18 = architecture("resnet18")
 

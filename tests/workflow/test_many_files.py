@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from project import Project
 
-from robust3d.study.config import load_study
 from robust3d.study.plan import Plan
+from robust3d.study.reading import load_study
 
 pytestmark = pytest.mark.slow
 SCALINGS = [0.5, 0.6, 0.7, 0.8, 0.9, 1.0]  # 216 instances of each of the gallery's forty classes

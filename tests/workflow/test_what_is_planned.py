@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from project import Project
 
-from robust3d.study.config import load_study, merge
-from robust3d.study.plan import Job, Plan
+from robust3d.study.jobs import Job
+from robust3d.study.like import merge
+from robust3d.study.plan import Plan
+from robust3d.study.reading import load_study
 from robust3d.workflow.handed_on import JOBS, Told, hand_on, handed_on
 from robust3d.workflow.rules import made_paths
 

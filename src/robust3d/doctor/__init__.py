@@ -10,7 +10,7 @@ from robust3d.doctor import disk, nodes, project, slurm
 from robust3d.doctor.findings import Finding, not_checked, problem
 from robust3d.errors import UserError
 from robust3d.study.cluster import CLUSTER_FILE, Cluster
-from robust3d.study.config import read_yaml
+from robust3d.study.reading import read_yaml
 
 PROFILES = (Path("profiles/slurm/profile.yaml"), Path("profiles/slurm/config.yaml"))
 

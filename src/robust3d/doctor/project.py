@@ -9,9 +9,10 @@ from robust3d.doctor.datasets import data_sets
 from robust3d.doctor.findings import Finding, not_checked, ok, one_line, problem
 from robust3d.errors import UserError
 from robust3d.study.cluster import Cluster, read_cluster
-from robust3d.study.config import Study, read_study
+from robust3d.study.config import Study
 from robust3d.study.places import configuration
 from robust3d.study.plan import Plan
+from robust3d.study.reading import read_study
 from robust3d.study.stages import STAGES, locked_versions
 
 ENVIRONMENT = "run `make environment`, or recreate the conda environment or container"

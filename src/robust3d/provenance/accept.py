@@ -11,7 +11,8 @@ from robust3d.provenance.lineage import Lineage, Step
 from robust3d.study.accepted import acceptances, accepted_file
 from robust3d.study.closure import closure_digest
 from robust3d.study.config import Study
-from robust3d.study.plan import Job, Plan
+from robust3d.study.jobs import Job
+from robust3d.study.plan import Plan
 from robust3d.study.stages import STAGES
 
 

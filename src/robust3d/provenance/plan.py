@@ -15,7 +15,8 @@ from robust3d.provenance.lineage import RESULTS, Lineage, Step
 from robust3d.provenance.published import read_record, read_the_same, wrong
 from robust3d.study.closure import describe
 from robust3d.study.config import Study
-from robust3d.study.plan import Job, Plan
+from robust3d.study.jobs import Job
+from robust3d.study.plan import Plan
 from robust3d.study.stages import STAGES
 from robust3d.study.targets import target_name, target_path
 

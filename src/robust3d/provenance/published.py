@@ -12,7 +12,7 @@ from robust3d import files
 from robust3d.errors import UserError
 from robust3d.files import cause, clear_partial, partial, seal, sealed, sha256, write_json
 from robust3d.provenance.store import RESULTS, Finished, NotCopied, fetch
-from robust3d.study.plan import Job
+from robust3d.study.jobs import Job
 from robust3d.study.targets import published_paths
 
 _SMALL = 1_000_000  # bytes; metrics and outcomes are smaller, what is larger has a manifest that names its sha256

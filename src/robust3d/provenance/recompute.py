@@ -19,7 +19,7 @@ from robust3d.provenance.machine import processor
 from robust3d.scratch import scratch, variables
 from robust3d.study.accepted import accepted_digest
 from robust3d.study.closure import closure_digest
-from robust3d.study.plan import canonical_json
+from robust3d.study.jobs import canonical_json
 from robust3d.study.stages import STAGES
 
 Verdict = Literal["same bytes", "within tolerance", "different", "failed"]

@@ -107,7 +107,7 @@ def run(
     """Run one job to its published outputs and record, or copy them from a job that had the same parameters and inputs.
 
     Args:
-        spec_text: canonical JSON of `robust3d.study.plan.Job.spec`.
+        spec_text: canonical JSON of `robust3d.study.jobs.Job.spec`.
         job: the job's folder name.
         inputs: named lists of files.
         outputs: named files, the record among them.

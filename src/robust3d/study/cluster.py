@@ -11,8 +11,8 @@ from pydantic import Field
 from robust3d.errors import UserError
 from robust3d.params import Params, PathText
 from robust3d.parsing import parse
-from robust3d.study.config import read_yaml
 from robust3d.study.places import own_file
+from robust3d.study.reading import read_yaml
 
 CLUSTER_FILE = Path(os.environ.get("ROBUST3D_CLUSTER", own_file("config.yaml").with_name("cluster.yaml")))
 

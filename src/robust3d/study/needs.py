@@ -8,7 +8,7 @@ from robust3d.data.dtd import texture_folder
 from robust3d.data.published.inventory import root_folder
 from robust3d.errors import UserError
 from robust3d.parsing import parse
-from robust3d.study.plan import Job
+from robust3d.study.jobs import Job
 
 
 def made_from(jobs: Iterable[Job]) -> Iterator[Job]:

@@ -1,130 +1,19 @@
-"""From a study to its jobs: what each one is told (its spec), what it is made from, and where its outputs live.
-
-A job's folder is ``results/<stage>/<readable name>-<digest>``: the digest covers the job's spec and the digests
-of the jobs it is made from. So a name is an identity: an edited parameter is a missing file, a reverted one is
-there again. Tables and figures are besides published under stable names (`published_paths`).
-"""
+"""From a study to its jobs. Tables and figures are also published under stable names (`published_paths`)."""
 
 import dataclasses
 import functools
-import hashlib
-import json
-import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from robust3d import registry
 from robust3d.errors import UserError
 from robust3d.named import input_name
-from robust3d.params import Params
 from robust3d.seeds import seed_of
-from robust3d.study.accepted import accepted_digest
-from robust3d.study.closure import planned_digest
-from robust3d.study.config import RANDOM, Experiment, Study
-from robust3d.study.numerics import PORTABLE
+from robust3d.study.config import Study
+from robust3d.study.entries import RANDOM, Experiment
+from robust3d.study.jobs import Inputs, Job, slug
 from robust3d.study.on_disk import OnDisk
-from robust3d.study.requests import Request
-from robust3d.study.stages import STAGES, locked_versions
-from robust3d.study.targets import RESULTS, paper_of, target_stage, targets
-
-Inputs = dict[str, tuple[tuple["Job", str], ...]]
-
-
-@dataclass(frozen=True, eq=False)
-class Job:
-    """One unit of work.
-
-    Attributes:
-        stage: the rule and the module in `robust3d.stages`.
-        label: readable part of the folder's name.
-        params: what the stage is told, resolved; nothing else reaches it.
-        inputs: named lists of (job, output name), passed on the command line.
-        bulk: the same for big files which a manifest among the inputs names; passed to Snakemake only.
-        plugins: (kind, name) of modules that the stage loads by name.
-        numerics: which instructions it may use (`robust3d.study.numerics`).
-    """
-
-    stage: str
-    label: str
-    params: dict[str, Any]
-    inputs: Inputs = field(default_factory=dict)
-    bulk: Inputs = field(default_factory=dict)
-    plugins: tuple[tuple[str, str], ...] = ()
-    numerics: str = "native"
-
-    @property
-    def modules(self) -> tuple[str, ...]:
-        """The modules that the stage starts from: its own and its plug-ins."""
-        return (registry.module_name("stage", self.stage), *(registry.module_name(*p) for p in self.plugins))
-
-    @functools.cached_property
-    def spec(self) -> str:
-        """Canonical JSON: parameters, code digest and package versions."""
-        roots = self.modules
-        content = {
-            "stage": self.stage,
-            "params": self.params,
-            "modules": roots,
-            "code": accepted_digest(roots, planned_digest(roots)),
-            "packages": locked_versions((*STAGES[self.stage].packages, *registry.packages(self.plugins))),
-        }
-        if self.numerics != "native":
-            content["numerics"] = PORTABLE
-        return canonical_json(content)
-
-    @functools.cached_property
-    def digest(self) -> str:
-        """Twelve hex digits over the spec and the digests of the inputs' jobs."""
-        made_from = {
-            name: [f"{job.digest}/{output}" for job, output in files] for name, files in sorted(self.inputs.items())
-        }
-        return hashlib.sha256(f"{self.spec}\n{canonical_json(made_from)}".encode()).hexdigest()[:12]
-
-    @functools.cached_property
-    def id(self) -> str:
-        """The folder's name."""
-        return f"{self.label}-{self.digest}"
-
-    @property
-    def devices(self) -> int:
-        """How many GPUs share the batches of a training."""
-        told = self.params.get("classifier") or getattr(self.params.get("params"), "loop", None)
-        return getattr(told, "devices", 1)
-
-    @property
-    def request(self) -> Request | None:
-        """What it asks of a cluster on one GPU; None: it runs where Snakemake does."""
-        return STAGES[self.stage].of(self.params.get(self.stage)).request
-
-    def output(self, name: str) -> str:
-        """Path of a named output."""
-        pattern = STAGES[self.stage].outputs[name]
-        return pattern.format(results=RESULTS, stage=self.stage, job=self.id)
-
-    def input_paths(self) -> dict[str, list[str]]:
-        """Paths of the inputs passed on the command line."""
-        return {name: [job.output(output) for job, output in files] for name, files in self.inputs.items()}
-
-    def bulk_paths(self) -> list[str]:
-        """Paths of the big files."""
-        return [job.output(output) for files in self.bulk.values() for job, output in files]
-
-
-def canonical_json(value: Any) -> str:
-    """One line of JSON, keys sorted: equal values give equal text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=_plain)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Params):
-        return value.model_dump(mode="json")
-    raise TypeError(f"{type(value).__name__} has no place in a spec")
-
-
-def _slug(text: str) -> str:
-    """Part of a folder's name, never empty: a name that begins with a hyphen looks like an option."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:100] or "x"
+from robust3d.study.targets import paper_of, target_stage, targets
 
 
 class Plan:
@@ -166,7 +55,7 @@ class Plan:
         """What lies on disk of a published family; what is missing there ends the run before anything else."""
         kind, params = self.study.families[family].kind, self._families[family][1]
         told = {"kind": kind, "source": params, "data_on_disk": self.on_disk.family(kind, params)}
-        return self._add(Job("inventory", _slug(family), told, plugins=(("family", kind),)))
+        return self._add(Job("inventory", slug(family), told, plugins=(("family", kind),)))
 
     def _from_disk(self, family: str) -> Inputs:
         """What a job of a family needs in order to know what lies on disk."""
@@ -180,7 +69,7 @@ class Plan:
         kind = self.study.families[family].kind
         told = {"kind": kind, "shapes": module.only(params, class_name), "class_name": class_name}
         told |= {"seed": self.study.seed}
-        return self._add(Job("build_shapes", _slug(f"{family}-{class_name}"), told, plugins=(("family", kind),)))
+        return self._add(Job("build_shapes", slug(f"{family}-{class_name}"), told, plugins=(("family", kind),)))
 
     def _read(self, stage: str, family: str, class_name: str, block: int) -> Job:
         """Reads one block of a class of a published family: meshes or views."""
@@ -188,7 +77,7 @@ class Plan:
         kind = self.study.families[family].kind
         told = {"kind": kind, "source": module.only(params, class_name), "class_name": class_name}
         told |= {"block": [block, params.shards]}
-        label = _slug(f"{family}-{class_name}-{block:03d}")
+        label = slug(f"{family}-{class_name}-{block:03d}")
         return self._add(Job(stage, label, told, self._from_disk(family), plugins=(("family", kind),)))
 
     @functools.cache  # noqa: B019
@@ -232,7 +121,7 @@ class Plan:
             "seed": self.study.seed,
         }
         inputs: Inputs = {"shapes": ((shapes, "shapes"),)}
-        return self._add(Job("render_shard", _slug(f"{family}-{class_name}-{block:03d}"), told, inputs))
+        return self._add(Job("render_shard", slug(f"{family}-{class_name}-{block:03d}"), told, inputs))
 
     @functools.cache  # noqa: B019
     def index_views(self, family: str) -> Job:
@@ -252,7 +141,7 @@ class Plan:
             "seed": self.study.seed,
         }
         inputs: Inputs = {"shards": tuple((job, "manifest") for job in self.shards(family)), **self._from_disk(family)}
-        return self._add(Job("index_views", _slug(family), told, inputs, self._bulk(family)))
+        return self._add(Job("index_views", slug(family), told, inputs, self._bulk(family)))
 
     @functools.cache  # noqa: B019
     def _bulk(self, family: str) -> Inputs:
@@ -284,7 +173,7 @@ class Plan:
         image_set, family = self.study.sets[name], self.study.family_of(name)
         inputs = self.views(family, image_set.background)[0] if family is not None else {}
         told = {"set": self.set_params(name), "seed": self.study.seed, **self.on_disk.image_set(image_set)}
-        return self._add(Job("draw_set", _slug(name), told, inputs, plugins=(("set", image_set.kind),)))
+        return self._add(Job("draw_set", slug(name), told, inputs, plugins=(("set", image_set.kind),)))
 
     @functools.cache  # noqa: B019
     def pack_images(self, name: str) -> tuple[Job, ...]:
@@ -292,7 +181,7 @@ class Plan:
         drawn, shards = self.draw_set(name), self.study.sets[name].shards
         told = [{**drawn.params, "block": [block, shards]} for block in range(shards)]
         inputs: Inputs = {"set": ((drawn, "table"),)}
-        return tuple(self._add(Job("pack_images", _slug(f"{name}-{i:03d}"), told[i], inputs)) for i in range(shards))
+        return tuple(self._add(Job("pack_images", slug(f"{name}-{i:03d}"), told[i], inputs)) for i in range(shards))
 
     def set_params(self, name: str) -> dict[str, Any]:
         """What a job is told of a set: all but the family, whose manifest it reads."""
@@ -346,7 +235,7 @@ class Plan:
             "seed": seed,
             "data_seed": self.study.seed,
         }
-        label = _slug(f"{key}-{family}-s{seed}")
+        label = slug(f"{key}-{family}-s{seed}")
         plugins = (("pretraining", entry.method), ("architecture", entry.architecture.name))
         return self._add(Job("pretrain", label, told, inputs, bulk, plugins))
 
@@ -358,7 +247,7 @@ class Plan:
             told = {"method": entry.method, "params": params, "architecture": entry.architecture}
             told |= {"normalisation": entry.normalisation, "weights_sha256": self.on_disk.weights(params.weights)}
             plugins = (("pretraining", entry.method), ("architecture", entry.architecture.name))
-            return self._add(Job("import_encoder", _slug(key), told, plugins=plugins))
+            return self._add(Job("import_encoder", slug(key), told, plugins=plugins))
         source = self.pretrain(key, experiment, seed)
         inputs: Inputs = {"model": ((source, "model"),), "model_info": ((source, "info"),)}
         return self._add(Job("extract_encoder", source.label, {}, inputs))
@@ -375,7 +264,7 @@ class Plan:
             "classifier": training.model_copy(update={"seed": seed, "architecture": architecture}),
             "set": self.set_params(experiment.set),
         }
-        label = _slug(f"{experiment.set}-{key}-{pretraining or 'scratch'}-s{seed}")
+        label = slug(f"{experiment.set}-{key}-{pretraining or 'scratch'}-s{seed}")
         plugins = (("training", training.objective), ("architecture", architecture.name))
         return self._add(Job("train_classifier", label, told, inputs, bulk, plugins))
 
@@ -392,7 +281,7 @@ class Plan:
             "params": asked.params,
             "sets": {name: self.set_params(key) for name, key in asked.sets.items()},
         }
-        label = _slug(f"{classifier.label}-{probe}")
+        label = slug(f"{classifier.label}-{probe}")
         plugins = (("probe", asked.module), *(plugin for plugin in classifier.plugins if plugin[0] == "architecture"))
         return self._add(Job("probe", label, told, inputs, bulk, plugins))
 
@@ -405,7 +294,7 @@ class Plan:
         if paper not in self.study.papers:
             raise UserError(f"papers.{paper}: missing; {name} needs this section of the configuration")
         told, inputs, bulk = registry.load("target", name).sources(self, self.study.papers[paper])
-        return self._add(Job(stage, _slug(name), {"target": name, **told}, inputs, bulk, (("target", name),)))
+        return self._add(Job(stage, slug(name), {"target": name, **told}, inputs, bulk, (("target", name),)))
 
     def _makers(self) -> Iterator[Callable[[], Job]]:
         """What plans the jobs of every family, table and figure, each with all that it is made from."""

@@ -15,7 +15,8 @@ from robust3d.tables.statistics import difference, interval
 if TYPE_CHECKING:
     from robust3d.attacks.params import Norm
     from robust3d.provenance.runner import Context
-    from robust3d.study.config import Experiment, Study
+    from robust3d.study.config import Study
+    from robust3d.study.entries import Experiment
 
 CATEGORIES_STAND_IN = "procedural categories stand in for ShapeNet"
 TEXTURES_STAND_IN = "procedural textures stand in for DTD"

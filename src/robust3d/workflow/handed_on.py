@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from robust3d.files import write_text
-from robust3d.study.plan import Job
+from robust3d.study.jobs import Job
 from robust3d.study.stages import STAGES
 from robust3d.study.targets import RESULTS
 

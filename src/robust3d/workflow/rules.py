@@ -21,11 +21,13 @@ from robust3d.provenance.published import read_record, read_the_same, wrong
 from robust3d.provenance.store import HEAD
 from robust3d.provenance.store import trouble as store_trouble
 from robust3d.study.cluster import Cluster, read_cluster
-from robust3d.study.config import Study, command_line, read_study
+from robust3d.study.config import Study
+from robust3d.study.jobs import Job
 from robust3d.study.needs import data_folders, data_of
 from robust3d.study.on_disk import OnDisk
 from robust3d.study.places import own_file, shipped_file
-from robust3d.study.plan import Job, Plan
+from robust3d.study.plan import Plan
+from robust3d.study.reading import command_line, read_study
 from robust3d.study.requests import Request, resources
 from robust3d.study.stages import STAGES
 from robust3d.study.targets import RESULTS, every_target, no_target, published_paths, target_path

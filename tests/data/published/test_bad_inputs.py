@@ -47,7 +47,7 @@ from robust3d.errors import UserError
 from robust3d.models.files import load_state
 from robust3d.shapes.mesh import Mesh
 from robust3d.shapes.store import load_meshes, save_meshes
-from robust3d.study.config import load_study, read_yaml
+from robust3d.study.reading import load_study, read_yaml
 
 SEED = 20240917
 SLOWEST_S = 2.0

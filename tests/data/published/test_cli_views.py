@@ -40,7 +40,7 @@ def project(tmp_path):
 
 
 def test_export_views_finds_the_familys_manifest(family, project):
-    from robust3d.study.config import read_study
+    from robust3d.study.reading import read_study
 
     name = sorted(read_study([ROOT / "config.yaml"]).families)[0]
     unknown = robust3d("export-views", "nothing", "--format", "dvr", "--out", "out", cwd=project)
@@ -60,8 +60,8 @@ def test_export_views_finds_the_familys_manifest(family, project):
 
 def test_the_printed_line_says_what_has_no_depth(family, project, monkeypatch, capsys):
     from robust3d import cli
-    from robust3d.study.config import read_study
     from robust3d.study.plan import Plan
+    from robust3d.study.reading import read_study
 
     def export(views, folder, layout, note):
         note("2 of 6 objects have no depth/")

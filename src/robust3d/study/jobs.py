@@ -1,0 +1,120 @@
+"""A job: its parameters (its spec), what it is made from, and where its outputs are.
+
+A job's folder is ``results/<stage>/<readable name>-<digest>``: the digest covers the job's spec and the digests
+of the jobs it is made from. So a name is an identity: an edited parameter is a missing file, a reverted one is
+there again.
+"""
+
+import functools
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from robust3d import registry
+from robust3d.params import Params
+from robust3d.study.accepted import accepted_digest
+from robust3d.study.closure import planned_digest
+from robust3d.study.numerics import PORTABLE
+from robust3d.study.requests import Request
+from robust3d.study.stages import STAGES, locked_versions
+from robust3d.study.targets import RESULTS
+
+Inputs = dict[str, tuple[tuple["Job", str], ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One unit of work.
+
+    Attributes:
+        stage: the rule and the module in `robust3d.stages`.
+        label: readable part of the folder's name.
+        params: what the stage is told, resolved; nothing else reaches it.
+        inputs: named lists of (job, output name), passed on the command line.
+        bulk: the same for big files which a manifest among the inputs names; passed to Snakemake only.
+        plugins: (kind, name) of modules that the stage loads by name.
+        numerics: which instructions it may use (`robust3d.study.numerics`).
+    """
+
+    stage: str
+    label: str
+    params: dict[str, Any]
+    inputs: Inputs = field(default_factory=dict)
+    bulk: Inputs = field(default_factory=dict)
+    plugins: tuple[tuple[str, str], ...] = ()
+    numerics: str = "native"
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The modules that the stage starts from: its own and its plug-ins."""
+        return (registry.module_name("stage", self.stage), *(registry.module_name(*p) for p in self.plugins))
+
+    @functools.cached_property
+    def spec(self) -> str:
+        """Canonical JSON: parameters, code digest and package versions."""
+        roots = self.modules
+        content = {
+            "stage": self.stage,
+            "params": self.params,
+            "modules": roots,
+            "code": accepted_digest(roots, planned_digest(roots)),
+            "packages": locked_versions((*STAGES[self.stage].packages, *registry.packages(self.plugins))),
+        }
+        if self.numerics != "native":
+            content["numerics"] = PORTABLE
+        return canonical_json(content)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """Twelve hex digits over the spec and the digests of the inputs' jobs."""
+        made_from = {
+            name: [f"{job.digest}/{output}" for job, output in files] for name, files in sorted(self.inputs.items())
+        }
+        return hashlib.sha256(f"{self.spec}\n{canonical_json(made_from)}".encode()).hexdigest()[:12]
+
+    @functools.cached_property
+    def id(self) -> str:
+        """The folder's name."""
+        return f"{self.label}-{self.digest}"
+
+    @property
+    def devices(self) -> int:
+        """How many GPUs share the batches of a training."""
+        told = self.params.get("classifier") or getattr(self.params.get("params"), "loop", None)
+        return getattr(told, "devices", 1)
+
+    @property
+    def request(self) -> Request | None:
+        """What it asks of a cluster on one GPU; None: it runs where Snakemake does."""
+        return STAGES[self.stage].of(self.params.get(self.stage)).request
+
+    def output(self, name: str) -> str:
+        """Path of a named output."""
+        pattern = STAGES[self.stage].outputs[name]
+        return pattern.format(results=RESULTS, stage=self.stage, job=self.id)
+
+    def input_paths(self) -> dict[str, list[str]]:
+        """Paths of the inputs passed on the command line."""
+        return {name: [job.output(output) for job, output in files] for name, files in self.inputs.items()}
+
+    def bulk_paths(self) -> list[str]:
+        """Paths of the big files."""
+        return [job.output(output) for files in self.bulk.values() for job, output in files]
+
+
+def canonical_json(value: Any) -> str:
+    """One line of JSON, keys sorted: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Params):
+        return value.model_dump(mode="json")
+    raise TypeError(f"{type(value).__name__} has no place in a spec")
+
+
+def slug(text: str) -> str:
+    """Part of a folder's name, never empty: a name that begins with a hyphen looks like an option."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:100] or "x"
