@@ -152,11 +152,11 @@ def test_figures_attack_nothing_that_table_4_has_attacked():
 
 
 def test_an_experiments_own_budgets_leave_the_others_alone():
-    other = merge(BASE, {"experiments": {"black": {"epsilons": {"Linf": ["4/255", "12/255"]}}}})
+    other = merge(BASE, {"experiments": {"textured": {"epsilons": {"Linf": ["4/255", "12/255"]}}}})  # black stays
     before, after = Plan(load_study(BASE)), Plan(load_study(other))
     assert attacked(before, "table4", "figure5") == attacked(after, "table4", "figure5")
     told = [json.loads(job.spec)["params"]["attack"] for job, _ in after.target("figure4").inputs["metrics"]]
-    assert [attack["epsilons"] for attack in told] == [[4 / 255, 12 / 255]] * 2 + [[8 / 255, 16 / 255]] * 2
+    assert [attack["epsilons"] for attack in told] == [["8/255", "16/255"]] * 2 + [["4/255", "12/255"]] * 2
 
 
 def test_a_study_without_a_norm_has_figures_of_the_other():
