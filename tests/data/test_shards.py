@@ -260,3 +260,17 @@ def test_a_shard_of_one_class_has_the_bytes_it_always_had(tmp_path):
     with h5py.File(tmp_path / "cone.h5") as file:
         assert file.attrs["format"] == "robust3d-views-1" and "instance_class" not in file
     assert entry["class"] == "cone" and "classes" not in entry
+
+
+@pytest.mark.parametrize("size", [0, 2**64 - 16])
+def test_a_heap_whose_end_hdf5_would_look_for_forever_is_refused(tmp_path, size):
+    """The class's name is a text in a heap; the last object of a heap is its free space, of index 0."""
+    write(tmp_path / "shard.h5", block())
+    content = bytearray((tmp_path / "shard.h5").read_bytes())
+    place = content.index(b"GCOL") + 16
+    while content[place : place + 2] != bytes(2):
+        place += 16 + -(-int.from_bytes(content[place + 8 : place + 16], "little") // 8) * 8
+    content[place + 8 : place + 16] = size.to_bytes(8, "little")
+    (tmp_path / "shard.h5").write_bytes(content)
+    with pytest.raises(UserError, match=r"shard\.h5: damaged: a heap of texts"):
+        read_shards([tmp_path / "shard.h5"])

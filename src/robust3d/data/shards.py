@@ -5,6 +5,7 @@ without loss: sRGB colour and alpha, the exact mask as bits, depth as float32 wh
 which makes them compress.
 """
 
+import mmap
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from robust3d.errors import DamagedFile, UserError, why_unreadable
 _FORMAT = "robust3d-views-1"  # of one class, whose name is an attribute
 _FORMAT_CLASSES = "robust3d-views-2"  # of several classes: `instances` has a row for each (class, instance)
 Place = tuple[str, str, int]  # class, instance, view
+_HEAP = b"GCOL\x01\0\0\0"  # how HDF5 begins a heap of texts
 _LEVEL = 6  # of zlib
 _LARGEST_PX = 8192  # side of a frame
 
@@ -190,12 +192,33 @@ def places(path: Path) -> list[tuple[str, int]]:
     return list(zip(kept.instance.tolist(), kept.view.tolist(), strict=True))
 
 
+def _check_heaps(path: Path) -> None:
+    """Refuse heaps of texts in which the HDF5 library would look for the end without end.
+
+    A heap is a row of objects, each with its size. At a size of 0 or one that wraps around, the library stays where it is.
+    """
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        heap = content.find(_HEAP)
+        while heap >= 0:
+            end = min(heap + int.from_bytes(content[heap + 8 : heap + 16], "little"), len(content))
+            place = heap + 16
+            while place + 16 <= end:
+                size = int.from_bytes(content[place + 8 : place + 16], "little")
+                free = content[place : place + 2] == bytes(2)
+                step = size if free else 16 + -(-size // 8) * 8
+                if not 0 < step <= end - place:
+                    raise DamagedFile(f"{path}: damaged: a heap of texts does not add up; delete it to render it again")
+                place += step
+            heap = content.find(_HEAP, heap + 1)
+
+
 class _Kept:
     """The wanted frames of one shard, still packed."""
 
     def __init__(self, path: Path, instances: set[str] | None = None, places: set[Place] | None = None) -> None:
         self.path = path
         try:
+            _check_heaps(path)
             with h5py.File(path, "r", locking=False) as file:
                 if file.attrs.get("format") not in (_FORMAT, _FORMAT_CLASSES):
                     raise DamagedFile(f"{path}: an HDF5 file, but not a shard of views ({_FORMAT})")
