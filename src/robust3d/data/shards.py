@@ -195,7 +195,7 @@ def places(path: Path) -> list[tuple[str, int]]:
 def _check_heaps(path: Path) -> None:
     """Refuse heaps of texts in which the HDF5 library would look for the end without end.
 
-    A heap is a row of objects, each with its size. At a size of 0 or one that wraps around, the library stays where it is.
+    A heap is a row of objects, each with its size. At a size of 0, or one that wraps around, the library stands still.
     """
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         heap = content.find(_HEAP)
