@@ -235,6 +235,9 @@ TRIED: dict[str, Trial] = {
     "robust3d export-views FAMILY --format dvr|srn --out DIR": export_views,
     "robust3d doctor": lambda command, project: run(f"{command} --quick", project) and None,
     "python tests/cluster/slurm.py start --install": its_parser,
+    "python tests/gpu/prepare.py .gpu": lambda command, project: (
+        run("python tests/gpu/prepare.py --help", project, ROOT) and None
+    ),
     "git worktree add ../robust3d-run && cp cluster.yaml ../robust3d-run && cd ../robust3d-run": worktree,
     "conda env create -f envs/robust3d.yaml": conda_environment,
 }
