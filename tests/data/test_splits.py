@@ -88,5 +88,5 @@ def test_refusals_name_the_key():
         split_instances(["a", "b", "c", "d"], SplitParams(mode="orbit"), 0, lambda i: str(i in "ab"))
     with pytest.raises(ValidationError, match="ratio"):
         SplitParams(ratio=(8, 1, 0))
-    with pytest.raises(ValueError, match="repeat"):
+    with pytest.raises(ValueError, match="unique"):
         split_instances(["a", "b", "c", "a"], SplitParams(), 0)

@@ -311,7 +311,7 @@ def test_mixed_rims_are_no_coloured_background(dvr):
 def test_lists_are_checked(dvr):
     (dvr / "chair" / "softras_train.lst").write_text("0000\n0002\nnowhere")
     told = check_views(dvr).text()
-    assert "names 1 objects that are not there, such as nowhere" in told and "test data in training" in told
+    assert "names 1 objects that are not there, such as nowhere" in told and "test data in the training set" in told
 
 
 def test_a_folder_that_is_no_data_set(tmp_path):

@@ -272,7 +272,7 @@ def shown_views(
         blank.left_out.append(name)
         chosen = []
     if empty:
-        done = "kept" if blank.policy == "keep" else "passed over"
+        done = "kept" if blank.policy == "keep" else "skipped"
         told = f"{len(empty)} of {len(files)} views are blank and {done if chosen else 'too few others remain'}"
         left_out = "" if chosen else "; the object is left out"
         note(f"{folder}: {told}: {shortened(blank.views[name])}{left_out}")
