@@ -257,7 +257,7 @@ def test_diff_of_two_runs_names_the_key(finished, tmp_path):
     project.make("--cores", "2", str(TABLE4))
     told = project.robust3d("diff", str(finished.folder / "results"), "results")
     assert told.returncode == 1
-    assert "parameter" in told.stdout and "attack.iterations: 5 → 6" in told.stdout
+    assert "parameter" in told.stdout and "params.iterations: 5 → 6" in told.stdout
     cell = ("--cell", "table4", "L2 1.0", "AT")
     assert project.robust3d("diff", str(finished.folder / "results"), "results", *cell).returncode == 0
 

@@ -34,7 +34,7 @@ def test_a_toy_is_trained_attacked_and_probed(tmp_path):
         assert all(condition["attacked"] == "folded copy" for condition in conditions)
         encoders = [condition["encoder"] for condition in conditions if condition["encoder"]]
         assert encoders and all((it["architecture"], it["start"]) == (wanted, "random") for it in encoders)
-    records = project.records("attack_classifier").values()
+    records = project.records("probe").values()
     assert records and not any("resnet18" in json.dumps(record["spec"]) for record in records)
     told = project.robust3d("verify")
     assert told.returncode == 0, told.stdout + told.stderr
