@@ -63,7 +63,8 @@ def verify(targets: Sequence[str], study: Study) -> list[Finding]:
     asked = [step for _, step in found if step is not None]
     for step in lineage.ancestors(*asked):
         checker.check(step)
-        checker.check_current(step)
+        if step.record.get("seal") == seal(step.record):  # else nothing in it can be relied on, its keys neither
+            checker.check_current(step)
     checker.check_study(
         [step for step in asked if step.name.startswith(f"{RESULTS}/") and step.name.count("/") == 1], study
     )
