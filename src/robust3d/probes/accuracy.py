@@ -26,12 +26,13 @@ def right_and_wrong(subject: "Subject", sets: tuple[str, ...], batch_size: int) 
     import pandas as pd  # planning imports this module and needs none of these
     import torch
 
+    from robust3d.attacks.agreement import ieee_fp32
     from robust3d.probes import Findings
 
     frames, metrics = [], {}
     for name in sets:
         images = subject.images(name)
-        with torch.inference_mode():
+        with torch.inference_mode(), ieee_fp32():
             batches = (batch for batch, _ in images.batches(batch_size))
             answers = [subject.model(batch.to(subject.device).float() / 255).argmax(1).cpu() for batch in batches]
         frame = pd.DataFrame({"images": name, "image": range(len(images)), "label": images.labels.cpu().numpy()})
