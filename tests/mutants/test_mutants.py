@@ -114,7 +114,7 @@ MUTANTS = [
     Mutant("files.py", 'if name != "seal"', 'if name not in ("seal", "host")', "provenance/test_verify.py", "seal"),
     Mutant("pretraining/supervised/task.py", "data.class_index.repeat_interleave(", "data.class_index.repeat(", "pretraining/test_supervised.py", "labels_go"),
     Mutant("tables/robustness.py", ".sum() / epsilons[-1])", ".sum())", "tables/test_robustness.py", "area"),
-    Mutant("tables/robustness.py", 'pointer = f"/robust/{key}/accuracy" if epsilon > 0 else', 'pointer = f"/robust/{key}/accuracy" if epsilon >= 0 else', "figures/test_curves.py", "lineage"),
+    Mutant("tables/robustness.py", 'value, images = pointer("clean_accuracy"),', 'value, images = pointer("robust", budget, "accuracy"),', "figures/test_curves.py", "lineage"),
     Mutant("papers/geon3d/figure6.py", "model.correct[1:].mean(axis=0)", "model.correct.mean(axis=0)", "figures/test_figure6.py", "above_zero"),
     Mutant("figures/drawing.py", '            "svg.hashsalt": "robust3d",\n', "", "figures/test_curves.py", "numbers_only"),
     Mutant("tables/statistics.py", "mean(axis=0)[drawn]", "mean(axis=0)[drawn * 0]", "tables/test_statistics.py", "paired"),
