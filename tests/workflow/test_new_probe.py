@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 def add(project: Project, title: str) -> None:
     """What one section of the page adds."""
     files = example(title)
-    project.change(yaml.safe_load(files.pop("config.yaml")))
+    project.change(yaml.safe_load(files.pop("config.yaml", "{}")))
     for name, text in files.items():
         (project.folder / name).parent.mkdir(exist_ok=True)
         (project.folder / name).write_text(text)
