@@ -10,20 +10,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from robust3d.data.multiview import Multiview
 from robust3d.errors import UserError
 from robust3d.models.autoencoder import UPSCALE, Autoencoder, VariationalAutoencoder
-from robust3d.models.encoder import Encoder
 from robust3d.pretraining.ae.params import Params
 from robust3d.seeds import torch_generator
 from robust3d.training.draws import integers
-from robust3d.training.loop import Pretraining
+from robust3d.training.views import ViewPretraining
 
 CHUNK = 256  # images at once in validation; memory only
 COLLAPSED_SPREAD = 0.02  # reconstructions that vary less than this share of the truth are one image
 
 
-class AutoencoderPretraining(Pretraining):
+class AutoencoderPretraining(ViewPretraining):
     """Trains encoder and decoder to reconstruct random views of random objects.
 
     Args:
@@ -38,28 +36,17 @@ class AutoencoderPretraining(Pretraining):
         UserError: images whose side is no multiple of 32 px.
     """
 
+    params: Params
     module: Autoencoder | VariationalAutoencoder
 
-    def __init__(
-        self,
-        params: Params,
-        encoder: Encoder,
-        train: Multiview,
-        held_out: Multiview,
-        seed: int,
-        device: torch.device | str,
-    ) -> None:
-        height, width = train.inputs.shape[-2:]
+    def check_views(self) -> None:
+        """Refuse views that the decoder cannot give."""
+        height, width = self.train.inputs.shape[-2:]
         if height != width or height % UPSCALE:
             raise UserError(
                 f"The autoencoders reconstruct square images whose side is a multiple of {UPSCALE} px. "
                 f"These are {width} x {height} px. Set the rendering's resolution_px to 32, 64, 96, 128, ..."
             )
-        self.params, self.encoder, self.seed = params, encoder, seed
-        self.device = torch.device(device)
-        self.module = self.build().to(device)
-        self.images_per_step = params.batch
-        self.train, self.held_out = train.to(device), held_out.to(device)
 
     def build(self) -> Autoencoder | VariationalAutoencoder:
         """The model around the encoder."""
@@ -116,14 +103,11 @@ class AutoencoderPretraining(Pretraining):
         """Minus the held-out mean squared error."""
         return -validation["mse"]
 
-    @torch.no_grad()
     def reconstructions(self, n: int) -> tuple[np.ndarray, np.ndarray]:
         """Truth and ours for n of the validation's views, each uint8 (n, H, W, 3)."""
-        was_training = self.module.training
-        self.module.eval()
         inputs, targets = (views[:n] for views in self.validation_views())
-        ours = self.reconstruct(inputs).clamp(0, 1).mul(255).round().to(torch.uint8)
-        self.module.train(was_training)
+        with self.in_eval_mode():
+            ours = self.reconstruct(inputs).clamp(0, 1).mul(255).round().to(torch.uint8)
         return targets.movedim(1, -1).cpu().numpy(), ours.movedim(1, -1).cpu().numpy()
 
     @cached_property

@@ -27,7 +27,7 @@ from torch.nn.functional import softplus
 from robust3d.data.multiview import Multiview
 from robust3d.errors import UserError
 from robust3d.models.dvr import DVR, Decoder
-from robust3d.models.encoder import Encoder, seeded_initialisation
+from robust3d.models.encoder import seeded_initialisation
 from robust3d.models.implicit import (
     Field,
     Hits,
@@ -42,8 +42,8 @@ from robust3d.models.visual_hull import hull_depth, shows_whole
 from robust3d.pretraining.dvr.params import Params
 from robust3d.seeds import torch_generator
 from robust3d.training.draws import integers
-from robust3d.training.loop import Pretraining
 from robust3d.training.metrics import best_constant_mask, mask_iou
+from robust3d.training.views import ViewPretraining
 
 Anchor = Callable[[Tensor], Tensor]  # numbers of rays to depths that are held to be occupied, inf where none is known
 
@@ -201,7 +201,7 @@ def _uniform(shape: int | tuple[int, ...], generator: torch.Generator, like: Ten
     return torch.rand(shape, generator=generator, device=generator.device, dtype=like.dtype).to(like.device)
 
 
-class DVRPretraining(Pretraining):
+class DVRPretraining(ViewPretraining):
     """Trains encoder and decoder on pairs of views of an object.
 
     Args:
@@ -213,26 +213,17 @@ class DVRPretraining(Pretraining):
         device: where all of it goes.
     """
 
-    def __init__(
-        self,
-        params: Params,
-        encoder: Encoder,
-        train: Multiview,
-        held_out: Multiview,
-        seed: int,
-        device: torch.device | str,
-    ) -> None:
-        with seeded_initialisation(seed, "dvr"):
-            decoder = Decoder(params.hidden)
-            if params.initialisation == "geometric":
-                decoder.start_as_sphere(params.initial_radius)
-            self.module: DVR = DVR(encoder, encoder.feature_dim, decoder, input_px=params.input_px).to(device)
-        self.encoder = encoder
-        self.params, self.device = params, torch.device(device)
-        self.images_per_step = params.batch
-        self.train, self.held_out = train.to(device), held_out.to(device)
-        self.seed = seed
-        self.half_size = (1 + params.padding) / 2
+    params: Params
+    module: DVR
+
+    def build(self) -> DVR:
+        """The decoder on the encoder."""
+        self.half_size = (1 + self.params.padding) / 2
+        with seeded_initialisation(self.seed, "dvr"):
+            decoder = Decoder(self.params.hidden)
+            if self.params.initialisation == "geometric":
+                decoder.start_as_sphere(self.params.initial_radius)
+            return DVR(self.encoder, self.encoder.feature_dim, decoder, input_px=self.params.input_px)
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """Weighted losses of `batch` objects, each seen in one view and compared in another, drawn alone."""
@@ -290,14 +281,11 @@ class DVRPretraining(Pretraining):
         """The reference selects by the mask when colour supervises."""
         return validation["mask_iou"]
 
-    @torch.no_grad()
     def reconstructions(self, n: int) -> tuple[np.ndarray, np.ndarray]:
         """Truth and predicted colour of n held-out targets over white, each uint8 (n, H, W, 3)."""
-        was_training = self.module.training
-        self.module.eval()
         objects, view_in, view_out = self._pairs(n)
-        ours = self._render(objects, view_in, view_out)[0].mul(255).round().to(torch.uint8)
-        self.module.train(was_training)
+        with self.in_eval_mode():
+            ours = self._render(objects, view_in, view_out)[0].mul(255).round().to(torch.uint8)
         targets = self.held_out.targets[objects, view_out].movedim(1, -1)
         mask = self.held_out.masks[objects, view_out][..., None]
         truth = torch.where(mask, targets, torch.full_like(targets, 255))

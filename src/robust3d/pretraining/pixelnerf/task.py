@@ -12,16 +12,15 @@ from torch import Tensor
 
 from robust3d.data.multiview import Multiview
 from robust3d.errors import UserError
-from robust3d.models.encoder import Encoder
 from robust3d.models.implicit import pixel_rays
 from robust3d.models.pixelnerf import PixelNerf, Scene
 from robust3d.models.volume_rendering import uniform
 from robust3d.pretraining.pixelnerf.params import Params
 from robust3d.seeds import torch_generator
 from robust3d.training.draws import integers
-from robust3d.training.loop import Pretraining
 from robust3d.training.metrics import best_constant_mask, mask_iou, psnr
 from robust3d.training.planes import check_cube, check_planes
+from robust3d.training.views import ViewPretraining
 
 CHUNK_SAMPLES = 65_536  # points at once in validation; memory only
 BASELINE_MASKS = 1024  # training masks, evenly spaced, that the best constant mask is sought over
@@ -59,7 +58,7 @@ def median_background(views: Multiview) -> tuple[float, float, float]:
     return red, green, blue
 
 
-class PixelNerfPretraining(Pretraining):
+class PixelNerfPretraining(ViewPretraining):
     """Trains encoder and radiance field on rays of all views of a few objects per step.
 
     Args:
@@ -74,29 +73,24 @@ class PixelNerfPretraining(Pretraining):
         UserError: objects have a single view, so there is no novel one; or they lie where no ray is sampled.
     """
 
+    params: Params
     module: PixelNerf
 
-    def __init__(
-        self,
-        params: Params,
-        encoder: Encoder,
-        train: Multiview,
-        held_out: Multiview,
-        seed: int,
-        device: torch.device | str,
-    ) -> None:
-        if held_out.masks.shape[1] < 2:
+    def check_views(self) -> None:
+        """Refuse objects of one view, and such as lie where no ray is sampled."""
+        if self.held_out.masks.shape[1] < 2:
             raise UserError("pixelNeRF is validated on novel views and the objects have one. Render two or more.")
-        if params.near_far == "fixed":
-            check_planes(params.near, params.far, train, held_out)
+        if self.params.near_far == "fixed":
+            check_planes(self.params.near, self.params.far, self.train, self.held_out)
         else:
-            check_cube(0.5, train, held_out)
-        self.params, self.encoder, self.seed = params, encoder, seed
-        self.device = torch.device(device)
-        self.train, self.held_out = train.to(device), held_out.to(device)
-        self.images_per_step = params.batch
-        self.module = PixelNerf(
-            encoder,
+            check_cube(0.5, self.train, self.held_out)
+
+    def build(self) -> PixelNerf:
+        """The field on the encoder."""
+        params = self.params
+        self.boxes = bounding_boxes(self.train.masks)
+        return PixelNerf(
+            self.encoder,
             num_layers=params.num_layers,
             use_first_pool=params.use_first_pool,
             width=params.width,
@@ -107,10 +101,9 @@ class PixelNerfPretraining(Pretraining):
             depth_samples=params.depth_samples,
             share_mlp=params.share_mlp,
             near_far=(params.near, params.far) if params.near_far == "fixed" else None,
-            background=params.background or median_background(train),
-            seed=seed,
-        ).to(device)
-        self.boxes = bounding_boxes(train.masks).to(device)
+            background=params.background or median_background(self.train),
+            seed=self.seed,
+        )
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean squared errors of coarse and fine colours over `batch` objects with `rays` rays each."""
@@ -162,13 +155,10 @@ class PixelNerfPretraining(Pretraining):
         """Held-out PSNR."""
         return validation["psnr"]
 
-    @torch.no_grad()
     def reconstructions(self, n: int) -> tuple[np.ndarray, np.ndarray]:
         """Truth and ours for one novel view each of n held-out objects, uint8 (n, H, W, 3)."""
-        was_training = self.module.training
-        self.module.eval()
-        novel = self._novel_views(*self._pairs(n, 1))
-        self.module.train(was_training)
+        with self.in_eval_mode():
+            novel = self._novel_views(*self._pairs(n, 1))
         return novel.truth.cpu().numpy(), novel.colour.mul(255).round().to(torch.uint8).cpu().numpy()
 
     def _pixels(self, objects: Tensor, views: Tensor, step: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,7 @@ from robust3d.models.encoder import Encoder, seeded_initialisation
 from robust3d.pretraining.supervised.params import Params
 from robust3d.seeds import torch_generator
 from robust3d.training.draws import integers
-from robust3d.training.loop import Pretraining
+from robust3d.training.views import ViewPretraining
 
 CHUNK = 256  # images at once in validation; memory only
 
@@ -37,7 +37,7 @@ class LinearProbe(nn.Module):
         return self.head(self.encoder(images))
 
 
-class SupervisedPretraining(Pretraining):
+class SupervisedPretraining(ViewPretraining):
     """Trains encoder and head to name the class of random views.
 
     Args:
@@ -49,21 +49,12 @@ class SupervisedPretraining(Pretraining):
         device: where all of it goes.
     """
 
-    def __init__(
-        self,
-        params: Params,
-        encoder: Encoder,
-        train: Multiview,
-        held_out: Multiview,
-        seed: int,
-        device: torch.device | str,
-    ) -> None:
-        self.params, self.encoder, self.seed = params, encoder, seed
-        self.device = torch.device(device)
-        self.classes = int(train.class_index.max()) + 1
-        self.module = LinearProbe(encoder, self.classes, seed).to(device)
-        self.images_per_step = params.batch
-        self.train, self.held_out = train.to(device), held_out.to(device)
+    params: Params
+
+    def build(self) -> LinearProbe:
+        """The head on the encoder."""
+        self.classes = int(self.train.class_index.max()) + 1
+        return LinearProbe(self.encoder, self.classes, self.seed)
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """Cross-entropy over a batch of views drawn with replacement, as the autoencoder draws them."""
@@ -100,14 +91,11 @@ class SupervisedPretraining(Pretraining):
         """Minus the held-out cross-entropy."""
         return -validation["cross_entropy"]
 
-    @torch.no_grad()
     def reconstructions(self, n: int) -> tuple[np.ndarray, np.ndarray]:
         """Held-out images and all that a class says of them: the mean training image of the class it answers."""
-        was_training = self.module.training
-        self.module.eval()
         images = self._validation_views[0][:n]
-        answers = self._logits(images).argmax(1)
-        self.module.train(was_training)
+        with self.in_eval_mode():
+            answers = self._logits(images).argmax(1)
         inputs, labels = _views(self.train)
         classes = (inputs[labels == label] for label in range(self.classes))
         means = torch.stack([views.sum(0, dtype=torch.float64) / len(views) for views in classes])
