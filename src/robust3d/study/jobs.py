@@ -19,7 +19,7 @@ from robust3d.study.closure import planned_digest
 from robust3d.study.numerics import PORTABLE
 from robust3d.study.requests import Request
 from robust3d.study.stages import STAGES, locked_versions
-from robust3d.study.targets import RESULTS
+from robust3d.study.targets import output_path
 
 Inputs = dict[str, tuple[tuple["Job", str], ...]]
 
@@ -92,8 +92,7 @@ class Job:
 
     def output(self, name: str) -> str:
         """Path of a named output."""
-        pattern = STAGES[self.stage].outputs[name]
-        return pattern.format(results=RESULTS, stage=self.stage, job=self.id)
+        return output_path(self.stage, name, self.id)
 
     def input_paths(self) -> dict[str, list[str]]:
         """Paths of the inputs passed on the command line."""

@@ -65,6 +65,16 @@ def target_stage(name: str) -> str:
         raise UserError(no_target(name)) from None
 
 
+def output_path(stage: str, output: str, job: str) -> str:
+    """The path of one output of a job."""
+    return STAGES[stage].outputs[output].format(results=RESULTS, stage=stage, job=job)
+
+
+def output_paths(stage: str, job: str) -> dict[str, str]:
+    """The paths of all outputs of a job, the record last."""
+    return {output: output_path(stage, output, job) for output in STAGES[stage].outputs}
+
+
 def published_paths(name: str) -> dict[str, str]:
     """The stable paths of a table or a figure by output, the record last."""
     patterns = STAGES[target_stage(name)].published

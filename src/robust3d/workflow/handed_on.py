@@ -13,8 +13,7 @@ from typing import Any
 
 from robust3d.files import write_text
 from robust3d.study.jobs import Job
-from robust3d.study.stages import STAGES
-from robust3d.study.targets import RESULTS
+from robust3d.study.targets import output_paths
 
 JOBS = Path(".snakemake/robust3d-jobs")
 
@@ -57,10 +56,7 @@ class Told:
     @property
     def outputs(self) -> dict[str, str]:
         """Where each named output lies, the record last."""
-        patterns = STAGES[self.stage].outputs
-        return {
-            name: pattern.format(results=RESULTS, stage=self.stage, job=self.id) for name, pattern in patterns.items()
-        }
+        return output_paths(self.stage, self.id)
 
     @property
     def arguments(self) -> str:

@@ -30,7 +30,7 @@ from robust3d.study.plan import Plan
 from robust3d.study.reading import command_line, read_study
 from robust3d.study.requests import Request, resources
 from robust3d.study.stages import STAGES
-from robust3d.study.targets import RESULTS, every_target, no_target, published_paths, target_path
+from robust3d.study.targets import RESULTS, every_target, no_target, output_paths, published_paths, target_path
 from robust3d.study.watchdog import watch_slurm
 from robust3d.workflow.handed_on import Told, hand_on, handed_on
 
@@ -140,8 +140,7 @@ class Rules:
 
     def outputs(self, stage: str) -> dict[str, str]:
         """Named output files of a stage, the record last."""
-        patterns = STAGES[stage].outputs
-        return {name: pattern.format(results=RESULTS, stage=stage, job="{job}") for name, pattern in patterns.items()}
+        return output_paths(stage, "{job}")
 
     def inputs(self, stage: str) -> Callable[..., Any]:
         """Named input files of a stage's jobs.
@@ -321,9 +320,7 @@ def _without_braces(text: str) -> str:
 def made_paths() -> str:
     """Every path that a rule makes, as a regular expression."""
     stages: Iterable[str] = (
-        re.escape(pattern.format(results=RESULTS, stage=stage, job="<job>")).replace("<job>", "[^/]+")
-        for stage, declared in STAGES.items()
-        for pattern in declared.outputs.values()
+        re.escape(path).replace("<job>", "[^/]+") for stage in STAGES for path in output_paths(stage, "<job>").values()
     )
     stable = (re.escape(path) for name in every_target() for path in published_paths(name).values())
     inside = "|".join(path.removeprefix(f"{RESULTS}/") for path in (*stages, *stable))
