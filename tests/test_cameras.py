@@ -120,6 +120,8 @@ def test_nmr_ring():
     assert 2 * matrix[0, 0] / 64 == pytest.approx(2 + np.sqrt(3))
     subset = cameras.poses(CameraParams(protocol="nmr", views=12), 0)
     np.testing.assert_allclose(subset, cameras.poses(params, 0)[::2], atol=1e-12)
+    turned = cameras.poses(CameraParams(protocol="nmr", views=12, azimuth_deg=15), 0)
+    np.testing.assert_allclose(turned, cameras.poses(params, 0)[1::2], atol=1e-12)
 
 
 @pytest.mark.parametrize(

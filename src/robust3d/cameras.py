@@ -31,6 +31,7 @@ class CameraParams(Params):
     radius: float = Field(default=2.732, gt=0)  # distance of the camera from the origin, world units
     fov_deg: float | None = Field(default=None, gt=1, lt=150)  # full angle of view; None: sphere 60, nmr 30
     elevation_deg: float = Field(default=30.0, ge=-90, le=90)  # nmr only: height of the ring
+    azimuth_deg: float = Field(default=0.0, ge=-180, le=180)  # nmr only: of the first view; the renders have 0
 
     @model_validator(mode="after")
     def _even_ring(self) -> "CameraParams":
@@ -60,7 +61,7 @@ def poses(params: CameraParams, seed: int, instance: str = "") -> Array:
         (V, 4, 4) world_to_camera.
     """
     if params.protocol == "nmr":
-        azimuth = 2 * np.pi * np.arange(params.views) / params.views
+        azimuth = 2 * np.pi * np.arange(params.views) / params.views + np.deg2rad(params.azimuth_deg)
         elevation = np.full(params.views, np.deg2rad(params.elevation_deg))
         flat = np.cos(elevation)
         directions = np.stack([flat * np.sin(azimuth), np.sin(elevation), -flat * np.cos(azimuth)], axis=-1)

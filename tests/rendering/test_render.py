@@ -281,6 +281,30 @@ def test_brightness_of_a_lit_face_in_closed_form():
     assert not empty.any() and np.isinf(frame.depth[0, 0])
 
 
+def test_a_large_sun_softens_shadows_by_its_size():
+    """Below a plate at height h, a sun of angle a makes a half-shadow that is 2 h tan(a / 2) wide."""
+    floor = trimesh.creation.box((0.9, 0.02, 0.9))
+    plate = trimesh.creation.box((0.02, 0.002, 0.9)).apply_translation((0, 0.2, 0))
+    wall = trimesh.creation.box((0.45, 0.002, 0.9)).apply_translation((-0.225, 0.2, 0))
+    mesh = plain(trimesh.util.concatenate([floor, plate, wall]), colour=(1.0, 1.0, 1.0))
+    camera = cameras.look_at([[1.9, 1.7, 0.0]])
+    widths = {}
+    for angle in (0.0, 30.0):
+        light = Sun(direction=(0.0, 1.0, 0.0), strength=0.8, shadow=True, angle_deg=angle)
+        params = RenderParams(resolution_px=128, samples=64, suns=(light,), ambient=0.1)
+        (frame,) = render_instances([("one", mesh, camera)], cameras.intrinsics(NMR, 128), params, 0, "box")
+        points, _ = cameras.project(
+            np.array([[x, 0.01, 0.0] for x in np.linspace(-0.18, 0.42, 121)]), camera[0], cameras.intrinsics(NMR, 128)
+        )
+        shown = frame.rgba[points[:, 1].astype(int), points[:, 0].astype(int), 0] / 255
+        linear = np.where(shown > 0.04045, ((shown + 0.055) / 1.055) ** 2.4, shown / 12.92)
+        assert np.quantile(linear, 0.9) == pytest.approx(0.9, abs=0.03)
+        widths[angle] = 0.005 * np.count_nonzero((linear > 0.25) & (linear < 0.8))
+    whole = 2 * 0.19 * np.tan(np.deg2rad(15))
+    assert widths[0.0] < 0.03
+    assert 0.5 * whole < widths[30.0] < whole  # the steep part, from 0.25 to 0.8
+
+
 def test_faces_of_a_box_differ_and_nothing_clips():
     camera = CameraParams(views=12, radius=5.1, fov_deg=30.0)
     mesh = plain(trimesh.creation.box((1, 1, 1)), colour=(0.8, 0.8, 0.8))
@@ -417,3 +441,5 @@ def test_lights_are_checked():
         Sun(direction=(0.0, 0.0, 0.0), strength=1.0)
     with pytest.raises(ValueError, match="strength"):
         Sun(direction=(0.0, 1.0, 0.0), strength=-1.0)
+    with pytest.raises(ValueError, match="angle_deg"):
+        Sun(direction=(0.0, 1.0, 0.0), strength=1.0, angle_deg=10.0)

@@ -1,6 +1,6 @@
 """Parameters of a render; imports no Blender."""
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from robust3d.data.params import BlankPolicy
 from robust3d.params import Params as Base
@@ -14,6 +14,7 @@ class Sun(Base):
     direction: Vector  # towards the light
     strength: float = Field(gt=0)  # how bright a white surface looks that faces it; 1 is white on the image
     shadow: bool = False  # a lamp that casts shadows; without, the shader adds the light, free of noise
+    angle_deg: float = Field(0.0, ge=0, le=90)  # its size in the sky: above 0, shadows get soft edges (more samples)
 
     @field_validator("direction")
     @classmethod
@@ -21,6 +22,12 @@ class Sun(Base):
         if not any(direction):
             raise ValueError("a direction cannot be (0, 0, 0)")
         return direction
+
+    @model_validator(mode="after")
+    def _soft_only_with_shadow(self) -> "Sun":
+        if self.angle_deg and not self.shadow:
+            raise ValueError("angle_deg softens shadows: it needs `shadow: true`")
+        return self
 
 
 class RenderParams(Base):

@@ -78,7 +78,7 @@ class Scene:
             if not sun.shadow:
                 continue
             light = bpy.data.lights.new(f"sun {number}", "SUN")
-            light.energy, light.angle = math.pi * sun.strength, 0.0
+            light.energy, light.angle = math.pi * sun.strength, math.radians(sun.angle_deg)
             lamp = bpy.data.objects.new(light.name, light)
             lamp.rotation_mode = "QUATERNION"
             lamp.rotation_quaternion = Vector(sun.direction).to_track_quat("Z", "Y")

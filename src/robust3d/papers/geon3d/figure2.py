@@ -13,5 +13,4 @@ __all__ = ["sources", "write"]
 
 def write(job: "Context") -> None:
     """Two rows of five, in the paper's order."""
-    labels = [name.replace("_", " ").capitalize() for name in NAMES]
-    draw_gallery(job, list(NAMES.values()), labels, columns=5)
+    draw_gallery(job, list(NAMES.values()), columns=5)

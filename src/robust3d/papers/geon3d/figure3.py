@@ -28,6 +28,7 @@ def write(job: "Context") -> None:
         images = open_set(told["set"], job.inputs, "test", name)
         shown = images.batch(range(min(EXAMPLES, len(images))))
         rows.append(list(shown.permute(0, 2, 3, 1).numpy()))
-        classes.append(images.rows["class_name"][:EXAMPLES].tolist())
-        labels.append(name)
-    sheet(rows, row_labels=labels, cell_labels=classes).save(job.outputs["picture"], "PNG")
+        classes.append([one.replace("_", "\n") for one in images.rows["class_name"][:EXAMPLES]])
+        labels.append(f"{name}\n{shown.shape[-1]} px")
+    note = "Test images as the networks see them, every pixel enlarged."
+    sheet(rows, row_labels=labels, cell_labels=classes, note=note).save(job.outputs["picture"], "PNG")

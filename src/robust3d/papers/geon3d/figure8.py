@@ -13,4 +13,4 @@ __all__ = ["sources", "write"]
 
 def write(job: "Context") -> None:
     """Four rows of ten, one for each pair of axis and cross-section, in the paper's order."""
-    draw_gallery(job, list(CODES), list(CODES), columns=10)
+    draw_gallery(job, list(CODES), columns=10)
