@@ -352,8 +352,8 @@ def _export_views(arguments: argparse.Namespace) -> None:
         raise UserError(f"family {arguments.family!r} is not rendered yet; first run: {command}")
     notes: list[str] = []
     objects = export_views(Views.read(manifest), arguments.out, arguments.format, note=notes.append)
-    told = "; ".join([f"{objects} objects of {arguments.family}", *notes])
-    print(f"{arguments.out}: {told}; `robust3d check-views {arguments.out}` checks them")
+    summary = "; ".join([f"{objects} objects of {arguments.family}", *notes])
+    print(f"{arguments.out}: {summary}; `robust3d check-views {arguments.out}` checks them")
 
 
 def _check_views(arguments: argparse.Namespace) -> None:

@@ -70,9 +70,9 @@ def evaluate_checkpoint(arguments: argparse.Namespace) -> None:
 
 def _architecture(text: str | None) -> Architecture:
     """The architecture that the command line names, as a configuration would."""
-    told = parse_yaml(f"architecture: {text or DEFAULT}", f"--architecture {text}")["architecture"]
+    entry = parse_yaml(f"architecture: {text or DEFAULT}", f"--architecture {text}")["architecture"]
     try:
-        return architecture(told)
+        return architecture(entry)
     except ValueError as error:
         raise UserError(f"--architecture: {error}") from None
 
@@ -163,9 +163,9 @@ def _read_folder(path: Path, resolution_px: int | None) -> tuple[Tensor, Tensor]
     """The test images of a folder, or all of one without splits; labels are places in the sorted class names."""
     if resolution_px is None:
         raise UserError(f"{path}: a folder of pictures; say by --resolution to which side in pixels they are scaled")
-    told = {"kind": "folder", "path": str(path), "resolution_px": resolution_px}
+    values = {"kind": "folder", "path": str(path), "resolution_px": resolution_px}
     try:
-        params = parse(folder.Params, told)
+        params = parse(folder.Params, values)
     except ValueError as error:
         raise UserError(f"--images {path} --resolution {resolution_px}: {error}") from None
     classes, rows = folder.list_pictures(params, 0)

@@ -16,10 +16,10 @@ def published(stage):
 
     They are "updated", so that Snakemake leaves the old ones where they are until a job replaces them.
     """
-    told = STAGES[stage]
-    files = {output: pattern.format(results="results", label="{job}") for output, pattern in told.published.items()}
-    caption, category = f"../report/{told.shown.caption}", told.shown.category
-    name = told.shown.output
+    declared = STAGES[stage]
+    files = {output: pattern.format(results="results", label="{job}") for output, pattern in declared.published.items()}
+    caption, category = f"../report/{declared.shown.caption}", declared.shown.category
+    name = declared.shown.output
     shown = report(files[name], caption=caption, category=category, labels={"target": "{job}"})
     return {output: update(file) for output, file in (files | {name: shown}).items()}
 

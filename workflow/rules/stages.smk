@@ -1,5 +1,5 @@
 # One rule for each stage, as `robust3d.study.stages` declares it. A job's stage stands in its spec as well.
-for stage, told in STAGES.items():
+for stage, declared in STAGES.items():
 
     rule:
         name:
@@ -8,8 +8,8 @@ for stage, told in STAGES.items():
             unpack(RULES.inputs(stage)),
         output:
             **RULES.outputs(stage),
-        priority: told.priority
-        localrule: told.request is None
+        priority: declared.priority
+        localrule: declared.request is None
         conda:
             "../../envs/robust3d.yaml"
         threads: RULES.threads(stage)

@@ -1,11 +1,11 @@
 # The names that users ask for. A table is made in a folder with its digest, like everything else; `results/table4.csv` is a
 # copy of the one last asked for, which replaces the former copy when it is whole.
-for stage, told in STAGES.items():
-    if told.shown:
+for stage, declared in STAGES.items():
+    if declared.shown:
 
         rule:
             name:
-                f"publish_{told.shown.as_a}"
+                f"publish_{declared.shown.as_a}"
             input:
                 unpack(RULES.finished()),
             output:

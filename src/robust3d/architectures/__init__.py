@@ -46,13 +46,13 @@ class ArchitectureParams(Params):
 
     @model_validator(mode="before")
     @classmethod
-    def _written_out(cls, told: Any) -> Any:
-        told = {"name": told} if isinstance(told, str) else told
-        if not isinstance(told, Mapping) or not isinstance(told.get("name"), str):
-            return told
-        module = registry.load("architecture", told["name"])
-        params = parse(module.Params, told.get("params") or {}, "params")
-        return {**told, "params": params.model_dump(mode="json")}
+    def _written_out(cls, entry: Any) -> Any:
+        entry = {"name": entry} if isinstance(entry, str) else entry
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str):
+            return entry
+        module = registry.load("architecture", entry["name"])
+        params = parse(module.Params, entry.get("params") or {}, "params")
+        return {**entry, "params": params.model_dump(mode="json")}
 
     @property
     def module(self) -> ModuleType:
@@ -82,16 +82,16 @@ class ArchitectureParams(Params):
         return f"{self.name} ({', '.join(others)})" if others else self.name
 
 
-def architecture(told: ArchitectureParams | Mapping[str, Any] | str) -> "Architecture":
+def architecture(entry: ArchitectureParams | Mapping[str, Any] | str) -> "Architecture":
     """The architecture that a configuration or a file names.
 
     Raises:
         UserError: there is none of that name.
         ValueError: it has no such parameter.
     """
-    params = told if isinstance(told, ArchitectureParams) else parse(_Told, {"architecture": told}).architecture
+    params = entry if isinstance(entry, ArchitectureParams) else parse(_Entry, {"architecture": entry}).architecture
     return params.module.build(parse(params.module.Params, params.params))
 
 
-class _Told(Params):
+class _Entry(Params):
     architecture: ArchitectureParams

@@ -71,10 +71,10 @@ class BlankViews:
         found = f"{count:,} blank views (without a pixel of the object, or of anything else) of {_first(self.views)}"
         if self.policy == "keep":
             return [f"family {family}: {found} are among the images (blank_views: keep)"]
-        told = [f"family {family}: {found} were skipped (blank_views: {self.policy})"]
+        sentences = [f"family {family}: {found} were skipped (blank_views: {self.policy})"]
         if self.left_out:
-            told.append(f"family {family}: too few other views, so left out: {_first(self.left_out)}")
-        return told
+            sentences.append(f"family {family}: too few other views, so left out: {_first(self.left_out)}")
+        return sentences
 
 
 def _first(names: Iterable[str]) -> str:
@@ -89,7 +89,7 @@ def without_blank(frames: Iterable[Frame], blank: BlankViews) -> Iterator[Frame]
 
     Args:
         frames: of one object after the other; memory holds those of one.
-        blank: told what is found; its policy decides.
+        blank: collects the blank views; its policy decides.
 
     Raises:
         UserError: a view is blank and the policy is "error".

@@ -112,9 +112,9 @@ def _choose(folder: Path, official: dict[str, str] | None, params: TextureParams
         listed = {line.rpartition("/")[2] for line in official if line.startswith(f"{folder.name}/")}
         absent = sorted(listed - set(names))
         if absent or not listed:
-            told = f"{len(absent)} images are missing, such as {absent[0]}" if absent else "none is there"
+            problem = f"{len(absent)} images are missing, such as {absent[0]}" if absent else "none is there"
             raise UserError(
-                f"{folder}: of the images that the lists in labels/ name, {told}; unpack the data set again"
+                f"{folder}: of the images that the lists in labels/ name, {problem}; unpack the data set again"
             )
         split = [official.get(f"{folder.name}/{file.name}") for file in files]
         pools = {part: [f for f, s in zip(files, split, strict=True) if s == part] for part in ("train", "test")}

@@ -53,8 +53,8 @@ def sources(
                 "data": data_conditions(plan, experiment.set),
             }
             panels += [panel] if series else []
-    told = {"study": study.study, "seed": study.seed, "panels": panels}
-    return told, found.inputs, {}
+    params = {"study": study.study, "seed": study.seed, "panels": panels}
+    return params, found.inputs, {}
 
 
 def _title(study: "Study", image_set: str) -> str:
@@ -117,8 +117,8 @@ def write(job: "Context", caption: str) -> None:
     from robust3d.figures.drawing import Panel, Point, Series, draw_curves  # planning needs no matplotlib
 
     if not job.params["panels"]:
-        told = f"{job.params['target']}: none of its experiments has classifiers trained against its norms"
-        raise UserError(f"{told}; see its entry under `papers` in the configuration")
+        problem = f"{job.params['target']}: none of its experiments has classifiers trained against its norms"
+        raise UserError(f"{problem}; see its entry under `papers` in the configuration")
     points = cells(job)
     stand_ins = dict.fromkeys(flag for panel in job.params["panels"] for flag in panel["stand_ins"])
     caveats = [f"{flag[0].upper()}{flag[1:]}." for flag in stand_ins]
@@ -127,8 +127,10 @@ def write(job: "Context", caption: str) -> None:
     for number, panel in enumerate(job.params["panels"]):
         here = [cell for cell in points if cell["panel"] == number]
         series = [
-            Series(told["label"], told["style"], [Point.of(cell) for cell in here if cell["series"] == told["label"]])
-            for told in panel["series"]
+            Series(
+                entry["label"], entry["style"], [Point.of(cell) for cell in here if cell["series"] == entry["label"]]
+            )
+            for entry in panel["series"]
         ]
         panels.append(Panel(panel["title"], panel["norm"], series, here[0]["n"], here[0]["chance"]))
     seeds = len(points[0]["conditions"])

@@ -122,8 +122,8 @@ def _splits(params: Params, root: Path) -> list[tuple[str, Path]]:
         layout = "splits" if any(SPLIT_NAMES[name.lower()] == "train" for name in splits) else "classes"
         others = [name for name in names if name not in splits]
         if splits and (others or layout == "classes"):
-            told = f"{splits[0]!r} may be a split or a class" + (f", beside {others[0]!r}" if others else "")
-            raise UserError(f"{root}: {told}; say which by layout: splits, or layout: classes")
+            problem = f"{splits[0]!r} may be a split or a class" + (f", beside {others[0]!r}" if others else "")
+            raise UserError(f"{root}: {problem}; say which by layout: splits, or layout: classes")
     if layout == "classes":
         return [(NO_SPLIT, root)]
     found: dict[str, Path] = {}

@@ -102,7 +102,7 @@ class _Walk:
             self._add("missing", step, f"{where}: nothing goes with it in the {side} results", False)
 
     def compare(self, ours: Step, theirs: Step) -> None:
-        """First what the two were made from, then what they were told and what came out."""
+        """First the inputs of the two, then their parameters and outputs."""
         if (ours.name, theirs.name) in self._seen:
             return
         self._seen.add((ours.name, theirs.name))

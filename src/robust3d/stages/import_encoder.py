@@ -20,20 +20,20 @@ def run(job: "Context") -> None:
     Raises:
         UserError: the file is not the one that planning has seen, or not an encoder of the architecture.
     """
-    told = job.params
-    path = parse(registry.load("pretraining", told["method"]).Params, told["params"]).weights
-    check_bytes(path, told["weights_sha256"])
-    network = architecture(told["architecture"])
+    params = job.params
+    path = parse(registry.load("pretraining", params["method"]).Params, params["params"]).weights
+    check_bytes(path, params["weights_sha256"])
+    network = architecture(params["architecture"])
     state, prefix = trunk_state(load_state(path), path, network)
     trunk = network.trunk()
     network.load_trunk(trunk, state, str(path))
     before = {name: value.clone() for name, value in trunk.state_dict().items()}
     facts = dict.fromkeys(FACTS) | {
-        "method": told["method"],
-        "architecture": told["architecture"],
-        "start": {"weights": str(path), "sha256": told["weights_sha256"], "prefix": prefix},
-        "normalisation": told["normalisation"],
-        "params": told["params"],
+        "method": params["method"],
+        "architecture": params["architecture"],
+        "start": {"weights": str(path), "sha256": params["weights_sha256"], "prefix": prefix},
+        "normalisation": params["normalisation"],
+        "params": params["params"],
     }
     encoder, description = extract_encoder(before, trunk.state_dict(), **facts)
     save_state(encoder, job.outputs["encoder"])

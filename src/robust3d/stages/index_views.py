@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def run(job: "Context") -> None:
     """Write the `manifest`."""
-    told = job.params
+    params = job.params
     entries = [(path, json.loads(path.read_text())) for path in job.inputs["shards"]]
     blank = BlankViews("skip")
     for _, entry in entries:
@@ -25,9 +25,9 @@ def run(job: "Context") -> None:
     entries = [(path, entry) for path, entry in entries if entry["frames"]]  # a published class may have empty blocks
     for path, entry in entries:  # sets are drawn from (instance, view) pairs, all of which have to be there
         objects = sum(map(len, held_by(entry).values()))
-        if entry["frames"] != objects * told["views"]:
+        if entry["frames"] != objects * params["views"]:
             raise UserError(
-                f"{path}: {entry['frames']} frames of {objects} instances, but views: {told['views']} "
+                f"{path}: {entry['frames']} frames of {objects} instances, but views: {params['views']} "
                 "of each belong to this family; its reader has to give as many of every instance"
             )
     shards = [
@@ -40,16 +40,16 @@ def run(job: "Context") -> None:
         for path, entry in entries
     ]
     instances = sorted({instance for shard in shards for ids in shard.instances.values() for instance in ids})
-    for name in told["classes"]:
+    for name in params["classes"]:
         if not any(name in shard.instances for shard in shards):
-            why = "; ".join(blank.notices(told["family"])) or "see what its jobs left out"
-            raise UserError(f"{told['family']}: not one sound object of class {name}; {why}")
+            why = "; ".join(blank.notices(params["family"])) or "see what its jobs left out"
+            raise UserError(f"{params['family']}: not one sound object of class {name}; {why}")
     Views(
-        family=told["family"],
-        classes=tuple(told["classes"]),
-        views=told["views"],
-        resolution_px=told["resolution_px"],
-        extent=told["extent"],
+        family=params["family"],
+        classes=tuple(params["classes"]),
+        views=params["views"],
+        resolution_px=params["resolution_px"],
+        extent=params["extent"],
         splits=_splits(job, instances),
         shards=tuple(sorted(shards, key=lambda shard: shard.path)),
         blank=blank if blank.views else None,

@@ -18,9 +18,9 @@ _SHOWN = 10  # pictures that are named on the screen
 
 def run(job: "Context") -> None:
     """Write `images`, their `manifest` entry, and checksums of the `sources`: none of computed pictures."""
-    told, (block, shards) = job.params["set"], job.params["block"]
-    module = registry.load("set", told["kind"])
-    params = parse(module.Params, told)
+    set_params, (block, shards) = job.params["set"], job.params["block"]
+    module = registry.load("set", set_params["kind"])
+    params = parse(module.Params, set_params)
     if "data_on_disk" in job.params:
         check_same(params.path, job.params["data_on_disk"], module.identity(params))
     table = read_set(job.input("set"))

@@ -51,12 +51,12 @@ def _with_facts(outcomes: pd.DataFrame, facts: dict[str, pd.DataFrame]) -> pd.Da
     """The outcomes with what is known of their images.
 
     Raises:
-        ValueError: the probe tells of an image that it was not given.
+        ValueError: an outcome belongs to no image that the probe was given.
     """
     known = pd.concat([rows.assign(images=name, image=range(len(rows))) for name, rows in facts.items()])
-    told = outcomes.merge(known, on=["images", "image"], how="left", validate="many_to_one", indicator="found")
-    if (told["found"] != "both").any():
+    merged = outcomes.merge(known, on=["images", "image"], how="left", validate="many_to_one", indicator="found")
+    if (merged["found"] != "both").any():
         raise ValueError(
             "outcomes of images that the probe was not given; `images` and `image` say of which one each is"
         )
-    return told.drop(columns="found")
+    return merged.drop(columns="found")

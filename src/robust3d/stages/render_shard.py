@@ -31,13 +31,13 @@ Place = tuple[str, int]  # instance, view
 
 def run(job: "Context") -> None:
     """Write `views` and its `manifest` entry."""
-    told = job.params
-    camera = parse(cameras.CameraParams, told["cameras"])
-    render = parse(RenderParams, told["render"])
-    meshes = load_meshes(job.input("shapes"), told["instances"])  # None: all that were sound on disk
+    params = job.params
+    camera = parse(cameras.CameraParams, params["cameras"])
+    render = parse(RenderParams, params["render"])
+    meshes = load_meshes(job.input("shapes"), params["instances"])  # None: all that were sound on disk
     digests = {instance: mesh_digest(mesh) for instance, mesh in meshes.items()}
-    poses = {instance: cameras.poses(camera, told["seed"], instance) for instance in meshes}
-    journal = Journal(job.progress, told["class_name"], render.resolution_px)
+    poses = {instance: cameras.poses(camera, params["seed"], instance) for instance in meshes}
+    journal = Journal(job.progress, params["class_name"], render.resolution_px)
     earlier = rendered_before(job, digests, poses)
     held = earlier | journal.held()
     job.notes.update(frames_copied=len(earlier), frames_rendered=len(meshes) * camera.views - len(earlier))
@@ -52,8 +52,8 @@ def run(job: "Context") -> None:
         requests(),
         cameras.intrinsics(camera, render.resolution_px),
         render,
-        told["seed"],
-        told["class_name"],
+        params["seed"],
+        params["class_name"],
         job.threads,
         held.keys(),
     )
@@ -62,14 +62,14 @@ def run(job: "Context") -> None:
         entry = write_shard(
             job.outputs["views"],
             without_blank(merged(list(meshes), camera.views, held, journal.keep(rendered)), blank),
-            class_name=told["class_name"],
+            class_name=params["class_name"],
             resolution_px=render.resolution_px,
-            extent=told["extent"],
+            extent=params["extent"],
         )
     except SystemExit:
         journal.save()
         raise
-    for notice in blank.notices(told["class_name"]):
+    for notice in blank.notices(params["class_name"]):
         print(f"note: {notice}", file=sys.stderr)
     job.notes.update(blank.entry())
     meshes_shown = {instance: digests[instance] for instance in entry["instances"]}
@@ -96,11 +96,11 @@ def rendered_before(job: "Context", digests: dict[str, str], poses: dict[str, np
     return held
 
 
-def _look(told: dict[str, Any]) -> dict[str, Any]:
+def _look(params: dict[str, Any]) -> dict[str, Any]:
     """What shapes a pixel besides mesh, pose and view; the extent is only written into the file."""
-    rest = {name: value for name, value in told.items() if name not in ("instances", "extent")}
+    rest = {name: value for name, value in params.items() if name not in ("instances", "extent")}
     for part, other in (("cameras", "views"), ("render", "blank_views")):
-        rest[part] = {name: value for name, value in told[part].items() if name != other}
+        rest[part] = {name: value for name, value in params[part].items() if name != other}
     return rest
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from robust3d.provenance.runner import Context
 
 
-TOLD = ("architecture", "objective", "selection", "augmentation", "seed")
+INFO_KEYS = ("architecture", "objective", "selection", "augmentation", "seed")  # parameters that `info` repeats
 
 
 def run(job: "Context") -> None:
@@ -36,19 +36,19 @@ def run(job: "Context") -> None:
     job.write_json("metrics", {"rows": trained["rows"]})
 
 
-def _training(told: dict[str, Any]) -> ClassifierParams:
+def _training(job_params: dict[str, Any]) -> ClassifierParams:
     """The parameters, as the training's own class has them."""
-    module = registry.load("training", told["classifier"]["objective"])
-    params: ClassifierParams = parse(module.Params, told["classifier"])
+    module = registry.load("training", job_params["classifier"]["objective"])
+    params: ClassifierParams = parse(module.Params, job_params["classifier"])
     return params
 
 
 def train_classifier(
-    fabric: "Fabric", told: dict[str, Any], inputs: dict[str, list[Path]], progress: Path
+    fabric: "Fabric", job_params: dict[str, Any], inputs: dict[str, list[Path]], progress: Path
 ) -> dict[str, Any]:
     """Train on this process's device; everything that `run` writes, if this is the first one."""
-    params = _training(told)
-    images, held_out = (open_set(told["set"], inputs, split) for split in ("train", "val"))
+    params = _training(job_params)
+    images, held_out = (open_set(job_params["set"], inputs, split) for split in ("train", "val"))
     classes = list(images.classes)
 
     encoder = next(iter(inputs.get("encoder", [])), None)
@@ -73,8 +73,8 @@ def train_classifier(
         "collapse": history.collapse,
         "validation": history.selected["validation"],
         **start,
-        **{name: told["classifier"][name] for name in TOLD},
-        "attack": told["classifier"]["attack"] if params.trained_against else None,
+        **{name: job_params["classifier"][name] for name in INFO_KEYS},
+        "attack": job_params["classifier"]["attack"] if params.trained_against else None,
         "attacked": task.attacked,
         "encoder": encoder_info,
     }

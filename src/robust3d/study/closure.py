@@ -129,7 +129,7 @@ def _meanings() -> Meanings:
 def parts(path: Path) -> dict[str, str]:
     """Short digests of what a file's functions, methods and remaining statements mean, by qualified name.
 
-    They let a changed module be told as the function that changed; `file_digest` decides.
+    They allow naming the function of a module that changed; only `file_digest` decides.
     """
     found: dict[str, list[str]] = {}
 

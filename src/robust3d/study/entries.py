@@ -179,8 +179,10 @@ def read_sets(values: Any) -> Any:
     """Each image set by the class of its kind."""
     if not isinstance(values, Mapping):
         return values
-    kinds = {name: told.get("kind", "views") if isinstance(told, Mapping) else "views" for name, told in values.items()}
-    return {name: parse(registry.load("set", str(kinds[name])).Params, told, name) for name, told in values.items()}
+    kinds = {
+        name: entry.get("kind", "views") if isinstance(entry, Mapping) else "views" for name, entry in values.items()
+    }
+    return {name: parse(registry.load("set", str(kinds[name])).Params, entry, name) for name, entry in values.items()}
 
 
 def read_sections(values: Any) -> Any:
@@ -196,9 +198,9 @@ def read_classifiers(values: Any) -> Any:
     if not isinstance(values, Mapping):
         return values
     found, mistakes = {}, []
-    for name, told in values.items():
+    for name, entry in values.items():
         try:
-            found[name] = _read_classifier(name, told)
+            found[name] = _read_classifier(name, entry)
         except ValueError as error:
             mistakes.append(str(error))
     if mistakes:
@@ -206,12 +208,12 @@ def read_classifiers(values: Any) -> Any:
     return found
 
 
-def _read_classifier(name: str, told: Any) -> Any:
-    objective = told.get("objective", ClassifierParams().objective) if isinstance(told, Mapping) else None
+def _read_classifier(name: str, entry: Any) -> Any:
+    objective = entry.get("objective", ClassifierParams().objective) if isinstance(entry, Mapping) else None
     if not isinstance(objective, str):
-        return told  # its type is wrong, which the model says
+        return entry  # its type is wrong, which the model says
     try:
         training = registry.load("training", objective)
     except UserError as error:
         raise ValueError(f"{name}.objective: {error}") from None
-    return parse(training.Params, told, name)
+    return parse(training.Params, entry, name)

@@ -31,7 +31,7 @@ class Job:
     Attributes:
         stage: the rule and the module in `robust3d.stages`.
         label: readable part of the folder's name.
-        params: what the stage is told, resolved; nothing else reaches it.
+        params: the stage's parameters, resolved; it gets nothing else.
         inputs: named lists of (job, output name), passed on the command line.
         bulk: the same for big files which a manifest among the inputs names; passed to Snakemake only.
         plugins: (kind, name) of modules that the stage loads by name.
@@ -82,8 +82,8 @@ class Job:
     @property
     def devices(self) -> int:
         """How many GPUs share the batches of a training."""
-        told = self.params.get("classifier") or getattr(self.params.get("params"), "loop", None)
-        return getattr(told, "devices", 1)
+        training = self.params.get("classifier") or getattr(self.params.get("params"), "loop", None)
+        return getattr(training, "devices", 1)
 
     @property
     def request(self) -> Request | None:

@@ -54,8 +54,8 @@ class Plan:
     def inventory(self, family: str) -> Job:
         """What lies on disk of a published family; what is missing there ends the run before anything else."""
         kind, params = self.study.families[family].kind, self._families[family][1]
-        told = {"kind": kind, "source": params, "data_on_disk": self.on_disk.family(kind, params)}
-        return self._add(Job("inventory", slug(family), told, plugins=(("family", kind),)))
+        job_params = {"kind": kind, "source": params, "data_on_disk": self.on_disk.family(kind, params)}
+        return self._add(Job("inventory", slug(family), job_params, plugins=(("family", kind),)))
 
     def _from_disk(self, family: str) -> Inputs:
         """What a job of a family needs in order to know what lies on disk."""
@@ -67,18 +67,18 @@ class Plan:
         """The meshes of one class."""
         module, params = self._families[family]
         kind = self.study.families[family].kind
-        told = {"kind": kind, "shapes": module.only(params, class_name), "class_name": class_name}
-        told |= {"seed": self.study.seed}
-        return self._add(Job("build_shapes", slug(f"{family}-{class_name}"), told, plugins=(("family", kind),)))
+        job_params = {"kind": kind, "shapes": module.only(params, class_name), "class_name": class_name}
+        job_params |= {"seed": self.study.seed}
+        return self._add(Job("build_shapes", slug(f"{family}-{class_name}"), job_params, plugins=(("family", kind),)))
 
     def _read(self, stage: str, family: str, class_name: str, block: int) -> Job:
         """Reads one block of a class of a published family: meshes or views."""
         module, params = self._families[family]
         kind = self.study.families[family].kind
-        told = {"kind": kind, "source": module.only(params, class_name), "class_name": class_name}
-        told |= {"block": [block, params.shards]}
+        job_params = {"kind": kind, "source": module.only(params, class_name), "class_name": class_name}
+        job_params |= {"block": [block, params.shards]}
         label = slug(f"{family}-{class_name}-{block:03d}")
-        return self._add(Job(stage, label, told, self._from_disk(family), plugins=(("family", kind),)))
+        return self._add(Job(stage, label, job_params, self._from_disk(family), plugins=(("family", kind),)))
 
     @functools.cache  # noqa: B019
     def shards(self, family: str) -> tuple[Job, ...]:
@@ -112,7 +112,7 @@ class Plan:
         """Renders the members of a block; None: all meshes of a file, for what lies on disk is not known yet."""
         config = self.study.families[family]
         module, params = self._families[family]
-        told = {
+        job_params = {
             "class_name": class_name,
             "instances": members,
             "cameras": config.cameras,
@@ -121,7 +121,7 @@ class Plan:
             "seed": self.study.seed,
         }
         inputs: Inputs = {"shapes": ((shapes, "shapes"),)}
-        return self._add(Job("render_shard", slug(f"{family}-{class_name}-{block:03d}"), told, inputs))
+        return self._add(Job("render_shard", slug(f"{family}-{class_name}-{block:03d}"), job_params, inputs))
 
     @functools.cache  # noqa: B019
     def index_views(self, family: str) -> Job:
@@ -130,7 +130,7 @@ class Plan:
         module, params = self._families[family]
         by_orbit = config.split is not None and config.split.mode == "orbit"
         groups = {i: module.orbit(params, i) for i in self.instances(family)} if by_orbit else {}
-        told = {
+        job_params = {
             "family": family,
             "classes": self.classes(family),
             "extent": module.extent(params),
@@ -141,7 +141,7 @@ class Plan:
             "seed": self.study.seed,
         }
         inputs: Inputs = {"shards": tuple((job, "manifest") for job in self.shards(family)), **self._from_disk(family)}
-        return self._add(Job("index_views", slug(family), told, inputs, self._bulk(family)))
+        return self._add(Job("index_views", slug(family), job_params, inputs, self._bulk(family)))
 
     @functools.cache  # noqa: B019
     def _bulk(self, family: str) -> Inputs:
@@ -153,10 +153,10 @@ class Plan:
     @functools.cached_property
     def textures(self) -> Job:
         """The background textures."""
-        told = {"textures": self.study.textures, "seed": self.study.seed}
+        job_params = {"textures": self.study.textures, "seed": self.study.seed}
         if self.study.textures.path is not None:
-            told["data_on_disk"] = self.on_disk.textures(self.study.textures, self.study.seed)
-        return self._add(Job("make_textures", self.study.textures.source, told))
+            job_params["data_on_disk"] = self.on_disk.textures(self.study.textures, self.study.seed)
+        return self._add(Job("make_textures", self.study.textures.source, job_params))
 
     def views(self, family: str, *backgrounds: Any) -> tuple[Inputs, Inputs]:
         """What a job needs to see a family on some backgrounds: (inputs, bulk files)."""
@@ -172,19 +172,21 @@ class Plan:
         """The table of one classification set: which view stands before which background."""
         image_set, family = self.study.sets[name], self.study.family_of(name)
         inputs = self.views(family, image_set.background)[0] if family is not None else {}
-        told = {"set": self.set_params(name), "seed": self.study.seed, **self.on_disk.image_set(image_set)}
-        return self._add(Job("draw_set", slug(name), told, inputs, plugins=(("set", image_set.kind),)))
+        job_params = {"set": self.set_params(name), "seed": self.study.seed, **self.on_disk.image_set(image_set)}
+        return self._add(Job("draw_set", slug(name), job_params, inputs, plugins=(("set", image_set.kind),)))
 
     @functools.cache  # noqa: B019
     def pack_images(self, name: str) -> tuple[Job, ...]:
         """The pixels of a set of pictures: a job for each of its blocks."""
         drawn, shards = self.draw_set(name), self.study.sets[name].shards
-        told = [{**drawn.params, "block": [block, shards]} for block in range(shards)]
+        job_params = [{**drawn.params, "block": [block, shards]} for block in range(shards)]
         inputs: Inputs = {"set": ((drawn, "table"),)}
-        return tuple(self._add(Job("pack_images", slug(f"{name}-{i:03d}"), told[i], inputs)) for i in range(shards))
+        return tuple(
+            self._add(Job("pack_images", slug(f"{name}-{i:03d}"), job_params[i], inputs)) for i in range(shards)
+        )
 
     def set_params(self, name: str) -> dict[str, Any]:
-        """What a job is told of a set: all but the family, whose manifest it reads."""
+        """The parameters of a set in a job: all but the family, whose manifest is an input."""
         return self.study.sets[name].model_dump(mode="json", exclude={"family"})
 
     def set_inputs(self, name: str) -> tuple[Inputs, Inputs]:
@@ -224,7 +226,7 @@ class Plan:
         if entry.start != RANDOM:
             start = self.encoder(entry.start, experiment, seed)
             inputs |= {"encoder": ((start, "encoder"),), "encoder_info": ((start, "info"),)}
-        told = {
+        job_params = {
             "method": entry.method,
             "params": entry.method_params(),
             "architecture": entry.architecture,
@@ -237,17 +239,17 @@ class Plan:
         }
         label = slug(f"{key}-{family}-s{seed}")
         plugins = (("pretraining", entry.method), ("architecture", entry.architecture.name))
-        return self._add(Job("pretrain", label, told, inputs, bulk, plugins))
+        return self._add(Job("pretrain", label, job_params, inputs, bulk, plugins))
 
     def encoder(self, key: str, experiment: Experiment, seed: int) -> Job:
         """The encoder of a pre-training, or of weights on disk, alone."""
         entry = self.study.pretraining[key]
         if not entry.trains:
             params = entry.method_params()
-            told = {"method": entry.method, "params": params, "architecture": entry.architecture}
-            told |= {"normalisation": entry.normalisation, "weights_sha256": self.on_disk.weights(params.weights)}
+            job_params = {"method": entry.method, "params": params, "architecture": entry.architecture}
+            job_params |= {"normalisation": entry.normalisation, "weights_sha256": self.on_disk.weights(params.weights)}
             plugins = (("pretraining", entry.method), ("architecture", entry.architecture.name))
-            return self._add(Job("import_encoder", slug(key), told, plugins=plugins))
+            return self._add(Job("import_encoder", slug(key), job_params, plugins=plugins))
         source = self.pretrain(key, experiment, seed)
         inputs: Inputs = {"model": ((source, "model"),), "model_info": ((source, "info"),)}
         return self._add(Job("extract_encoder", source.label, {}, inputs))
@@ -260,13 +262,13 @@ class Plan:
         inputs["encoder_info"] = ((encoder, "info"),) if encoder else ()
         training = self.study.classifiers[key]
         architecture = self.study.architecture(key, pretraining)
-        told = {
+        job_params = {
             "classifier": training.model_copy(update={"seed": seed, "architecture": architecture}),
             "set": self.set_params(experiment.set),
         }
         label = slug(f"{experiment.set}-{key}-{pretraining or 'scratch'}-s{seed}")
         plugins = (("training", training.objective), ("architecture", architecture.name))
-        return self._add(Job("train_classifier", label, told, inputs, bulk, plugins))
+        return self._add(Job("train_classifier", label, job_params, inputs, bulk, plugins))
 
     # --- probes -----------------------------------------------------------------------------------------------
 
@@ -276,14 +278,14 @@ class Plan:
         inputs, bulk = self.named_sets(asked.sets)
         inputs["classifier"] = ((classifier, "classifier"),)
         inputs["classifier_info"] = ((classifier, "info"),)
-        told = {
+        job_params = {
             "probe": asked.module,
             "params": asked.params,
             "sets": {name: self.set_params(key) for name, key in asked.sets.items()},
         }
         label = slug(f"{classifier.label}-{probe}")
         plugins = (("probe", asked.module), *(plugin for plugin in classifier.plugins if plugin[0] == "architecture"))
-        return self._add(Job("probe", label, told, inputs, bulk, plugins))
+        return self._add(Job("probe", label, job_params, inputs, bulk, plugins))
 
     # --- what a user asks for ---------------------------------------------------------------------------------
 
@@ -293,8 +295,8 @@ class Plan:
         stage, paper = target_stage(name), paper_of(name)
         if paper not in self.study.papers:
             raise UserError(f"papers.{paper}: missing; {name} needs this section of the configuration")
-        told, inputs, bulk = registry.load("target", name).sources(self, self.study.papers[paper])
-        return self._add(Job(stage, slug(name), {"target": name, **told}, inputs, bulk, (("target", name),)))
+        job_params, inputs, bulk = registry.load("target", name).sources(self, self.study.papers[paper])
+        return self._add(Job(stage, slug(name), {"target": name, **job_params}, inputs, bulk, (("target", name),)))
 
     def _makers(self) -> Iterator[Callable[[], Job]]:
         """What plans the jobs of every family, table and figure, each with all that it is made from."""

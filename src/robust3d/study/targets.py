@@ -37,7 +37,7 @@ def paper_files() -> dict[str, Path]:
 def targets(paper: str) -> dict[str, str]:
     """The stage that makes each target of a paper: tables first, then figures by number."""
     package = importlib.import_module(f"{PACKAGES['paper']}.{paper}")
-    stages = {told.shown.as_a: stage for stage, told in STAGES.items() if told.shown}
+    stages = {declared.shown.as_a: stage for stage, declared in STAGES.items() if declared.shown}
     prefix = "" if paper == MAIN else f"{paper}/"
     found = {f"{prefix}{name}": stages[shown] for key, shown in _LISTS.items() for name in getattr(package, key, ())}
     return dict(sorted(found.items(), key=lambda entry: (entry[1] != stages["table"], len(entry[0]), entry[0])))

@@ -184,6 +184,6 @@ def _flags(metrics: Sequence[dict[str, Any]]) -> list[str]:
             if found[name]
         ]
         flags += [f"zero gradients at {count} starts of {name}" for name, count in found["zero_gradients"].items()]
-        flags += [f"{found[name]} {told}" for name, told in NOT_FINITE.items() if found[name]]
+        flags += [f"{found[name]} {meaning}" for name, meaning in NOT_FINITE.items() if found[name]]
         flags += [f"robust accuracy is NOT VALID: {reason}" for reason in found["invalid"]]
     return flags

@@ -132,18 +132,18 @@ def train(
     run.line = ProgressLine(type(task).__name__, run.history.steps, params.steps)
     fabric.barrier()  # all have read the checkpoint before the first one writes another
     saved = time.monotonic()
-    told_to_stop = False
+    must_stop = False
     with _stop_requests(active=progress is not None) as stop:
         while run.history.steps < params.steps:
-            told_to_stop = run.advance(stop)
+            must_stop = run.advance(stop)
             due = time.monotonic() - saved >= 60 * params.checkpoint_minutes
-            if progress is not None and (due or told_to_stop or run.history.steps == params.steps):
+            if progress is not None and (due or must_stop or run.history.steps == params.steps):
                 run.save(progress)
                 saved = time.monotonic()
-            if told_to_stop:
+            if must_stop:
                 break
-        # After the last step too: Snakemake counts a job that was told to stop as failed, whatever it makes.
-        if told_to_stop or stop.is_set():
+        # After the last step too: Snakemake counts a job that got SIGTERM as failed, whatever its outputs.
+        if must_stop or stop.is_set():
             run.line.say(f"stopped by a signal; step {run.history.steps} of {params.steps} is saved")
             raise SystemExit(STOPPED)
     return run.finish()
@@ -164,7 +164,7 @@ class _Run:
         self.line = ProgressLine(type(task).__name__, 0, params.steps)
 
     def advance(self, stop: threading.Event) -> bool:
-        """One optimiser step, and the validation that falls on it; whether a device was told to stop before it."""
+        """One optimiser step, and the validation that falls on it; returns whether any device has got a stop signal."""
         step = self.history.steps
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.params, step)
@@ -178,7 +178,7 @@ class _Run:
             loss, scalars = self.task.loss(step, generator)
         self.optimiser.zero_grad()
         self.fabric.backward(loss)
-        told_to_stop = average_gradients(self.fabric, self.task.module, stop.is_set())
+        must_stop = average_gradients(self.fabric, self.task.module, stop.is_set())
         self.optimiser.step()
         self.unread.append({"loss": loss.detach(), **scalars})
         self.history.steps += 1
@@ -191,7 +191,7 @@ class _Run:
             if self.fabric.is_global_zero:
                 self.validate()
             self.fabric.barrier()
-        return told_to_stop
+        return must_stop
 
     def read_losses(self) -> None:
         """Move the unread scalars into the sums.

@@ -56,15 +56,15 @@ def launch(function: Callable[..., Any], devices: int, precision: Precision, *ar
         arguments: plain values.
 
     Raises:
-        SystemExit: 75 if the processes were told to stop and have saved where they are.
+        SystemExit: 75 if the processes got SIGTERM and have saved a checkpoint.
     """
     fabric = make_fabric(precision, devices=devices)
     if devices == 1:
         return function(fabric, *arguments)
-    told: list[int] = []
+    received: list[int] = []
 
     def hand_on(number: int, _: Any) -> None:
-        told.append(number)
+        received.append(number)
         for child in multiprocessing.active_children():
             if child.pid is not None:
                 os.kill(child.pid, number)
@@ -73,7 +73,7 @@ def launch(function: Callable[..., Any], devices: int, precision: Precision, *ar
     try:
         return pickle.loads(fabric.launch(_answer, function, *arguments))  # type: ignore[arg-type]
     except ProcessExitedException:
-        if told:  # a process that had not begun to train yet ends without a word; nothing is lost
+        if received:  # a process that had not begun to train yet ends without a word; nothing is lost
             raise SystemExit(STOPPED) from None
         raise
     finally:

@@ -37,7 +37,7 @@ class LoopParams(Params):
 
 
 class ClassifierParams(Params):
-    """What every training of a classifier is told (Geon3D section 4, else Madry's library); each adds its own."""
+    """Parameters that all classifier trainings share (Geon3D section 4, else Madry's library); each adds its own."""
 
     architecture: ArchitectureParams | None = None  # none: that of its encoder; from scratch the papers'
     objective: str = "pgd"  # the module in robust3d.trainings; standard: the control without attack

@@ -1,4 +1,4 @@
-"""What Snakemake asks of a rule: the files of a job, what it is told, what it needs of a cluster.
+"""What Snakemake asks of a rule: a job's files, arguments and cluster resources.
 
 Snakemake's own objects come as arguments: nothing of ours imports it.
 """
@@ -32,14 +32,14 @@ from robust3d.study.requests import Request, resources
 from robust3d.study.stages import STAGES
 from robust3d.study.targets import RESULTS, every_target, no_target, output_paths, published_paths, target_path
 from robust3d.study.watchdog import watch_slurm
-from robust3d.workflow.handed_on import Told, hand_on, handed_on
+from robust3d.workflow.planned_jobs import PlannedJob, read_planned, write_planned
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 _COLLECT_AFTER = 200_000  # new objects; planning makes many, and all of them stay
 
 
 def refuse(message: str) -> NoReturn:
-    """End with a plain message, also with `--quiet all`: exceptions are told with lines of Snakemake's code, or not."""
+    """End with a plain message, also with `--quiet all`: Snakemake shows exceptions with its own code, or not."""
     print(message, file=sys.stderr, flush=True)
     sys.exit(1)
 
@@ -90,7 +90,7 @@ class Rules:
         except UserError as error:
             refuse(str(error))
         self.study = self.plan.study
-        self._told: dict[tuple[str, str], Told] = {}
+        self._jobs: dict[tuple[str, str], PlannedJob] = {}
         self._warned: set[str] = set()
         if workflow.is_main_process:
             logger.info(f"Study: {self.study.study}")
@@ -113,12 +113,12 @@ class Rules:
         except UserError as error:
             refuse(str(error))
 
-    def told(self, stage: str, job: str) -> Told:
-        """What the job behind a path is told; a path of another study has none."""
-        found = self._told.get((stage, job))
+    def job(self, stage: str, job: str) -> PlannedJob:
+        """The planned job that makes a path; ends the run if the path belongs to another study."""
+        found = self._jobs.get((stage, job))
         if found is None:
-            found = None if self.workflow.is_main_process else handed_on(stage, job)
-            found = self._told[stage, job] = found or Told.of(self._planned(stage, job))
+            found = None if self.workflow.is_main_process else read_planned(stage, job)
+            found = self._jobs[stage, job] = found or PlannedJob.of(self._planned(stage, job))
         return found
 
     def _planned(self, stage: str, job: str) -> Job:
@@ -152,14 +152,14 @@ class Rules:
         """
 
         def paths(wildcards: Any) -> dict[str, Any]:
-            told = self.told(stage, wildcards.job)
-            finished = all(map(os.path.exists, told.outputs.values()))
+            planned = self.job(stage, wildcards.job)
+            finished = all(map(os.path.exists, planned.outputs.values()))
             job = self.plan.jobs.get((stage, wildcards.job))
             if job is not None and self.workflow.is_main_process:
                 self._warn_of_data(job)
                 if not finished:
                     self._recover_bulk(job)
-            named = {**told.inputs, "bulk": told.waits_for} if told.waits_for else told.inputs
+            named = {**planned.inputs, "bulk": planned.waits_for} if planned.waits_for else planned.inputs
             return {name: self.ancient(files) for name, files in named.items()} if finished else dict(named)
 
         return for_wildcards(paths)
@@ -228,7 +228,7 @@ class Rules:
 
     def _request(self, stage: str, wildcards: Any) -> Request:
         """What one job asks of the cluster, with all its GPUs."""
-        job = self.told(stage, wildcards.job)
+        job = self.job(stage, wildcards.job)
         asked = STAGES[stage].of(job.variant).request
         assert asked is not None, f"{stage} runs where Snakemake does"
         return asked.on(self.cluster, job.devices)
@@ -253,7 +253,7 @@ class Rules:
 
     def arguments(self, stage: str) -> Callable[..., str]:
         """The spec and the named files of a stage's jobs, for `robust3d run`."""
-        return for_wildcards(lambda wildcards: self.told(stage, wildcards.job).arguments)
+        return for_wildcards(lambda wildcards: self.job(stage, wildcards.job).arguments)
 
     @property
     def command(self) -> str:
@@ -289,7 +289,7 @@ class Rules:
         if self.study.store and (complaint := store_trouble(Path(self.study.store))):
             self.logger.warning(f"store: {complaint}; jobs run without")
         if self.on_cluster():
-            hand_on(self.told(*key) for key in keys)
+            write_planned(self.job(*key) for key in keys)
             away = [job for job in workflow.dag.needrun_jobs() if not job.is_local]
             run = getattr(workflow.scheduler.get_executor(away[0]), "run_uuid", None) if away else None
             if run:  # the name that all SLURM jobs of this process bear

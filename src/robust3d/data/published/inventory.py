@@ -256,8 +256,10 @@ def check_missing(
         total = inventory.objects + len(absent)
         gone = [key for key in absent if key not in set(partial)]
         groups = ((gone, "that the data set's lists name are not there"), (partial, f"have a folder without {file}"))
-        told = "; ".join(f"{len(keys):,} of {total:,} objects {what}: {_first(keys)}" for keys, what in groups if keys)
-        raise Missing(inventory.layout, f"{root}: {told} (missing: skip goes on without them)")
+        problem = "; ".join(
+            f"{len(keys):,} of {total:,} objects {what}: {_first(keys)}" for keys, what in groups if keys
+        )
+        raise Missing(inventory.layout, f"{root}: {problem} (missing: skip goes on without them)")
     for label, entries in inventory.classes.items():
         if not entries:
             raise Missing(inventory.layout, f"{root}: no object of class {label!r} is there")

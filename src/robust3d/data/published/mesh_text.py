@@ -105,10 +105,10 @@ def _off_faces(rows: Sequence[str], total: int, path: Path) -> Iterator[tuple[ND
 
 def _off_without_lines(words: Sequence[str], total: int, faces: int, path: Path) -> Polygons:
     """The rare legal file in which an element is not a line: numbers alone, without colours."""
-    told = f"{path}: its header says {total:,} vertices and {faces:,} faces"
-    broken = BrokenMesh(f"{told}, which is not what follows; it is damaged or cut off")
+    header = f"{path}: its header says {total:,} vertices and {faces:,} faces"
+    broken = BrokenMesh(f"{header}, which is not what follows; it is damaged or cut off")
     if len(words) < 3 * total + 4 * faces:
-        raise BrokenMesh(f"{told}, but only {len(words):,} numbers follow; it is cut off")
+        raise BrokenMesh(f"{header}, but only {len(words):,} numbers follow; it is cut off")
     numbers = _table(words, path, "numbers")[:, 0]
     vertices, at = numbers[: 3 * total].reshape(-1, 3), 3 * total
     found: dict[int, list[tuple[int, NDArray[np.float64]]]] = {}

@@ -64,8 +64,8 @@ def _shapenetcore(root: Path, params: ShapeNetCoreParams) -> Inventory:
             inventory.missing[name] = tuple(absent)
             partial += [f"{name}/{key}" for key in absent]
             others += [mesh for key in absent for mesh in _meshes(folder / key)]
-    told = " or ".join(_SHAPENET_FILES) + (f" ({others[0]} is not read: convert or rename it)" if others else "")
-    return check_missing(inventory, params.missing, root, partial, told)
+    expected = " or ".join(_SHAPENET_FILES) + (f" ({others[0]} is not read: convert or rename it)" if others else "")
+    return check_missing(inventory, params.missing, root, partial, expected)
 
 
 def _class_folder(layout: str, root: Path, folder: str, name: str) -> Path:

@@ -30,7 +30,7 @@ def numbered_files(folder: Path, suffix: str, note: Note = to_stderr) -> dict[in
     Args:
         folder: of one kind of views, such as image/.
         suffix: with the dot, in small letters.
-        note: told about pictures of other kinds that stand beside them.
+        note: is called for pictures of other kinds that stand beside them.
 
     Returns:
         {} for an empty folder.

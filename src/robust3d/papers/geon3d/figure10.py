@@ -27,12 +27,12 @@ def write(job: "Context") -> None:
     """The methods' pictures below each other."""
     from PIL import Image, ImageDraw, ImageFont  # planning imports this module and does not need it
 
-    told = job.params["pictures"]
-    pictures = [Image.open(job.named("reconstructions", one["reconstructions"])).convert("RGB") for one in told]
+    entries = job.params["pictures"]
+    pictures = [Image.open(job.named("reconstructions", one["reconstructions"])).convert("RGB") for one in entries]
     height = sum(picture.height + _TITLE_PX for picture in pictures)
     canvas = Image.new("RGB", (max(picture.width for picture in pictures), height), "white")
     draw, top = ImageDraw.Draw(canvas), 0
-    for one, picture in zip(told, pictures, strict=True):
+    for one, picture in zip(entries, pictures, strict=True):
         draw.text((6, top + 3), f"{one['label']}: held-out views", "black", ImageFont.load_default(_TEXT_PX))
         canvas.paste(picture, (0, top + _TITLE_PX))
         top += picture.height + _TITLE_PX

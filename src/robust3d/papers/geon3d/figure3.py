@@ -23,9 +23,9 @@ def write(job: "Context") -> None:
     from robust3d.data.pictures import sheet
 
     rows, labels, classes = [], [], []
-    for told in job.params["sets"]:
-        name = told["name"]
-        images = open_set(told["set"], job.inputs, "test", name)
+    for entry in job.params["sets"]:
+        name = entry["name"]
+        images = open_set(entry["set"], job.inputs, "test", name)
         shown = images.batch(range(min(EXAMPLES, len(images))))
         rows.append(list(shown.permute(0, 2, 3, 1).numpy()))
         classes.append([one.replace("_", "\n") for one in images.rows["class_name"][:EXAMPLES]])

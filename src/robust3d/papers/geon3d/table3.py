@@ -36,9 +36,14 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
     for column, key, encoder, group in wanted:
         outcomes = found.outcomes(name, section.table3_probe, key, encoder)
         cells.append({"column": column, "group": group, "outcomes": outcomes})
-    told: dict[str, Any] = {"study": study.study, "seed": study.seed, "cells": cells, "textures": study.textures.source}
-    told["data"] = data_conditions(plan, experiment.set)
-    return told, found.inputs, {}
+    params: dict[str, Any] = {
+        "study": study.study,
+        "seed": study.seed,
+        "cells": cells,
+        "textures": study.textures.source,
+    }
+    params["data"] = data_conditions(plan, experiment.set)
+    return params, found.inputs, {}
 
 
 def write(job: "Context") -> None:
@@ -46,23 +51,23 @@ def write(job: "Context") -> None:
     import pandas as pd  # planning imports this module and needs none of it
 
     stand_in = job.params["textures"] == "procedural"
-    read = [_read(job, told["outcomes"]) for told in job.params["cells"]]
+    read = [_read(job, entry["outcomes"]) for entry in job.params["cells"]]
     groups: dict[str, list[list[np.ndarray]]] = {}
-    for told, (_, correct, _) in zip(job.params["cells"], read):
-        groups.setdefault(told["group"], []).append(correct)
+    for entry, (_, correct, _) in zip(job.params["cells"], read):
+        groups.setdefault(entry["group"], []).append(correct)
     cells = []
-    for told, (metrics, correct, unshifted) in zip(job.params["cells"], read):
-        peers = groups[told["group"]]
-        paths, outcome_paths = ([job.named(kind, name) for name in told["outcomes"]] for kind in OUTCOMES)
+    for entry, (metrics, correct, unshifted) in zip(job.params["cells"], read):
+        peers = groups[entry["group"]]
+        paths, outcome_paths = ([job.named(kind, name) for name in entry["outcomes"]] for kind in OUTCOMES)
         value = float(np.mean([outcome.mean() for outcome in correct]))
         flags = ["procedural textures stand in for DTD"] if stand_in else []
         flags += run_flags([content["classifier"] for content in metrics])
-        printed = TABLE3.get(told["column"])
+        printed = TABLE3.get(entry["column"])
         comparable = job.params["study"] == "paper" and not stand_in and "pictures" not in job.params["data"]
         cells.append(
             {
                 "row": ROW,
-                "column": told["column"],
+                "column": entry["column"],
                 "text": percent(value),
                 "value": 100 * value,
                 "unit": "%",

@@ -40,7 +40,7 @@ class Params(Base):
     padding: float = Field(0.1, ge=0)  # what rays are sampled in, wider than the unit cube (reference: 0.1)
     # Pixels of the freespace and normal losses: the reference code's, or the paper's equations'.
     loss_mode: Literal["code", "paper"] = "code"
-    # Where the ray of a missed pixel is told to be occupied: anywhere in the unit cube (default.yaml), or at
+    # Where the ray of a missed pixel is supervised to be occupied: anywhere in the unit cube (default.yaml), or at
     # the visual hull of the object's silhouettes (ours_rgb.yaml), anywhere if the ray misses the hull. A depth loss
     # puts it at the true depth.
     occupancy_point: Literal["random", "visual_hull"] = "random"

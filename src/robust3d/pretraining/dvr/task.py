@@ -5,8 +5,8 @@ Deviations from the reference implementation, on purpose:
 - Rays that miss the padded cube are skipped: nothing is there. (The reference marches them over a fixed depth range.)
 - A ray that starts inside the object has no surface point and so no colour or normal loss. (The reference takes its
   colour at the camera's centre.)
-- A ray that meets the padded cube, but not the unit cube where objects are, is told to be occupied somewhere in the
-  padding if the mask says so. (The reference takes a point of the fixed depth range, mostly outside both cubes.)
+- A ray that meets the padded cube, but not the unit cube where objects are, is supervised to be occupied somewhere in
+  the padding if the mask says so. (The reference takes a point of the fixed depth range, mostly outside both cubes.)
 - Pixels are looked up by index at their centres. (The reference reads the last row and column as empty.)
 - Objects are drawn anew at every step, with replacement, not in shuffled epochs: a step then depends on its number
   alone, so that a run that was broken off goes on to the same weights. On average an epoch leaves out a third of them.

@@ -41,7 +41,7 @@ _README = """\
 # {target} of robust3d, with its provenance
 
 `ro-crate-metadata.json` describes, as a Workflow Run RO-Crate (Provenance Run Crate 0.5), every job that the result
-rests on: what it was told, its code, environment, times and machine, what it read and what it wrote. The same stands,
+rests on: its parameters, its code, environment, times and machine, what it read and what it wrote. The same stands,
 in full, in the `record.json` of each job under `results/`.
 
 - `runcrate report .` lists the jobs.
@@ -277,7 +277,7 @@ class Description:
         return tool
 
     def _inputs(self, step: Step, tool: Any, rule: Any) -> Iterable[Any]:
-        """Files that a job read, and all that it was told."""
+        """Files that a job read, and all of its parameters."""
         for name, files in step.inputs.items():
             parameter = self.crate.formal(step.stage, "input", kind_of(name))
             self.crate.link(tool, "input", parameter)
