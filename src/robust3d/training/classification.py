@@ -1,6 +1,6 @@
 """What the trainings of a classifier share: batches, the attack, validation on clean and on attacked images."""
 
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -41,52 +41,67 @@ class Classification(Task):
         params: ClassifierParams,
     ) -> None:
         self.module = classifier.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # the faster layout
+        self.classifier: nn.Module = self.module  # what is validated; a training may have more in its module
         self.images, self.held_out = images, held_out
         self.params = params
+        self._copies: dict[nn.Module, nn.Module] = {}
         self.share, self.shares = 0, 1  # of every batch, when several devices train together
         self.images_per_step = params.batch_size // params.devices
         self._order = lru_cache(maxsize=2)(self._shuffle)
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """Cross-entropy of one batch, as the training shows it."""
-        index = self.batch(step)
-        images, labels = to_unit(self.images.batch(index)), self.images.labels[index]
-        if self.params.augmentation == "flip":
-            flipped = torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device) < 0.5
-            images = torch.where(flipped, images.flip(3), images)
+        images, labels = self.clean_batch(step, generator)
         images = self.examples(images, labels, generator)
         logits = self.module(images)
         loss = functional.cross_entropy(logits, labels)
         return loss, {"accuracy": (logits.detach().argmax(1) == labels).double().mean()}
 
+    def clean_batch(self, step: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """A step's images in [0, 1], augmented, and their labels."""
+        index = self.batch(step)
+        images, labels = to_unit(self.images.batch(index)), self.images.labels[index]
+        if self.params.augmentation == "flip":
+            flipped = torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device) < 0.5
+            images = torch.where(flipped, images.flip(3), images)
+        return images, labels
+
     def examples(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         """The images to learn from in place of a batch of clean ones, all in [0, 1]."""
         return images
 
-    def attack(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        """The training attack on [0, 1] images, against the module as it is in eval mode at this step.
+    def attack(
+        self, images: Tensor, labels: Tensor, generator: torch.Generator, network: nn.Module | None = None
+    ) -> Tensor:
+        """The training attack on [0, 1] images, against the classifier as it is in eval mode at this step.
 
         It passes through a copy with the batch norms folded into the convolutions: the same function in fewer
-        operations, and the module's own mode and buffers stay as they are.
+        operations, and the module's own mode and buffers stay as they are. `network` is attacked in place of the
+        classifier.
         """
         images = images.contiguous(memory_format=torch.channels_last)
-        if isinstance(self._attacked, Folded):
-            self._attacked.refresh()
-        adversarial, _ = pgd(self._attacked, images, labels, self.params.attack, generator)
+        attacked = self._attacked(self.classifier if network is None else network)
+        if isinstance(attacked, Folded):
+            attacked.refresh()
+        adversarial, _ = pgd(attacked, images, labels, self.params.attack, generator)
         return adversarial
 
     @property
     def attacked(self) -> str:
         """Whether the attack goes through a "folded copy" or the "module itself"."""
-        return "folded copy" if isinstance(self._attacked, Folded) else "module itself"
+        return "folded copy" if isinstance(self._attacked(self.classifier), Folded) else "module itself"
 
-    @cached_property
-    def _attacked(self) -> nn.Module:
+    def _attacked(self, network: nn.Module) -> nn.Module:
         # Not before the first attack: the loop may move the module to another device.
-        itself, some = in_eval_mode(self.module), to_unit(self.images.batch(range(min(EXAMPLES, len(self.images)))))
+        if network not in self._copies:
+            self._copies[network] = self._folded(network)
+        return self._copies[network]
+
+    def _folded(self, network: nn.Module) -> nn.Module:
+        itself, some = in_eval_mode(network), to_unit(self.images.batch(range(min(EXAMPLES, len(self.images)))))
         with torch.no_grad(), ieee_fp32():
             try:
-                folded = Folded(self.module, some[:1], blocked=True)
+                folded = Folded(network, some[:1], blocked=True)
                 return folded if logits_agree(folded, itself, some) else itself
             except Exception:  # tracers raise whatever the traced code makes them raise
                 return itself
@@ -107,8 +122,8 @@ class Classification(Task):
         for number, (raw, labels) in enumerate(self.held_out.batches(VALIDATION_BATCH)):
             images = to_unit(raw)
             generator = torch_generator(self.params.seed, "validation", number, device=images.device)
-            clean.append(self.module(images))
-            attacked.append(self.module(self.attack(images, labels, generator)))
+            clean.append(self.classifier(images))
+            attacked.append(self.classifier(self.attack(images, labels, generator)))
         labels, logits = self.held_out.labels, torch.cat(clean)
         return {
             "accuracy": accuracy(logits, labels),
