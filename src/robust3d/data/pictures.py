@@ -1,4 +1,4 @@
-"""Sheets of small images, as PNG: reconstructions beside the truth, galleries, examples."""
+"""Sheets of small images, as PNG: reconstructions beside their targets, galleries, examples."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ def sheet(
     row_labels: Sequence[str] = (),
     cell_labels: Sequence[Sequence[str]] = (),
 ) -> Image.Image:
-    """Images in rows on white, each enlarged by a whole factor without smoothing, so that every pixel shows.
+    """Images in rows on white, each enlarged by an integer factor without smoothing.
 
     Args:
         rows: uint8 (H, W, 3) square images; rows may differ in length.
@@ -43,13 +43,13 @@ def sheet(
 
 
 def _fitting(text: str, width: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
-    """The largest font in which a label does not run into the next one; small print if none does."""
+    """The largest font in which labels do not overlap; the smallest if there is none."""
     fonts = [ImageFont.load_default(size) for size in range(_TEXT_PX, 7, -1)]
     return next((font for font in fonts if font.getlength(text) <= width), fonts[-1])
 
 
 def draw_pairs(truth: np.ndarray, ours: np.ndarray, path: Path) -> None:
-    """A PNG with the truth in the first row and ours below it, instance by instance.
+    """Write a PNG with the targets in the first row and the reconstructions below them.
 
     Args:
         truth: uint8 (n, H, W, 3).
