@@ -31,7 +31,7 @@ def hull_depth(
     samples: int = 128,
     whole: Tensor | None = None,
 ) -> Tensor:
-    """First depth on each ray through the unit cube that lies inside all silhouettes of the ray's object.
+    """First depth on each ray through the unit cube that is inside all silhouettes of the ray's object.
 
     Masks are known at pixel centres only; the outline is somewhere between them. So a point counts as inside a
     silhouette if one of the four centres around it is. If the outline is straight between four centres, the hull

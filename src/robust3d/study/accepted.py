@@ -1,7 +1,7 @@
 """Code changes that a user has declared harmless for existing artifacts (`robust3d accept`).
 
 ``workflow/accepted.json`` lists them and is committed: code of one digest counts as code of an earlier one, so the
-names of finished artifacts do not change. `robust3d why` and `verify` show every acceptance that a result rests on.
+names of finished artifacts do not change. `robust3d why` and `verify` show every acceptance that a result depends on.
 """
 
 import functools
