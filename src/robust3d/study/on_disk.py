@@ -15,7 +15,7 @@ from robust3d.data.params import TextureParams
 from robust3d.errors import UserError
 from robust3d.files import sha256
 
-_HANDED_ON = "ROBUST3D_DATA_ON_DISK"  # variable from the planning process to its jobs on a cluster's nodes
+_VARIABLE = "ROBUST3D_DATA_ON_DISK"  # set by the planning process for its jobs on a cluster's nodes
 
 
 class OnDisk:
@@ -30,14 +30,14 @@ class OnDisk:
         self._looks = found is None
 
     @classmethod
-    def handed_on(cls) -> "OnDisk":
+    def from_environment(cls) -> "OnDisk":
         """The identities found when this job was planned: data that change meanwhile change no job's name."""
-        text = os.environ.get(_HANDED_ON)
+        text = os.environ.get(_VARIABLE)
         return cls(json.loads(text) if text else None)
 
-    def hand_on(self) -> None:
+    def to_environment(self) -> None:
         """Pass the identities to processes that this one starts, also on other nodes."""
-        os.environ[_HANDED_ON] = json.dumps(self.found)
+        os.environ[_VARIABLE] = json.dumps(self.found)
 
     def family(self, kind: str, params: Any) -> str | None:
         """Identity of the files of a published family."""

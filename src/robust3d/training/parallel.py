@@ -63,13 +63,13 @@ def launch(function: Callable[..., Any], devices: int, precision: Precision, *ar
         return function(fabric, *arguments)
     received: list[int] = []
 
-    def hand_on(number: int, _: Any) -> None:
+    def forward_signal(number: int, _: Any) -> None:
         received.append(number)
         for child in multiprocessing.active_children():
             if child.pid is not None:
                 os.kill(child.pid, number)
 
-    previous = signal.signal(signal.SIGTERM, hand_on)
+    previous = signal.signal(signal.SIGTERM, forward_signal)
     try:
         return pickle.loads(fabric.launch(_answer, function, *arguments))  # type: ignore[arg-type]
     except ProcessExitedException:

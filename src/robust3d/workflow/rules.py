@@ -85,7 +85,7 @@ class Rules:
         try:
             self.cluster: Cluster = read_cluster()
             # A process on a node uses the identity of the data that the planning process has read.
-            on_disk = None if workflow.is_main_process else OnDisk.handed_on()
+            on_disk = None if workflow.is_main_process else OnDisk.from_environment()
             self.plan = Plan(load(workflow, given), on_disk)
         except UserError as error:
             refuse(str(error))
@@ -285,7 +285,7 @@ class Rules:
             become_head(HEAD, ", ".join(sorted(workflow.dag_settings.targets)) or "tables 1 to 4")
         except UserError as error:
             refuse(str(error))
-        self.plan.on_disk.hand_on()
+        self.plan.on_disk.to_environment()
         if self.study.store and (complaint := store_trouble(Path(self.study.store))):
             self.logger.warning(f"store: {complaint}; jobs run without")
         if self.on_cluster():
