@@ -1,7 +1,7 @@
 """Networks by name: one module each, with a `Params` class and a function `build`; planning imports them without torch.
 
-A module may also say `BATCH_NORMS = False`, `PYRAMID = True` (it has `maps`, see `robust3d.models.architecture`) and
-`WEIGHTS`, what is published for it.
+A module may also define `BATCH_NORMS = False`, `PYRAMID = True` (it has `maps`, see `robust3d.models.architecture`) and
+`WEIGHTS`, its published weights.
 """
 
 from collections.abc import Mapping
@@ -23,13 +23,13 @@ DEFAULT = "resnet18"  # of the papers
 
 @dataclass(frozen=True)
 class Weights:
-    """Published weights that anybody may download.
+    """Published, freely available weights.
 
     Attributes:
-        name: as the publisher calls them.
-        url: where they are.
+        name: the publisher's.
+        url: of the file.
         sha256: its first hexadecimal digits.
-        licence: under which they come.
+        licence: of the weights.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Weights:
 
 
 class ArchitectureParams(Params):
-    """Which architecture, with its parameters written out. In a configuration a name alone will do."""
+    """Which architecture, with its parameters written out. In a configuration a name alone is enough."""
 
     name: str  # a module of this package
     params: dict[str, Any]  # that module's own
@@ -56,7 +56,7 @@ class ArchitectureParams(Params):
 
     @property
     def module(self) -> ModuleType:
-        """Where it is defined."""
+        """Its module."""
         return registry.load("architecture", self.name)
 
     @property
@@ -66,12 +66,12 @@ class ArchitectureParams(Params):
 
     @property
     def pyramid(self) -> bool:
-        """Whether it gives maps of several sizes."""
+        """Whether it has a feature pyramid."""
         return getattr(self.module, "PYRAMID", False)
 
     @property
     def weights(self) -> Weights | None:
-        """What is published for it."""
+        """Its published weights."""
         return getattr(self.module, "WEIGHTS", None)
 
     @property

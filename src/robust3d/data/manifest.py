@@ -18,18 +18,18 @@ Kind = TypeVar("Kind")
 class Shard:
     """One file of frames: a block of instances of one class or several."""
 
-    path: str  # from the project's root
+    path: str  # relative to the project's root
     instances: dict[str, tuple[str, ...]]  # ids by class
     sha256: str
     bytes: int
 
     def any_of(self, instances: set[str]) -> bool:
-        """Whether it holds one of these instances, of whichever class."""
+        """Whether it has one of these instances, of any class."""
         return not all(map(instances.isdisjoint, self.instances.values()))
 
 
 def held_by(entry: dict[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Instance ids by class of what `write_shard` or `write_classes` says about its file."""
+    """Instance ids by class, from an entry of `write_shard` or `write_classes`."""
     held = entry.get("classes") or {entry["class"]: entry["instances"]}
     return {name: tuple(instances) for name, instances in held.items()}
 
@@ -40,10 +40,10 @@ class Views:
 
     Attributes:
         classes: names in label order.
-        views: of each instance.
+        views: number per instance.
         extent: side of the origin-centred cube that holds every object, world units.
-        splits: instance ids of "train", "val" and "test", or of "all"; a class has those that its shards hold.
-        blank: the blank views that were found, objects as "class/id"; None: none.
+        splits: instance ids of "train", "val" and "test", or of "all"; each class has those that are in its shards.
+        blank: the blank views, objects as "class/id"; None: none.
     """
 
     family: str
@@ -100,7 +100,7 @@ class Views:
             raise why_unreadable(path, error, damaged) from None
 
     def objects(self, split: str) -> dict[str, tuple[str, ...]]:
-        """The instance ids of every class in one split, sorted; families of our own have the same for all classes."""
+        """The instance ids of every class in one split, sorted; built families have the same for all classes."""
         ids = set(self.splits[split])
         held: dict[str, set[str]] = {name: set() for name in self.classes}
         for shard in self.shards:
@@ -109,14 +109,14 @@ class Views:
         return {name: tuple(sorted(instances)) for name, instances in held.items()}
 
     def notices(self) -> list[str]:
-        """Sentences that must travel with every number that rests on these views."""
+        """Flags for every number that depends on these views."""
         return self.blank.notices(self.family) if self.blank else []
 
     def frames(self, splits: Sequence[str]) -> Frames:
         """All frames of some splits.
 
         Raises:
-            UserError: a shard is missing or is not the one of the manifest.
+            UserError: a shard is missing or has changed.
         """
         wanted = {instance for split in splits for instance in self.splits[split]}
         return self.load([shard for shard in self.shards if shard.any_of(wanted)], wanted)
@@ -125,13 +125,13 @@ class Views:
         """The frames of some instances in some shards.
 
         Raises:
-            UserError: a shard is missing or is not the one of the manifest.
+            UserError: a shard is missing or has changed.
         """
         self.check(shards)
         return read_shards([Path(shard.path) for shard in shards], instances)
 
     def check(self, shards: Sequence[Shard]) -> None:
-        """Refuse shards that are not those of the manifest.
+        """Refuse shards that do not match the manifest.
 
         Raises:
             UserError: a shard is missing or has other bytes.

@@ -1,4 +1,4 @@
-"""Sheets of small images, as PNG: reconstructions beside the truth, galleries, examples."""
+"""Sheets of small images, as PNG: reconstructions beside their targets, galleries, examples."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ def sheet(
     cell_labels: Sequence[Sequence[str]] = (),
     note: str = "",
 ) -> Image.Image:
-    """Images in rows on white, each enlarged by a whole factor without smoothing, so that every pixel shows.
+    """Images in rows on white, each enlarged by an integer factor without smoothing.
 
     Args:
         rows: uint8 (H, W, 3) square images; rows may differ in length.
@@ -58,6 +58,7 @@ def sheet(
     return canvas
 
 
+<<<<<<< HEAD
 def _font(size_px: int) -> ImageFont.FreeTypeFont:
     font = ImageFont.load_default(size_px)
     if not isinstance(font, ImageFont.FreeTypeFont):
@@ -74,10 +75,16 @@ def _centred(draw: ImageDraw.ImageDraw, at: tuple[int, int], text: str, font: Im
     """Lines below each other, each in the middle."""
     for k, words in enumerate(text.split("\n")):
         draw.text((at[0] - _width(font, words) // 2, at[1] + 1 + k * sum(font.getmetrics())), words, "black", font)
+=======
+def _fitting(text: str, width: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+    """The largest font in which labels do not overlap; the smallest if there is none."""
+    fonts = [ImageFont.load_default(size) for size in range(_TEXT_PX, 7, -1)]
+    return next((font for font in fonts if font.getlength(text) <= width), fonts[-1])
+>>>>>>> prose
 
 
 def draw_pairs(truth: np.ndarray, ours: np.ndarray, path: Path) -> None:
-    """A PNG with the truth in the first row and ours below it, instance by instance.
+    """Write a PNG with the targets in the first row and the reconstructions below them.
 
     Args:
         truth: uint8 (n, H, W, 3).

@@ -59,7 +59,7 @@ def _check_places(cluster: Cluster, cluster_file: Path, left_out: str, wait_s: i
         for finding in slurm.check_slurm(cluster, read_profile(), gpus):
             if finding.check == "SLURM" and finding.state == "PROBLEM":
                 is_healthy = False
-                if not cluster_file.exists():  # SLURM's programs on a laptop are nobody's cluster
+                if not cluster_file.exists():  # SLURM's programs alone, as on a laptop, are not a cluster
                     target = None
                     finding = not_checked("SLURM", f"no {cluster_file}, and {finding.text}; jobs run on this machine")
             yield finding

@@ -1,4 +1,4 @@
-"""Takes an encoder from weights on disk, in any layout that is known, so that it can be started from."""
+"""Imports an encoder from weights on disk, in any known layout of names, as a start of trainings."""
 
 from typing import TYPE_CHECKING
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def run(job: "Context") -> None:
-    """Write `encoder` and its `info` as the stage that extracts a pre-trained one does; nothing in it was trained here.
+    """Write `encoder` and its `info` in the format of stage `extract_encoder`, with no tensor flagged as trained.
 
     Raises:
-        UserError: the file is not the one that planning has seen, or not an encoder of the architecture.
+        UserError: the file has changed since planning, or is not an encoder of the architecture.
     """
     params = job.params
     path = parse(registry.load("pretraining", params["method"]).Params, params["params"]).weights

@@ -22,8 +22,8 @@ def run(job: "Context") -> None:
     blank = BlankViews("skip")
     for _, entry in entries:
         blank.gather("/".join(held_by(entry)), entry)
-    entries = [(path, entry) for path, entry in entries if entry["frames"]]  # a published class may have empty blocks
-    for path, entry in entries:  # sets are drawn from (instance, view) pairs, all of which have to be there
+    entries = [(path, entry) for path, entry in entries if entry["frames"]]  # blocks of a published class may be empty
+    for path, entry in entries:  # sets are drawn from all (instance, view) pairs, so none may be missing
         objects = sum(map(len, held_by(entry).values()))
         if entry["frames"] != objects * params["views"]:
             raise UserError(
@@ -57,7 +57,7 @@ def run(job: "Context") -> None:
 
 
 def _splits(job: "Context", instances: list[str]) -> dict[str, tuple[str, ...]]:
-    """Train, validation and test: drawn, or as published; all in one where there is nothing to learn."""
+    """Train, validation and test: drawn or as published; a single part "all" for a family without a split."""
     split, groups = job.params["split"], job.params["groups"]
     if split is None:
         return {"all": tuple(instances)}

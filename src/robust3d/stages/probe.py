@@ -1,4 +1,4 @@
-"""Probes a classifier's answers on test images, by whichever module of `robust3d.probes` the study names."""
+"""Tests a classifier on image sets with a module of `robust3d.probes`."""
 
 import json
 from collections.abc import Callable
@@ -18,11 +18,11 @@ from robust3d.probes import Subject
 if TYPE_CHECKING:
     from robust3d.provenance.runner import Context
 
-FACTS = ("class_name", "instance", "view", "texture")  # of an image, beside each of its outcomes
+FACTS = ("class_name", "instance", "view", "texture")  # columns of an image, copied to each of its outcomes
 
 
 def run(job: "Context") -> None:
-    """Write `outcomes`, one row an image or several, and `metrics`."""
+    """Write `outcomes`, one or more rows per image, and `metrics`."""
     module = registry.load("probe", job.params["probe"])
     info = json.loads(job.input("classifier_info").read_text())
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -37,7 +37,7 @@ def run(job: "Context") -> None:
 
 
 def _opener(job: "Context", device: str, facts: dict[str, pd.DataFrame]) -> Callable[[str], ImageData]:
-    """Opens the test images of a set by its name; notes what is known of each image."""
+    """A function that opens the test images of a named set, and adds the columns `FACTS` of its images to `facts`."""
 
     def open_named(name: str) -> ImageData:
         images = open_set(job.params["sets"][name], job.inputs, "test", name)
@@ -48,7 +48,7 @@ def _opener(job: "Context", device: str, facts: dict[str, pd.DataFrame]) -> Call
 
 
 def _with_facts(outcomes: pd.DataFrame, facts: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """The outcomes with what is known of their images.
+    """The outcomes with the columns of their images.
 
     Raises:
         ValueError: an outcome belongs to no image that the probe was given.

@@ -1,4 +1,4 @@
-"""Reads a block of a class's meshes from disk; broken ones are left out by name."""
+"""Reads a block of a class's meshes from disk; broken ones are left out and named."""
 
 import sys
 from typing import TYPE_CHECKING

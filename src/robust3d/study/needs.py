@@ -1,4 +1,4 @@
-"""Which published data a study needs and whether it is where the configuration says; looked at before anything runs."""
+"""Which published data a study needs and whether they exist; checked before anything runs."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from robust3d.study.jobs import Job
 
 
 def made_from(jobs: Iterable[Job]) -> Iterator[Job]:
-    """The jobs and all that they are made from, each once."""
+    """The jobs and all jobs that they depend on, each once."""
     seen: set[int] = set()
     pending = list(jobs)
     while pending:
@@ -25,7 +25,7 @@ def made_from(jobs: Iterable[Job]) -> Iterator[Job]:
 
 
 def data_folders(jobs: Iterable[Job]) -> dict[str, str | None]:
-    """The folders of published data that the jobs read, and what is wrong with each; None: it is there."""
+    """The folders of published data that the jobs read, and the problem with each; None: it exists."""
     found: dict[str, str | None] = {}
     for job in made_from(jobs):
         found |= data_of(job)
@@ -33,7 +33,7 @@ def data_folders(jobs: Iterable[Job]) -> dict[str, str | None]:
 
 
 def data_of(job: Job) -> dict[str, str | None]:
-    """The same of one job, which reads one folder or file of published data or none."""
+    """The same for one job, which reads at most one folder or file of published data."""
     try:
         if job.stage == "inventory":
             path = job.params["source"].path
@@ -45,7 +45,7 @@ def data_of(job: Job) -> dict[str, str | None]:
             module = registry.load("set", job.params["set"]["kind"])
             params = parse(module.Params, job.params["set"])
             path = params.path
-            if job.params["data_on_disk"] is None:  # while planning; here is why
+            if job.params["data_on_disk"] is None:  # not found while planning; find out why
                 module.identity(params)
         elif job.stage == "import_encoder":
             path = str(job.params["params"].weights)

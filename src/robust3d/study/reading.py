@@ -1,4 +1,4 @@
-"""The one way to load the configuration.
+"""Reads the configuration, for Snakemake and `robust3d` alike.
 
 Layers, later over earlier: the papers' own files, `config.yaml`, the overlay of the scale, the user's overlays, values
 of the command line.
@@ -24,7 +24,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """One configuration file.
 
     Raises:
-        UserError: missing, unreadable, not a mapping, or with values that YAML reads as something else than they are.
+        UserError: missing, unreadable, not a mapping, or with values that YAML would misread.
     """
     try:
         if path.stat().st_size > _LARGEST_FILE:
@@ -40,11 +40,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def read_papers() -> dict[str, Any]:
-    """What the papers' own files define: the section of each paper, and entries that it adds to shared sections.
+    """Content of the papers' own files: the section of each paper, and entries that it adds to shared sections.
 
     Raises:
-        UserError: a file sets a key that is no section with entries, the section of another paper, or an entry that
-            another paper's file defines too.
+        UserError: a file sets a key that is not a section with entries, the section of another paper, or an entry that
+            another paper's file also defines.
     """
     values: dict[str, Any] = {}
     places: dict[str, Path] = {}
@@ -65,10 +65,10 @@ def read_papers() -> dict[str, Any]:
 
 
 def command_line(entries: Sequence[str]) -> dict[str, Any]:
-    """The values of `--config KEY=VALUE …`: each is read as the line `KEY: VALUE` of a configuration file would be.
+    """The values of `--config KEY=VALUE …`: each is read like a line `KEY: VALUE` of a configuration file.
 
     Raises:
-        UserError: naming the entry that is no YAML.
+        UserError: names the entry that is not YAML.
     """
     values: dict[str, Any] = {}
     for entry in entries:
@@ -81,7 +81,7 @@ def load_study(values: Mapping[str, Any]) -> Study:
     """The checked study of merged layers.
 
     Raises:
-        UserError: naming every key that is wrong and what is allowed.
+        UserError: names every wrong key and the allowed values.
     """
     try:
         return parse(Study, resolve_likes(values))
@@ -90,11 +90,11 @@ def load_study(values: Mapping[str, Any]) -> Study:
 
 
 def read_study(paths: Sequence[Path], given: Mapping[str, Any] | None = None) -> Study:
-    """The study for everybody, `snakemake` and `robust3d` alike.
+    """The study of `snakemake` and `robust3d`.
 
     Args:
-        paths: `config.yaml`, then overlays, later ones over earlier ones.
-        given: values of the command line, over all of them.
+        paths: `config.yaml`, then overlays; later ones override earlier ones.
+        given: values of the command line; they override all files.
 
     The files of the papers (`read_papers`) are the lowest layer. The key `scale`, in any of `paths` or in `given`,
     names an overlay of `workflow/scales`, which is merged directly after `config.yaml`. The last mention counts; null

@@ -185,7 +185,7 @@ def root_folder(path: str | Path, layout: str) -> Path:
 
 
 def listing(folder: Path) -> list[os.DirEntry[str]]:
-    """What stands in a folder, sorted by name; hidden things and what systems leave behind are left out.
+    """Entries of a folder, sorted by name, without hidden files and files of operating systems.
 
     Raises:
         UserError: it cannot be listed.

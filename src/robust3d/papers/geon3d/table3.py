@@ -1,4 +1,4 @@
-"""Table 3: accuracy, without attack, when the background texture no longer goes with the class."""
+"""Table 3: accuracy without attack on test images whose background texture is not correlated with the class."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ ROW = "shifted"
 
 
 def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """What the table is made from: for every cell the metrics and outcomes of each seed's model."""
+    """Inputs: for every cell the metrics and outcomes of each seed's model."""
     study = plan.study
     name = section.table3
     experiment = study.experiments[name]
@@ -48,7 +48,7 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
 
 def write(job: "Context") -> None:
     """Write the table and its cells."""
-    import pandas as pd  # planning imports this module and needs none of it
+    import pandas as pd  # not at the top: planning imports this module
 
     stand_in = job.params["textures"] == "procedural"
     read = [_read(job, entry["outcomes"]) for entry in job.params["cells"]]
@@ -92,7 +92,7 @@ def write(job: "Context") -> None:
 
 
 def _read(job: "Context", names: list[str]) -> tuple[list[dict[str, Any]], list[np.ndarray], list[np.ndarray]]:
-    """Of each seed's model: metrics, and (images,) bool on the shifted and on its own test images."""
+    """For each seed's model: metrics, and (images,) bool on the shifted and on the original test images."""
     metrics = [json.loads(job.named("metrics", name).read_text()) for name in names]
     paths = [job.named("outcomes", name) for name in names]
     shifted, unshifted = ([correct_images(path, name) for path in paths] for name in ("shifted", "set"))
@@ -100,7 +100,7 @@ def _read(job: "Context", names: list[str]) -> tuple[list[dict[str, Any]], list[
 
 
 def correct_images(path: "Path", images: str) -> np.ndarray:
-    """(images,) bool: what a test says of one of its sets, `set` or `shifted`."""
+    """(images,) bool: which images of one set of the test, `set` or `shifted`, are classified correctly."""
     import pandas as pd
 
     frame = pd.read_parquet(path, columns=["image", "images", "correct"])

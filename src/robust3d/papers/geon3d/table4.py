@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """What the table is made from: for every cell the metrics and outcomes of each seed's model."""
+    """Inputs: for every cell the metrics and outcomes of each seed's model."""
     study = plan.study
     name = section.table4
     experiment = study.experiments[name]
@@ -45,7 +45,7 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
 
 def write(job: "Context") -> None:
     """Write the table and its cells."""
-    import pandas as pd  # planning imports this module and needs none of it
+    import pandas as pd  # not at the top: planning imports this module
 
     read = [(entry, read_attacked(job, entry["outcomes"])) for entry in job.params["cells"]]
     columns: dict[str, list[list[Attacked]]] = {}

@@ -71,7 +71,7 @@ class Description:
         self.rules: dict[str, Any] = {}
 
     def describe(self, target: str, step: Step) -> int:
-        """Tell of a result and of every job that it rests on; returns how many these are."""
+        """Describe a result and every job that it depends on; returns their number."""
         actions, controls = [], []
         for made in self.lineage.ancestors(step):
             try:
