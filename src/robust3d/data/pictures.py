@@ -58,7 +58,6 @@ def sheet(
     return canvas
 
 
-<<<<<<< HEAD
 def _font(size_px: int) -> ImageFont.FreeTypeFont:
     font = ImageFont.load_default(size_px)
     if not isinstance(font, ImageFont.FreeTypeFont):
@@ -75,12 +74,6 @@ def _centred(draw: ImageDraw.ImageDraw, at: tuple[int, int], text: str, font: Im
     """Lines below each other, each in the middle."""
     for k, words in enumerate(text.split("\n")):
         draw.text((at[0] - _width(font, words) // 2, at[1] + 1 + k * sum(font.getmetrics())), words, "black", font)
-=======
-def _fitting(text: str, width: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
-    """The largest font in which labels do not overlap; the smallest if there is none."""
-    fonts = [ImageFont.load_default(size) for size in range(_TEXT_PX, 7, -1)]
-    return next((font for font in fonts if font.getlength(text) <= width), fonts[-1])
->>>>>>> prose
 
 
 def draw_pairs(truth: np.ndarray, ours: np.ndarray, path: Path) -> None:
