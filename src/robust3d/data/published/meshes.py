@@ -1,7 +1,8 @@
 """Reads meshes of published data sets, ShapeNetCore and ModelNet: geometry only, no file but the mesh is opened."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,8 +18,9 @@ from robust3d.data.published.inventory import (
     sub_folders,
 )
 from robust3d.data.published.mesh_text import BrokenMesh, Polygons, parse_obj, parse_off
-from robust3d.data.published.params import SYNSETS, ModelNetParams, ShapeNetCoreParams
-from robust3d.data.published.text import read_text
+from robust3d.data.published.params import SYNSETS, Materials, ModelNetParams, ShapeNetCoreParams
+from robust3d.data.published.rooted import Files, FolderFiles
+from robust3d.data.published.text import decoded
 from robust3d.errors import UserError
 from robust3d.shapes.mesh import Mesh
 from robust3d.shapes.polygons import CrossedPolygon, triangulate
@@ -128,30 +130,48 @@ def _modelnet(root: Path, params: ModelNetParams) -> Inventory:
     return check_missing(inventory, params.missing, root)
 
 
-def read_mesh(path: str | Path, up: Literal["y", "z"] = "y", max_faces: int = MAX_FACES) -> Mesh:
+def read_mesh(path: str | Path, up: Literal["y", "z"] = "y", max_faces: int = MAX_FACES, **look: Any) -> Mesh:
+    """A mesh in a folder, whose materials are looked for in that folder and those below: see `read_mesh_in`."""
+    path = Path(path)
+    return read_mesh_in(FolderFiles(path.parent, asked_for=path.name), path.name, up, max_faces, **look)
+
+
+def read_mesh_in(
+    files: Files,
+    name: str,
+    up: Literal["y", "z"] = "y",
+    max_faces: int = MAX_FACES,
+    materials: Materials = "published",
+    texture_px: int = 1024,
+    turn: np.ndarray | None = None,
+) -> Mesh:
     """An OBJ or OFF mesh, turned y up and scaled for our cameras.
 
     Polygons become triangles; faces without area and vertices without faces are dropped; open surfaces are fine.
-    Materials and textures are not looked at.
 
     Args:
-        path: of the file.
+        files: where it and its materials lie, a folder or an archive; nothing else is opened.
+        name: of the mesh in there.
         up: the axis that points up in it.
         max_faces: of triangles; judged before parsing where the file tells.
+        materials: "published": colours, materials and pictures as the file and those that it names give them; what
+            of them cannot be read is in the mesh's `faults`. "grey": no other file is opened.
+        texture_px: larger pictures are scaled down to so many pixels a side.
+        turn: (3, 3) applied to each vertex of the file (as a column) before everything else.
 
     Returns:
-        A grey mesh, its bounding box centred at the origin, the longest side 1 or shorter so that the diagonal is
-        at most 1.4.
+        A mesh whose bounding box is centred at the origin, the longest side 1 or shorter so that the diagonal is at
+        most 1.4.
 
     Raises:
         BrokenMesh: unreadable, empty, too large, NaN, without area, or with faces of vertices that are not there.
     """
-    path = Path(path)
+    path = Path(files.root) / name
     kind = path.suffix.lower()
     if kind not in (".obj", ".off"):
         raise BrokenMesh(f"{path}: only .obj and .off meshes are read; convert it")
     try:
-        text = read_text(path, _MAX_BYTES, errors="replace")  # names and comments may be in an old 8-bit code
+        text = decoded(files.read(name, _MAX_BYTES), path, errors="replace")  # names may be in an old 8-bit code
     except UserError as error:
         raise BrokenMesh(str(error)) from None
     polygons = (parse_off if kind == ".off" else parse_obj)(text, path, max_faces)
@@ -159,6 +179,8 @@ def read_mesh(path: str | Path, up: Literal["y", "z"] = "y", max_faces: int = MA
         raise BrokenMesh(f"{path}: {polygons.triangles:,} triangles; at most {max_faces:,} are read, simplify it")
     if not polygons.triangles:
         raise BrokenMesh(f"{path}: an empty mesh: no faces")
+    if turn is not None:
+        polygons = replace(polygons, vertices=polygons.vertices @ turn.T)
     return _normalised(*_triangles(polygons, path), up, path)
 
 

@@ -39,6 +39,10 @@ MODELNET10 = (
 )
 
 
+Materials = Literal["published", "grey"]
+"""What meshes from disk look like: as published, or all in one grey, for questions about shape alone."""
+
+
 class PublishedParams(Base):
     """Parameters of every layout."""
 

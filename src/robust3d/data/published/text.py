@@ -35,6 +35,11 @@ def read_text(path: Path, limit_bytes: int = 16 * MIB, errors: str = "strict") -
         content = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    return decoded(content, path, errors)
+
+
+def decoded(content: bytes, path: Path, errors: str = "strict") -> str:
+    """The same of bytes that were read already; `path` is for messages."""
     encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
     try:
         text = content.decode(encoding, errors)
