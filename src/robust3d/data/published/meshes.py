@@ -28,7 +28,7 @@ from robust3d.shapes.polygons import CrossedPolygon, triangulate
 MAX_FACES = 5_000_000
 _MAX_BYTES = 1024 * MIB
 _GREY = 0.6  # linear base colour of a mesh whose materials are not read
-_LONGEST_DIAGONAL = 1.4  # what the NMR camera sees from every side
+LONGEST_DIAGONAL = 1.4  # what the NMR camera sees from every side
 _MESHES = (".obj", ".ply", ".stl", ".glb", ".gltf", ".dae", ".fbx", ".3ds", ".off", ".blend", ".usd", ".usdz")
 _SHAPENET_FILES = ("models/model_normalized.obj", "model.obj")  # version 2, version 1
 
@@ -219,7 +219,7 @@ def _normalised(vertices: np.ndarray, faces: np.ndarray, up: str, path: Path) ->
         raise BrokenMesh(f"{path}: zero area: all its faces are lines or points")
     vertices, faces = _used(vertices, faces)
     low, high = vertices.min(axis=0), vertices.max(axis=0)
-    scale = min(1.0 / float((high - low).max()), _LONGEST_DIAGONAL / float(np.linalg.norm(high - low)))
+    scale = min(1.0 / float((high - low).max()), LONGEST_DIAGONAL / float(np.linalg.norm(high - low)))
     vertices = (vertices - (low + high) / 2) * scale
     if up == "z":
         vertices = vertices @ np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from robust3d.data.params import BlankPolicy
 from robust3d.params import Params as Base
@@ -41,6 +41,25 @@ MODELNET10 = (
 
 Materials = Literal["published", "grey"]
 """What meshes from disk look like: as published, or all in one grey, for questions about shape alone."""
+
+
+REAL_OBJECTS = (
+    "table",
+    "chair",
+    "sofa",
+    "bed",
+    "lamp",
+    "cabinet",
+    "door",
+    "window",
+    "plant",
+    "tree",
+    "car",
+    "person",
+    "bottle",
+    "cup",
+)
+"""Classes of Sweet Home 3D's catalogues that have a list in the project."""
 
 
 class PublishedParams(Base):
@@ -92,3 +111,21 @@ class ModelNetParams(PublishedParams):
 
     classes: tuple[str, ...] = Field(default=MODELNET10, min_length=1)
     up: Literal["y", "z"] = "z"  # axis that points up in the files; ModelNet's is z
+
+
+class SweetHome3DParams(PublishedParams):
+    """Real objects of Sweet Home 3D's catalogues; classes are lists of objects."""
+
+    path: PathText = Field(default="/usr/share/sweethome3d/furniture", min_length=1)  # where Debian's package puts them
+    classes: tuple[str, ...] = Field(default=REAL_OBJECTS, min_length=1)  # names of lists, in label order
+    lists: dict[str, PathText] = Field(default_factory=dict)  # files of your own by class, in place of the project's
+    shards: int = Field(default=1, ge=1)
+    size: Literal["normalised", "metric"] = "normalised"  # each as large as fits; metric: all in one scale
+    cube_m: float = Field(default=3.0, gt=0)  # metric: side of the cube, into which every object must fit
+    materials: Materials = "published"
+
+    @model_validator(mode="after")
+    def _lists_of_classes(self) -> "SweetHome3DParams":
+        if unknown := [name for name in self.lists if name not in self.classes]:
+            raise ValueError(f"lists.{unknown[0]}: no such class among classes")
+        return self

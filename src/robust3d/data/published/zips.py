@@ -2,6 +2,7 @@
 
 import stat
 import zipfile
+from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 
 from robust3d.data.published.archives import leads_outside
@@ -21,6 +22,8 @@ _ENCRYPTED = 0x1  # flag of a member
 class ZipArchive:
     """An archive whose directory is sound: no member can lead outside, is a link, or unpacks to more than is read.
 
+    It is one of `robust3d.data.published.rooted.Files`.
+
     Args:
         path: of the archive.
         kind: what it should be, for messages.
@@ -35,11 +38,33 @@ class ZipArchive:
         with reading(path, f"not {kind} that can be read, or cut off", "download it again"):
             self._archive = zipfile.ZipFile(path)
         self._members = _checked(path, self._archive.infolist())
+        self._folders: dict[str, set[str]] = {}
+        for name in self._members:
+            parts = name.split("/")
+            for depth in range(len(parts)):
+                self._folders.setdefault("/".join(parts[:depth]), set()).add(parts[depth])
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Of the files in it, with forward slashes, sorted."""
-        return tuple(sorted(self._members))
+    def root(self) -> str:
+        """The archive."""
+        return str(self.path)
+
+    def names(self, folder: str = "") -> Collection[str]:
+        """Names of the files and folders directly in a folder ("" is the root); none if there is no such folder."""
+        return self._folders.get(folder, ())
+
+    def size(self, name: str) -> int:
+        """Bytes of a member, unpacked.
+
+        Raises:
+            UserError: there is no such member.
+        """
+        return self._member(name).file_size
+
+    def _member(self, name: str) -> zipfile.ZipInfo:
+        if name not in self._members:
+            raise UserError(f"{self.path / name}: there is no such file in the archive; download it again")
+        return self._members[name]
 
     def read(self, name: str, limit_bytes: int = _LARGEST_MEMBER) -> bytes:
         """The bytes of a member.
@@ -52,9 +77,7 @@ class ZipArchive:
             UserError: no such member, too large, or damaged.
         """
         where = self.path / name
-        entry = self._members.get(name)
-        if entry is None:
-            raise UserError(f"{where}: there is no such file in the archive; download it again")
+        entry = self._member(name)
         if entry.file_size > limit_bytes:
             raise UserError(f"{where}: unpacks to {entry.file_size:,} bytes; at most {limit_bytes:,} are read")
         with reading(where, "a damaged member of the archive", "download it again"):
