@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from robust3d.data.blank import BlankViews
 from robust3d.data.manifest import Shard, Views, held_by
 from robust3d.data.params import SPLITS, SplitParams
-from robust3d.data.published.members import published_splits, read_inventory
+from robust3d.data.published.members import published_splits, read_inventory, split_groups
 from robust3d.data.splits import split_instances
 from robust3d.errors import UserError
 from robust3d.parsing import parse
@@ -61,8 +61,12 @@ def _splits(job: "Context", instances: list[str]) -> dict[str, tuple[str, ...]]:
     split, groups = job.params["split"], job.params["groups"]
     if split is None:
         return {"all": tuple(instances)}
-    if split["mode"] == "published":
-        published = published_splits(read_inventory(job.input("inventory")), job.params["seed"], set(instances))
-        return {name: tuple(i for i in instances if i in published[name]) for name in SPLITS}
+    if "inventory" in job.inputs and split["mode"] != "random":
+        inventory, seed, there = read_inventory(job.input("inventory")), job.params["seed"], set(instances)
+        if split["mode"] == "published":
+            found = published_splits(inventory, seed, there)
+        else:
+            found = split_groups(inventory, parse(SplitParams, split), seed, there)
+        return {name: tuple(i for i in instances if i in found[name]) for name in SPLITS}
     by_group = groups.__getitem__ if groups else None
     return split_instances(instances, parse(SplitParams, split), job.params["seed"], by_group)

@@ -143,7 +143,7 @@ def _inside(path: Path, folder: Path, name: str) -> Path:
 
 
 def leads_outside(name: str) -> bool:
-    """Whether a member's name could lead out of its archive's folder, on any system: absolute, by a drive, by ``..``."""
+    """Whether a member's name could lead out of the archive's folder on some system: absolute, a drive's, by ``..``."""
     pure = PurePosixPath(name)
     return pure.is_absolute() or ".." in pure.parts or "\\" in name or "\0" in name or ":" in name.split("/")[0]
 

@@ -92,7 +92,9 @@ class Catalogue:
         number = told["number"]
         model = told.get("model", "").removeprefix("/")
         if not model.lower().endswith(".obj"):
-            raise UserError(f"{self._where}: model#{number}={told.get('model', '')!r:.200}: only .obj in the archive is read")
+            raise UserError(
+                f"{self._where}: model#{number}={told.get('model', '')!r:.200}: only .obj in the archive is read"
+            )
         return Furniture(
             name=self._text("name", told),
             creator=told.get("creator", "").strip(),

@@ -47,8 +47,8 @@ def read_lists(classes: Collection[str], own: Mapping[str, str]) -> dict[str, li
         path = Path(own[name]) if name in own else FOLDER / f"{name}.txt"
         if name not in own and name not in known_classes():
             raise UserError(
-                f"classes: there is no list for {name!r}; there are {', '.join(known_classes())}; name a file of your own "
-                f"under lists: {{{name}: …}}"
+                f"classes: there is no list for {name!r}; there are {', '.join(known_classes())}; name a file of "
+                f"your own under lists: {{{name}: …}}"
             )
         found[name] = read_list(path)
         for listed in found[name]:
@@ -70,7 +70,9 @@ def read_list(path: Path) -> list[Listed]:
             continue
         fields = [field.strip() for field in line.split("|")]
         if len(fields) != 5 or not all(fields[:3]):
-            raise UserError(f"{path}: line {number}: expected catalogue | id | name | creator | twins, got {line!r:.120}")
+            raise UserError(
+                f"{path}: line {number}: expected catalogue | id | name | creator | twins, got {line!r:.120}"
+            )
         listed = Listed(*fields)
         check_id(listed.key, path)
         check_id(listed.catalogue, path)

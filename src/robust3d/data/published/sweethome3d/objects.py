@@ -64,8 +64,8 @@ def _entry(catalogue: Catalogue, listed: Listed, params: SweetHome3DParams) -> E
     furniture = catalogue.furniture(listed.key)
     if furniture.name != listed.name:
         raise UserError(
-            f"{catalogue.path}: {listed.key} is called {furniture.name!r}, in the list of its class {listed.name!r}; look "
-            "whether it is the same object, then correct the list or leave it out"
+            f"{catalogue.path}: {listed.key} is called {furniture.name!r}, in the list of its class {listed.name!r}; "
+            "look whether it is the same object, then correct the list or leave it out"
         )
     if params.size == "metric" and (larger := _longest_m(furniture)) > params.cube_m:
         raise UserError(
@@ -90,7 +90,7 @@ def _longest_m(furniture: Furniture) -> float:
 def read_mesh(params: SweetHome3DParams, entry: Entry) -> Mesh:
     """The mesh of an object, upright, in its real proportions, its box centred at the origin.
 
-    As Sweet Home 3D does, the mesh is turned by `modelRotation` and stretched to the catalogue's width, height and depth.
+    As in Sweet Home 3D, the mesh is turned by `modelRotation` and stretched to the catalogue's width, height, depth.
 
     Raises:
         BrokenMesh: it cannot be rendered.
