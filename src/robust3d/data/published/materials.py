@@ -238,10 +238,9 @@ def read_picture(content: bytes, texture_px: int) -> bytes:
             raise ValueError(f"not a readable picture ({text[0][:100] if text else type(error).__name__})") from None
     if max(pixels.size) > texture_px:
         share = texture_px / max(pixels.size)
-        size = tuple(max(1, round(side * share)) for side in pixels.size)
-        parts = [
-            part.resize(size, Image.Resampling.BOX) for part in pixels.split()
-        ]  # as one, alpha would weigh colours
+        size = max(1, round(pixels.width * share)), max(1, round(pixels.height * share))
+        # Each channel by itself: as one, alpha would weigh the colours.
+        parts = [part.resize(size, Image.Resampling.BOX) for part in pixels.split()]
         pixels = Image.merge(pixels.mode, parts)
     written = io.BytesIO()
     pixels.save(written, "PNG", compress_level=3)
