@@ -44,6 +44,12 @@ class Paint:
     uv: NDArray[np.float32]
     pictures: tuple[bytes, ...] = ()
 
+    @property
+    def see_through(self) -> bool:
+        """Whether light may pass some of its surfaces."""
+        with_alpha = any(picture[25] == 6 for picture in self.pictures)  # a PNG's kind of colours: RGBA
+        return with_alpha or any(material.alpha < 1 for material in self.materials)
+
 
 @dataclass(frozen=True)
 class Mesh:
