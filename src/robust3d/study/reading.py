@@ -97,8 +97,8 @@ def read_study(paths: Sequence[Path], given: Mapping[str, Any] | None = None) ->
         given: values of the command line, over all of them.
 
     The files of the papers (`read_papers`) are the lowest layer. The key `scale`, in any of `paths` or in `given`,
-    names an overlay of `workflow/scales`, which is merged directly after `config.yaml`; the key `objects` names a folder
-    of `workflow/objects`, whose overlays (`default`, and the scale's) follow. The last mention counts; null means none.
+    names an overlay of `workflow/scales`, which is merged directly after `config.yaml`; `objects` names a folder of
+    `workflow/objects`, whose overlays (`default`, and the scale's) follow. The last mention counts; null means none.
 
     Raises:
         UserError: a file, the name of a scale or of objects, or a key is wrong.
