@@ -116,7 +116,7 @@ def _why_refused(entry: zipfile.ZipInfo) -> str:
     """What is wrong with a member; empty: nothing."""
     if entry.orig_filename != entry.filename or not entry.filename.isprintable():
         return "a name with characters that are none"
-    if leads_outside(entry.filename):
+    if leads_outside(entry.filename) or not (entry.is_dir() or PurePosixPath(entry.filename).parts):
         return "a name that leads out of the archive's folder"
     if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "a link or device"
