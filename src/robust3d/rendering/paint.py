@@ -1,5 +1,7 @@
 """Blender's materials: matt paint, pictures, holes and glass."""
 
+import itertools
+from pathlib import Path
 from typing import Any
 
 import bpy
@@ -8,8 +10,6 @@ from mathutils import Vector
 from robust3d.rendering.params import RenderParams
 from robust3d.shapes.mesh import Material, Paint
 
-_COAT = "coat"
-
 
 def plain_paint(params: RenderParams) -> bpy.types.Material:
     """Matt paint in the colour that the mesh carries; lights without shadow are part of the paint.
@@ -17,39 +17,61 @@ def plain_paint(params: RenderParams) -> bpy.types.Material:
     Cycles would pick one of many lamps at random for each sample, which is noise at a few samples a pixel.
     """
     material = bpy.data.materials.new("paint")
-    _paint(material, params, None, None)
+    _paint(material, params)
     return material
 
 
-def coat(params: RenderParams, paint: Paint) -> list[bpy.types.Material]:
-    """The materials of a mesh: the same paint, times a picture, with holes and glass."""
-    images = [_image(picture) for picture in paint.pictures]
-    coats = []
-    for material in paint.materials:
-        made = bpy.data.materials.new(_COAT)
-        _paint(made, params, material, None if material.picture is None else images[material.picture])
-        coats.append(made)
-    return coats
+class Coats:
+    """The materials of the mesh that is shown: the same paint, times a picture, with holes and glass.
 
+    Pictures pass through files whose names never come again: the renderer, which outlives them, knows a picture by its
+    file, and one in memory by its address, where the next object's may come to lie.
 
-def wash() -> None:
-    """Remove what `coat` made."""
-    for material in [material for material in bpy.data.materials if material.name.startswith(_COAT)]:
-        bpy.data.materials.remove(material)
-    for image in [image for image in bpy.data.images if image.name.startswith(_COAT)]:
-        bpy.data.images.remove(image)
+    Args:
+        params: of the paint.
+        folder: for the files.
+    """
 
+    def __init__(self, params: RenderParams, folder: Path) -> None:
+        self.params, self.folder = params, folder
+        self.made: list[bpy.types.Material] = []
+        self.images: list[bpy.types.Image] = []
+        self.files: list[Path] = []
+        self.names = itertools.count()
 
-def _image(picture: bytes) -> bpy.types.Image:
-    image = bpy.data.images.new(_COAT, 1, 1)
-    image.pack(data=picture, data_len=len(picture))
-    image.source = "FILE"
-    image.alpha_mode = "CHANNEL_PACKED"  # colours are read as they are, whatever the alpha beside them
-    return image
+    def coat(self, paint: Paint) -> list[bpy.types.Material]:
+        """The materials of a mesh in their order; those of the mesh before are gone."""
+        self.wash()
+        for picture in paint.pictures:
+            file = self.folder / f"picture-{next(self.names)}.png"
+            file.write_bytes(picture)
+            self.files.append(file)
+            self.images.append(bpy.data.images.load(str(file)))
+            self.images[-1].alpha_mode = "CHANNEL_PACKED"  # colours as they are, whatever the alpha beside them
+        for material in paint.materials:
+            self.made.append(bpy.data.materials.new("coat"))
+            chosen = None if material.picture is None else self.images[material.picture]
+            holes = material.picture is not None and paint.has_alpha(material.picture)
+            _paint(self.made[-1], self.params, material, chosen, holes)
+        return self.made
+
+    def wash(self) -> None:
+        """Remove what `coat` made."""
+        for material in self.made:
+            bpy.data.materials.remove(material)
+        for image in self.images:
+            bpy.data.images.remove(image)
+        for file in self.files:
+            file.unlink()
+        self.made, self.images, self.files = [], [], []
 
 
 def _paint(
-    painted: bpy.types.Material, params: RenderParams, material: Material | None, image: bpy.types.Image | None
+    painted: bpy.types.Material,
+    params: RenderParams,
+    material: Material | None = None,
+    image: bpy.types.Image | None = None,
+    holes: bool = False,
 ) -> None:
     """Fill a material's nodes."""
     painted.use_nodes = True
@@ -60,7 +82,7 @@ def _paint(
     carried.attribute_name = "colour"
     colour, alpha = carried.outputs["Color"], None
     if material is not None:
-        colour, alpha = _picture(nodes, links, colour, material, image)
+        colour, alpha = _picture(nodes, links, colour, material, image, holes)
     brightness = nodes.new("ShaderNodeValue")
     brightness.outputs[0].default_value = params.ambient
     total = brightness.outputs[0]
@@ -88,7 +110,9 @@ def _paint(
     links.new(_layered(nodes, links, both.outputs[0], alpha), output.inputs["Surface"])
 
 
-def _picture(nodes: Any, links: Any, colour: Any, material: Material, image: bpy.types.Image | None) -> tuple[Any, Any]:
+def _picture(
+    nodes: Any, links: Any, colour: Any, material: Material, image: bpy.types.Image | None, holes: bool
+) -> tuple[Any, Any]:
     """Colour times picture, and opacity: a socket, or None where all is opaque."""
     solid = 0.0 if material.alpha < Paint.HOLE else material.alpha
     alpha = None
@@ -100,7 +124,7 @@ def _picture(nodes: Any, links: Any, colour: Any, material: Material, image: bpy
         links.new(colour, product.inputs[0])
         links.new(texture.outputs["Color"], product.inputs[1])
         colour = product.outputs[0]
-        if image.channels == 4:
+        if holes:
             there, alpha = nodes.new("ShaderNodeMath"), nodes.new("ShaderNodeMath")
             there.operation, alpha.operation = "GREATER_THAN", "MULTIPLY"
             there.inputs[1].default_value, alpha.inputs[1].default_value = Paint.CUT - 1e-4, solid

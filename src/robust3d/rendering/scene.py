@@ -16,7 +16,7 @@ from mathutils import Matrix, Vector
 from robust3d.cameras import opengl, project
 from robust3d.data.frame import Frame
 from robust3d.rendering.exr import read_exr
-from robust3d.rendering.paint import coat, plain_paint, wash
+from robust3d.rendering.paint import Coats, plain_paint
 from robust3d.rendering.params import RenderParams
 from robust3d.shapes.mesh import Mesh, Paint
 
@@ -40,7 +40,7 @@ class Scene:
         self.scene = bpy.context.scene
         self._engine()
         self._lamps()
-        self.material = plain_paint(params)
+        self.material, self.coats = plain_paint(params), Coats(params, folder)
         camera = bpy.data.cameras.new("camera")
         camera.sensor_width, camera.clip_start, camera.clip_end = _SENSOR_MM, 0.01, 100.0
         camera.lens = intrinsics[0, 0] / params.resolution_px * _SENSOR_MM
@@ -96,10 +96,9 @@ class Scene:
             data = old.data
             bpy.data.objects.remove(old)
             bpy.data.meshes.remove(data)
-            wash()
+            self.coats.wash()
         shown = bpy.data.objects.new(_OBJECT, _blender_mesh(mesh))
-        coats = [self.material] if mesh.paint is None else coat(self.params, mesh.paint)
-        for material in coats:
+        for material in self.coats.coat(mesh.paint) if mesh.paint else [self.material]:
             shown.data.materials.append(material)
         self.scene.cycles.transparent_max_bounces = _LAYERS if mesh.paint and mesh.paint.see_through else 0
         shown.pass_index = _INDEX

@@ -44,11 +44,15 @@ class Paint:
     uv: NDArray[np.float32]
     pictures: tuple[bytes, ...] = ()
 
+    def has_alpha(self, picture: int) -> bool:
+        """Whether a picture has alpha."""
+        return self.pictures[picture][25] == 6  # PNG's kind of colours: RGBA
+
     @property
     def see_through(self) -> bool:
         """Whether light may pass some of its surfaces."""
-        with_alpha = any(picture[25] == 6 for picture in self.pictures)  # a PNG's kind of colours: RGBA
-        return with_alpha or any(material.alpha < 1 for material in self.materials)
+        holes = any(material.picture is not None and self.has_alpha(material.picture) for material in self.materials)
+        return holes or any(material.alpha < 1 for material in self.materials)
 
 
 @dataclass(frozen=True)
