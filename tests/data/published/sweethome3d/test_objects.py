@@ -37,6 +37,12 @@ def test_inventory(made, tmp_path):
     assert take(sweethome3d, made).identity != inventory.identity, "a corrected list is another inventory"
 
 
+def test_creators_and_licences_are_one_line_each_and_an_object_may_have_its_own(tmp_path, catalogue, made):
+    catalogue([furniture(1, "S#a", creator="Ann\\n\\u0007 Lee", license="CC BY\\t3.0")], {1: box(1, 1, 1)})
+    (tmp_path / "boxes.txt").write_text("Small | S#a | Box | Ann |\n")
+    assert sweethome3d.take_inventory(made).classes["box"]["S#a"].credit == ("Box", "Ann Lee", "CC BY 3.0", "Small")
+
+
 def test_size_and_rotation(made):
     """A box of 20 x 30 x 40 cm, whatever units and axes the mesh has: sides 0.5 : 0.75 : 1."""
     for key in ("S#a", "S#b"):

@@ -97,8 +97,8 @@ class Catalogue:
             )
         return Furniture(
             name=self._text("name", told),
-            creator=told.get("creator", "").strip(),
-            licence=" ".join(told.get("license", self.licence).split()),
+            creator=_in_one_line(told.get("creator", "")),
+            licence=_in_one_line(told.get("license", self.licence)),
             model=model,
             size_cm=tuple(self._length(name, told) for name in ("width", "height", "depth")),  # type: ignore[arg-type]
             turn=self._turn(told),
@@ -134,6 +134,10 @@ class Catalogue:
             expected = "a number is" if count == 1 else f"{count} numbers are"
             raise UserError(f"{self._where}: {name}#{told['number']}={text!r:.200}: {expected} expected")
         return numbers
+
+
+def _in_one_line(text: str) -> str:
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
 def open_catalogue(path: Path) -> Catalogue:
