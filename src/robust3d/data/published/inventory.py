@@ -81,11 +81,18 @@ class Entry:
         path: of its folder or mesh file, from the data set's root, with forward slashes.
         bytes: size of the mesh file, or of the object's camera file: images are not looked at.
         files: identity of its files, see `robust3d.data.published.identity`; empty before it is taken.
+        folder: all files in it belong to the object, such as a mesh's pictures; empty: only what `path` names.
     """
 
     path: str
     bytes: int
     files: str = ""
+    folder: str = ""
+
+    @property
+    def whole(self) -> str:
+        """The file or folder that holds all of it."""
+        return self.folder or self.path
 
 
 @dataclass(frozen=True)
@@ -139,7 +146,7 @@ class Inventory:
                 raise KeyError("format")
             classes = {
                 label: {
-                    key: Entry(str(entry["path"]), int(entry["bytes"]), str(entry["files"]))
+                    key: Entry(str(entry["path"]), int(entry["bytes"]), str(entry["files"]), str(entry["folder"]))
                     for key, entry in content["classes"][label].items()
                 }
                 for label in content["class_order"]

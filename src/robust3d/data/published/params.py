@@ -1,6 +1,6 @@
 """Parameters of published data sets on the user's disk; light enough for a dry run."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -81,13 +81,29 @@ class SRNParams(PublishedParams):
     blank_views: BlankPolicy = "skip"  # as for NMR; the published sets have such views: pictures that are all white
 
 
-class ShapeNetCoreParams(PublishedParams):
+class MeshParams(PublishedParams):
+    """What is asked of meshes: how they look here."""
+
+    # Colours, materials and pictures as published (what cannot be read is flagged in every cell), or all in one grey,
+    # for questions about shape alone.
+    materials: Materials = "published"
+    texture_px: int = Field(1024, ge=8, le=8192)  # longest side of a picture on a mesh; larger ones are scaled down
+    # Polygons that cross themselves: leave the mesh out by name, or cut them as most programs do; flagged in the cells.
+    crossed: Literal["error", "fan"] = "error"
+
+    @property
+    def look(self) -> dict[str, Any]:
+        """These as `robust3d.data.published.meshes.read_mesh_in` takes them."""
+        return {"materials": self.materials, "texture_px": self.texture_px, "crossed": self.crossed}
+
+
+class ShapeNetCoreParams(MeshParams):
     """Meshes of ShapeNetCore, version 1 or 2."""
 
     classes: tuple[str, ...] = Field(default=tuple(SYNSETS), min_length=1)  # names of SYNSETS, or synset ids
 
 
-class ModelNetParams(PublishedParams):
+class ModelNetParams(MeshParams):
     """Meshes of ModelNet10 or ModelNet40, or one's own in that layout."""
 
     classes: tuple[str, ...] = Field(default=MODELNET10, min_length=1)
