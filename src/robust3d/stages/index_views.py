@@ -4,6 +4,7 @@ import json
 from typing import TYPE_CHECKING
 
 from robust3d.data.blank import BlankViews
+from robust3d.data.faults import Faults, gather_faults
 from robust3d.data.manifest import Shard, Views, held_by
 from robust3d.data.params import SPLITS, SplitParams
 from robust3d.data.published.members import published_splits, read_inventory, split_groups
@@ -20,8 +21,10 @@ def run(job: "Context") -> None:
     told = job.params
     entries = [(path, json.loads(path.read_text())) for path in job.inputs["shards"]]
     blank = BlankViews("skip")
+    faults: Faults = {}
     for _, entry in entries:
         blank.gather("/".join(held_by(entry)), entry)
+        gather_faults(faults, "/".join(held_by(entry)), entry)
     entries = [(path, entry) for path, entry in entries if entry["frames"]]  # a published class may have empty blocks
     for path, entry in entries:  # sets are drawn from (instance, view) pairs, all of which have to be there
         objects = sum(map(len, held_by(entry).values()))
@@ -53,6 +56,7 @@ def run(job: "Context") -> None:
         splits=_splits(job, instances),
         shards=tuple(sorted(shards, key=lambda shard: shard.path)),
         blank=blank if blank.views else None,
+        faults=faults or None,
     ).write(job.outputs["manifest"])
 
 

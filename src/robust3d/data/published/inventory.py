@@ -103,6 +103,7 @@ class Entry:
         path: of its folder or mesh file, from the data set's root, with forward slashes.
         bytes: size of the mesh file, or of the object's camera file: images are not looked at.
         files: identity of its files, see `robust3d.data.published.identity`; empty before it is taken.
+        folder: all files in it belong to the object, such as a mesh's pictures; empty: only what `path` names.
         member: its name in the file, if that holds several.
         group: of twins, which go to one side of a split; empty: none.
         credit: what has to be said where it is shown; None: nothing is known of each object.
@@ -111,14 +112,21 @@ class Entry:
     path: str
     bytes: int
     files: str = ""
+    folder: str = ""
     member: str = ""
     group: str = ""
     credit: Credit | None = None
 
+    @property
+    def whole(self) -> str:
+        """The file or folder that holds all of it."""
+        return self.folder or self.path
+
     def plain(self) -> dict[str, Any]:
-        """For JSON; what is empty but for the first three is left out."""
-        told = {name: value for name, value in asdict(self).items() if name in ("path", "bytes", "files") or value}
-        return told | ({"credit": self.credit._asdict()} if self.credit else {})
+        """For JSON; what few entries have is left out where it is empty."""
+        rare = {"member": self.member, "group": self.group, "credit": self.credit and self.credit._asdict()}
+        told = {name: value for name, value in asdict(self).items() if name not in rare}
+        return told | {name: value for name, value in rare.items() if value}
 
 
 @dataclass(frozen=True)
@@ -179,6 +187,7 @@ class Inventory:
                         str(entry["path"]),
                         int(entry["bytes"]),
                         str(entry["files"]),
+                        str(entry["folder"]),
                         str(entry.get("member", "")),
                         str(entry.get("group", "")),
                         Credit(**entry["credit"]) if "credit" in entry else None,

@@ -56,7 +56,7 @@ def _shapenetcore(root: Path, params: ShapeNetCoreParams) -> Inventory:
         found: dict[str, Entry] = {}
         absent = []
         for key in sub_folders(folder)[: params.instances]:
-            entry = _first_file(folder, key)
+            entry = _first_file(folder, key, with_folder=params.materials == "published")
             if entry is None:
                 absent.append(key)
             else:
@@ -93,10 +93,12 @@ def _meshes(folder: Path) -> list[Path]:
     return [path for path in found if path.suffix.lower() in _MESHES]
 
 
-def _first_file(folder: Path, key: str) -> Entry | None:
+def _first_file(folder: Path, key: str, with_folder: bool) -> Entry | None:
+    whole = f"{folder.name}/{key}"
     for file in _SHAPENET_FILES:
         try:
-            return Entry(f"{folder.name}/{key}/{file}", (folder / key / file).stat().st_size)
+            size = (folder / key / file).stat().st_size
+            return Entry(f"{whole}/{file}", size, folder=whole if with_folder else "")
         except OSError:
             continue
     return None
