@@ -431,7 +431,7 @@ def test_the_command_line_starts_without_the_library():
 
 
 def test_creators_of_published_objects_are_in_it(project, tmp_path, cache):
-    entry = Entry("Scopia.sh3f", 1, "x", "Scopia#chair", "", Credit("Oak chair", "Béa", "CC BY 3.0", "Scopia"))
+    entry = Entry("Scopia.sh3f", 1, "x", credit=Credit("Oak chair", "Béa", "CC BY 3.0", "Scopia"))
     inventory = write(
         "results/inventory/o-0123456789ab/inventory.json", Inventory("sweethome3d", {"chair": {"a": entry}}).to_json()
     )

@@ -184,7 +184,7 @@ def test_a_plan_tells_of_a_copy_that_takes_its_place(jobs):
 
 def test_creators_are_named_beside_what_rests_on_their_objects(jobs):
     test, gpu = jobs.values()
-    chair = Entry("Scopia.sh3f", 1, "x", "Scopia#chair", "", Credit("Oak chair", "Béa", "CC BY 3.0", "Scopia"))
+    chair = Entry("Scopia.sh3f", 1, "x", credit=Credit("Oak chair", "Béa", "CC BY 3.0", "Scopia"))
     plain = Entry("other.obj", 1, "y")
     path = Path("results/inventory/objects-0123456789ab/inventory.json")
     path.parent.mkdir(parents=True)

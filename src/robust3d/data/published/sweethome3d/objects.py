@@ -99,9 +99,7 @@ def read_mesh(params: SweetHome3DParams, entry: Entry) -> Mesh:
     catalogue = open_catalogue(Path(params.path) / entry.path)
     furniture = catalogue.furniture(entry.member)
     catalogue.files.read(furniture.model)  # a damaged archive ends the job; a broken mesh is left out
-    mesh = read_mesh_in(
-        catalogue.files, furniture.model, turn=furniture.turn, materials=params.materials, crossed="fan"
-    )
+    mesh = read_mesh_in(catalogue.files, furniture.model, turn=furniture.turn, **params.look)
     box = mesh.vertices.max(axis=0) - mesh.vertices.min(axis=0)
     size = np.array(furniture.size_cm) / 100
     size = np.where(box > 1e-9, size, 0)  # a flat mesh stays flat
