@@ -1,12 +1,12 @@
 # `make results/table4.csv` and `make test`: the environment if need be, then the job.
-# `make results/table4.csv SCALE=gpu` takes an overlay of workflow/scales.
+# `make results/table4.csv SCALE=gpu` takes an overlay of workflow/scales, `OBJECTS=real` those of workflow/objects/real.
 
 PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 $(if $(scale),$(error write it in capitals: SCALE=$(scale)))
-SCALED := $(if $(SCALE),--config "scale=$(SCALE)")
+SCALED := $(if $(SCALE)$(OBJECTS),--config $(if $(SCALE),"scale=$(SCALE)") $(if $(OBJECTS),"objects=$(OBJECTS)"))
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .PHONY: all environment test test-all check demo benchmark lock format

@@ -205,6 +205,7 @@ def _path(text: str) -> Path:
 
 def _study_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scale", metavar="NAME", help="an overlay of workflow/scales, as `--config scale=NAME`")
+    parser.add_argument("--objects", metavar="NAME", help="other objects, as `--config objects=NAME`")
     parser.add_argument(
         "--configfile",
         action="append",
@@ -215,12 +216,18 @@ def _study_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _study(overlays: list[Path], scale: str | None) -> "Study":
+def _chosen(arguments: argparse.Namespace) -> dict[str, str]:
+    """The keys of the command line that name overlays of the project."""
+    named = {key: getattr(arguments, key) for key in ("scale", "objects")}
+    return {key: name for key, name in named.items() if name is not None}
+
+
+def _study(overlays: list[Path], chosen: dict[str, str]) -> "Study":
     """The study that `snakemake --config scale=SCALE --configfile OVERLAYS` makes."""
     from robust3d.study.places import configuration
     from robust3d.study.reading import read_study
 
-    return read_study([configuration(), *overlays], {"scale": scale} if scale is not None else {})
+    return read_study([configuration(), *overlays], chosen)
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -245,7 +252,7 @@ def _publish(arguments: argparse.Namespace) -> None:
 def _check(arguments: argparse.Namespace) -> None:
     from robust3d.rendering.system import check_system_libraries
 
-    study = _study(arguments.overlays + arguments.configfile, arguments.scale)
+    study = _study(arguments.overlays + arguments.configfile, _chosen(arguments))
     check_system_libraries()
     print(f"study {study.study!r}: the configuration is valid and Blender's system libraries are installed")
 
@@ -254,7 +261,7 @@ def _doctor(arguments: argparse.Namespace) -> None:
     from robust3d.doctor import examine
     from robust3d.doctor.findings import as_json, tell
 
-    findings = list(examine(arguments.configfile, arguments.quick, arguments.wait, scale=arguments.scale))
+    findings = list(examine(arguments.configfile, arguments.quick, arguments.wait, chosen=_chosen(arguments)))
     print(json.dumps(as_json(findings), indent=1, ensure_ascii=False) if arguments.json else tell(findings))
     if any(finding.state == "PROBLEM" for finding in findings):
         sys.exit(1)
@@ -263,7 +270,7 @@ def _doctor(arguments: argparse.Namespace) -> None:
 def _plan(arguments: argparse.Namespace) -> None:
     from robust3d.provenance.plan import tell_plan
 
-    print(tell_plan(arguments.target, _study(arguments.configfile, arguments.scale), arguments.full))
+    print(tell_plan(arguments.target, _study(arguments.configfile, _chosen(arguments)), arguments.full))
 
 
 def _why(arguments: argparse.Namespace) -> None:
@@ -283,7 +290,7 @@ def _verify(arguments: argparse.Namespace) -> None:
         return
     from robust3d.provenance.verify import tell, verify
 
-    findings = verify(arguments.target, _study(arguments.configfile, arguments.scale))
+    findings = verify(arguments.target, _study(arguments.configfile, _chosen(arguments)))
     print(tell(findings, arguments.full))
     if any(finding.is_bad for finding in findings):
         sys.exit(1)
@@ -324,16 +331,16 @@ def _site(arguments: argparse.Namespace) -> None:
 def _gc(arguments: argparse.Namespace) -> None:
     from robust3d.provenance.collect import collect
 
-    kept = {"config.yaml": _study([], None)}
-    kept |= {str(overlay): _study([overlay], None) for overlay in arguments.keep}
-    kept |= {f"scale {scale}": _study([], scale) for scale in arguments.scale}
+    kept = {"config.yaml": _study([], {})}
+    kept |= {str(overlay): _study([overlay], {}) for overlay in arguments.keep}
+    kept |= {f"scale {scale}": _study([], {"scale": scale}) for scale in arguments.scale}
     print(collect(kept, arguments.delete))
 
 
 def _accept(arguments: argparse.Namespace) -> None:
     from robust3d.provenance.accept import accept
 
-    print(accept(arguments.rule, arguments.reason, _study(arguments.configfile, arguments.scale)))
+    print(accept(arguments.rule, arguments.reason, _study(arguments.configfile, _chosen(arguments))))
 
 
 def _export_views(arguments: argparse.Namespace) -> None:
@@ -341,12 +348,13 @@ def _export_views(arguments: argparse.Namespace) -> None:
     from robust3d.data.published.export import export_views
     from robust3d.study.plan import Plan
 
-    study = _study(arguments.configfile, arguments.scale)
+    study = _study(arguments.configfile, _chosen(arguments))
     if arguments.family not in study.families:
         raise UserError(f"{arguments.family}: no such family; there are {', '.join(sorted(study.families))}")
     manifest = Path(Plan(study).index_views(arguments.family).output("manifest"))
     if not manifest.is_file():
-        scale = ["--config", f"scale={arguments.scale}"] if arguments.scale is not None else []
+        named = [f"{key}={name}" for key, name in _chosen(arguments).items()]
+        scale = ["--config", *named] if named else []
         overlays = ["--configfile", *map(str, arguments.configfile)] if arguments.configfile else []
         command = shlex.join(["snakemake", str(manifest), *scale, *overlays])
         raise UserError(f"family {arguments.family!r} is not rendered yet; first run: {command}")

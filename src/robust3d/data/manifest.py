@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from robust3d.data.blank import BlankViews
+from robust3d.data.faults import Faults, fault_notices
 from robust3d.data.shards import Frames, read_shards
 from robust3d.errors import UserError, why_unreadable
 
@@ -44,6 +45,7 @@ class Views:
         extent: side of the origin-centred cube that holds every object, world units.
         splits: instance ids of "train", "val" and "test", or of "all"; each class has those that are in its shards.
         blank: the blank views, objects as "class/id"; None: none.
+        faults: of the meshes that are shown, objects as "class/id"; None: none.
     """
 
     family: str
@@ -54,12 +56,14 @@ class Views:
     splits: dict[str, tuple[str, ...]]
     shards: tuple[Shard, ...]
     blank: BlankViews | None = None
+    faults: Faults | None = None
 
     def write(self, path: Path) -> None:
         """Write as JSON, the same bytes for the same content."""
         content = asdict(self)
-        if self.blank is None:
-            del content["blank"]
+        for name in ("blank", "faults"):
+            if content[name] is None:
+                del content[name]
         path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
     @classmethod
@@ -92,6 +96,9 @@ class Views:
                 splits={name: tuple(_is(key, str) for key in ids) for name, ids in content["splits"].items()},
                 shards=shards,
                 blank=BlankViews(**content["blank"]) if "blank" in content else None,
+                faults={_is(key, str): _is(told, list) for key, told in content["faults"].items()}
+                if "faults" in content
+                else None,
             )
         except FileNotFoundError:
             raise UserError(f"{path}: no such manifest of views; ask snakemake for it") from None
@@ -110,7 +117,8 @@ class Views:
 
     def notices(self) -> list[str]:
         """Flags for every number that depends on these views."""
-        return self.blank.notices(self.family) if self.blank else []
+        blank = self.blank.notices(self.family) if self.blank else []
+        return blank + fault_notices(self.family, self.faults or {})
 
     def frames(self, splits: Sequence[str]) -> Frames:
         """All frames of some splits.

@@ -42,7 +42,7 @@ def split_counts(items: int, ratio: Sequence[int]) -> tuple[int, ...]:
 
 
 def split_instances(
-    ids: Sequence[str], params: SplitParams, seed: int, orbit: Callable[[str], str] | None = None
+    ids: Sequence[str], params: SplitParams, seed: int, orbit: Callable[[str], str] | None = None, of: str = ""
 ) -> dict[str, tuple[str, ...]]:
     """Divide instance ids; the result depends on the set of ids, not on their order.
 
@@ -52,6 +52,7 @@ def split_instances(
             that near-duplicates are always in one part, with counts as close to the ratio as the groups allow.
         seed: the study's seed.
         orbit: key of an id's near-duplicate group; needed for mode `orbit`.
+        of: name of the class whose ids these are; empty: of all.
 
     Returns:
         ``{"train": ids, "val": ids, "test": ids}``, disjoint, none empty, each sorted.
@@ -64,7 +65,7 @@ def split_instances(
     if params.mode == "orbit" and orbit is None:
         raise ValueError("mode orbit needs the family's orbit function")
     counts = split_counts(len(ids), params.ratio)
-    rng = numpy_generator(seed, "split", params.mode)
+    rng = numpy_generator(seed, "split", params.mode, *filter(None, [of]))
     if params.mode == "random":
         shuffled = [sorted(ids)[i] for i in rng.permutation(len(ids))]
         ends = np.cumsum(counts)
@@ -73,16 +74,19 @@ def split_instances(
         groups: dict[str, list[str]] = {}
         for name in sorted(ids):
             groups.setdefault(orbit(name), []).append(name)  # type: ignore[misc]
-        parts = _divide_groups([groups[key] for key in sorted(groups)], counts, rng)
+        parts = _divide_groups([groups[key] for key in sorted(groups)], counts, rng, of)
     return {name: tuple(sorted(part)) for name, part in zip(SPLITS, parts, strict=True)}
 
 
-def _divide_groups(groups: list[list[str]], counts: tuple[int, ...], rng: np.random.Generator) -> list[list[str]]:
+def _divide_groups(
+    groups: list[list[str]], counts: tuple[int, ...], rng: np.random.Generator, of: str
+) -> list[list[str]]:
     """The division of whole groups with counts closest to the wanted ones, among `_TRIES` random divisions."""
     if len(groups) < len(counts):
+        where, remedy = (f" of class {of}", "objects") if of else ("", "instances per class, or mode random")
         raise UserError(
-            f"split.mode: orbit finds {len(groups)} group(s) of near-duplicates for {len(counts)} parts and "
-            "would leave one empty; use more instances per class, or mode random"
+            f"split.mode: orbit finds {len(groups)} group(s) of near-duplicates{where} for {len(counts)} parts and "
+            f"would leave one empty; use more {remedy}"
         )
     tries = (_deal(groups, counts, rng) for _ in range(_TRIES))
     return min(tries, key=lambda parts: sum(abs(len(part) - n) for part, n in zip(parts, counts, strict=True)))

@@ -25,6 +25,7 @@ class DataSet:
         licence: under which it comes.
         inside: files or folders that must be there, relative to one of `roots`.
         roots: folders in `path` where `inside` may start.
+        how: to get it, where that is not a page from which it is downloaded.
     """
 
     name: str
@@ -35,6 +36,7 @@ class DataSet:
     licence: str
     inside: Sequence[str] = ()
     roots: Sequence[str] = field(default=(".",))
+    how: str = ""
 
     def complaint(self) -> str | None:
         """What is missing, None if nothing is."""
@@ -46,12 +48,12 @@ class DataSet:
 
     def how_to_get(self) -> str:
         """What to do about it."""
-        return f"get {self.what} from {self.where} ({self.licence}) and put it at {self.path}"
+        return self.how or f"get {self.what} from {self.where} ({self.licence}) and put it at {self.path}"
 
 
 def _published(layout: str, key: str, path: str) -> DataSet:
     source = SOURCES[layout]
-    return DataSet(layout, key, Path(path), source.name, source.origin, source.licence)
+    return DataSet(layout, key, Path(path), source.name, source.origin, source.licence, how=source.how)
 
 
 def data_sets(study: Study) -> list[DataSet]:

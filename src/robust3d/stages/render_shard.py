@@ -14,6 +14,7 @@ import numpy as np
 
 from robust3d import cameras
 from robust3d.data.blank import BlankViews, without_blank
+from robust3d.data.faults import faults_entry
 from robust3d.data.frame import Frame
 from robust3d.data.shards import read_frames, write_shard
 from robust3d.parsing import parse
@@ -73,7 +74,8 @@ def run(job: "Context") -> None:
         print(f"note: {notice}", file=sys.stderr)
     job.notes.update(blank.entry())
     meshes_shown = {instance: digests[instance] for instance in entry["instances"]}
-    job.write_json("manifest", entry | {"meshes": meshes_shown} | blank.entry())
+    faults = faults_entry({instance: meshes[instance].faults for instance in entry["instances"]})
+    job.write_json("manifest", entry | {"meshes": meshes_shown} | blank.entry() | faults)
 
 
 def rendered_before(job: "Context", digests: dict[str, str], poses: dict[str, np.ndarray]) -> dict[Place, Path]:

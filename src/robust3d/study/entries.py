@@ -40,10 +40,16 @@ class Family(Params):
             if (getattr(self, name) is not None) != wanted:
                 what = "missing" if wanted else f"has no meaning for kind {self.kind}; leave it out"
                 raise ValueError(f"{name}: {what}")
-        mode = self.split.mode if self.split else "random"
-        if mode != "random" and (mode == "published") == (self.source == "built"):
-            raise ValueError(f"split.mode: {mode} has no meaning for kind {self.kind}")
+        if self.split is not None and self.split.mode not in (modes := self._split_modes()):
+            raise ValueError(
+                f"split.mode: {self.split.mode} has no meaning for kind {self.kind}; use {' or '.join(modes)}"
+            )
         return self
+
+    def _split_modes(self) -> tuple[str, ...]:
+        """How its objects can be divided; a module says so where it is another way than for others."""
+        usual = ("random", "orbit" if self.source == "built" else "published")
+        return getattr(registry.load("family", self.kind), "SPLIT_MODES", usual)
 
     @property
     def source(self) -> Literal["built", "meshes", "views"]:

@@ -38,3 +38,19 @@ def scale_file(name: object) -> Path:
     if name not in known:
         raise UserError(f"scale: there is no {name!r}; {folder} has {', '.join(known) or 'none'}")
     return folder / f"{name}.yaml"
+
+
+def objects_files(name: object, scale: object) -> list[Path]:
+    """The overlays of other objects: that of the default study, then the one of a scale.
+
+    Raises:
+        UserError: there are none of that name, or none for the scale; the message lists those that there are.
+    """
+    folder = own_file("workflow/objects")
+    known = sorted(path.name for path in folder.glob("[!.]*/"))
+    if name not in known:
+        raise UserError(f"objects: there is no {name!r}; {folder} has {', '.join(known) or 'none'}")
+    files = [folder / str(name) / f"{part}.yaml" for part in ("default", scale) if part is not None]
+    if not files[-1].exists():
+        raise UserError(f"objects: {files[-1]} is not there; write it, with sizes for scale {scale}")
+    return files

@@ -128,7 +128,7 @@ class Plan:
         """The family's manifest: its shards, classes and splits."""
         config = self.study.families[family]
         module, params = self._families[family]
-        by_orbit = config.split is not None and config.split.mode == "orbit"
+        by_orbit = config.source == "built" and config.split is not None and config.split.mode == "orbit"
         groups = {i: module.orbit(params, i) for i in self.instances(family)} if by_orbit else {}
         job_params = {
             "family": family,

@@ -1,7 +1,7 @@
 """Reads the configuration, for Snakemake and `robust3d` alike.
 
-Layers, later over earlier: the papers' own files, `config.yaml`, the overlay of the scale, the user's overlays, values
-of the command line.
+Layers, later over earlier: the papers' own files, `config.yaml`, the overlay of the scale, those of other objects, the
+user's overlays, values of the command line.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from robust3d.errors import UserError
 from robust3d.parsing import parse
 from robust3d.study.config import Study
 from robust3d.study.like import merge, resolve_likes
-from robust3d.study.places import scale_file
+from robust3d.study.places import objects_files, scale_file
 from robust3d.study.targets import paper_files
 from robust3d.study.yaml_text import check_plain, parse_yaml
 
@@ -97,23 +97,29 @@ def read_study(paths: Sequence[Path], given: Mapping[str, Any] | None = None) ->
         given: values of the command line; they override all files.
 
     The files of the papers (`read_papers`) are the lowest layer. The key `scale`, in any of `paths` or in `given`,
-    names an overlay of `workflow/scales`, which is merged directly after `config.yaml`. The last mention counts; null
-    means none.
+    names an overlay of `workflow/scales`, which is merged directly after `config.yaml`; `objects` names a folder of
+    `workflow/objects`, whose overlays (`default`, and the scale's) follow. The last mention counts; null means none.
 
     Raises:
-        UserError: a file, the scale's name or a key is wrong.
+        UserError: a file, the name of a scale or of objects, or a key is wrong.
     """
     layers = [read_papers(), *(read_yaml(path) for path in paths)]
     if given:
         check_plain(dict(given), "--config")
         layers.append(dict(given))
-    scales = [layer.pop("scale") for layer in layers if "scale" in layer]
-    if scales and scales[-1] is not None:
-        layers.insert(2, read_yaml(scale_file(scales[-1])))
+    scale, objects = (_last(layers, key) for key in ("scale", "objects"))
+    overlays = [scale_file(scale)] if scale is not None else []
+    overlays += objects_files(objects, scale) if objects is not None else []
+    layers[2:2] = [read_yaml(path) for path in overlays]
     values: dict[str, Any] = {}
     for layer in layers:
         values = merge(values, layer)
     return load_study(values)
+
+
+def _last(layers: Sequence[dict[str, Any]], key: str) -> Any:
+    """Take a key out of all layers: its last value, or None."""
+    return [None, *(layer.pop(key) for layer in layers if key in layer)][-1]
 
 
 def _indent(text: str) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 CATEGORIES_STAND_IN = "procedural categories stand in for ShapeNet"
 TEXTURES_STAND_IN = "procedural textures stand in for DTD"
 OTHER_PICTURES = "the images are not those of the paper"
+REAL_OBJECTS = "real objects of Sweet Home 3D's catalogues in place of those of the paper"
 NOT_FINITE = {
     "nonfinite_logits": "adversarial images count as broken because their logits are not finite",
     "nonfinite_gradients": "entries of gradients were not finite and counted as zero",
@@ -32,12 +33,17 @@ def trained_against(study: "Study", experiment: "Experiment", norm: "Norm") -> l
     return [key for key in experiment.classifiers if study.classifiers[key].trained_against == norm]
 
 
+def object_flags(kind: str | None) -> list[str]:
+    """Sentences on objects that are not the paper's, by the kind of their family."""
+    return {"categories": [CATEGORIES_STAND_IN], "sweethome3d": [REAL_OBJECTS]}.get(kind or "", [])
+
+
 def stand_ins(study: "Study", experiment: "Experiment") -> list[str]:
     """Flags on stand-ins for published data in an experiment's images."""
     image_set, family = study.sets[experiment.set], study.family_of(experiment.set)
     if family is None:
         return [OTHER_PICTURES]
-    flags = [CATEGORIES_STAND_IN] if study.families[family].kind == "categories" else []
+    flags = object_flags(study.families[family].kind)
     textured = image_set.background.needs_textures and study.textures.source == "procedural"
     return flags + ([TEXTURES_STAND_IN] if textured else [])
 

@@ -8,6 +8,7 @@ import numpy as np
 from robust3d.named import OUTCOMES, Sources
 from robust3d.papers.geon3d.reported import TABLE3
 from robust3d.tables.cells import conditions, data_conditions, percent, run_flags, source, write_table
+from robust3d.tables.robustness import object_flags
 from robust3d.tables.statistics import difference, interval
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
         "cells": cells,
         "textures": study.textures.source,
     }
+    family = study.family_of(experiment.set)
+    params["family_kind"] = study.families[family].kind if family is not None else None
     params["data"] = data_conditions(plan, experiment.set)
     return params, found.inputs, {}
 
@@ -60,10 +63,13 @@ def write(job: "Context") -> None:
         peers = groups[entry["group"]]
         paths, outcome_paths = ([job.named(kind, name) for name in entry["outcomes"]] for kind in OUTCOMES)
         value = float(np.mean([outcome.mean() for outcome in correct]))
-        flags = ["procedural textures stand in for DTD"] if stand_in else []
+        others = object_flags(job.params["family_kind"])
+        flags = [*others, *["procedural textures stand in for DTD"] * stand_in]
         flags += run_flags([content["classifier"] for content in metrics])
         printed = TABLE3.get(entry["column"])
-        comparable = job.params["study"] == "paper" and not stand_in and "pictures" not in job.params["data"]
+        comparable = (
+            job.params["study"] == "paper" and not stand_in and not others and "pictures" not in job.params["data"]
+        )
         cells.append(
             {
                 "row": ROW,
