@@ -88,7 +88,7 @@ def parse_mtl(text: str, tell: Tell) -> dict[str, Described]:
             try:
                 _describe(material, keyword, rest, partial(_tell_of, name, tell))
             except (ValueError, IndexError):
-                _tell_of(name, tell, f"a line {f'{keyword} {rest}'[:60]!r}")
+                _tell_of(name, tell, f"a line {f'{keyword} {rest}'.strip()[:60]!r}")
     return materials
 
 

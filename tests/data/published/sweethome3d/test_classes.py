@@ -10,6 +10,7 @@ import pytest
 
 from robust3d.data.params import SplitParams
 from robust3d.data.published.identity import take
+from robust3d.data.published.inventory import Entry, Inventory
 from robust3d.data.published.members import name_of, split_groups
 from robust3d.data.published.params import REAL_OBJECTS, SweetHome3DParams
 from robust3d.data.published.sweethome3d.lists import known_classes, read_lists
@@ -28,10 +29,19 @@ def test_every_class_has_ten_objects_and_shares_none():
     assert all(groups.count(group) > 1 for group in groups), "a twin has another"
 
 
-def test_every_class_is_divided():
-    """Each has enough groups for the split of the study of real objects, whatever the seed."""
-    for objects in read_lists(REAL_OBJECTS, {}).values():
-        assert len({listed.group or listed.key for listed in objects}) >= 7
+def test_every_class_is_divided_well_whatever_the_seed():
+    """The studies of real objects ask for the views of so many objects of each class."""
+    lists = read_lists(REAL_OBJECTS, {})
+    inventory = Inventory(
+        "sweethome3d",
+        {name: {o.key: Entry("", 0, group=o.group) for o in objects} for name, objects in lists.items()},
+    )
+    names = [name_of(label, key) for label, entries in inventory.classes.items() for key in entries]
+    for seed in range(10):
+        parts = split_groups(inventory, SplitParams(ratio=(3, 1, 1), mode="orbit"), seed, names)
+        for label in lists:
+            sizes = [sum(name.startswith(f"{label}.") for name in part) for part in parts.values()]
+            assert sizes[0] >= 6 and min(sizes[1:]) >= 2, f"{label}, seed {seed}: {sizes}"
 
 
 @installed
