@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from robust3d.errors import UserError
-from robust3d.evaluate import _read_images
+from robust3d.evaluate.images import read_images
 
 CASE = Path(__file__).parents[2] / "shared" / "cases" / "data" / "evaluate-npy"
 IMAGES = np.arange(3 * 8 * 8 * 3, dtype=np.uint8).reshape(3, 8, 8, 3)
@@ -42,15 +42,19 @@ def zipped(content: bytes) -> bytes:
     return buffer.getvalue()
 
 
+def read(path: Path, resolution: int | None = None, classes: int = 3, resize: int | None = None):
+    return read_images(path, resolution, resize, classes)
+
+
 GOOD = npz(images=IMAGES, labels=LABELS)
 
 
 def test_good_ones(tmp_path):
     for dtype in (">i8", np.int32, np.uint8):
         np.savez_compressed(tmp_path / "a.npz", images=IMAGES, labels=LABELS.astype(dtype), more=np.zeros(2))
-        images, labels = _read_images(tmp_path / "a.npz", None)
-        assert labels.tolist() == [0, 2, 1]
-        np.testing.assert_array_equal(images.permute(0, 2, 3, 1).numpy(), IMAGES)
+        given = read(tmp_path / "a.npz")
+        assert given.labels.tolist() == [0, 2, 1] and given.preparation is None
+        np.testing.assert_array_equal(given.read(0, given.count).permute(0, 2, 3, 1).numpy(), IMAGES)
 
 
 @pytest.mark.parametrize(
@@ -79,18 +83,18 @@ def test_good_ones(tmp_path):
 def test_bad_ones(tmp_path, content, told):
     (tmp_path / "a.npz").write_bytes(content)
     with pytest.raises(UserError, match=rf"a\.npz: .*{told}"):
-        _read_images(tmp_path / "a.npz", None)
+        read(tmp_path / "a.npz")
 
 
 def test_no_file_and_a_folder(tmp_path):
     with pytest.raises(UserError, match=r"none.npz: .*expected an .npz"):
-        _read_images(tmp_path / "none.npz", None)
+        read(tmp_path / "none.npz")
     with pytest.raises(UserError, match=rf"{tmp_path}: a folder of pictures; .*--resolution"):
-        _read_images(tmp_path, None)
+        read(tmp_path)
 
 
 @pytest.mark.skipif(not CASE.is_dir(), reason="the cases are not beside the project")
 def test_the_case():
     for name in ("images.npy", "damaged.npz"):
         with pytest.raises(UserError, match=rf"{name}: .*expected an .npz"):
-            _read_images(CASE / name, None)
+            read(CASE / name)

@@ -67,7 +67,10 @@ def test_without_data_of_its_own_the_other_sees_the_experiments():
         ({"imagenet": {"start": "ae"}}, r"pretraining\.imagenet\.start: method weights trains nothing; leave it out"),
         ({"random": {"label": "R", "method": "ae"}}, r"pretraining\.random: the name stands for a random start"),
         ({"dvr": {"architecture": "resnet19"}}, r"pretraining\.dvr\.architecture: there is no architecture called"),
-        ({"dvr": {"normalisation": "none"}}, r"pretraining\.dvr\.normalisation: Input should be 'imagenet' or 'half'"),
+        (
+            {"dvr": {"normalisation": "none"}},
+            r"pretraining\.dvr\.normalisation: Input should be 'imagenet', 'half' or 'lite'",
+        ),
         (
             {"pixelnerf": {"architecture": "vit", "experiments": []}},
             r"pretraining\.pixelnerf\.architecture: pixelnerf needs a feature pyramid; vit has none",

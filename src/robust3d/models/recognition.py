@@ -47,10 +47,11 @@ def trunk_state(state: Mapping[str, Tensor], path: Path, architecture: Architect
 
 
 def _wanted(state: Mapping[str, Tensor], architecture: Architecture) -> dict[str, Tensor]:
-    """The state without what the network does without."""
+    """The state under the network's own names, without what it does without."""
+    named = state if architecture.own_names is None else architecture.own_names(state)
     return {
         key: value
-        for key, value in state.items()
+        for key, value in named.items()
         if not any(key.startswith(start) or f".{start}" in key for start in architecture.ignored)
     }
 

@@ -245,7 +245,8 @@ class Plan:
         if not entry.trains:
             params = entry.method_params()
             told = {"method": entry.method, "params": params, "architecture": entry.architecture}
-            told |= {"normalisation": entry.normalisation, "weights_sha256": self.on_disk.weights(params.weights)}
+            found = self.on_disk.weights(params.weights, entry.architecture)
+            told |= {"normalisation": entry.normalisation, "weights_sha256": found}
             plugins = (("pretraining", entry.method), ("architecture", entry.architecture.name))
             return self._add(Job("import_encoder", slug(key), told, plugins=plugins))
         source = self.pretrain(key, experiment, seed)

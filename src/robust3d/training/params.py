@@ -42,7 +42,7 @@ class ClassifierParams(Params):
     architecture: ArchitectureParams | None = None  # none: that of its encoder; from scratch the papers'
     objective: str = "pgd"  # the module in robust3d.trainings; standard: the control without attack
     attack: PgdParams = Field(default=PgdParams())  # of every training's validation, and of adversarial training
-    normalisation: Literal["imagenet", "half", "source"] = "imagenet"  # source: the encoder's; paper's: this
+    normalisation: Literal["imagenet", "half", "lite", "source"] = "imagenet"  # source: the encoder's; paper's: this
     normalisation_change: Literal["ignore", "fold"] = "ignore"  # encoder's differs: fold it into the first layer; open
     batchnorm: Literal["keep", "reset", "recalibrate"] = "keep"  # statistics at transfer; open in the paper
     augmentation: Literal["none", "flip"] = "none"  # flip: half of the images, left-right; open in the paper
