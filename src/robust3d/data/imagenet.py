@@ -28,7 +28,7 @@ def names() -> tuple[str, ...]:
 
 
 def class_index(text: str) -> int:
-    """The class, 0 to 999, that a synset id, an index or a name means; case, `_`, `-` and spaces do not matter.
+    """The class, 0 to 999, that a synset id, an index or a name means; `_` and `-` are spaces there.
 
     Raises:
         UserError: it means none, or several: "crane" is a bird and a machine.
@@ -67,7 +67,7 @@ def _by_name() -> dict[str, tuple[int, ...]]:
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"[_\-\s]+", " ", unicodedata.normalize("NFC", text)).strip().casefold()
+    return re.sub(r"[_\s]+|(?<=\w)-(?=\w)", " ", unicodedata.normalize("NFC", text)).strip().casefold()
 
 
 def _lines(name: str) -> list[str]:
