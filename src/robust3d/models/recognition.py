@@ -27,7 +27,8 @@ def classifier_state(
         UserError: other tensors; the message names the architecture of torchvision that they fit, if one does.
     """
     expected = _shapes(lambda: architecture.network(CLASSES))
-    if found := _without_prefix(_wanted(state, architecture), expected):
+    state = _wanted(state, architecture)
+    if found := _without_prefix(state, expected):
         return found
     raise UserError(f"{path}: {_what_else(state, expected, architecture.name)}")
 
