@@ -41,7 +41,7 @@ def run(job: "Context") -> None:
             "weights": str(named or known),  # a package lies at another path on each machine
             "sha256": told["weights_sha256"],
             "prefix": prefix,
-            "published": known,
+            **({"published": known} if known else {}),
         },
         "normalisation": told["normalisation"],
         "params": told["params"],
