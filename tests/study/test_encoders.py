@@ -155,6 +155,25 @@ def test_weights_of_a_package_are_a_start_whose_name_is_the_same_on_every_machin
     assert moved.encoder("imagenet-lite0", moved.study.experiments["categories"], 0).digest == job.digest
 
 
+def test_the_partner_from_scratch_has_the_same_architecture_and_no_encoder():
+    """As a column of its own, beside AT of the other architecture."""
+    partner = {"label": "Lite0", "method": "untrained", "architecture": "efficientnet_lite0"}
+    overlay = {"pretraining": {"imagenet-lite0": LITE0, "lite0": partner | {"experiments": ["categories"]}}}
+    plan = plan_of(merge(OF_LITE0, overlay))
+    experiment = plan.study.experiments["categories"]
+    assert ("Lite0+AT", "lite0") in plan.columns("categories")
+    scratch, started, plain = (
+        plan.train_classifier("linf", experiment, key, 7) for key in ("lite0", "imagenet-lite0", None)
+    )
+    assert scratch.inputs["encoder"] == scratch.inputs["encoder_info"] == () != started.inputs["encoder"]
+    told_of = [told(job)["classifier"] for job in (scratch, started, plain)]
+    assert told_of[0] == told_of[1] and told_of[0]["seed"] == 7 and told_of[0]["normalisation"] == "lite"
+    assert [one["architecture"]["name"] for one in told_of] == ["efficientnet_lite0"] * 2 + ["resnet18"]
+    assert not any(data.key.startswith("pretraining.lite0") for data in data_sets(plan.study))
+    with pytest.raises(UserError, match=r"pretraining\.vae\.start: lite0 makes no encoder; random is a random start"):
+        plan_of(merge(merge(OF_LITE0, overlay), {"pretraining": {"vae": {"start": "lite0"}}}))
+
+
 def test_a_package_that_is_not_installed_is_told_before_anything_runs(monkeypatch):
     def missing(self):
         raise UserError("X is not installed: pip install --no-deps x")

@@ -87,7 +87,7 @@ def data_sets(study: Study) -> list[DataSet]:
         )
     for name in study.used_pretrainings():
         entry = study.pretraining[name]
-        if not entry.trains:
+        if not entry.trains and entry.gives_encoder:
             published, told = entry.architecture.weights, entry.method_params().weights
             place = f"the Python package {published.package}" if published and published.package else ""
             found.append(

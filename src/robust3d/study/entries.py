@@ -94,7 +94,7 @@ class Pretraining(Params):
         if not self.trains and (self.start != RANDOM or self.data is not None):
             key = "data" if self.start == RANDOM else "start"
             raise ValueError(f"{key}: method {self.method} trains nothing; leave it out")
-        if not self.trains and self.method_params().weights is None:
+        if not self.trains and self.gives_encoder and self.method_params().weights is None:
             self._check_package()
         return self
 
@@ -113,8 +113,13 @@ class Pretraining(Params):
 
     @property
     def trains(self) -> bool:
-        """Whether there is anything to train: a method without `make_task` takes `weights` from disk."""
+        """Whether there is anything to train: a method without `make_task` takes `weights` from disk, if any."""
         return hasattr(registry.load("pretraining", self.method), "make_task")
+
+    @property
+    def gives_encoder(self) -> bool:
+        """Whether classifiers start from something: from what is trained, or from `weights`."""
+        return self.trains or "weights" in registry.load("pretraining", self.method).Params.model_fields
 
 
 class Attack(Params):

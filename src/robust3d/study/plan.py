@@ -256,7 +256,8 @@ class Plan:
     def train_classifier(self, key: str, experiment: Experiment, pretraining: str | None, seed: int) -> Job:
         """A classifier from scratch or from an encoder."""
         inputs, bulk = self.set_inputs(experiment.set)
-        encoder = self.encoder(pretraining, experiment, seed) if pretraining else None
+        is_started = pretraining is not None and self.study.pretraining[pretraining].gives_encoder
+        encoder = self.encoder(pretraining, experiment, seed) if pretraining and is_started else None
         inputs["encoder"] = ((encoder, "encoder"),) if encoder else ()
         inputs["encoder_info"] = ((encoder, "info"),) if encoder else ()
         training = self.study.classifiers[key]
