@@ -50,6 +50,6 @@ format: $(READY)
 
 # Resolve envs/requirements.in anew; the lock carries hashes and no addresses. The conda environment mirrors it.
 lock:
-	uv pip compile envs/requirements.in --generate-hashes --no-emit-index-url --no-header \
+	uv pip compile envs/requirements.in --overrides envs/overrides.txt --generate-hashes --no-emit-index-url --no-header \
 	    --python-version 3.11 --python-platform x86_64-manylinux_2_28 -o envs/requirements.lock
 	$(PYTHON) envs/mirror.py

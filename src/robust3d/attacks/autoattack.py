@@ -321,4 +321,6 @@ class _Cascade:
             sanity_robust=sanity_robust.cpu().numpy(),
             flags=self.flags,
             cost=self.cost,
+            classes=self.logits.shape[1],
+            unfelt=unfelt,
         )

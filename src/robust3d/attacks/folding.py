@@ -12,12 +12,18 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from robust3d.attacks.plain import SamePadding, in_torchs_modules
+
 FEW_CHANNELS = 4  # of images; kernels are fast enough for more channels
 HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
 
 
 class _Tracer(fx.Tracer):
     """Refuses operations of which a trace would keep the forward pass but lose the backward pass."""
+
+    def is_leaf_module(self, module: nn.Module, name: str) -> bool:
+        """What stays one operation: torch's modules, and padding that looks at sizes, which are fixed here."""
+        return isinstance(module, SamePadding) or super().is_leaf_module(module, name)
 
     def create_node(self, *args: Any, **keywords: Any) -> fx.Node:
         """A node of the graph.
@@ -40,7 +46,7 @@ def _traced(model: nn.Module) -> fx.GraphModule:
     replaced = any("forward" in vars(module) for module in model.modules())
     if hooks or replaced or type(model).__call__ is not nn.Module.__call__:
         raise ValueError("the model has hooks, or a call or forward of its own that a trace does not see")
-    model = in_eval_mode(model)
+    model = in_torchs_modules(in_eval_mode(model))
     with torch.enable_grad():
         return fx.GraphModule(model, _Tracer().trace(model))
 

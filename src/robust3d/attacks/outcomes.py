@@ -62,6 +62,8 @@ class Outcomes:
         sanity_robust: (N,) bool at that radius; if many, the attacks fail on this model.
         flags: warning signs; if `flags.invalid` is not empty, the robust accuracies must not be reported.
         cost: per attack, also "clean" and "sanity".
+        classes: columns of the logits.
+        unfelt: images that count as robust although no start of APGD had a gradient there.
     """
 
     norm: str
@@ -76,6 +78,8 @@ class Outcomes:
     sanity_robust: np.ndarray
     flags: Flags
     cost: dict[str, Cost]
+    classes: int
+    unfelt: int = 0
 
     @property
     def clean_accuracy(self) -> float:

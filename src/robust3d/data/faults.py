@@ -14,13 +14,13 @@ Faults = dict[str, list[str]]
 
 def faults_entry(faults: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """What a manifest says of them: nothing if there are none."""
-    found = {name: list(told) for name, told in faults.items() if told}
+    found = {name: list(reasons) for name, reasons in faults.items() if reasons}
     return {"faults": found} if found else {}
 
 
 def gather_faults(faults: Faults, class_name: str, entry: Mapping[str, Any]) -> None:
     """Take in what one shard's manifest says."""
-    faults |= {f"{class_name}/{name}": told for name, told in entry.get("faults", {}).items()}
+    faults |= {f"{class_name}/{name}": reasons for name, reasons in entry.get("faults", {}).items()}
 
 
 def fault_notices(family: str, faults: Faults) -> list[str]:
@@ -28,7 +28,7 @@ def fault_notices(family: str, faults: Faults) -> list[str]:
     if not faults:
         return []
     count = sum(map(len, faults.values()))
-    first = [f"{name}: {told[0]}" for name, told in sorted(faults.items())][:_SHOWN]
+    first = [f"{name}: {reasons[0]}" for name, reasons in sorted(faults.items())][:_SHOWN]
     more = "; …" * (len(faults) > _SHOWN)
     return [
         f"family {family}: {count:,} fault{'s' * (count > 1)} in the materials or faces of {len(faults):,} "

@@ -96,7 +96,7 @@ class Views:
                 splits={name: tuple(_is(key, str) for key in ids) for name, ids in content["splits"].items()},
                 shards=shards,
                 blank=BlankViews(**content["blank"]) if "blank" in content else None,
-                faults={_is(key, str): _is(told, list) for key, told in content["faults"].items()}
+                faults={_is(key, str): _is(reasons, list) for key, reasons in content["faults"].items()}
                 if "faults" in content
                 else None,
             )

@@ -80,6 +80,34 @@ def picture_reader(params: Params, seed: int) -> "Callable[[Any], Image]":
     return lambda row: read_photograph(Path(params.path) / row.instance)
 
 
+class Named(NamedTuple):
+    """A picture as `picture_reader` takes it."""
+
+    instance: str  # its file from the root
+
+
+def loose_pictures(params: Params) -> tuple[str, ...]:
+    """The pictures that lie in the root itself, by name; none where it holds folders of classes.
+
+    Raises:
+        UserError: no such folder, nothing in it, or pictures beside folders.
+    """
+    root = Path(params.path)
+    if not root.is_dir():
+        raise UserError(f"path: no folder {root}")
+    folders = _folders(root)
+    if folders and not any(entry.name.lower().endswith(SUFFIXES) for entry in _listed(root) if not entry.is_dir()):
+        return ()
+    if folders:
+        raise UserError(f"{root}: pictures beside the folder {folders[0]!r}; move them into folders of their classes")
+    found = tuple(entry.name for entry in _files(root, root.resolve(), 0))
+    if not found:
+        raise UserError(f"{root}: no picture in it (they end in {', '.join(SUFFIXES)})")
+    if unprintable := [name for name in found if not name.isprintable()]:
+        raise UserError(f"{root}: a picture is named {unprintable[0]!r}; rename it in letters of UTF-8")
+    return found
+
+
 def _pictures(params: Params) -> list[Found]:
     root = Path(params.path)
     if not root.is_dir():

@@ -31,6 +31,8 @@ class Architecture:
         channels: of the maps that `maps` returns, the largest map first.
         maps: trunk, normalised images, how many maps, whether to keep the first max-pool -> maps (B, C, h, w).
         ignored: name prefixes of tensors in published files that the network does not have.
+        own_names: gives the tensors of a published file, whose names may be others, under the network's own names;
+            prefixes and all other names stay. None: they are the same.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Architecture:
     channels: tuple[int, ...] = ()
     maps: Callable[[nn.Module, Tensor, int, bool], list[Tensor]] | None = None
     ignored: tuple[str, ...] = ()
+    own_names: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] | None = None
 
     def trunk(self) -> nn.Module:
         """The network without its head: images to features (B, feature_dim)."""

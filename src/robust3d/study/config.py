@@ -138,6 +138,8 @@ class Study(Params):
         while (start := self.pretraining[chain[-1]].start) != RANDOM:
             at = f"pretraining.{chain[-1]}.start"
             check_known(at, start, self.pretraining)
+            if not self.pretraining[start].gives_encoder:
+                raise ValueError(f"{at}: {start} makes no encoder; {RANDOM} is a random start")
             if start in chain:
                 raise ValueError(f"{at}: a circle: {' starts from '.join([*chain, start])}")
             own, its = (self.pretraining[name].architecture for name in (chain[-1], start))

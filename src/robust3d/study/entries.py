@@ -86,7 +86,7 @@ class Pretraining(Params):
     method: str  # the module in robust3d.pretraining
     architecture: ArchitectureParams = Field(DEFAULT, validate_default=True)  # the module in robust3d.architectures
     start: str = RANDOM  # or the key of another entry, whose encoder it starts from
-    normalisation: Literal["imagenet", "half"] = "imagenet"  # of the encoder's input
+    normalisation: Literal["imagenet", "half", "lite"] = "imagenet"  # of the encoder's input
     params: dict[str, Any] = Field(default_factory=dict)  # the method's own
     experiments: tuple[str, ...] | None = None  # those that compare it; all if left out
     data: PretrainingData | None = None  # of its own; left out: objects and backgrounds of each experiment
@@ -100,7 +100,18 @@ class Pretraining(Params):
         if not self.trains and (self.start != RANDOM or self.data is not None):
             key = "data" if self.start == RANDOM else "start"
             raise ValueError(f"{key}: method {self.method} trains nothing; leave it out")
+        if not self.trains and self.gives_encoder and self.method_params().weights is None:
+            self._check_package()
         return self
+
+    def _check_package(self) -> None:
+        """Refuse weights of a package that has none, and another normalisation than theirs."""
+        published = self.architecture.weights
+        if published is None or not published.package:
+            raise ValueError(f"params.weights: missing; no Python package has weights of {self.architecture.name}")
+        if self.normalisation != published.normalisation:
+            wanted = published.normalisation
+            raise ValueError(f"normalisation: {published.name} was trained on images normalised by {wanted!r}; say so")
 
     def method_params(self) -> Any:
         """The method's own, checked parameters."""
@@ -108,8 +119,13 @@ class Pretraining(Params):
 
     @property
     def trains(self) -> bool:
-        """Whether the method trains; one without `make_task` imports `weights` from disk."""
+        """Whether there is anything to train: a method without `make_task` takes `weights` from disk, if any."""
         return hasattr(registry.load("pretraining", self.method), "make_task")
+
+    @property
+    def gives_encoder(self) -> bool:
+        """Whether classifiers start from something: from what is trained, or from `weights`."""
+        return self.trains or "weights" in registry.load("pretraining", self.method).Params.model_fields
 
 
 class Attack(Params):

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from robust3d import registry
+from robust3d.architectures import weights_file
 from robust3d.data.dtd import texture_folder
 from robust3d.data.published.inventory import root_folder
 from robust3d.errors import UserError
@@ -48,10 +49,11 @@ def data_of(job: Job) -> dict[str, str | None]:
             if job.params["data_on_disk"] is None:  # not found while planning; find out why
                 module.identity(params)
         elif job.stage == "import_encoder":
-            path = str(job.params["params"].weights)
-            if not Path(path).is_file():
-                published = job.params["architecture"].weights
-                what = published.name if published else f"weights of {job.params['architecture'].name}"
+            architecture, told = job.params["architecture"], job.params["params"].weights
+            path = str(told or f"weights of {architecture.name}")
+            if not weights_file(told, architecture).is_file():
+                published = architecture.weights
+                what = published.name if published else f"weights of {architecture.name}"
                 raise UserError(
                     f"{job.label}: no file {path}; get {what} (resources/README.md), or remove the pre-training that "
                     "needs it"

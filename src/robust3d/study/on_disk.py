@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from robust3d import registry
+from robust3d.architectures import ArchitectureParams, weights_file
 from robust3d.data.params import TextureParams
 from robust3d.errors import UserError
 from robust3d.files import sha256
@@ -60,9 +61,10 @@ class OnDisk:
 
         return self._look(f"dtd {seed} {params.model_dump_json()}", lambda: files_identity(params, seed))
 
-    def weights(self, path: Path) -> str | None:
-        """The sha256 of a file of weights."""
-        return self._look(f"weights {path}", lambda: sha256(path))
+    def weights(self, told: Path | None, architecture: ArchitectureParams) -> str | None:
+        """The sha256 of a file of weights, or of those that a package has for the architecture."""
+        key = f"weights {told or architecture.name}"
+        return self._look(key, lambda: sha256(weights_file(told, architecture)))
 
     def _look(self, key: str, look: Callable[[], str]) -> str | None:
         if key not in self.found and self._looks:

@@ -247,7 +247,8 @@ class Plan:
         if not entry.trains:
             params = entry.method_params()
             job_params = {"method": entry.method, "params": params, "architecture": entry.architecture}
-            job_params |= {"normalisation": entry.normalisation, "weights_sha256": self.on_disk.weights(params.weights)}
+            found = self.on_disk.weights(params.weights, entry.architecture)
+            job_params |= {"normalisation": entry.normalisation, "weights_sha256": found}
             plugins = (("pretraining", entry.method), ("architecture", entry.architecture.name))
             return self._add(Job("import_encoder", slug(key), job_params, plugins=plugins))
         source = self.pretrain(key, experiment, seed)
@@ -257,7 +258,8 @@ class Plan:
     def train_classifier(self, key: str, experiment: Experiment, pretraining: str | None, seed: int) -> Job:
         """A classifier from scratch or from an encoder."""
         inputs, bulk = self.set_inputs(experiment.set)
-        encoder = self.encoder(pretraining, experiment, seed) if pretraining else None
+        is_started = pretraining is not None and self.study.pretraining[pretraining].gives_encoder
+        encoder = self.encoder(pretraining, experiment, seed) if pretraining and is_started else None
         inputs["encoder"] = ((encoder, "encoder"),) if encoder else ()
         inputs["encoder_info"] = ((encoder, "info"),) if encoder else ()
         training = self.study.classifiers[key]

@@ -125,8 +125,8 @@ class Entry:
     def plain(self) -> dict[str, Any]:
         """For JSON; what few entries have is left out where it is empty."""
         rare = {"member": self.member, "group": self.group, "credit": self.credit and self.credit._asdict()}
-        told = {name: value for name, value in asdict(self).items() if name not in rare}
-        return told | {name: value for name, value in rare.items() if value}
+        values = {name: value for name, value in asdict(self).items() if name not in rare}
+        return values | {name: value for name, value in rare.items() if value}
 
 
 @dataclass(frozen=True)

@@ -128,8 +128,8 @@ class _Pictures:
                     self.held.append(content)
                 self.places[path] = self.held.index(content)
             except ValueError as error:
-                told = str(error)
-                self.faults.append(f"picture {told if path in told else f'{path}: {told}'}")
+                problem = str(error)
+                self.faults.append(f"picture {problem if path in problem else f'{path}: {problem}'}")
                 self.places[path] = None
         return self.places[path]
 
@@ -160,8 +160,8 @@ def _paint(
             continue
         pictured = faces & placed
         if (faces & ~placed).any():
-            told = f"{(faces & ~placed).sum():,} of {faces.sum():,} faces have no place in the picture"
-            found.faults.append(f"material {name[:60]}: {told}")
+            text = f"{(faces & ~placed).sum():,} of {faces.sum():,} faces have no place in the picture"
+            found.faults.append(f"material {name[:60]}: {text}")
         chosen[pictured] = _number(materials, Material(material.alpha, place, material.picture.clamp))
         uv[pictured] = _in_picture(corners[pictured], material.picture)
         found.colours[pictured] = 1.0

@@ -1,4 +1,4 @@
-"""Reads the materials of OBJ meshes (MTL) and their pictures; what cannot be read is told, and never ends anything.
+"""Reads the materials of OBJ meshes (MTL) and their pictures; what cannot be read is reported, and never ends anything.
 
 Colours count as sRGB, as viewers without colour management show them; where a material has a picture, the picture
 alone is its colour, whatever `Kd` says (so do Blender and trimesh: exporters write any `Kd` beside a picture).

@@ -126,7 +126,7 @@ def read_colours(table: NDArray[np.float64], what: str, faults: list[str]) -> ND
     Args:
         table: (n, 1), (n, 3) or (n, 4); a fourth number is opacity.
         what: has these colours.
-        faults: told what cannot be read.
+        faults: gets what cannot be read.
     """
     if table.shape[1] == 1:
         faults.append(f"colours of {what} that are places in a colour map")

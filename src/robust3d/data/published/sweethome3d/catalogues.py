@@ -70,11 +70,11 @@ class Catalogue:
         for key, value in values.items():
             if found := _ENTRY.fullmatch(key):
                 by_number.setdefault(found[2], {})[found[1]] = value
-        for number, told in by_number.items():
-            key = told.get("id", f"{path.stem}#{number}")
+        for number, entry in by_number.items():
+            key = entry.get("id", f"{path.stem}#{number}")
             if key in self._objects:
                 raise UserError(f"{self._where}: two objects have the id {key!r}; correct id#{number}")
-            self._objects[key] = told | {"number": number}
+            self._objects[key] = entry | {"number": number}
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -88,51 +88,51 @@ class Catalogue:
             KeyError: none has this id.
             UserError: what the catalogue says of it cannot be; the message names the key.
         """
-        told = self._objects[key]
-        number = told["number"]
-        model = told.get("model", "").removeprefix("/")
+        entry = self._objects[key]
+        number = entry["number"]
+        model = entry.get("model", "").removeprefix("/")
         if not model.lower().endswith(".obj"):
             raise UserError(
-                f"{self._where}: model#{number}={told.get('model', '')!r:.200}: only .obj in the archive is read"
+                f"{self._where}: model#{number}={entry.get('model', '')!r:.200}: only .obj in the archive is read"
             )
         return Furniture(
-            name=self._text("name", told),
-            creator=_in_one_line(told.get("creator", "")),
-            licence=_in_one_line(told.get("license", self.licence)),
+            name=self._text("name", entry),
+            creator=_in_one_line(entry.get("creator", "")),
+            licence=_in_one_line(entry.get("license", self.licence)),
             model=model,
-            size_cm=tuple(self._length(name, told) for name in ("width", "height", "depth")),  # type: ignore[arg-type]
-            turn=self._turn(told),
+            size_cm=tuple(self._length(name, entry) for name in ("width", "height", "depth")),  # type: ignore[arg-type]
+            turn=self._turn(entry),
         )
 
-    def _text(self, name: str, told: dict[str, str]) -> str:
-        value = told.get(name, "").strip()
+    def _text(self, name: str, entry: dict[str, str]) -> str:
+        value = entry.get(name, "").strip()
         if not value or not value.isprintable():
-            raise UserError(f"{self._where}: {name}#{told['number']}={value!r:.200}: a text is expected")
+            raise UserError(f"{self._where}: {name}#{entry['number']}={value!r:.200}: a text is expected")
         return value
 
-    def _length(self, name: str, told: dict[str, str]) -> float:
-        (value,) = self._numbers(name, told, 1)
+    def _length(self, name: str, entry: dict[str, str]) -> float:
+        (value,) = self._numbers(name, entry, 1)
         if not 0 < value <= _LARGEST_CM:
-            raise UserError(f"{self._where}: {name}#{told['number']}={told[name]}: a length in cm is expected")
+            raise UserError(f"{self._where}: {name}#{entry['number']}={entry[name]}: a length in cm is expected")
         return value
 
-    def _turn(self, told: dict[str, str]) -> NDArray[np.float64]:
-        if "modelRotation" not in told:
+    def _turn(self, entry: dict[str, str]) -> NDArray[np.float64]:
+        if "modelRotation" not in entry:
             return np.eye(3)
-        turn = np.array(self._numbers("modelRotation", told, 9)).reshape(3, 3)
+        turn = np.array(self._numbers("modelRotation", entry, 9)).reshape(3, 3)
         if not np.allclose(turn @ turn.T, np.eye(3), atol=1e-2) or np.linalg.det(turn) < 0:
-            raise UserError(f"{self._where}: modelRotation#{told['number']}: nine numbers that are no rotation")
+            raise UserError(f"{self._where}: modelRotation#{entry['number']}: nine numbers that are no rotation")
         return turn
 
-    def _numbers(self, name: str, told: dict[str, str], count: int) -> list[float]:
-        text = told.get(name, "")
+    def _numbers(self, name: str, entry: dict[str, str], count: int) -> list[float]:
+        text = entry.get(name, "")
         try:
             numbers = [float(word) for word in text.split()]
         except ValueError:
             numbers = []
         if len(numbers) != count or not all(map(math.isfinite, numbers)):
             expected = "a number is" if count == 1 else f"{count} numbers are"
-            raise UserError(f"{self._where}: {name}#{told['number']}={text!r:.200}: {expected} expected")
+            raise UserError(f"{self._where}: {name}#{entry['number']}={text!r:.200}: {expected} expected")
         return numbers
 
 
