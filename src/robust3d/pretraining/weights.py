@@ -1,4 +1,4 @@
-"""An encoder from weights on disk or in a Python package. Stage `import_encoder` reads the file; there is no `make_task`.
+"""An encoder from weights on disk or in a Python package. Stage `import_encoder` reads it; there is no `make_task`.
 
 ImageNet weights are the control for "any pre-training helps"; other pre-trainings may start from them.
 """
