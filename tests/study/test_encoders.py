@@ -170,6 +170,12 @@ def test_the_partner_from_scratch_has_the_same_architecture_and_no_encoder():
     assert told_of[0] == told_of[1] and told_of[0]["seed"] == 7 and told_of[0]["normalisation"] == "lite"
     assert [one["architecture"]["name"] for one in told_of] == ["efficientnet_lite0"] * 2 + ["resnet18"]
     assert not any(data.key.startswith("pretraining.lite0") for data in data_sets(plan.study))
+    of_source = merge(overlay, {"pretraining": {"lite0": {"normalisation": "lite"}}})
+    of_source = merge(of_source, {"classifiers": {"linf": {"architecture": None, "normalisation": "source"}}})
+    of_source = merge(of_source, {"classifiers": {"l2": {"architecture": None}, "standard": {"architecture": None}}})
+    plan = plan_of(of_source)
+    seen = [told(plan.train_classifier("linf", experiment, key, 7))["classifier"]["normalisation"] for key in columns]
+    assert seen == ["lite", "source", "source"]  # of the encoder; from scratch that is ImageNet's
     with pytest.raises(UserError, match=r"pretraining\.vae\.start: lite0 makes no encoder; random is a random start"):
         plan_of(merge(merge(OF_LITE0, overlay), {"pretraining": {"vae": {"start": "lite0"}}}))
 

@@ -23,6 +23,9 @@ EVERYWHERE = {
     "train_classifier", "probe", "tabulate", "plot", "draw",
 }  # fmt: skip
 
+EACH_ENCODERS = {"classifiers.linf.architecture": None, "classifiers.l2.architecture": None}
+LITE0_NONE = {"pretraining.imagenet-lite0.params": {}}
+
 # Key pattern (the first that fits counts), another value, the rules whose own spec that changes. Keys that only make
 # sense together are given as a mapping from key to value. A rule further down changes its name, not its spec.
 TABLE: list[tuple[str, Any, set[str]]] = [
@@ -49,6 +52,32 @@ TABLE: list[tuple[str, Any, set[str]]] = [
     # Controls that are off by default reach nothing until an experiment is named.
     ("pretraining.supervised.experiments", ["categories"], {"pretrain", "tabulate", "plot", "draw"}),
     ("pretraining.imagenet.experiments", ["categories"], {"import_encoder", "tabulate", "plot"}),
+    (
+        "pretraining.imagenet-lite0.experiments",
+        {"pretraining.imagenet-lite0.experiments": ["categories"], **EACH_ENCODERS},
+        {"import_encoder", "train_classifier", "tabulate", "plot"},
+    ),
+    (
+        "pretraining.lite0.experiments",
+        {"pretraining.lite0.experiments": ["categories"], **EACH_ENCODERS},
+        {"train_classifier", "tabulate", "plot"},
+    ),
+    ("pretraining.imagenet-lite0.label", "X", set()),
+    ("pretraining.imagenet-lite0.method", {"pretraining.imagenet-lite0.method": "ae", **LITE0_NONE}, set()),
+    ("pretraining.imagenet-lite0.architecture", "efficientnet_lite1", set()),
+    (
+        "pretraining.imagenet-lite0.normalisation",
+        {
+            "pretraining.imagenet-lite0.normalisation": "imagenet",
+            "pretraining.imagenet-lite0.params.weights": "resources/other.pth",
+        },
+        set(),
+    ),
+    ("pretraining.imagenet-lite0.params.weights", "resources/other.pth", set()),
+    ("pretraining.lite0.label", "X", set()),
+    ("pretraining.lite0.method", "weights", set()),
+    ("pretraining.lite0.architecture", "resnet50", set()),
+    ("pretraining.lite0.normalisation", "imagenet", set()),
     ("pretraining.supervised.method", "ae", set()),
     (
         "pretraining.imagenet.method",

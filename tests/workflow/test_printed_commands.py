@@ -167,6 +167,16 @@ def evaluate(command: str, project: Project) -> None:
     assert "5 images, 5 classes" in run(command, project, folder)
 
 
+def evaluate_pictures(command: str, project: Project) -> None:
+    from PIL import Image
+
+    folder = project.folder.parent / "evaluate-pictures"
+    (folder / "DIR/tench").mkdir(parents=True)
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    Image.fromarray(pixels).resize((300, 260)).save(folder / "DIR/tench/1.jpg")
+    assert "1 images, 1000 classes, efficientnet_lite0" in run(command, project, folder)
+
+
 def worktree(command: str, project: Project) -> None:
     if not (ROOT / ".git").exists():
         pytest.skip("this is no git checkout")
@@ -238,6 +248,7 @@ TRIED: dict[str, Trial] = {
     "robust3d export results/table4.csv --crate DIR": real(DIR="made-by-a-command"),
     "robust3d site": real(),
     "robust3d evaluate model.safetensors --images test.npz --norm Linf --epsilon 4/255 8/255": evaluate,
+    "robust3d evaluate efficientnet_lite0 --images DIR": evaluate_pictures,
     "robust3d check-views DIR": nothing,  # after export-views
     "robust3d export-views FAMILY --format dvr --out DIR": export_views,
     "robust3d export-views FAMILY --format dvr|srn --out DIR": export_views,

@@ -264,8 +264,11 @@ class Plan:
         inputs["encoder_info"] = ((encoder, "info"),) if encoder else ()
         training = self.study.classifiers[key]
         architecture = self.study.architecture(key, pretraining)
+        own: dict[str, Any] = {"seed": seed, "architecture": architecture}
+        if pretraining and not is_started and training.normalisation == "source":
+            own["normalisation"] = self.study.pretraining[pretraining].normalisation
         job_params = {
-            "classifier": training.model_copy(update={"seed": seed, "architecture": architecture}),
+            "classifier": training.model_copy(update=own),
             "set": self.set_params(experiment.set),
         }
         label = slug(f"{experiment.set}-{key}-{pretraining or 'scratch'}-s{seed}")
