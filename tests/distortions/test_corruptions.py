@@ -77,12 +77,23 @@ def test_severity_moves_images_further_away(name):
     rising = {  # which step to the next severity goes up
         "saturate": (True, None, True, True),  # 1 and 2 take colour away, 3 to 5 add it
         "elastic_transform": (True, None, True, True),  # 1 and 2 move far and smoothly, 3 to 5 near and finely
+        "frost": (True, True, None, True),  # the image darkens as the ice grows, see below
         "glass_blur": (None, True, None, True),  # fewer rounds, each of a longer reach
         "snow": (True, None, None, None),  # parameters of flakes, motion and paleness go up and down
         "spatter": (True, True, None, True),  # water, then mud
     }.get(name, (True,) * 4)
+    assert min(distances) > 0
     for step, expected in enumerate(rising):
         assert expected is None or (distances[step + 1] > distances[step]) == expected, (name, distances)
+
+
+def test_less_of_an_image_is_seen_through_more_frost():
+    images = pictures(12, 112, 112) // 4  # so dark that nothing is cut off at white
+    seen = [
+        np.corrcoef(corrupt(images, "frost", severity, range(12)).flatten(), images.flatten())[0, 1]
+        for severity in SEVERITIES
+    ]
+    assert all(later < earlier for earlier, later in zip(seen, seen[1:])) and seen[4] < 0.75 * seen[0]
 
 
 @pytest.mark.parametrize("size", [(32, 32), (64, 64), (112, 112)])
