@@ -1,6 +1,7 @@
 """The corruptions against a reference written an image at a time, closed forms and properties."""
 
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -93,7 +94,7 @@ def test_less_of_an_image_is_seen_through_more_frost():
         np.corrcoef(corrupt(images, "frost", severity, range(12)).flatten(), images.flatten())[0, 1]
         for severity in SEVERITIES
     ]
-    assert all(later < earlier for earlier, later in zip(seen, seen[1:])) and seen[4] < 0.75 * seen[0]
+    assert all(later < earlier for earlier, later in pairwise(seen)) and seen[4] < 0.75 * seen[0]
 
 
 @pytest.mark.parametrize("size", [(32, 32), (64, 64), (112, 112)])

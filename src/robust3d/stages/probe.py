@@ -30,7 +30,8 @@ def run(job: "Context") -> None:
         job.input("classifier"), architecture(info["architecture"]), len(info["classes"]), info["normalisation"]
     ).to(device)
     facts: dict[str, pd.DataFrame] = {}
-    subject = Subject(model, tuple(info["classes"]), device, _opener(job, device, facts), job.progress)
+    opener = _opener(job, device, facts)
+    subject = Subject(model, tuple(info["classes"]), device, opener, job.progress, tuple(job.params["sets"]))
     found = module.probe(parse(module.Params, job.params["params"]), subject)
     save_set(_with_facts(found.outcomes, facts), job.outputs["outcomes"])
     job.write_json("metrics", {**found.metrics, "classifier": info})
