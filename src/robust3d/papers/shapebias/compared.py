@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from robust3d.named import OUTCOMES, Sources
-from robust3d.tables.cells import conditions, data_conditions, percent, run_flags, source
+from robust3d.tables.cells import conditions, data_conditions, percent, run_flags, source, write_table
 from robust3d.tables.robustness import CATEGORIES_STAND_IN, OTHER_PICTURES, stand_ins
 from robust3d.tables.statistics import difference, interval
 
@@ -160,3 +160,16 @@ def share_cell(
     if model is not peers[0]:
         facts["difference"] = {"to": peers[0].label, **difference(ours, others[0], others, job.params["seed"])}
     return facts
+
+
+def write(job: "Context", cells: Sequence[dict[str, Any]], index: str, caption: str) -> None:
+    """Write the table of some cells, rows and columns in the order in which they first come.
+
+    Each cell is put where it says: pandas' `unstack(sort=False)` mixes rows up where cells come column by column.
+    """
+    import pandas as pd  # planning imports this module and needs none of it
+
+    texts = {(cell["row"], cell["column"]): cell["text"] for cell in cells}
+    rows, columns = (list(dict.fromkeys(places)) for places in zip(*texts, strict=True))
+    told = [[texts.get((row, column), "") for column in columns] for row in rows]
+    write_table(job, pd.DataFrame(told, pd.Index(rows, name=index), columns), caption, list(cells))

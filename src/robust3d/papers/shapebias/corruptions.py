@@ -8,7 +8,7 @@ import numpy as np
 from robust3d.distortions.parameters import COMMON, EXTRA
 from robust3d.papers.shapebias import compared
 from robust3d.papers.shapebias.tableA1 import LABELS, sources
-from robust3d.tables.cells import percent, write_table
+from robust3d.tables.cells import percent
 from robust3d.tables.statistics import LEAST_SEEDS, interval
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ FORMULA = "mean over seeds of {} wrong answers / test images, x 100, one decimal
 
 def write(job: "Context") -> None:
     """One row a model: errors without corruption, mean corruption error, its ratio to the first model's, each error."""
-    import pandas as pd  # planning imports this module and needs none of it
-
     models, cells = compared.read(job), []
     for model in models:
         there = list(model.metrics[0]["errors"])
@@ -40,13 +38,11 @@ def write(job: "Context") -> None:
             told["flags"] = flags
             told["parameters"] = model.metrics[0]["parameters"]
             cells.append({"row": model.label, "column": column, **told})
-    table = pd.DataFrame({(cell["row"], cell["column"]): [cell["text"]] for cell in cells}).T[0].unstack(sort=False)
-    table.index.name = "network"
     caption = (
         "Errors (%) on corrupted images, mean over severities. mCE is the mean over the fifteen common corruptions; "
         "relative mCE is the mean of ratios to the errors of the first model of the group, not to AlexNet's."
     )
-    write_table(job, table, caption, cells)
+    compared.write(job, cells, "network", caption)
 
 
 def _error(model: "Compared", names: Sequence[str]) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Any
 
 from robust3d.papers.shapebias import compared
 from robust3d.papers.shapebias.reported import TABLE3, TABLE3_COLUMNS
-from robust3d.tables.cells import write_table
 
 if TYPE_CHECKING:
     from robust3d.papers.shapebias.section import Section
@@ -28,8 +27,6 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
 
 def write(job: "Context") -> None:
     """One row a model; columns whose distortion the probe was not asked for are left out."""
-    import pandas as pd  # planning imports this module and needs none of it
-
     models, cells = compared.read(job), []
     for model in models:
         peers = [one for one in models if one.group == model.group]
@@ -46,13 +43,11 @@ def write(job: "Context") -> None:
                 cell["images"] = [name for name, right in zip(model.names, kept, strict=True) if right]
             cell["printed"] = _printed(model.printed, column)
             cells.append({"row": model.label, "column": column, **cell})
-    table = pd.DataFrame({(cell["row"], cell["column"]): [cell["text"]] for cell in cells}).T[0].unstack(sort=False)
-    table.index.name = "network"
     caption = (
         "Accuracy (%) on distorted images, of those that all compared models, of every seed, get right as they are. "
         "Scrambled is the mean over the numbers of tiles. Noise is not in the paper's table."
     )
-    write_table(job, table, caption, cells)
+    compared.write(job, cells, "network", caption)
 
 
 def _printed(network: str | None, column: str) -> dict[str, Any] | None:

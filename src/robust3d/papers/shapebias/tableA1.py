@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 from robust3d.distortions.parameters import COMMON, EXTRA
 from robust3d.papers.shapebias import compared
 from robust3d.papers.shapebias.reported import TABLEA1, TABLEA1_COLUMNS
-from robust3d.tables.cells import write_table
 
 if TYPE_CHECKING:
     from robust3d.papers.shapebias.section import Section
@@ -32,8 +31,6 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
 
 def write(job: "Context") -> None:
     """One row a corruption, the mean over severities; the last row is the mean over the fifteen common ones."""
-    import pandas as pd  # planning imports this module and needs none of it
-
     models, cells = compared.read(job), []
     for model in models:
         peers = [one for one in models if one.group == model.group]
@@ -49,13 +46,11 @@ def write(job: "Context") -> None:
             cell["printed"] = _printed(model.printed, row)
             cell["flags"] += [COPIED] if cell["printed"] and row in TWINS else []
             cells.append({"row": LABELS[row], "column": model.label, **cell})
-    table = pd.DataFrame({(cell["row"], cell["column"]): [cell["text"]] for cell in cells}).T[0].unstack(sort=False)
-    table.index.name = "corruption"
     caption = (
         "Accuracy (%) on corrupted images, mean over severities, of those that all compared models, of every seed, get "
         "right as they are. The mean is over the fifteen corruptions above speckle noise."
     )
-    write_table(job, table, caption, cells)
+    compared.write(job, cells, "corruption", caption)
 
 
 def _printed(network: str | None, row: str) -> dict[str, Any] | None:
