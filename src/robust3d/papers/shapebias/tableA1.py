@@ -44,7 +44,7 @@ def write(job: "Context") -> None:
             cell["severities"] = sorted(model.metrics[0]["errors_by_severity"][names[0]])
             cell["parameters"] = model.metrics[0]["parameters"]
             cell["printed"] = _printed(model.printed, row)
-            cell["flags"] += [COPIED] if cell["printed"] and row in TWINS else []
+            cell["flags"] += _oddities(model.printed, row)
             cells.append({"row": LABELS[row], "column": model.label, **cell})
     caption = (
         "Accuracy (%) on corrupted images, mean over severities, of those that all compared models, of every seed, get "
@@ -57,3 +57,14 @@ def _printed(network: str | None, row: str) -> dict[str, Any] | None:
     if network not in TABLEA1_COLUMNS:
         return None
     return {"row": row, "value": TABLEA1[row][TABLEA1_COLUMNS.index(network)], "comparable": False}
+
+
+def _oddities(network: str | None, row: str) -> list[str]:
+    """Sentences on what is odd about the printed number."""
+    if network not in TABLEA1_COLUMNS:
+        return []
+    if row == "mean":
+        column = TABLEA1_COLUMNS.index(network)
+        mean = sum(TABLEA1[name][column] for name in COMMON) / len(COMMON)
+        return [f"the printed mean is not that of the printed rows: {mean:.2f} over the fifteen common ones"]
+    return [COPIED] if row in TWINS else []
