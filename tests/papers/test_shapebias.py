@@ -65,7 +65,9 @@ def test_table_3_counts_images_that_all_models_of_all_seeds_get_right(tmp_path):
                "noise": bits("01111111")}],
     }  # fmt: skip
     accuracy = {"none": 0, "scrambled_2": 0, "scrambled_4": 0, "noise": 0}
-    job = made(tmp_path, rights, "distortion", {"accuracy": accuracy, "made": {"noise": "n"}})
+    job = made(
+        tmp_path, rights, "distortion", {"accuracy": accuracy, "made": {"noise": "n"}, "blank_black_and_white": 0}
+    )
     table3.write(job)
     table, cells = read(job)
     assert list(table.columns) == ["Real", "Scrambled", "Noise"] and list(table.index) == ["S", "R"]
@@ -81,11 +83,19 @@ def test_table_3_counts_images_that_all_models_of_all_seeds_get_right(tmp_path):
 
 def test_a_table_says_that_no_image_is_right_by_all(tmp_path):
     rights = {"S": [{"none": bits("11110000")}], "R": [{"none": bits("00001111")}]}
-    job = made(tmp_path, rights, "distortion", {"accuracy": {"none": 0}, "made": {}})
+    for seeds in rights.values():
+        seeds[0]["black_and_white"] = bits("11111111")
+    job = made(
+        tmp_path,
+        rights,
+        "distortion",
+        {"accuracy": {"none": 0, "black_and_white": 0}, "made": {}, "blank_black_and_white": 3},
+    )
     table3.write(job)
     table, cells = read(job)
     assert set(table.loc["S"]) == {"–"} and cells["S", "Real"]["value"] is None
     assert "no image is right by S, R" in cells["S", "Real"]["flags"]
+    assert "3 of the 8 tested images are black or white all over" in cells["R", "B&W"]["flags"]
 
 
 def corrupted(tmp_path, names, share):

@@ -202,6 +202,12 @@ def test_masks_and_stylised_images_of_further_sets_are_found_by_name(tmp_path):
     torch.testing.assert_close(styled, 1 - given.all().float() / 255)
 
 
+def test_images_that_turn_into_one_colour_are_counted(tmp_path):
+    """Of the squares 120, 140, … 220 the first alone is below half, as the background is."""
+    assert asked(tmp_path, ("black_and_white",)).metrics["blank_black_and_white"] == 1
+    assert asked(tmp_path, ("black_and_white",), threshold="otsu").metrics["blank_black_and_white"] == 0
+
+
 def test_objects_are_painted_from_a_set_of_textures(tmp_path):
     red = torch.zeros(3, 3, SIDE, SIDE, dtype=torch.uint8)
     red[:, 0] = 100

@@ -42,6 +42,8 @@ def write(job: "Context") -> None:
             if column == "Real":
                 cell["images"] = [name for name, right in zip(model.names, kept, strict=True) if right]
             cell["printed"] = _printed(model.printed, column)
+            if column == "B&W" and (blank := model.metrics[0]["blank_black_and_white"]):
+                cell["flags"].append(f"{blank} of the {len(kept)} tested images are black or white all over")
             cells.append({"row": model.label, "column": column, **cell})
     caption = (
         "Accuracy (%) on distorted images, of those that all compared models, of every seed, get right as they are. "

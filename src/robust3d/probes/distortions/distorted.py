@@ -45,7 +45,8 @@ def ask(params: Params, subject: Subject) -> Findings:
         frames.append(frame.assign(correct=frame["label"] == frame["prediction"]))
     outcomes = pd.concat(frames, ignore_index=True)
     accuracy = {frame["distortion"].iloc[0]: float(frame["correct"].mean()) for frame in frames}
-    return Findings({"images": len(labels), "accuracy": accuracy, "made": maker.made}, outcomes)
+    metrics = {"images": len(labels), "accuracy": accuracy, "made": maker.made, "blank_black_and_white": maker.blank}
+    return Findings(metrics, outcomes)
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ class Distorter:
 
     Attributes:
         made: how, for the metrics: what was used where there is a choice.
+        blank: how many black-and-white images of those made so far are of one colour, without an object.
 
     Raises:
         UserError: a distortion needs what is not there.
@@ -109,6 +111,7 @@ class Distorter:
         }
         self.seeds = [seed_of(params.seed, "distortions", name) for name in images.ids]
         self.made: dict[str, Any] = {}
+        self.blank = 0
         kinds = params.distortions
         needs_masks = "silhouette" in kinds or ("stylised" in kinds and "stylised" not in self.beside)
         if needs_masks and "masks" not in self.beside and images.read_masks is None:
@@ -146,8 +149,9 @@ class Distorter:
             elif kind == "silhouette":
                 yield kind, silhouettes(self._masks(index))
             elif kind == "black_and_white":
-                drawn = params.black_and_white == "potrace"
-                yield kind, traced(batch) if drawn else thresholded(batch, params.threshold)
+                drawn = traced(batch) if params.black_and_white == "potrace" else thresholded(batch, params.threshold)
+                self.blank += int((drawn == drawn[:, :1, :1, :1]).flatten(1).all(1).sum())
+                yield kind, drawn
             else:
                 yield kind, corrupt(batch, "gaussian_noise", params.noise_severity, seeds, self.noise_set)
 
