@@ -22,7 +22,7 @@ def why_unreadable(path: Path, error: Exception, damaged: str) -> UserError:
         path: of the file.
         error: what the library raised.
         damaged: what to say, and to do, where the file's content is at fault; where it is the file system (no
-            permission, no locks, a broken disk, a server that is gone), nobody must be told to delete a good file.
+            permission, no locks, a broken disk, a server that is gone), no message may advise to delete a good file.
     """
     if isinstance(error, OSError) and error.errno:
         return UserError(f"{path}: cannot be read: {os.strerror(error.errno)}")
@@ -30,4 +30,4 @@ def why_unreadable(path: Path, error: Exception, damaged: str) -> UserError:
 
 
 STOPPED = 75
-"""Exit code of a job that was told to stop (SIGTERM): what it did is saved, ask again and it goes on."""
+"""Exit code of a job that was stopped by SIGTERM: its progress is saved, and the next start continues from there."""

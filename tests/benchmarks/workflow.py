@@ -19,7 +19,7 @@ from robust3d.study.plan import Plan
 from robust3d.study.reading import read_study
 from robust3d.study.stages import STAGES
 from robust3d.study.targets import target_name
-from robust3d.workflow.handed_on import Told
+from robust3d.workflow.planned_jobs import PlannedJob
 
 ROOT = Path(__file__).parents[2]
 
@@ -98,11 +98,11 @@ def _environment() -> dict[str, str]:
 def _cpu_s(command: list[str], folder: Path) -> tuple[float, str]:
     """CPU time of a process and all that it starts, and what it says."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    told = subprocess.run(command, cwd=folder, env=_environment(), capture_output=True, text=True)
+    result = subprocess.run(command, cwd=folder, env=_environment(), capture_output=True, text=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if told.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed: {told.stderr[-2000:]}")
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, told.stderr + told.stdout
+    if result.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed: {result.stderr[-2000:]}")
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, result.stderr + result.stdout
 
 
 def _within(what: str, unit: str, ours: Spread, limit: float, note: str = "") -> Row:
@@ -116,7 +116,7 @@ def _plan(asked: Planned, repeats: int, section: Section) -> None:
     overlay = dict(asked.overlay)
     scale = {"scale": overlay.pop("scale")} if "scale" in overlay else {}
     plan = Plan(read_study([ROOT / "config.yaml"], {**scale, **overlay}))
-    jobs = [Told.of(job) for job in made_from(plan.target(target_name(path)) for path in asked.targets)]
+    jobs = [PlannedJob.of(job) for job in made_from(plan.target(target_name(path)) for path in asked.targets)]
     with tempfile.TemporaryDirectory() as name:
         folder, plain = Path(name, "ours"), Path(name, "plain")
         folder.mkdir()
@@ -143,15 +143,17 @@ def _plan(asked: Planned, repeats: int, section: Section) -> None:
     section.facts[f"our share, {asked.what}, ms a job"] = share.median
 
 
-def _write_plain(folder: Path, plan: Plan, jobs: list[Told], targets: list[str]) -> None:
+def _write_plain(folder: Path, plan: Plan, jobs: list[PlannedJob], targets: list[str]) -> None:
     """The same jobs and files in a workflow that computes nothing."""
     inputs: dict[str, dict[str, Any]] = {}
     for job in jobs:
         waits_for = {"bulk": job.waits_for} if job.waits_for else {}
         inputs.setdefault(job.stage, {})[job.id] = job.inputs | waits_for
     outputs = {
-        stage: {name: path.format(results="results", stage=stage, job="{job}") for name, path in told.outputs.items()}
-        for stage, told in STAGES.items()
+        stage: {
+            name: path.format(results="results", stage=stage, job="{job}") for name, path in declared.outputs.items()
+        }
+        for stage, declared in STAGES.items()
         if stage in inputs
     }
     wanted = [plan.target(target_name(path)).output("record") for path in targets]

@@ -82,7 +82,9 @@ def test_views_have_the_masks_of_their_objects_and_names(views):
         assert masks.shape == (3, SIDE, SIDE) and masks.dtype == torch.bool
         assert all((mask.numpy() == expected).all() for mask in masks)
         row = images.rows.iloc[0]
-        assert images.ids[0] == f"{row.class_name}/{row.instance}-{row.view}" and len(set(images.ids)) == len(images)
+        assert images.ids[0] == f"{row['class_name']}/{row['instance']}-{row['view']}" and len(set(images.ids)) == len(
+            images
+        )
 
 
 def test_each_view_has_its_own_mask(tmp_path):

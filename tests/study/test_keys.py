@@ -117,6 +117,8 @@ TABLE: list[tuple[str, Any, set[str]]] = [
     ("families.*.cameras.*", AUTO, {"render_shard", "tabulate", "plot"}),
     ("families.*.render.resolution_px", AUTO, {"render_shard", "index_views"}),
     ("families.*.render.samples", AUTO, {"render_shard"}),
+    ("families.gallery.render.suns", SWAPPED, {"render_shard"}),
+    ("families.gallery.render.ambient", AUTO, {"render_shard"}),
     ("families.gallery.shard_instances", AUTO, set()),  # one instance of each class: one block whatever its size
     ("families.*.shard_instances", 5, {"render_shard"}),
     ("families.gallery.split", {"families.gallery.split": {"ratio": [8, 1, 1], "mode": "random"}}, {"index_views"}),

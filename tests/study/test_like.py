@@ -102,7 +102,7 @@ def test_an_overlay_of_one_classifier_reaches_those_that_are_like_it(tmp_path):
     assert {key: entry.epochs for key, entry in study.classifiers.items()} == {"linf": 9, "l2": 9, "standard": 5}
     l2 = study.classifiers["l2"].attack
     assert (l2.steps, l2.norm, l2.epsilon, l2.step_size) == (3, "L2", 1.0, 0.2)
-    assert study.families["categories"].render.samples == 3 and study.families["gallery"].render.samples == 32
+    assert study.families["categories"].render.samples == 3 and study.families["gallery"].render.samples == 64
     assert study.epsilons(study.experiments["textured"], "L2") == (1.0, 4.0)
 
 

@@ -96,7 +96,10 @@ def test_table_3_refuses_a_probe_that_shifts_nothing():
 @pytest.mark.parametrize(
     ("classifier", "says"),
     [
-        ({"objective": "sgd"}, "classifiers.linf.objective: there is no training called 'sgd': .* have pgd, standard"),
+        (
+            {"objective": "sgd"},
+            "classifiers.linf.objective: there is no training called 'sgd': .* have advprop, pgd, standard",
+        ),
         ({"objective": 3}, "classifiers.linf"),
         ({"epoch": 3}, "classifiers.linf.epoch: unknown key"),
         (None, "None of linf has no keys"),

@@ -65,7 +65,7 @@ def test_attack_in_eval_mode_then_one_step_on_adversarial_images_only(norm, epsi
             value *= 1 + 0.5 * torch.rand(value.shape, generator=generator)
     untouched = copy.deepcopy(model).eval()
     looks, calls = [], []
-    task._attacked.register_forward_pre_hook(lambda module, args: looks.append(args[0].requires_grad))
+    task._attacked(task.classifier).register_forward_pre_hook(lambda module, args: looks.append(args[0].requires_grad))
     model.register_forward_pre_hook(lambda module, args: calls.append((module.training, args[0].detach().clone())))
     loss, scalars = task.loss(0, torch_generator(0))
 

@@ -11,7 +11,7 @@ from robust3d.study.jobs import Job
 from robust3d.study.like import merge
 from robust3d.study.plan import Plan
 from robust3d.study.reading import load_study
-from robust3d.workflow.handed_on import JOBS, Told, hand_on, handed_on
+from robust3d.workflow.planned_jobs import JOBS, PlannedJob, read_planned, write_planned
 from robust3d.workflow.rules import made_paths
 
 
@@ -26,7 +26,7 @@ def plan_of(project: Project) -> Plan:
 
 def pretend(project: Project, job: Job) -> None:
     """All outputs of a job, with nothing in them."""
-    for path in Told.of(job).outputs.values():
+    for path in PlannedJob.of(job).outputs.values():
         (project.folder / path).parent.mkdir(parents=True, exist_ok=True)
         (project.folder / path).write_text("{}")
 
@@ -50,7 +50,7 @@ def test_a_lost_file_behind_a_manifest_is_made_again_only_for_a_job_that_runs(pr
     (project.folder / shards[3].output("views")).unlink()
     again = publish | {"render_shard": 1, "index_views": 1}
     assert would_run(project, "results/figure2.png") == again
-    for path in Told.of(shards[3]).outputs.values():  # all of the job
+    for path in PlannedJob.of(shards[3]).outputs.values():  # all of the job
         (project.folder / path).unlink(missing_ok=True)
     assert would_run(project, "results/figure2.png") == again
     for output in ("record", "views"):  # one more that is only half there, and no manifest
@@ -94,7 +94,7 @@ def test_a_process_on_a_node_takes_its_job_from_the_one_that_planned_it(project)
     job = other.build_shapes("geons", "cone")
     told = project.snakemake(*child(project, job))
     assert told.returncode != 0 and "has changed since this job was planned" in told.stderr
-    hand_on([Told.of(other.build_shapes("geons", "arch")), Told.of(job)], project.folder / JOBS)
+    write_planned([PlannedJob.of(other.build_shapes("geons", "arch")), PlannedJob.of(job)], project.folder / JOBS)
     told = project.snakemake(*child(project, job))
     assert told.returncode == 0, told.stderr[-3000:]
     record = json.loads((project.folder / job.output("record")).read_text())
@@ -107,19 +107,19 @@ def test_a_process_on_a_node_takes_its_job_from_the_one_that_planned_it(project)
     assert (project.folder / ours.output("record")).exists()
 
 
-def test_jobs_are_handed_on_whole(tmp_path, project):
+def test_planned_jobs_are_read_back_whole(tmp_path, project):
     plan = plan_of(project)
     plan.target("table4"), plan.target("figure2")
-    jobs = [Told.of(job) for job in plan.jobs.values()]
+    jobs = [PlannedJob.of(job) for job in plan.jobs.values()]
     path = tmp_path / "jobs"
-    assert handed_on("tabulate", jobs[0].id, path) is None
-    hand_on(jobs, path)
-    assert len(jobs) > 40 and all(handed_on(job.stage, job.id, path) == job for job in jobs)
-    assert handed_on("tabulate", "table4", path) is None  # a name is a whole one
+    assert read_planned("tabulate", jobs[0].id, path) is None
+    write_planned(jobs, path)
+    assert len(jobs) > 40 and all(read_planned(job.stage, job.id, path) == job for job in jobs)
+    assert read_planned("tabulate", "table4", path) is None  # a name is a whole one
     path.write_text("")
-    assert handed_on(jobs[0].stage, jobs[0].id, path) is None
+    assert read_planned(jobs[0].stage, jobs[0].id, path) is None
     path.write_text(f"\n{jobs[0].stage}/{jobs[0].id}\t{{broken")
-    assert handed_on(jobs[0].stage, jobs[0].id, path) is None
+    assert read_planned(jobs[0].stage, jobs[0].id, path) is None
 
 
 def test_only_what_a_path_needs_is_planned(project):
@@ -134,7 +134,7 @@ def test_only_what_a_path_needs_is_planned(project):
 def test_every_planned_path_is_known_to_be_made(project):
     plan = plan_of(project)
     made = re.compile(made_paths())
-    paths = [path for job in plan.every_job() for path in Told.of(job).outputs.values()]
+    paths = [path for job in plan.every_job() for path in PlannedJob.of(job).outputs.values()]
     assert all(map(made.fullmatch, [*paths, "results/table4.csv", "results/figure6.svg", "results/table4.cells.json"]))
     others = ["results/table44.csv", "results/pretrain/x/model.pt", "results/pretrain/x/y/record.json", "table4.csv"]
     assert not any(map(made.fullmatch, [*others, *(f"{Path(path).parent}/x" for path in paths)]))

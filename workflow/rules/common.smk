@@ -1,4 +1,4 @@
-# What every rule needs, from `robust3d.workflow.rules`.
+# Shared by all rules; the code is in `robust3d.workflow.rules`.
 from snakemake.logging import logger
 
 from robust3d.registry import MAIN
@@ -12,20 +12,20 @@ ROBUST3D, RUN = RULES.command, RULES.run
 
 
 def published(stage):
-    """The stable names of a stage's tables or figures, one of them shown by `snakemake --report`.
+    """The stable paths of a stage's tables or figures; one of them is shown by `snakemake --report`.
 
-    They are "updated", so that Snakemake leaves the old ones where they are until a job replaces them.
+    They are marked `update`, so that Snakemake does not delete the old files before a job replaces them.
     """
-    told = STAGES[stage]
-    files = {output: pattern.format(results="results", label="{job}") for output, pattern in told.published.items()}
-    caption, category = f"../report/{told.shown.caption}", told.shown.category
-    name = told.shown.output
+    declared = STAGES[stage]
+    files = {output: pattern.format(results="results", label="{job}") for output, pattern in declared.published.items()}
+    caption, category = f"../report/{declared.shown.caption}", declared.shown.category
+    name = declared.shown.output
     shown = report(files[name], caption=caption, category=category, labels={"target": "{job}"})
     return {output: update(file) for output, file in (files | {name: shown}).items()}
 
 
 def copies(wildcards):
-    """The stable names as command line flags."""
+    """The stable paths as command line options."""
     return " ".join(f"--output {name} {path}" for name, path in published_paths(wildcards.job).items())
 
 

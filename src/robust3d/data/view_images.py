@@ -1,4 +1,4 @@
-"""Images of a set of views: frames of shards, composited with their backgrounds when they are read."""
+"""Images of a set of views: frames of shards, composited with their backgrounds when read."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,10 +19,10 @@ from robust3d.parsing import parse
 
 
 class ViewReader:
-    """Reads images one shard at a time, so memory holds the images that are asked for and the frames of one shard.
+    """Reads images one shard at a time: memory holds the requested images and the frames of one shard.
 
     Args:
-        params: of the set, but for the family.
+        params: of the set, without the family.
         files: `views`, the manifest of the family, and `textures`, if the background needs them.
         rows: of the set's table.
     """
@@ -39,7 +39,7 @@ class ViewReader:
         self.checked: set[int] = set()
 
     def images(self) -> ImageData:
-        """The images, none of them read yet."""
+        """The images, not read yet."""
         return ImageData(
             labels=torch.tensor(self.rows["class_index"].to_numpy("int64")),
             read=self.read,
@@ -54,7 +54,7 @@ class ViewReader:
         """Images (n, 3, H, W) uint8 of some rows.
 
         Raises:
-            UserError: a shard is missing or is not the one of the manifest.
+            UserError: a shard is missing or has changed.
         """
         side = self.views.resolution_px
         images = torch.empty(len(places), 3, side, side, dtype=torch.uint8)

@@ -33,7 +33,7 @@ FUNCTIONS: dict[Corruption, Function] = {
     "spatter": spatter.spatter,
     "saturate": digital.saturate,
 }
-_CHUNK = 1 << 20  # values of images that are worked on at once on a CPU, so that they stay in its cache
+_CHUNK = 1 << 18  # values of images that are worked on at once on a CPU, so that they stay in its cache
 
 
 def corrupt(

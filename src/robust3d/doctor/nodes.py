@@ -70,7 +70,7 @@ def token(results: Path) -> Iterator[tuple[Path, str]]:
         file.write(secret)
         file.flush()
         os.fsync(file.fileno())
-        with contextlib.suppress(OSError):  # `check_locks` has told it
+        with contextlib.suppress(OSError):  # `check_locks` has reported it
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield Path(file.name).absolute(), secret
 

@@ -57,13 +57,13 @@ def accept(rule: str, reason: str, study: Study) -> str:
     kept = [dict(entry) for entry in acceptances() if (entry["modules"], entry["code"]) not in replaced]
     accepted_file().parent.mkdir(parents=True, exist_ok=True)
     write_json(accepted_file(), kept + entries)
-    told = "\n".join(f"  {entry['code'][:12]} counts as {entry['counts_as'][:12]}" for entry in entries)
-    return f"{accepted_file()}: {rule}\n{told}\ncommit this file; `robust3d plan` shows what would still run"
+    listed = "\n".join(f"  {entry['code'][:12]} counts as {entry['counts_as'][:12]}" for entry in entries)
+    return f"{accepted_file()}: {rule}\n{listed}\ncommit this file; `robust3d plan` shows what would still run"
 
 
 def _earlier_code(jobs: Sequence[Job], steps: Sequence[Step]) -> str | None:
     """The code of the latest finished job with the same parameters as one of `jobs`, whatever its code."""
-    told = [{**json.loads(job.spec), "code": ""} for job in jobs]
-    alike = [step for step in steps if {**step.record["spec"], "code": ""} in told]
+    specs = [{**json.loads(job.spec), "code": ""} for job in jobs]
+    alike = [step for step in steps if {**step.record["spec"], "code": ""} in specs]
     alike.sort(key=lambda step: str(step.record["started"]))
     return str(alike[-1].record["spec"]["code"]) if alike else None

@@ -27,7 +27,10 @@ def brief(answer: dict[str, Any]) -> str:
     head = [_cut(title), *_said(answer)]
     groups = _by_stage(answer["steps"].values())
     foot = [*_where(answer["steps"].values()), _more(answer["steps"].values())]
-    caveats = [*_told("flag", answer.get("flags") or []), *_told("accepted", _acceptances(answer["steps"].values()))]
+    caveats = [
+        *_sentences("flag", answer.get("flags") or []),
+        *_sentences("accepted", _acceptances(answer["steps"].values())),
+    ]
     for most in (2, 1, 0):  # lines of parameters a stage, so that at least four lines of flags have room
         chain = [line for group in groups for line in _stage_lines(group, most)]
         room = LINES - len(head) - len(chain) - len(foot)
@@ -46,7 +49,7 @@ def _cut(line: str, width: int = WIDTH) -> str:
     return line if len(line) <= width else f"{line[: width - 1]}…"
 
 
-def _told(name: str, texts: Iterable[str]) -> list[str]:
+def _sentences(name: str, texts: Iterable[str]) -> list[str]:
     """Sentences, wrapped, each once."""
     lines: list[str] = []
     for text in dict.fromkeys(texts):
@@ -69,9 +72,9 @@ def _said(answer: dict[str, Any]) -> list[str]:
     if interval := answer.get("interval"):
         lines.append(_line("interval", f"{_range(interval, scale)}{unit} ({interval.get('kind')})"))
     if text := _difference(answer):
-        lines += _told("against AT", [text])
+        lines += _sentences("against AT", [text])
     if "verdict" in answer or "beyond_interval" in answer:  # the cell is itself a difference
-        lines += _told("against AT", [_verdict(answer)])
+        lines += _sentences("against AT", [_verdict(answer)])
     if printed := answer.get("printed"):
         judged = "comparable" if printed.get("comparable") else "not comparable"
         lines.append(_line("printed", f"{printed.get('value')} for {printed.get('row')} in the paper: {judged}"))
@@ -83,8 +86,8 @@ def _said(answer: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _range(told: dict[str, Any], scale: float, sign: str = "") -> str:
-    low, high = told.get("low"), told.get("high")
+def _range(interval: dict[str, Any], scale: float, sign: str = "") -> str:
+    low, high = interval.get("low"), interval.get("high")
     if low is None or high is None:
         return "no interval"
     return f"{scale * low:{sign}.1f} to {scale * high:{sign}.1f}"
@@ -92,20 +95,24 @@ def _range(told: dict[str, Any], scale: float, sign: str = "") -> str:
 
 def _difference(answer: dict[str, Any]) -> str | None:
     """What the cell has over adversarial training from scratch, in points, and what may be said of it."""
-    told = answer.get("difference_to_AT")
-    if not isinstance(told, dict) or told.get("value") is None or answer["column"].partition("-")[0] == "AT":
+    difference = answer.get("difference_to_AT")
+    if (
+        not isinstance(difference, dict)
+        or difference.get("value") is None
+        or answer["column"].partition("-")[0] == "AT"
+    ):
         return None
-    text = f"{100 * told['value']:+.1f} points, {_range(told, 100, '+')}: {_verdict(told)}"
-    return f"{text}; {told['kind']}" if told.get("kind") else text
+    text = f"{100 * difference['value']:+.1f} points, {_range(difference, 100, '+')}: {_verdict(difference)}"
+    return f"{text}; {difference['kind']}" if difference.get("kind") else text
 
 
-def _verdict(told: dict[str, Any]) -> str:
+def _verdict(cell: dict[str, Any]) -> str:
     """What may be said of a difference, and why no more."""
-    if "verdict" in told:
-        verdict = str(told["verdict"] or "no verdict")
+    if "verdict" in cell:
+        verdict = str(cell["verdict"] or "no verdict")
     else:
-        verdict = "beyond its interval" if told.get("beyond_interval") else "inside its interval"
-    return f"{verdict}; {told['note']}" if told.get("note") else verdict
+        verdict = "beyond its interval" if cell.get("beyond_interval") else "inside its interval"
+    return f"{verdict}; {cell['note']}" if cell.get("note") else verdict
 
 
 # --- the chain ------------------------------------------------------------------------------------------------------
@@ -121,7 +128,7 @@ def _by_stage(steps: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
 
 
 def _stage_lines(group: list[dict[str, Any]], most: int) -> list[str]:
-    """What ran, when and for how long in all; then so many lines of what it was told."""
+    """What ran, when and for how long in all; then at most `most` lines of its parameters."""
     first, number = group[0], len(group)
     what = first["job"] if number == 1 else f"{number} jobs, {first['job'].rpartition('-')[0]} …"
     started = sorted(str(step["started"])[:16].replace("T", " ") for step in group)
@@ -136,15 +143,15 @@ def _stage_lines(group: list[dict[str, Any]], most: int) -> list[str]:
 
 def _facts(group: list[dict[str, Any]]) -> Iterator[str]:
     """`key value` of the parameters that matter; values that differ between the steps side by side."""
-    told = [flatten(step["params"]) for step in group]
-    keys = list(dict.fromkeys(key for params in told for key in params if key))
+    flat = [flatten(step["params"]) for step in group]
+    keys = list(dict.fromkeys(key for params in flat for key in params if key))
     patterns = _matters(group[0]["stage"]).split()
     attacked = any(_trains_against(step["params"]) for step in group)
     wanted = dict.fromkeys(key for pattern in patterns for key in keys if fnmatchcase(key, pattern))
     for key in wanted:
         if key.startswith("classifier.attack.") and not attacked:
-            continue  # told, but not used
-        values = list(dict.fromkeys(_value(key, params) for params in told if params.get(key) not in (None, {}, [])))
+            continue  # a parameter that is not used
+        values = list(dict.fromkeys(_value(key, params) for params in flat if params.get(key) not in (None, {}, [])))
         if values and len(values) <= 4:
             yield f"{_name(key)} {' | '.join(values)}"
         elif values:

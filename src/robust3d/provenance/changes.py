@@ -75,7 +75,7 @@ def code_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]
 
 
 def spec_changes(old: Mapping[str, Any], new: Mapping[str, Any], old_code: Any, new_code: Any) -> list[Change]:
-    """All that differs between what two jobs were told."""
+    """All differences between the parameters of two jobs."""
     changes = parameter_changes(old["params"], new["params"])
     changes += parameter_changes(*({"numerics": "portable" if "numerics" in s else "native"} for s in (old, new)))
     if old["code"] != new["code"]:

@@ -45,8 +45,8 @@ def collect(kept: Mapping[str, Study], delete: bool) -> str:
             _delete(path)
         forget(RESULTS)
     verb = "freed" if delete else "can be deleted with --delete"
-    told = ", ".join(kept)
-    return "\n".join([*lines, f"{total} in {len(found)} places {verb}; kept: what these studies need: {told}"])
+    studies = ", ".join(kept)
+    return "\n".join([*lines, f"{total} in {len(found)} places {verb}; kept: what these studies need: {studies}"])
 
 
 def _owned(progress: Path) -> bool:

@@ -25,7 +25,7 @@ class Difference:
         kind: parameter, seed, code, package, input, processor, hardware only, nondeterminism, or missing.
         step: which step, by stage and readable name.
         text: what differs.
-        same_bytes: the outputs are equal all the same.
+        same_bytes: the outputs are equal nevertheless.
     """
 
     kind: Kind
@@ -40,7 +40,7 @@ def diff(a: Path, b: Path, cell: Sequence[str] | None = None) -> list[Difference
     Args:
         a: a results folder, or a file in one that has a record.
         b: the other.
-        cell: table (``table4``), row and column: only what this cell rests on.
+        cell: table (``table4``), row and column: only the sources of this cell.
 
     Raises:
         UserError: a folder without records, or an unknown cell.
@@ -102,7 +102,7 @@ class _Walk:
             self._add("missing", step, f"{where}: nothing goes with it in the {side} results", False)
 
     def compare(self, ours: Step, theirs: Step) -> None:
-        """First what the two were made from, then what they were told and what came out."""
+        """First the inputs of the two, then their parameters and outputs."""
         if (ours.name, theirs.name) in self._seen:
             return
         self._seen.add((ours.name, theirs.name))

@@ -57,7 +57,7 @@ class Step:
 
     @property
     def params(self) -> dict[str, Any]:
-        """All that the job was told."""
+        """All parameters of the job."""
         return dict(self.record["spec"]["params"])
 
     @cached_property

@@ -53,7 +53,7 @@ def become_head(folder: Path, making: str) -> None:
 
     Args:
         folder: of the owner file; it is there only while there is a head, or after one was killed.
-        making: what this process makes, for others to be told.
+        making: what this process makes, for messages to other processes.
 
     Raises:
         UserError: another head is at work there, or the folder cannot be written.
@@ -158,12 +158,12 @@ def _is_at(file: IO[str], path: Path) -> bool:
 
 
 def _await_other(file: IO[str], locked: bool) -> None:
-    """Return when nobody that the lock does not tell of owns the folder any more."""
-    seen, since, told = os.fstat(file.fileno()).st_mtime, time.monotonic(), False
+    """Wait for an owner that the lock does not show, such as one on another machine."""
+    seen, since, reported = os.fstat(file.fileno()).st_mtime, time.monotonic(), False
     while (owner := _said(file)) and not _gone(owner, locked):
-        if not told:
+        if not reported:
             print(f"waiting for {owner}, which is making the same files or was killed there", file=sys.stderr)
-            told = True
+            reported = True
         time.sleep(BEAT_S / 4)
         now = os.fstat(file.fileno()).st_mtime
         if now != seen:
@@ -180,12 +180,12 @@ def _gone(owner: str, locked: bool) -> bool:
     if not job:
         return False
     try:
-        told = subprocess.run(["squeue", "-h", "-j", job, "-o", "%T"], capture_output=True, text=True, timeout=30)
+        result = subprocess.run(["squeue", "-h", "-j", job, "-o", "%T"], capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
         return False
-    if told.returncode != 0:
-        return "invalid job id" in told.stderr.lower()
-    return told.stdout.strip() in ("", "COMPLETED", "FAILED", "CANCELLED", "TIMEOUT")
+    if result.returncode != 0:
+        return "invalid job id" in result.stderr.lower()
+    return result.stdout.strip() in ("", "COMPLETED", "FAILED", "CANCELLED", "TIMEOUT")
 
 
 def _beat(path: Path, mine: str, stop: threading.Event) -> None:

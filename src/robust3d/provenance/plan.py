@@ -69,10 +69,10 @@ def tell_plan(targets: Sequence[str], study: Study, full: bool = False) -> str:
     Raises:
         UserError: an unknown target.
     """
-    told = outlook(targets, study)
-    if not told.pending and not told.replaced:
+    found = outlook(targets, study)
+    if not found.pending and not found.replaced:
         return f"{', '.join(targets)}: nothing to be done"
-    return as_text(told) if full else brief(told)
+    return as_text(found) if full else brief(found)
 
 
 def outlook(targets: Sequence[str], study: Study) -> Outlook:
@@ -209,7 +209,7 @@ def _reasons(group: list[Pending]) -> Iterator[str]:
     counts = Counter(cause for pending in group for cause in pending.causes)
     for kind in _KINDS:
         found = [cause for cause, _ in counts.most_common() if cause.kind == kind]
-        if kind == "input" and len({cause.kind for cause in counts}) > 1:  # it follows from what was told already
+        if kind == "input" and len({cause.kind for cause in counts}) > 1:  # it follows from the causes above
             only = sum(all(cause.kind == "input" for cause in pending.causes) for pending in group)
             if only:
                 yield f"its inputs differ ({only} of them)"

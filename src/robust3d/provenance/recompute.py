@@ -122,9 +122,9 @@ def _repeat(lineage: Lineage, step: Step) -> list[Repeated]:
             command += ["--input", key, *(str(lineage.locate(file.path)) for file in files)] if files else []
         for key, place in (places | {"record": folder / "record.json"}).items():
             command += ["--output", key, str(place)]
-        told = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **variables(folder)})
-        if told.returncode != 0:
-            lines = told.stderr.strip().splitlines() or [f"exit {told.returncode}"]
+        result = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **variables(folder)})
+        if result.returncode != 0:
+            lines = result.stderr.strip().splitlines() or [f"exit {result.returncode}"]
             return [Repeated(name, "all", "failed", lines[-1])]
         return [_compare(lineage, step, name, key, place) for key, place in places.items()]
 

@@ -47,7 +47,7 @@ class Context:
         outputs: where to write each named output; the runner publishes them when the stage has returned.
         progress: a folder that outlives a killed run of this very job, for checkpoints.
         threads: cores granted; a result must not depend on it.
-        alike: finished jobs of this stage, code and packages, told something else; their pieces may be of use.
+        alike: finished jobs of this stage, code and packages with other parameters; parts may be reused.
         notes: further facts that the stage adds to the record.
     """
 

@@ -18,10 +18,10 @@ from robust3d.provenance.lineage import Lineage, Step
 
 _READERS = 8  # files at once: many small ones on a network file system wait for it, not for a processor
 State = Literal["OK", "CHANGED", "MISSING", "UNREADABLE", "UNRECORDED", "STALE"]
-Told = tuple[State, str, str]  # state, path, detail
+Checked = tuple[State, str, str]  # state, path, detail
 
 
-def check_sources(step: Step, lineage: Lineage) -> Iterator[Told]:
+def check_sources(step: Step, lineage: Lineage) -> Iterator[Checked]:
     """What is another on disk than when the step ran, if it read data that others published.
 
     Yields:
@@ -44,24 +44,28 @@ def _root(params: dict[str, Any]) -> Path | None:
     """The folder of the published data that a step read, or the file of weights."""
     if "weights_sha256" in params:
         return Path((params.get("weights") or params["params"])["weights"])
-    for told in (params.get("source"), params.get("textures"), params.get("set") if "data_on_disk" in params else None):
-        if isinstance(told, dict) and told.get("path"):
-            return Path(told["path"])
+    for source in (
+        params.get("source"),
+        params.get("textures"),
+        params.get("set") if "data_on_disk" in params else None,
+    ):
+        if isinstance(source, dict) and source.get("path"):
+            return Path(source["path"])
     return None
 
 
-def _bytes(step: Step, root: Path, checksums: Path) -> Iterator[Told]:
+def _bytes(step: Step, root: Path, checksums: Path) -> Iterator[Checked]:
     try:
         lines = checksums.read_text(encoding="utf-8", errors="surrogateescape").split("\n")[:-1]
     except OSError:
-        return  # told as the step's missing output
+        return  # reported as the step's missing output
     parts = [line.partition("  ") for line in lines if not line.startswith("#")]
     pairs = [(root / name, digest) for digest, _, name in parts]
     with ThreadPoolExecutor(_READERS) as pool:
         yield from pool.map(lambda pair: _compared(pair[0], pair[1], step), pairs)
 
 
-def _compared(path: Path, wanted: str, step: Step) -> Told:
+def _compared(path: Path, wanted: str, step: Step) -> Checked:
     try:
         same = sha256(path) == wanted
     except FileNotFoundError:
@@ -71,7 +75,7 @@ def _compared(path: Path, wanted: str, step: Step) -> Told:
     return ("OK", str(path), "") if same else ("CHANGED", str(path), f"other bytes than {step.name} read")
 
 
-def _listing(step: Step, root: Path, lineage: Lineage) -> Iterator[Told]:
+def _listing(step: Step, root: Path, lineage: Lineage) -> Iterator[Checked]:
     """Whether names, sizes and times are still those that the step was planned for."""
     try:
         if step.stage == "inventory":

@@ -1,4 +1,4 @@
-"""Early cutoff: finds a finished job that was told the same and read the same bytes, and copies what it wrote.
+"""Early cutoff: finds a finished job with the same parameters that read the same bytes, and copies what it wrote.
 
 A job's key covers its spec (parameters, code, packages) and the content of its inputs, not where they lie.
 ``<folder>/.known/<key>`` names the records of the jobs that have it, in the project's own ``results`` and in a store
@@ -47,7 +47,7 @@ class Finished:
 
     @property
     def params(self) -> dict[str, Any]:
-        """What the job was told."""
+        """The job's parameters."""
         return dict(self.record["spec"]["params"])
 
     def output(self, name: str) -> Path:
@@ -137,13 +137,13 @@ def _finished(folder: Path, path: Path) -> Finished | None:
     return Finished(folder, record)
 
 
-_told: set[tuple[Path, int | None]] = set()
+_reported: set[tuple[Path, int | None]] = set()
 
 
 def _tell_unreadable(folder: Path, error: OSError) -> None:
     """Say once for each folder and cause what cannot be read."""
-    if (folder, error.errno) not in _told:
-        _told.add((folder, error.errno))
+    if (folder, error.errno) not in _reported:
+        _reported.add((folder, error.errno))
         why = f"{error.filename or folder}: cannot be read ({cause(error)})"
         print(f"{why}; what cannot be read in {folder} is computed again, not copied", file=sys.stderr)
 
@@ -328,6 +328,6 @@ def alike(stage: str, job: str, spec: dict[str, Any], folders: Sequence[Path]) -
             continue
         for name in names:
             found = _finished(folder, folder / stage / name / "record.json") if name != job else None
-            told = ("stage", "modules", "code", "packages", "numerics")
-            if found is not None and all(found.record["spec"].get(key) == spec.get(key) for key in told):
+            keys = ("stage", "modules", "code", "packages", "numerics")
+            if found is not None and all(found.record["spec"].get(key) == spec.get(key) for key in keys):
                 yield found

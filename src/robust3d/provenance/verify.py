@@ -103,7 +103,7 @@ class _Checker:
         self.lineage = lineage
         self.findings: list[Finding] = []
         self._checked: set[str] = set()
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._locks: set[str] = set()
 
     def check(self, step: Step) -> None:
@@ -115,7 +115,7 @@ class _Checker:
             self.findings.append(Finding("CHANGED", step.name, "the record was changed after it was written"))
         for file in step.outputs.values():
             self._check_file(file)
-        self.findings += [Finding(*told) for told in check_sources(step, self.lineage)]
+        self.findings += [Finding(*problem) for problem in check_sources(step, self.lineage)]
         for files in step.inputs.values():
             for file in files:
                 owner = self.lineage.owner(file.path)
@@ -186,10 +186,10 @@ class _Checker:
             name = step.params.get("target")
             if name not in every_target() or paper_of(name) not in study.papers:
                 continue
-            told = plan.target(name)
-            changes = parameter_changes(step.params, _params(told.spec))
+            job = plan.target(name)
+            changes = parameter_changes(step.params, _params(job.spec))
             made_from = {name: [file.path for file in files] for name, files in step.inputs.items()}
-            wanted = {name: paths for name, paths in told.input_paths().items() if paths}
+            wanted = {name: paths for name, paths in job.input_paths().items() if paths}
             if changes or made_from != wanted:
                 text = (
                     "; ".join(change.text for change in changes)
@@ -204,8 +204,8 @@ class _Checker:
 
     def _tell(self, finding: Finding) -> None:
         key = f"{finding.path} {finding.detail}"
-        if key not in self._told:
-            self._told.add(key)
+        if key not in self._reported:
+            self._reported.add(key)
             self.findings.append(finding)
 
 

@@ -20,7 +20,7 @@ def why(table: Path, row: str, column: str) -> dict[str, Any]:
         column: label of the column as printed.
 
     Returns:
-        The cell, and `steps` by name, each with what it was told, made from and made with; `made_by` names the
+        The cell, and `steps` by name, each with its parameters, inputs, code and environment; `made_by` names the
         steps that wrote the cell's sources.
 
     Raises:
@@ -69,7 +69,7 @@ def _facts(lineage: Lineage, step: Step) -> dict[str, Any]:
 
 
 def as_text(answer: dict[str, Any]) -> str:
-    """The same for people: the cell, then a tree; a step that was told before is only named."""
+    """The same for people: the cell, then a tree; a step that was shown above is only named."""
     lines = [f"{answer['table']} of study {answer['study']!r}"]
     lines.append(f"{answer['row']} · {answer['column']} = {answer['text']}{_unit(answer)}")
     lines.append(f"  value     {answer['value']}")
@@ -81,9 +81,9 @@ def as_text(answer: dict[str, Any]) -> str:
         lines.append(f"  printed   {printed['value']} ({judged})")
     lines += [f"  flag      {flag}" for flag in answer.get("flags", [])]
     lines += [f"  from      {s['file']} {s['pointer']}, sha256 {s['sha256']}" for s in answer["sources"]]
-    told: set[str] = set()
+    shown: set[str] = set()
     for name in answer["made_by"]:
-        lines += _tree(answer["steps"], name, "", told)
+        lines += _tree(answer["steps"], name, "", shown)
     lines.append("code files")
     files = {code["file"]: code["sha256"] for step in answer["steps"].values() for code in step["code"].values()}
     lines += [f"  {sha}  {file}" for file, sha in sorted(files.items())]
@@ -94,20 +94,20 @@ def _unit(answer: dict[str, Any]) -> str:
     return f" {answer['unit']}" if "unit" in answer else ""
 
 
-def _tree(steps: dict[str, Any], name: str, indent: str, told: set[str]) -> list[str]:
+def _tree(steps: dict[str, Any], name: str, indent: str, shown: set[str]) -> list[str]:
     step = steps[name]
-    if name in told:
+    if name in shown:
         return [f"{indent}└ {step['stage']} {step['job']} (above)"]
-    told.add(name)
+    shown.add(name)
     lines = [f"{indent}└ {step['stage']} {step['job']}", *(f"{indent}    {line}" for line in _step_lines(step))]
     made_from = [parent for parent in step["made_from"] if parent in steps]
     for stage in (name for name, declared in STAGES.items() if declared.in_parts):
         group = [parent for parent in made_from if steps[parent]["stage"] == stage]
         if len(group) > 1:
             made_from = [parent for parent in made_from if parent not in group]
-            lines += _summary(steps, group, f"{indent}  ", told)
+            lines += _summary(steps, group, f"{indent}  ", shown)
     for parent in made_from:
-        lines += _tree(steps, parent, f"{indent}  ", told)
+        lines += _tree(steps, parent, f"{indent}  ", shown)
     return lines
 
 
@@ -116,7 +116,7 @@ def _step_lines(step: dict[str, Any]) -> list[str]:
     host = step["host"]
     where = f"{host['name']}, {host['gpu'] or 'no GPU'}, {host['threads']} thread(s), Python {step['python']}"
     lines = [
-        f"told      {params if len(params) <= 2000 else params[:2000] + ' … (all with --json)'}",
+        f"params    {params if len(params) <= 2000 else params[:2000] + ' … (all with --json)'}",
         f"seeds     {', '.join(f'{key} {value}' for key, value in step['seeds'].items()) or 'none'}",
         *(
             f"wrote     {file['path']}, {file['bytes']} bytes, sha256 {file['sha256']}"
@@ -144,10 +144,10 @@ def _command(argv: list[str]) -> str:
     return " ".join([Path(words[0]).name, *words[1:]])
 
 
-def _summary(steps: dict[str, Any], names: Iterable[str], indent: str, told: set[str]) -> list[str]:
+def _summary(steps: dict[str, Any], names: Iterable[str], indent: str, shown: set[str]) -> list[str]:
     """Many steps of one stage in a few lines, and what all of them were made from."""
     group = [steps[name] for name in names]
-    told.update(names)
+    shown.update(names)
     outputs = sorted(file["sha256"] for step in group for file in step["outputs"].values())
     size = sum(file["bytes"] for step in group for file in step["outputs"].values())
     digest = hashlib.sha256("\n".join(outputs).encode()).hexdigest()
@@ -163,5 +163,5 @@ def _summary(steps: dict[str, Any], names: Iterable[str], indent: str, told: set
     ]
     below = list(dict.fromkeys(parent for step in group for parent in step["made_from"] if parent in steps))
     if len(below) > 1:
-        return lines + _summary(steps, below, f"{indent}  ", told)
-    return lines + [line for name in below for line in _tree(steps, name, f"{indent}  ", told)]
+        return lines + _summary(steps, below, f"{indent}  ", shown)
+    return lines + [line for name in below for line in _tree(steps, name, f"{indent}  ", shown)]

@@ -1,4 +1,4 @@
-"""Draws a classification set: which images form it, in which split and under which label."""
+"""Draws a classification set: its images, their splits and labels."""
 
 from typing import TYPE_CHECKING
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 def run(job: "Context") -> None:
     """Write the `table`."""
-    told, seed = job.params["set"], job.params["seed"]
-    module = registry.load("set", told["kind"])
+    set_params, seed = job.params["set"], job.params["seed"]
+    module = registry.load("set", set_params["kind"])
     if hasattr(module, "draw"):
         files = {name: job.inputs.get(name, []) for name in ("views", "textures")}
-        table, notices = module.draw(told, files, seed)
+        table, notices = module.draw(set_params, files, seed)
     else:
-        params = parse(module.Params, told)
+        params = parse(module.Params, set_params)
         if "data_on_disk" in job.params:
             check_same(params.path, job.params["data_on_disk"], module.identity(params))
         classes, rows = module.list_pictures(params, seed)

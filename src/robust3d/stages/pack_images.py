@@ -1,4 +1,4 @@
-"""Reads or computes the pictures of one block of a set and keeps them as pixels of one size."""
+"""Reads or computes the pictures of one block of a set and stores them as pixels of one size."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -13,14 +13,14 @@ from robust3d.parsing import parse
 if TYPE_CHECKING:
     from robust3d.provenance.runner import Context
 
-_SHOWN = 10  # pictures that are named on the screen
+_SHOWN = 10  # pictures that are listed on the screen
 
 
 def run(job: "Context") -> None:
-    """Write `images`, their `manifest` entry, and checksums of the `sources`: none of computed pictures."""
-    told, (block, shards) = job.params["set"], job.params["block"]
-    module = registry.load("set", told["kind"])
-    params = parse(module.Params, told)
+    """Write `images`, their `manifest` entry, and checksums of the `sources` (empty for computed pictures)."""
+    set_params, (block, shards) = job.params["set"], job.params["block"]
+    module = registry.load("set", set_params["kind"])
+    params = parse(module.Params, set_params)
     if "data_on_disk" in job.params:
         check_same(params.path, job.params["data_on_disk"], module.identity(params))
     table = read_set(job.input("set"))

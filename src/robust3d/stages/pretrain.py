@@ -1,4 +1,4 @@
-"""Trains an encoder, by whichever method of `robust3d.pretraining` the study names, on a family's views."""
+"""Pre-trains an encoder on a family's views with a method of `robust3d.pretraining`."""
 
 import json
 from pathlib import Path
@@ -26,18 +26,21 @@ if TYPE_CHECKING:
     from robust3d.provenance.runner import Context
 
 PICTURES = 12
-STARTED = ("method", "normalisation", "images_seen", "steps", "seed", "sha256", "start")  # what is told of a start
+# What `info` repeats of the encoder that a training starts from.
+STARTED = ("method", "normalisation", "images_seen", "steps", "seed", "sha256", "start")
 
 
 def run(job: "Context") -> None:
     """Write `model` (with the encoder's initial weights), its `info`, `metrics` and held-out `reconstructions`."""
-    told = job.params
-    params = parse(registry.load("pretraining", told["method"]).Params, told["params"])
+    job_params = job.params
+    params = parse(registry.load("pretraining", job_params["method"]).Params, job_params["params"])
     if params.loop.devices > 1:
         if not hasattr(params, "batch"):
-            raise UserError(f"pretraining.params.loop.devices: {told['method']} has no `batch` for devices to share")
+            raise UserError(
+                f"pretraining.params.loop.devices: {job_params['method']} has no `batch` for devices to share"
+            )
         check_shares(params.batch, params.loop.devices)
-    trained = launch(pretrain, params.loop.devices, params.loop.precision, told, job.inputs, job.progress)
+    trained = launch(pretrain, params.loop.devices, params.loop.precision, job_params, job.inputs, job.progress)
     save_state(trained["state"], job.outputs["model"])
     job.write_json("info", {"sha256": sha256(job.outputs["model"]), **trained["info"]})
     job.write_json("metrics", {"rows": trained["rows"]})
@@ -45,29 +48,31 @@ def run(job: "Context") -> None:
     draw_pairs(truth, ours, job.outputs["reconstructions"])
 
 
-def pretrain(fabric: "Fabric", told: dict[str, Any], inputs: dict[str, list[Path]], progress: Path) -> dict[str, Any]:
-    """Train on this process's device; everything that `run` writes, if this is the first one."""
-    method = registry.load("pretraining", told["method"])
-    params = parse(method.Params, told["params"])
+def pretrain(
+    fabric: "Fabric", job_params: dict[str, Any], inputs: dict[str, list[Path]], progress: Path
+) -> dict[str, Any]:
+    """Train on this process's device. Returns all that `run` writes, in the first process only."""
+    method = registry.load("pretraining", job_params["method"])
+    params = parse(method.Params, job_params["params"])
     mine = params
     if fabric.world_size > 1:
         mine = params.model_copy(update={"batch": params.batch // fabric.world_size})
     folder = progress / f"views-{fabric.global_rank}"
-    data = [_load(told, inputs, split, folder).to(fabric.device) for split in ("train", "val")]
-    encoder, start = _encoder(told, inputs)
-    task: Pretraining = method.make_task(mine, encoder, *data, told["seed"], fabric.device)
+    data = [_load(job_params, inputs, split, folder).to(fabric.device) for split in ("train", "val")]
+    encoder, start = _encoder(job_params, inputs)
+    task: Pretraining = method.make_task(mine, encoder, *data, job_params["seed"], fabric.device)
     initial = {f"initial/{name}": value.clone() for name, value in task.encoder.trunk.state_dict().items()}
-    history = train(task, params.loop, told["seed"], progress, fabric)
+    history = train(task, params.loop, job_params["seed"], progress, fabric)
     if not fabric.is_global_zero:
         return {}
     info = {
-        "method": told["method"],
-        "architecture": told["architecture"],
+        "method": job_params["method"],
+        "architecture": job_params["architecture"],
         "start": start,
-        "normalisation": told["normalisation"],
+        "normalisation": job_params["normalisation"],
         "encoder": next(name for name, part in task.module.named_modules() if part is task.encoder.trunk),
-        "input_background": told["input_background"]["kind"],
-        "target_background": told["target_background"]["kind"],
+        "input_background": job_params["input_background"]["kind"],
+        "target_background": job_params["target_background"]["kind"],
         "objects": len(data[0]),
         "resolution_px": data[0].inputs.shape[-1],
         "images_seen": history.images_seen,
@@ -78,8 +83,8 @@ def pretrain(fabric: "Fabric", told: dict[str, Any], inputs: dict[str, list[Path
         "precision": history.precision,
         "collapse": history.collapse,
         "validation": history.selected["validation"],
-        "seed": told["seed"],
-        "params": told["params"],
+        "seed": job_params["seed"],
+        "params": job_params["params"],
     }
     state = initial | {f"module/{name}": value for name, value in task.module.state_dict().items()}
     return {
@@ -90,9 +95,9 @@ def pretrain(fabric: "Fabric", told: dict[str, Any], inputs: dict[str, list[Path
     }
 
 
-def _encoder(told: dict[str, Any], inputs: dict[str, list[Path]]) -> tuple[Encoder, str | dict[str, Any]]:
-    """The encoder to train, random or as another one was left, and what it starts from."""
-    encoder = Encoder(architecture(told["architecture"]), told["normalisation"], told["seed"])
+def _encoder(job_params: dict[str, Any], inputs: dict[str, list[Path]]) -> tuple[Encoder, str | dict[str, Any]]:
+    """The encoder to train, and its start: random, or the facts of the encoder that it is loaded from."""
+    encoder = Encoder(architecture(job_params["architecture"]), job_params["normalisation"], job_params["seed"])
     if not inputs.get("encoder"):
         return encoder, "random"
     path, info = inputs["encoder"][0], json.loads(inputs["encoder_info"][0].read_text())
@@ -100,7 +105,7 @@ def _encoder(told: dict[str, Any], inputs: dict[str, list[Path]]) -> tuple[Encod
     return encoder, {name: info[name] for name in STARTED}
 
 
-def _load(told: dict[str, Any], inputs: dict[str, list[Path]], split: SplitName, folder: Path) -> Multiview:
+def _load(job_params: dict[str, Any], inputs: dict[str, list[Path]], split: SplitName, folder: Path) -> Multiview:
     views = Views.read(inputs["views"][0])
     textures = inputs.get("textures", [])
     objects = views.objects(split)
@@ -109,13 +114,13 @@ def _load(told: dict[str, Any], inputs: dict[str, list[Path]], split: SplitName,
     return load_multiview(
         (views.load([shard], wanted) for shard in shards),
         objects,
-        told["classes"],
+        job_params["classes"],
         views.views,
         views.resolution_px,
-        parse(BackgroundParams, told["input_background"]),
-        parse(BackgroundParams, told["target_background"]),
+        parse(BackgroundParams, job_params["input_background"]),
+        parse(BackgroundParams, job_params["target_background"]),
         Textures.load(textures[0]) if textures else None,
-        told["data_seed"],
+        job_params["data_seed"],
         split,
         folder,
     )

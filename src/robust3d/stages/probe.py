@@ -1,4 +1,4 @@
-"""Probes a classifier's answers on test images, by whichever module of `robust3d.probes` the study names."""
+"""Tests a classifier on image sets with a module of `robust3d.probes`."""
 
 import json
 from collections.abc import Callable
@@ -19,11 +19,11 @@ from robust3d.probes import Subject
 if TYPE_CHECKING:
     from robust3d.provenance.runner import Context
 
-FACTS = ("class_name", "instance", "view", "texture")  # of an image, beside each of its outcomes
+FACTS = ("class_name", "instance", "view", "texture")  # columns of an image, copied to each of its outcomes
 
 
 def run(job: "Context") -> None:
-    """Write `outcomes`, one row an image or several, and `metrics`."""
+    """Write `outcomes`, one or more rows per image, and `metrics`."""
     module = registry.load("probe", job.params["probe"])
     info = json.loads(job.input("classifier_info").read_text())
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -41,7 +41,7 @@ def run(job: "Context") -> None:
 def _opener(
     job: "Context", device: str, facts: dict[str, pd.DataFrame], classes: tuple[str, ...]
 ) -> Callable[[str], ImageData]:
-    """Opens the test images of a set by its name; notes what is known of each image."""
+    """A function that opens the test images of a named set, and adds the columns `FACTS` of its images to `facts`."""
     tested = registry.probe_sets(job.params["probe"])
 
     def open_named(name: str) -> ImageData:
@@ -58,15 +58,15 @@ def _opener(
 
 
 def _with_facts(outcomes: pd.DataFrame, facts: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """The outcomes with what is known of their images.
+    """The outcomes with the columns of their images.
 
     Raises:
-        ValueError: the probe tells of an image that it was not given.
+        ValueError: an outcome belongs to no image that the probe was given.
     """
     known = pd.concat([rows.assign(images=name, image=range(len(rows))) for name, rows in facts.items()])
-    told = outcomes.merge(known, on=["images", "image"], how="left", validate="many_to_one", indicator="found")
-    if (told["found"] != "both").any():
+    merged = outcomes.merge(known, on=["images", "image"], how="left", validate="many_to_one", indicator="found")
+    if (merged["found"] != "both").any():
         raise ValueError(
             "outcomes of images that the probe was not given; `images` and `image` say of which one each is"
         )
-    return told.drop(columns="found")
+    return merged.drop(columns="found")

@@ -16,7 +16,7 @@ from robust3d.parsing import parse
 if TYPE_CHECKING:
     from robust3d.provenance.runner import Context
 
-_TOLD = 10  # notes that are spelt out
+_SHOWN = 10  # notes that are printed
 
 
 def run(job: "Context") -> None:
@@ -43,9 +43,9 @@ def run(job: "Context") -> None:
         )
     job.write_json("manifest", entry | blank.entry())
     write_checksums(read, params.path, job.outputs["sources"])
-    job.notes.update(objects=len(here), notes_on_objects={"count": len(notes), "first": notes[:_TOLD]})
+    job.notes.update(objects=len(here), notes_on_objects={"count": len(notes), "first": notes[:_SHOWN]})
     job.notes.update(blank.entry())
-    for text in notes[:_TOLD]:
+    for text in notes[:_SHOWN]:
         print(f"note: {text}", file=sys.stderr)
-    if len(notes) > _TOLD:
-        print(f"note: {len(notes) - _TOLD:,} more notes on objects of this block", file=sys.stderr)
+    if len(notes) > _SHOWN:
+        print(f"note: {len(notes) - _SHOWN:,} more notes on objects of this block", file=sys.stderr)

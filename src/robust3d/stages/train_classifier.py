@@ -1,4 +1,4 @@
-"""Trains a classifier, by the module of `robust3d.trainings` that it names, from scratch or from an encoder."""
+"""Trains a classifier with a module of `robust3d.trainings`, from scratch or from an encoder."""
 
 import json
 from pathlib import Path
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from robust3d.provenance.runner import Context
 
 
-TOLD = ("architecture", "objective", "selection", "augmentation", "seed")
+INFO_KEYS = ("architecture", "objective", "selection", "augmentation", "seed")  # parameters that `info` repeats
 
 
 def run(job: "Context") -> None:
-    """Write `classifier` (with the keys of its architecture's network), its `info` and `metrics`."""
+    """Write `classifier` (state dict with the architecture's keys), its `info` and `metrics`."""
     params = _training(job.params)
     trained = launch(train_classifier, params.devices, params.precision, job.params, job.inputs, job.progress)
     save_state(trained["state"], job.outputs["classifier"])
@@ -36,19 +36,19 @@ def run(job: "Context") -> None:
     job.write_json("metrics", {"rows": trained["rows"]})
 
 
-def _training(told: dict[str, Any]) -> ClassifierParams:
-    """The parameters, as the training's own class has them."""
-    module = registry.load("training", told["classifier"]["objective"])
-    params: ClassifierParams = parse(module.Params, told["classifier"])
+def _training(job_params: dict[str, Any]) -> ClassifierParams:
+    """The parameters, parsed by the training's own class."""
+    module = registry.load("training", job_params["classifier"]["objective"])
+    params: ClassifierParams = parse(module.Params, job_params["classifier"])
     return params
 
 
 def train_classifier(
-    fabric: "Fabric", told: dict[str, Any], inputs: dict[str, list[Path]], progress: Path
+    fabric: "Fabric", job_params: dict[str, Any], inputs: dict[str, list[Path]], progress: Path
 ) -> dict[str, Any]:
-    """Train on this process's device; everything that `run` writes, if this is the first one."""
-    params = _training(told)
-    images, held_out = (open_set(told["set"], inputs, split) for split in ("train", "val"))
+    """Train on this process's device. Returns all that `run` writes, in the first process only."""
+    params = _training(job_params)
+    images, held_out = (open_set(job_params["set"], inputs, split) for split in ("train", "val"))
     classes = list(images.classes)
 
     encoder = next(iter(inputs.get("encoder", [])), None)
@@ -73,8 +73,8 @@ def train_classifier(
         "collapse": history.collapse,
         "validation": history.selected["validation"],
         **start,
-        **{name: told["classifier"][name] for name in TOLD},
-        "attack": told["classifier"]["attack"] if params.trained_against else None,
+        **{name: job_params["classifier"][name] for name in INFO_KEYS},
+        "attack": job_params["classifier"]["attack"] if params.trained_against else None,
         "attacked": task.attacked,
         "encoder": encoder_info,
     }
@@ -91,7 +91,7 @@ def _start(
     classes: int,
     images: ImageData,
 ) -> tuple[Classifier, dict[str, Any]]:
-    """The untrained classifier and what it starts from."""
+    """The initial classifier, and facts on its start for `info`."""
     assert params.architecture is not None  # planning names it
     network = architecture(params.architecture)
     network.check_size(images.resolution_px, "the training images")
@@ -115,5 +115,5 @@ def _start(
 
 
 def _first(images: ImageData, params: ClassifierParams) -> "Tensor":
-    """As many images as the batch norms are recalibrated on at most."""
+    """The images for recalibrating batch norms: the first `RECALIBRATION_BATCHES` batches."""
     return images.batch(range(min(len(images), RECALIBRATION_BATCHES * params.batch_size)))

@@ -18,10 +18,10 @@ def in_queue(run: str, timeout_s: float = 60) -> bool:
     """Whether SLURM answers and has jobs of this run, waiting or running; all of them bear its name."""
     try:
         asked = ["squeue", "--noheader", "--name", run]
-        told = subprocess.run(asked, capture_output=True, timeout=timeout_s)
+        result = subprocess.run(asked, capture_output=True, timeout=timeout_s)
     except (subprocess.TimeoutExpired, OSError):
         return False
-    return told.returncode == 0 and bool(told.stdout.strip())
+    return result.returncode == 0 and bool(result.stdout.strip())
 
 
 def watch(is_alive: Callable[[], bool], patience_min: float, give_up: Callable[[str], None], every_s: float) -> None:

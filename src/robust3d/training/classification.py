@@ -1,6 +1,6 @@
-"""What the trainings of a classifier share: batches, the attack, validation on clean and on attacked images."""
+"""Base of all classifier trainings: batches, the attack, validation on clean and on attacked images."""
 
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -17,20 +17,20 @@ from robust3d.training.metrics import accuracy
 from robust3d.training.params import ClassifierParams
 
 VALIDATION_BATCH = 250
-COLLAPSED_SHARE = 0.99  # of the validation images that get one and the same class
+COLLAPSED_SHARE = 0.99  # of the validation images with the same predicted class
 
 
 class Classification(Task):
-    """Trains a classifier by cross-entropy; a training says which images it learns from and what it aims at.
+    """Trains a classifier by cross-entropy; subclasses choose the training images and the score.
 
-    Attacks run in eval mode, the step that follows in train mode. So an attack sees the running statistics of the batch
-    norms, and these see only the images that the training learns from.
+    Attacks run in eval mode, the optimiser step in train mode. So an attack uses the running statistics of the batch
+    norms, and these are updated by the training images only.
 
     Args:
         classifier: trained in place.
         images: to train on, on the classifier's device.
         held_out: to validate on.
-        params: attack, batch size, seed and what the training adds.
+        params: attack, batch size, seed and the training's own parameters.
     """
 
     def __init__(
@@ -41,54 +41,68 @@ class Classification(Task):
         params: ClassifierParams,
     ) -> None:
         self.module = classifier.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # the faster layout
+        self.classifier: nn.Module = self.module  # what is validated; a training may have more in its module
         self.images, self.held_out = images, held_out
         self.params = params
-        self.share, self.shares = 0, 1  # of every batch, when several devices train together
+        self._copies: dict[nn.Module, nn.Module] = {}
+        self.share, self.shares = 0, 1  # this device's part of every batch, and the number of devices
         self.images_per_step = params.batch_size // params.devices
         self._order = lru_cache(maxsize=2)(self._shuffle)
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        """Cross-entropy of one batch, as the training shows it."""
-        index = self.batch(step)
-        images, labels = to_unit(self.images.batch(index)), self.images.labels[index]
-        if self.params.augmentation == "flip":
-            flipped = torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device) < 0.5
-            images = torch.where(flipped, images.flip(3), images)
+        """Cross-entropy of one batch of training images."""
+        images, labels = self.clean_batch(step, generator)
         images = self.examples(images, labels, generator)
         logits = self.module(images)
         loss = functional.cross_entropy(logits, labels)
         return loss, {"accuracy": (logits.detach().argmax(1) == labels).double().mean()}
 
+    def clean_batch(self, step: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """A step's images in [0, 1], augmented, and their labels."""
+        index = self.batch(step)
+        images, labels = to_unit(self.images.batch(index)), self.images.labels[index]
+        if self.params.augmentation == "flip":
+            flipped = torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device) < 0.5
+            images = torch.where(flipped, images.flip(3), images)
+        return images, labels
+
     def examples(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        """The images to learn from in place of a batch of clean ones, all in [0, 1]."""
+        """The training images for a batch of clean images, both in [0, 1]."""
         return images
 
-    def attack(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        """The training attack on [0, 1] images, against the module as it is in eval mode at this step.
+    def attack(
+        self, images: Tensor, labels: Tensor, generator: torch.Generator, network: nn.Module | None = None
+    ) -> Tensor:
+        """The training attack on [0, 1] images, against the current classifier in eval mode.
 
-        It passes through a copy with the batch norms folded into the convolutions: the same function in fewer
-        operations, and the module's own mode and buffers stay as they are.
+        It uses a copy with the batch norms folded into the convolutions: the same function in fewer operations, and
+        the module's mode and buffers do not change. `network` is attacked in place of the classifier.
         """
         images = images.contiguous(memory_format=torch.channels_last)
-        if isinstance(self._attacked, Folded):
-            self._attacked.refresh()
-        adversarial, _ = pgd(self._attacked, images, labels, self.params.attack, generator)
+        attacked = self._attacked(self.classifier if network is None else network)
+        if isinstance(attacked, Folded):
+            attacked.refresh()
+        adversarial, _ = pgd(attacked, images, labels, self.params.attack, generator)
         return adversarial
 
     @property
     def attacked(self) -> str:
         """Whether the attack goes through a "folded copy" or the "module itself"."""
-        return "folded copy" if isinstance(self._attacked, Folded) else "module itself"
+        return "folded copy" if isinstance(self._attacked(self.classifier), Folded) else "module itself"
 
-    @cached_property
-    def _attacked(self) -> nn.Module:
+    def _attacked(self, network: nn.Module) -> nn.Module:
         # Not before the first attack: the loop may move the module to another device.
-        itself, some = in_eval_mode(self.module), to_unit(self.images.batch(range(min(EXAMPLES, len(self.images)))))
+        if network not in self._copies:
+            self._copies[network] = self._folded(network)
+        return self._copies[network]
+
+    def _folded(self, network: nn.Module) -> nn.Module:
+        itself, some = in_eval_mode(network), to_unit(self.images.batch(range(min(EXAMPLES, len(self.images)))))
         with torch.no_grad(), ieee_fp32():
             try:
-                folded = Folded(self.module, some[:1], blocked=True)
+                folded = Folded(network, some[:1], blocked=True)
                 return folded if logits_agree(folded, itself, some) else itself
-            except Exception:  # tracers raise whatever the traced code makes them raise
+            except Exception:  # tracers raise whatever the traced code raises
                 return itself
 
     def batch(self, step: int) -> Tensor:
@@ -102,13 +116,13 @@ class Classification(Task):
         return torch.randperm(len(self.images), generator=torch_generator(self.params.seed, "order", epoch))
 
     def validate(self) -> dict[str, float]:
-        """Accuracy on clean and on attacked images; chance is what the best constant answer gets."""
+        """Accuracy on clean and on attacked images; chance is the accuracy of the best constant prediction."""
         clean, attacked = [], []
         for number, (raw, labels) in enumerate(self.held_out.batches(VALIDATION_BATCH)):
             images = to_unit(raw)
             generator = torch_generator(self.params.seed, "validation", number, device=images.device)
-            clean.append(self.module(images))
-            attacked.append(self.module(self.attack(images, labels, generator)))
+            clean.append(self.classifier(images))
+            attacked.append(self.classifier(self.attack(images, labels, generator)))
         labels, logits = self.held_out.labels, torch.cat(clean)
         return {
             "accuracy": accuracy(logits, labels),
@@ -119,7 +133,7 @@ class Classification(Task):
         }
 
     def collapse(self, validation: dict[str, float]) -> str | None:
-        """Says so if (nearly) every validation image gets the same class."""
+        """A message if (nearly) every validation image gets the same class."""
         if validation["largest_answer"] < COLLAPSED_SHARE or validation["chance"] >= COLLAPSED_SHARE:
             return None
         return (
@@ -128,7 +142,7 @@ class Classification(Task):
         )
 
     def score(self, validation: dict[str, float]) -> float:
-        """What the best checkpoint has most of: accuracy on clean images, unless the training aims at another."""
+        """Score that selects the best checkpoint: accuracy on clean images, unless a training overrides it."""
         return validation["accuracy"]
 
 

@@ -67,10 +67,10 @@ BONES = [
 def test_masks_of_two_balls_tell_the_focal_length(factor):
     bones = [balls(centres, 0.12) for centres in BONES]
     good = focal_from_masks(bones)
-    assert good.factor == 1 and good.is_told
+    assert good.factor == 1 and good.is_known
     focal = focal_from_masks([zoomed(bone, factor) for bone in bones])
     assert focal.factor == pytest.approx(1 / factor, rel=0.06)
-    assert focal.is_told and focal.mended_px < focal.miss_px
+    assert focal.is_known and focal.mended_px < focal.miss_px
 
 
 def test_translations_do_not_show_in_masks():
@@ -83,7 +83,7 @@ def test_translations_do_not_show_in_masks():
 @pytest.mark.parametrize("factor", [1.0, 4.0])
 def test_masks_of_one_ball_do_not(factor):
     focal = focal_from_masks([zoomed(balls([(0, 0, 0)], 0.4), factor)])
-    assert focal.factor == 1 and not focal.is_told
+    assert focal.factor == 1 and not focal.is_known
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from robust3d.data.published.depths import Change, contradictions
 from robust3d.data.published.files import reading
 from robust3d.data.published.findings import Report
 from robust3d.data.published.inventory import listing
-from robust3d.data.published.lens import size_in_doubt, told
+from robust3d.data.published.lens import described, size_in_doubt
 from robust3d.data.published.mistakes import explain, half_pixel, rolled, up_axis, usual_up
 from robust3d.data.published.numbering import shortened
 from robust3d.data.published.own import load_dvr, load_srn
@@ -180,7 +180,7 @@ def _check_lens(things: list[Object], hulls: Mapping[str, np.ndarray], report: R
         fits = depth_agreement(thing)
         says = f"depth maps contradict masks and cameras: {fits:.0%} of their points fall on the object in every view"
         if change:
-            says += f". They would fit if this was it: {told(change, report.layout)}"
+            says += f". They would fit if this was it: {described(change, report.layout)}"
         report.add("depth", thing.name, says)
     if change and change.focal != 1:
         return True
@@ -190,19 +190,19 @@ def _check_lens(things: list[Object], hulls: Mapping[str, np.ndarray], report: R
         focal = Focal()
     if focal.factor != 1:
         says = (
-            f"{told(Change(focal=focal.factor), report.layout)}: planes that touch an object in one view then miss its "
-            f"mask in others by {focal.mended_px:.2f} px instead of {focal.miss_px:.2f}. Wrong translations "
+            f"{described(Change(focal=focal.factor), report.layout)}: planes that touch an object in one view then "
+            f"miss its mask in others by {focal.mended_px:.2f} px instead of {focal.miss_px:.2f}. Wrong translations "
             "and poses do not have this effect"
         )
         report.add("focal length", report.folder, says)
         return True
     if shift:
         report.add("half pixel", report.folder, shift.says)
-    is_told = focal.is_told or (len(deep) == len(things) and not wrong)
+    is_known = focal.is_known or (len(deep) == len(things) and not wrong)
     doubt = size_in_doubt(
         [hulls[thing.name] for thing in things],
         [thing.poses for thing in things],
-        replace(focal, is_told=is_told),
+        replace(focal, is_known=is_known),
         report.layout,
     )
     if doubt:

@@ -18,7 +18,7 @@ _VIEWS, _OBJECTS = 12, 4  # that are looked at
 _FACING = 0.1  # cosine between the optical axes of views that are compared
 _THICK = 0.05  # of an object's depth: points that are further apart are not the same
 _FOCALS, _FEW_FOCALS = 2.0 ** (np.arange(-7, 8) / 2), (0.125, 0.25, 0.5, 2.0, 4.0)
-_SMALLEST = 0.03  # factors that differ less from 1 are not told
+_SMALLEST = 0.03  # factors that differ less from 1 are not reported
 _GAIN = 0.95
 _FITS = 0.85  # good data reach 0.93: points of wings that are thinner than a pixel fall beside the masks of 32 px
 _EVEN = 1.05  # errors that differ by less are as good as each other
@@ -147,8 +147,8 @@ def gaps(thing: Object) -> np.ndarray:
     cut_off = thing.masks[:, [0, -1]].any(axis=(1, 2)) | thing.masks[:, :, [0, -1]].any(axis=(1, 2))
     off = _is_off(widen(thing.masks, 1), two, image)
     gap = np.where(off, np.where(cut_off[two, None], np.nan, 1.0), gap)
-    told = np.isfinite(gap)
-    sums, counts = (np.bincount(one, of.sum(axis=1), len(depth)) for of in (np.where(told, gap, 0.0), told))
+    seen = np.isfinite(gap)
+    sums, counts = (np.bincount(one, of.sum(axis=1), len(depth)) for of in (np.where(seen, gap, 0.0), seen))
     return sums[counts > 0] / counts[counts > 0]
 
 

@@ -48,7 +48,8 @@ DOWNLOADS = {
     ),
 }
 for _name in registry.names("architecture"):
-    if _weights := getattr(registry.load("architecture", _name), "WEIGHTS", None):
+    _weights = getattr(registry.load("architecture", _name), "WEIGHTS", None)
+    if _weights and _weights.url:
         DOWNLOADS[_name] = Download(_weights.url, "sha256", _weights.sha256, f"{_name}.pth", False, _weights.licence)
 
 

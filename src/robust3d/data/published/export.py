@@ -83,8 +83,8 @@ def export_views(
         splits: which parts; None: all there are. A family without a division is written as "train".
         visual_hull: also write the depth of the visual hull, which DVR's configurations for images without depth
             ask for (depth_from_visual_hull); only for "dvr".
-        note: told how lengths are scaled, which views are blank and which objects have no depth/, for theirs is not
-            known; README.md of the folder says it too.
+        note: is called with how lengths are scaled, which views are blank and which objects have no depth/ because it
+            is not known; README.md of the folder says it too.
 
     Returns:
         Number of objects.
@@ -113,20 +113,20 @@ def export_views(
                 _write_srn(hidden / f"{class_name}_{part_of[instance]}" / instance, frames, scale)
         if format == "dvr":
             _write_lists(hidden, views.classes, parts)
-        told = []
+        notes = []
         if flat:
-            told.append(
+            notes.append(
                 f"{len(flat):,} of {objects:,} objects have no depth/, because it is unknown: {shortened(flat)}"
             )
         if blank:
-            told.append(
+            notes.append(
                 f"{len(blank):,} of {objects * views.views:,} views are blank, at which pixelNeRF's loader stops: "
                 f"{shortened(blank)}"
             )
-        for text in told + _scaled(scales):
+        for text in notes + _scaled(scales):
             note(text)
         different = list(dict.fromkeys(scales.values()))
-        text = "\n".join([_README[format].rstrip("\n"), *(scale.text() for scale in different), *told])
+        text = "\n".join([_README[format].rstrip("\n"), *(scale.text() for scale in different), *notes])
         (hidden / "README.md").write_text(text + "\n", encoding="utf-8")
         (hidden / FILE).write_text(json.dumps(record(different), indent=1) + "\n", encoding="utf-8")
     return objects

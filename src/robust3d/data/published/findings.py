@@ -67,12 +67,12 @@ class Report:
             )
         for is_error, title in ((True, "wrong"), (False, "to know")):
             for kind in dict.fromkeys(finding.kind for finding in self.findings if finding.is_error == is_error):
-                lines += self._told(title, [f for f in self.findings if f.kind == kind and f.is_error == is_error])
+                lines += self._lines(title, [f for f in self.findings if f.kind == kind and f.is_error == is_error])
         well = "no mistake is certain; read the remarks above" if self.findings else "all is well"
         lines.append(well if self.ok else "correct this data set before you train a network on it")
         return "\n".join(lines)
 
-    def _told(self, title: str, same: list[Finding]) -> list[str]:
+    def _lines(self, title: str, same: list[Finding]) -> list[str]:
         """Findings of one kind: a line for each of the first different ones, and where else."""
         firsts = list({finding.says: finding for finding in reversed(same)}.values())[::-1][:_SHOWN]
         lines = [f"{title}: {finding.where}: {finding.says}" for finding in firsts]

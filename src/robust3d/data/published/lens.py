@@ -26,17 +26,17 @@ def by_factor(things: Sequence[Object], layout: str, everything: Sequence[Object
     if change:
         score = float(np.mean([agreement(change.of(thing)) for thing in deep]))
         if score >= FITS:
-            return told(change, layout), score
+            return described(change, layout), score
     focal = focal_from_masks(everything)
     if np.mean([agreement(zoomed(thing, focal.factor)) for thing in things]) < FITS:
         focal = focal_from_masks(things)
     mended = [zoomed(thing, focal.factor) for thing in things]
-    says = [told(Change(focal=focal.factor), layout)] if focal.factor != 1 else []
+    says = [described(Change(focal=focal.factor), layout)] if focal.factor != 1 else []
     for half in (0.5, 1.0, 2.0, 4.0, 16.0):
         score = float(np.mean([agreement(thing, half) for thing in mended]))
         if score >= FITS:
             if half > 0.5:
-                says.append(_too_large(mended, half, None if focal.is_told else layout))
+                says.append(_too_large(mended, half, None if focal.is_known else layout))
             return ("; and ".join(says), score) if says else None
     return None
 
@@ -65,7 +65,7 @@ def _too_large(things: Sequence[Object], half: float, open_layout: str | None) -
     return says
 
 
-def told(change: Change, layout: str) -> str:
+def described(change: Change, layout: str) -> str:
     """A change in words: what is wrong and what to do."""
     parts = []
     if change.focal != 1:
@@ -105,11 +105,11 @@ def size_in_doubt(hulls: Sequence[np.ndarray], poses: Sequence[np.ndarray], foca
         distance = float(np.median(np.linalg.norm(camera_centre(pose) - (low + high) / 2, axis=1)))
         size = max(size, float((high - low).max()))
         narrow = max(narrow, float((high - low).max()) / 2 / max(distance, 1e-9))
-    if size >= _SMALL and (focal.is_told or narrow >= _NARROW):
+    if size >= _SMALL and (focal.is_known or narrow >= _NARROW):
         return None
     says = f"the largest object fills {size:.0%} of the side of [-0.5, 0.5]^3, and its half size is {narrow:.0%} of "
     says += "its distance from the cameras. Is that right? "
-    if focal.is_told:
+    if focal.is_known:
         return says + (
             "Masks cannot distinguish size from distance: if it should fill the cube, multiply the cameras' "
             f"translations (and depths) by about {1 / size:.2g}"

@@ -145,8 +145,8 @@ def read_instance(
         instance_id: the id that its frames bear.
         views: how many, evenly spaced among those there; None: all.
         resolution_px: side that the pictures must have; None: any.
-        note: told what is odd about an object that can be read all the same.
-        blank: told which views are blank, and what to do with them; None: they are kept.
+        note: is called with oddities of an object that can be read nevertheless.
+        blank: collects the blank views, and says what to do with them; None: they are kept.
 
     Returns:
         Frames in the order of the files' numbers, none of an object that is to be left out; the world is the unit cube
@@ -247,11 +247,11 @@ class Cameras:
         Raises:
             UserError: an image has no camera of its number, or it is not certain that the numbers go together.
         """
-        told = f"{self.path}: {len(self.numbers)} cameras for {len(images)} images"
+        counts = f"{self.path}: {len(self.numbers)} cameras for {len(images)} images"
         absent = sorted(set(images) - set(self.numbers))
         if absent:
             raise UserError(
-                f"{told}: no world_mat_{absent[0]} for image/{images[absent[0]].name}; file N goes with camera N, "
+                f"{counts}: no world_mat_{absent[0]} for image/{images[absent[0]].name}; file N goes with camera N, "
                 f"number them alike (cameras: {self.numbers[0]} to {self.numbers[-1]}, images: {min(images)} to "
                 f"{max(images)})"
             )
@@ -260,10 +260,10 @@ class Cameras:
             names = shortened([f"world_mat_{number}" for number in spare])
             if min(images) != self.numbers[0] or max(images) - min(images) + 1 == len(images):
                 raise UserError(
-                    f"{told}: no image for {names}. Were views left out, or the images renumbered? File N goes with "
+                    f"{counts}: no image for {names}. Were views left out, or the images renumbered? File N goes with "
                     "camera N: number the images so, and take the cameras without an image out of the file"
                 )
-            note(f"{told}: no image for {names}; the others go together by number")
+            note(f"{counts}: no image for {names}; the others go together by number")
         return self.at([self.numbers.index(number) for number in sorted(images)])
 
 
@@ -316,8 +316,8 @@ def view_camera(cameras: Cameras, place: int, side_px: int) -> tuple[np.ndarray,
     check_camera_mat(camera_mat, number, path)
     one = {"world_mat_0": world_mat, "camera_mat_0": camera_mat}
     pose, intrinsics, _ = from_dvr(one, side_px)
-    told = "image points of DVR go from -1 to 1 across the picture and are no pixels"
-    check_optics(intrinsics[0], side_px, f"{path}: camera_mat_{number}", told)
+    units = "image points of DVR go from -1 to 1 across the picture and are no pixels"
+    check_optics(intrinsics[0], side_px, f"{path}: camera_mat_{number}", units)
     pose = pose[0] @ scale_mat
     pose[:3] /= scale
     return pose, intrinsics[0], scale

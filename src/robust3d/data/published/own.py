@@ -105,8 +105,8 @@ def _paired(
         every: a file of every view, also of those without an image.
         images: of the views that are looked into.
         name: of the object.
-        report: told what is wrong. Where numbers do not go together the images are taken as their names sort, as DVR
-            does: whether that fits shows how to correct it.
+        report: is called with what is wrong. Where numbers do not match, the images are taken as their names sort, as
+            DVR does: whether that fits shows how to correct it.
     """
     counted = sorted(images, key=lambda number: images[number].name)
     numbers = sorted(images)

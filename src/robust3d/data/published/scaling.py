@@ -60,16 +60,16 @@ class Scale:
         return f"{what}. Lengths are multiplied by {self.scale:.9g}; {lies}.{self.warning()}"
 
     def warning(self) -> str:
-        """What is wrong all the same, with a blank before it."""
-        told = ""
+        """Problems that remain after scaling, with a leading space."""
+        text = ""
         if self.outside > 0:
-            told += (
+            text += (
                 f" No scale fits: {max(self.outside, 0.0001):.2%} of the surface that cameras see lies outside, where "
                 "nothing is learned; pass other planes to the loader."
             )
         if self.reach is not None and self.reach > _IN_A_FACE:
-            told += " Objects reach out of the cube [-0.5, 0.5]^3, within which this project's own reader expects them."
-        return told
+            text += " Objects reach out of the cube [-0.5, 0.5]^3, within which this project's own reader expects them."
+        return text
 
 
 def scales_of(format: Format, objects: Iterable[tuple[str, list[Frame]]]) -> dict[str, Scale]:

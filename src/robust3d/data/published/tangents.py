@@ -34,13 +34,13 @@ class Focal:
 
     Attributes:
         factor: corrects the focal lengths; 1: no evidence against them.
-        is_told: whether the masks exclude focal lengths half and twice as long.
+        is_known: whether the masks exclude focal lengths half and twice as long.
         miss_px: how far the planes of one mask miss the other in the mean, with the focal lengths as they are.
         mended_px: the same with `factor`.
     """
 
     factor: float = 1.0
-    is_told: bool = False
+    is_known: bool = False
     miss_px: float = 0.0
     mended_px: float = 0.0
 
@@ -74,10 +74,10 @@ def focal_from_masks(things: Sequence[Object]) -> Focal:
     strength = best(best(strength * _FINE) * _FINEST)
     now, then = missed(1.0), missed(strength)
     noise = _NOISE_PX / len(all_touching)
-    is_told = all(is_less(then, missed(strength * factor), _GAIN, noise) for factor in (0.5, 2.0))
+    is_known = all(is_less(then, missed(strength * factor), _GAIN, noise) for factor in (0.5, 2.0))
     smallest = 1 + _RIM_PX / float(np.median([touching.radius_px for touching in all_touching]))
     is_wrong = is_less(then, now, _GAIN, noise) and max(strength, 1 / strength) > smallest
-    return Focal(1 / strength if is_wrong else 1.0, is_told, float(now.mean()), float(then.mean()))
+    return Focal(1 / strength if is_wrong else 1.0, is_known, float(now.mean()), float(then.mean()))
 
 
 def miss_px(things: Sequence[Object]) -> float:

@@ -52,14 +52,14 @@ def check_resolution(path: Path, side_px: int, resolution_px: int | None) -> Non
         )
 
 
-def check_optics(intrinsics: np.ndarray, side_px: int, where: str, told: str) -> None:
+def check_optics(intrinsics: np.ndarray, side_px: int, where: str, hint: str) -> None:
     """Refuse intrinsics that only numbers in other units can be.
 
     Args:
         intrinsics: (3, 3) px.
         side_px: of the pictures.
         where: file and name, for the message.
-        told: what the units are.
+        hint: what the units are.
 
     Raises:
         UserError: an angle of view above 150 degrees, or a centre further from the picture than it is wide.
@@ -69,27 +69,27 @@ def check_optics(intrinsics: np.ndarray, side_px: int, where: str, told: str) ->
         x, y = centre
         raise UserError(
             f"{where}: a focal length of {focal:.4g} px and a centre at ({x:.4g}, {y:.4g}) px in pictures of {side_px} "
-            f"px; {told}"
+            f"px; {hint}"
         )
 
 
-def check_object(folder: Path, frames: Sequence[Frame], told: str, note: Callable[[str], object]) -> None:
-    """Refuse an object without a background; tell where there is no object, or what hides all other backgrounds.
+def check_object(folder: Path, frames: Sequence[Frame], hint: str, note: Callable[[str], object]) -> None:
+    """Refuse an object without a background; report masks without the object, and an opaque background.
 
     Args:
         folder: of the object.
         frames: its views.
-        told: what tells object and background apart.
-        note: told about masks without the object, and about a background that is not white.
+        hint: what tells object and background apart.
+        note: is called for masks without the object, and about a background that is not white.
 
     Raises:
         UserError: every pixel of every view belongs to the object.
     """
     masks = np.stack([frame.mask for frame in frames])
     if masks.all():
-        raise UserError(f"{folder}: every pixel of every view belongs to the object; {told}")
+        raise UserError(f"{folder}: every pixel of every view belongs to the object; {hint}")
     if not masks.any():
-        note(f"{folder}: no pixel of any view belongs to the object; {told}")
+        note(f"{folder}: no pixel of any view belongs to the object; {hint}")
     hidden = np.stack([frame.rgba[..., 3] > 0 for frame in frames]) & ~masks
     if hidden.sum() > (~masks).sum() / 2:
         note(
@@ -245,8 +245,8 @@ def shown_views(
         files: pictures of all its views, at least as many as wanted, in the order of their numbers.
         wanted: how many views; None: all.
         read: gives the frame of the view at a place in `files`.
-        blank: told what is found; its policy decides.
-        note: told the same in words.
+        blank: collects the blank views; its policy decides.
+        note: is called with the same in words.
 
     Returns:
         Frames numbered from 0; none if too few views are not blank.
@@ -273,7 +273,7 @@ def shown_views(
         chosen = []
     if empty:
         done = "kept" if blank.policy == "keep" else "skipped"
-        told = f"{len(empty)} of {len(files)} views are blank and {done if chosen else 'too few others remain'}"
+        summary = f"{len(empty)} of {len(files)} views are blank and {done if chosen else 'too few others remain'}"
         left_out = "" if chosen else "; the object is left out"
-        note(f"{folder}: {told}: {shortened(blank.views[name])}{left_out}")
+        note(f"{folder}: {summary}: {shortened(blank.views[name])}{left_out}")
     return [replace(frames[place], view=view) for view, place in enumerate(chosen)]

@@ -1,4 +1,4 @@
-"""Figure 10: held-out reconstructions of every pre-training of Table 4's experiment, beside the truth."""
+"""Figure 10: held-out reconstructions of every pre-training of Table 4's experiment, beside the targets."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ _TITLE_PX, _TEXT_PX = 22, 14  # the words of the pictures below have the same si
 
 
 def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """The reconstructions of the first training seed."""
+    """Inputs: the reconstructions of the first training seed."""
     name = section.table4
     experiment, seed = plan.study.experiments[name], plan.study.training_seeds[0]
     keys = [key for _, key in plan.columns(name) if key and plan.study.pretraining[key].trains]
@@ -24,15 +24,15 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
 
 
 def write(job: "Context") -> None:
-    """The methods' pictures below each other."""
-    from PIL import Image, ImageDraw, ImageFont  # planning imports this module and does not need it
+    """Write the picture: the methods' pictures below each other."""
+    from PIL import Image, ImageDraw, ImageFont  # not at the top: planning imports this module
 
-    told = job.params["pictures"]
-    pictures = [Image.open(job.named("reconstructions", one["reconstructions"])).convert("RGB") for one in told]
+    entries = job.params["pictures"]
+    pictures = [Image.open(job.named("reconstructions", one["reconstructions"])).convert("RGB") for one in entries]
     height = sum(picture.height + _TITLE_PX for picture in pictures)
     canvas = Image.new("RGB", (max(picture.width for picture in pictures), height), "white")
     draw, top = ImageDraw.Draw(canvas), 0
-    for one, picture in zip(told, pictures, strict=True):
+    for one, picture in zip(entries, pictures, strict=True):
         draw.text((6, top + 3), f"{one['label']}: held-out views", "black", ImageFont.load_default(_TEXT_PX))
         canvas.paste(picture, (0, top + _TITLE_PX))
         top += picture.height + _TITLE_PX

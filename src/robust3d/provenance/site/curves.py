@@ -31,13 +31,13 @@ class Chart:
     @property
     def words(self) -> str:
         """What the drawing shows, for those who do not see it."""
-        told = [
+        parts = [
             f"{kind} {_short(found[0][1])} at step {found[0][0]:g}"
             + (f", {_short(found[-1][1])} at step {found[-1][0]:g}" if len(found) > 1 else "")
             for kind, found in self.points.items()
             if found
         ]
-        return f"{self.name}: {'; '.join(told)}"
+        return f"{self.name}: {'; '.join(parts)}"
 
     @property
     def x_range(self) -> tuple[float, float]:

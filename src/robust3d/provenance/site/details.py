@@ -1,4 +1,4 @@
-"""What a node's records say, in the order in which readers ask: when, where, told what, from what, by which code."""
+"""What a node's records say, in the readers' order: when, where, parameters, inputs, code."""
 
 import shlex
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ class Detail:
     Attributes:
         facts: when, where and how long.
         seeds: those among the parameters.
-        params: what all its steps were told.
+        params: parameters that all its steps share.
         differing: keys of the parameters in which its steps differ.
         inputs: (name, file, node that made it); of a group, none.
         outputs: (name, file); of a group, none.
@@ -49,9 +49,9 @@ class Detail:
 def describe(node: Node, graph: Graph, files: Files) -> Detail:
     """Everything but the pictures, which are added when they have been made."""
     record = node.first
-    told = [dict(flatten(step.params)) for step in node.steps]
-    common = [(key, value) for key, value in told[0].items() if all(other.get(key) == value for other in told)]
-    keys = dict.fromkeys(key for other in told for key in other)
+    params = [dict(flatten(step.params)) for step in node.steps]
+    common = [(key, value) for key, value in params[0].items() if all(other.get(key) == value for other in params)]
+    keys = dict.fromkeys(key for other in params for key in other)
     spec, environment = as_dict(record.get("spec")), as_dict(record.get("environment"))
     versions = as_dict(environment.get("packages"))
     detail = Detail(

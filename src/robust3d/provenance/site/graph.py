@@ -169,7 +169,7 @@ def layers(nodes: list[Node]) -> list[list[Node]]:
 
 @dataclass(frozen=True)
 class Branch:
-    """A node in the lineage told as nested text; what was told before is only named `again`."""
+    """A node in the lineage as nested text; what was shown before is only named `again`."""
 
     node: Node
     again: bool

@@ -88,25 +88,25 @@ class Cell:
     @property
     def difference(self) -> dict[str, Any] | None:
         """What it has over the baseline, in points: value, range, kind, verdict, what the interval leaves out."""
-        told = as_dict(self.data.get("difference_to_AT"))
-        value, bounds = number(told.get("value")), self._range(told, signed=True)
+        found = as_dict(self.data.get("difference_to_AT"))
+        value, bounds = number(found.get("value")), self._range(found, signed=True)
         if (
             value is None
             or bounds is None
             or (value == 0 and bounds == self._range({"low": 0, "high": 0}, signed=True))
         ):
             return None  # none is stated, or it is the baseline itself
-        words = {key: show(told[key]) if told.get(key) else None for key in ("kind", "verdict", "note")}
+        words = {key: show(found[key]) if found.get(key) else None for key in ("kind", "verdict", "note")}
         return {"value": self._scaled(value, True), "range": bounds, **words}
 
     @property
     def printed(self) -> dict[str, Any] | None:
         """The paper's number: value, row, whether ours may be compared with it."""
-        told = as_dict(self.data.get("printed"))
-        if not told:
+        found = as_dict(self.data.get("printed"))
+        if not found:
             return None
-        comparable = told.get("comparable") is True
-        return {"value": show(told.get("value")), "row": show(told.get("row")), "comparable": comparable}
+        comparable = found.get("comparable") is True
+        return {"value": show(found.get("value")), "row": show(found.get("row")), "comparable": comparable}
 
     @property
     def conditions(self) -> list[tuple[str, list[str]]]:
@@ -138,8 +138,8 @@ class Cell:
         text = f"{scaled:+.1f}" if signed and f"{abs(scaled):.1f}" != "0.0" else f"{scaled:.1f}"
         return text.replace("-0.0", "0.0").replace("-", "−")
 
-    def _range(self, told: dict[str, Any], signed: bool = False) -> str | None:
-        low, high = number(told.get("low")), number(told.get("high"))
+    def _range(self, interval: dict[str, Any], signed: bool = False) -> str | None:
+        low, high = number(interval.get("low")), number(interval.get("high"))
         if low is None or high is None:
             return None
         return f"{self._scaled(low, signed)} to {self._scaled(high, signed)}"
@@ -251,9 +251,9 @@ def _read(lineage: Lineage, files: Files, name: str) -> Table:
     return table
 
 
-def _cells(lineage: Lineage, files: Files, table: Table, told: list[Any]) -> dict[tuple[str, str], Cell]:
+def _cells(lineage: Lineage, files: Files, table: Table, entries: list[Any]) -> dict[tuple[str, str], Cell]:
     slugs, cells = Slugs(), {}
-    for data in map(as_dict, told):
+    for data in map(as_dict, entries):
         if "row" not in data or "column" not in data:
             table.notes.append("A cell without row or column is left out.")
             continue
@@ -264,8 +264,8 @@ def _cells(lineage: Lineage, files: Files, table: Table, told: list[Any]) -> dic
     return cells
 
 
-def _source(lineage: Lineage, files: Files, told: dict[str, Any]) -> Source:
-    file, pointer, digest = (show(told.get(key, "")) for key in ("file", "pointer", "sha256"))
+def _source(lineage: Lineage, files: Files, entry: dict[str, Any]) -> Source:
+    file, pointer, digest = (show(entry.get(key, "")) for key in ("file", "pointer", "sha256"))
     now = at_pointer(files.json(file), pointer) if pointer.startswith("/") else None
     return Source(
         file, pointer, digest, lineage.owner(file), None if now is None else show(now), files.wrong(file, digest)

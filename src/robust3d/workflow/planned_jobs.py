@@ -1,7 +1,7 @@
-"""Jobs that one process plans and another one runs: on a cluster's node nothing is planned again.
+"""Planned jobs in a file: on a cluster, the node that runs a job does not plan the study again.
 
-The process that submits writes what each job is told into one file, a line a job, in Snakemake's own folder. A job's
-process looks its line up there; where it finds none, it plans for itself, which only takes longer.
+The process that submits writes each planned job as one line of a file in Snakemake's own folder. The process that runs
+a job looks up its line; where there is none, it plans the job itself, which only takes longer.
 """
 
 import json
@@ -19,15 +19,15 @@ JOBS = Path(".snakemake/robust3d-jobs")
 
 
 @dataclass(frozen=True)
-class Told:
-    """A planned job as Snakemake is told of it.
+class PlannedJob:
+    """A planned job: what its Snakemake rule needs to know.
 
     Attributes:
-        stage: its rule.
-        id: its folder's name.
-        spec: all that it is told, as canonical JSON.
-        inputs: named files that it reads.
-        waits_for: files besides, that Snakemake has to see there before it starts the job.
+        stage: its stage, the name of its rule.
+        id: the name of its folder.
+        spec: parameters, code digest and package versions, as canonical JSON.
+        inputs: input files by name.
+        waits_for: further files that must exist before Snakemake starts the job.
         devices: how many GPUs share its batches.
         variant: the module that its stage runs, where a stage declares variants; else None.
     """
@@ -41,8 +41,8 @@ class Told:
     variant: str | None
 
     @classmethod
-    def of(cls, job: Job) -> "Told":
-        """What Snakemake is told of a job.
+    def of(cls, job: Job) -> "PlannedJob":
+        """The planned form of a job.
 
         Big files are named by a manifest: the job that writes the manifest waits for them, so those that read it need
         not name each of them again (`robust3d.workflow.rules.Rules` looks whether one is lost).
@@ -55,7 +55,7 @@ class Told:
 
     @property
     def outputs(self) -> dict[str, str]:
-        """Where each named output lies, the record last."""
+        """Path of each named output, the record last."""
         return output_paths(self.stage, self.id)
 
     @property
@@ -69,14 +69,14 @@ class Told:
         return "\n".join(words)
 
 
-def hand_on(jobs: Iterable[Told], path: Path = JOBS) -> None:
-    """Let the processes of these jobs find what they are told; earlier jobs of the file are forgotten."""
+def write_planned(jobs: Iterable[PlannedJob], path: Path = JOBS) -> None:
+    """Write these jobs into the file, in place of its former content."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, "".join(f"\n{_key(job.stage, job.id)}{json.dumps(asdict(job))}" for job in jobs) + "\n")
 
 
-def handed_on(stage: str, job: str, path: Path = JOBS) -> Told | None:
-    """What a job is told, by the process that planned it; None if that is not known."""
+def read_planned(stage: str, job: str, path: Path = JOBS) -> PlannedJob | None:
+    """One job of the file; None if it is not there or the file cannot be read."""
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
             start = text.find(f"\n{_key(stage, job)}".encode())
@@ -84,7 +84,7 @@ def handed_on(stage: str, job: str, path: Path = JOBS) -> Told | None:
                 return None
             line = text[start + 1 : text.find(b"\n", start + 1)]
         values: dict[str, Any] = json.loads(line.partition(b"\t")[2])
-        return Told(**values)
+        return PlannedJob(**values)
     except (OSError, ValueError, TypeError):  # no such file, an empty one, one of another version
         return None
 
