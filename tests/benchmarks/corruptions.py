@@ -10,7 +10,7 @@ from inputs import blurred_classes
 from robust3d.distortions.corruptions import FUNCTIONS, corrupt
 from robust3d.distortions.parameters import PARAMETERS, set_for
 
-IMAGES, SEVERITY, BAR = 64, 3, 5.0
+IMAGES, SEVERITY, BAR, ALONE = 64, 3, 5.0, "an image at a time"
 
 
 def measure(toy: bool, repeats: int) -> Section:
@@ -34,13 +34,12 @@ def measure(toy: bool, repeats: int) -> Section:
             slow = name == "glass_blur" and size > 100  # theirs takes a minute
             found = interleaved({"ours": ours, "theirs": theirs}, 1 if toy or slow else repeats, int(not slow))
             pair = found["ours"], found["theirs"]
-            rows.append(rate_row(f"{name} at {size} px", "images/s", count, *pair, "an image at a time"))
+            rows.append(rate_row(f"{name} at {size} px", "images/s", count, *pair, ALONE))
         pairs = [(count / row.ours.median, count / row.theirs.median) for row in rows]
         ours, theirs = (sum(seconds) for seconds in zip(*pairs, strict=True))
         typical = math.exp(sum(math.log(b / a) for a, b in pairs) / len(pairs))
         whole = spread([len(rows) * count / ours]), spread([len(rows) * count / theirs]), spread([theirs / ours])
         note = f"each as often; geometric mean of the single ratios {typical:.2f}"
-        peer = "an image at a time"
-        section.rows.append(Row(f"all {len(rows)} at {size} px", "images/s", *whole, BAR, peer, note))
+        section.rows.append(Row(f"all {len(rows)} at {size} px", "images/s", *whole, BAR, ALONE, note))
         section.rows += rows
     return section
