@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from harness import Row, Section, interleaved, rate_row, spread
 from inputs import blurred_classes
+from reference import corruptions as peer
 
 from robust3d.distortions.corruptions import FUNCTIONS, corrupt
 from robust3d.distortions.parameters import PARAMETERS, set_for
