@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -22,14 +22,16 @@ from robust3d.distortions.scramble import scramble
 from robust3d.errors import UserError
 from robust3d.probes import Findings, Subject
 from robust3d.probes.corruptions import predictions
-from robust3d.probes.distortions import Params
 from robust3d.seeds import numpy_generator, seed_of
+
+if TYPE_CHECKING:
+    from robust3d.probes.distortions import Params
 
 CLEAN = "none"  # the name of no distortion
 _TEXTURES_A_CLASS = 8  # of a bank that is made here
 
 
-def ask(params: Params, subject: Subject) -> Findings:
+def ask(params: "Params", subject: Subject) -> Findings:
     """One row an image and distortion, and the accuracy on each."""
     images = subject.images("set")
     maker = Distorter(params, subject, images)
@@ -102,7 +104,7 @@ class Distorter:
         UserError: a distortion needs what is not there.
     """
 
-    def __init__(self, params: Params, subject: Subject, images: ImageData) -> None:
+    def __init__(self, params: "Params", subject: Subject, images: ImageData) -> None:
         self.params, self.subject, self.images = params, subject, images
         self.beside = {
             role: Beside.of(role, images, subject.images(role))
@@ -215,6 +217,6 @@ def _check_size(role: str, pictures: ImageData, images: ImageData) -> None:
         raise UserError(f"sets.{role}: its pictures have {sizes}; give both sets one resolution_px")
 
 
-def _is_needed(role: str, params: Params) -> bool:
+def _is_needed(role: str, params: "Params") -> bool:
     """Whether a distortion reads a further set."""
     return "stylised" in params.distortions or (role == "masks" and "silhouette" in params.distortions)
