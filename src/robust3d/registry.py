@@ -66,6 +66,11 @@ def probe_sets(name: str) -> tuple[str, ...]:
     return tuple(getattr(load("probe", name), "SETS", ("set",)))
 
 
+def optional_sets(name: str) -> tuple[str, ...]:
+    """The names of further image sets that a probe reads where its entry names them."""
+    return tuple(getattr(load("probe", name), "OPTIONAL_SETS", ()))
+
+
 def names(kind: str) -> list[str]:
     """Names of one kind that `load` accepts."""
     return sorted(_modules(PACKAGES[kind]))

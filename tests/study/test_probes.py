@@ -50,6 +50,16 @@ def test_a_probe_reads_the_experiments_sets_or_its_own():
         asked(plan, "L1")
 
 
+def test_a_probe_reads_further_sets_where_its_entry_names_them():
+    plain = {"probe": "distortions", "params": {"distortions": ["silhouette"]}}
+    plan = planned(probes={"plain": plain, "masked": {**plain, "sets": {"masks": "shifted"}}})
+    assert list(told(asked(plan, "plain"))["sets"]) == ["set"]
+    masked = asked(plan, "masked")
+    assert set(told(masked)["sets"]) == {"set", "masks"} and masked.inputs["set:masks"][0][0].stage == "draw_set"
+    with pytest.raises(UserError, match=r"probes\.x\.sets\.mask: distortions reads set, masks, stylised, textures"):
+        planned(probes={"x": {"probe": "distortions", "sets": {"mask": "black"}}})
+
+
 def test_a_probes_seed_is_the_studys_unless_it_is_given():
     attack = {"probe": "autoattack", "params": {"iterations": 3}}
     mine = {"probe": "autoattack", "params": {"iterations": 3, "seed": 9}}
@@ -64,7 +74,7 @@ def test_a_probes_seed_is_the_studys_unless_it_is_given():
     [
         (
             {"x": {"probe": "nothing"}},
-            "there is no probe called 'nothing': robust3d.probes have accuracy, autoattack, shift",
+            "no probe called 'nothing': .* have accuracy, autoattack, corruptions, distortions, shift",
         ),
         ({"x": {"probe": "shift", "params": {"batch": 1}}}, "probes.x.params.batch: unknown key"),
         ({"x": {"probe": "accuracy", "sets": {"shifted": "black"}}}, "probes.x.sets.shifted: accuracy reads set"),

@@ -3,9 +3,10 @@
 `open_set` opens the set of a job. A small split is held in memory; batches of a larger one are read from files.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from robust3d.named import input_name
 RESIDENT_BYTES = 32 << 30  # a split up to this size is held in memory
 Read = Callable[[np.ndarray], Tensor]
 Inputs = Mapping[str, Sequence[Path]]
+_ENDING = re.compile(r"\.[A-Za-z]{3,4}$")  # of a picture's file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +41,7 @@ class ImageData:
         background: kind of background of a set of views; None: pictures have their own.
         notices: flags for every number that depends on these images.
         resident: (N, 3, H, W) uint8, if all are held in memory.
+        read_masks: masks (n, H, W) bool of the objects at n places; None: not known.
     """
 
     labels: Tensor
@@ -49,6 +52,7 @@ class ImageData:
     background: str | None = None
     notices: tuple[str, ...] = ()
     resident: Tensor | None = None
+    read_masks: Read | None = None
 
     @classmethod
     def of(cls, images: Tensor, labels: Tensor) -> "ImageData":
@@ -86,6 +90,29 @@ class ImageData:
                 f"memory at once (at most {RESIDENT_BYTES:,}); choose fewer by `images` of the set"
             )
         return self.resident
+
+    def masks(self, indices: Tensor | Sequence[int]) -> Tensor:
+        """Which pixels show the object, (n, H, W) bool on the device of the labels.
+
+        Raises:
+            UserError: these images have no masks.
+        """
+        if self.read_masks is None:
+            raise UserError("these images have no masks of their objects; views have them, pictures from disk have not")
+        return self.read_masks(torch.as_tensor(indices).cpu().numpy()).to(self.labels.device)
+
+    @property
+    def ids(self) -> list[str]:
+        """A name for each image that says what it shows: class, object and view, or class and name of the file.
+
+        The ending of a file is left out: a mask in a PNG has the name of its photograph in a JPEG.
+        """
+        if "instance" not in self.rows:
+            return [str(number) for number in range(len(self))]
+        shown = zip(self.rows["class_name"], self.rows["instance"], strict=True)
+        if self.background is None:
+            return [f"{name}/{_ENDING.sub('', PurePath(file).name)}" for name, file in shown]
+        return [f"{name}/{told}-{view}" for (name, told), view in zip(shown, self.rows["view"], strict=True)]
 
     def to(self, device: torch.device | str) -> "ImageData":
         """The same on a device; batches read from files are moved there one by one."""

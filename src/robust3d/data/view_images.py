@@ -13,7 +13,7 @@ from robust3d.data.images import ImageData
 from robust3d.data.manifest import Shard, Views
 from robust3d.data.params import SetParams
 from robust3d.data.sets import load_set
-from robust3d.data.shards import read_shards
+from robust3d.data.shards import Frames, read_shards
 from robust3d.data.textures import Textures
 from robust3d.parsing import parse
 
@@ -43,6 +43,7 @@ class ViewReader:
         return ImageData(
             labels=torch.tensor(self.rows["class_index"].to_numpy("int64")),
             read=self.read,
+            read_masks=self.read_masks,
             resolution_px=self.views.resolution_px,
             rows=self.rows,
             background=self.params.background.kind,
@@ -62,11 +63,32 @@ class ViewReader:
             images[here] = self._of_shard(number, self.rows.iloc[places[here]])
         return images
 
+    def read_masks(self, places: np.ndarray) -> Tensor:
+        """Masks (n, H, W) bool of the objects of some rows.
+
+        Raises:
+            UserError: a shard is missing or is not the one of the manifest.
+        """
+        side = self.views.resolution_px
+        masks = torch.empty(len(places), side, side, dtype=torch.bool)
+        for number in np.unique(self.shard[places]).tolist():
+            here = np.flatnonzero(self.shard[places] == number)
+            rows = self.rows.iloc[places[here]]
+            frames = self._frames(number, rows, colour_only=False)
+            keys = zip(frames.class_name.tolist(), frames.instance.tolist(), frames.view.tolist(), strict=True)
+            where = {key: position for position, key in enumerate(keys)}
+            wanted = zip(rows["class_name"], rows["instance"], rows["view"].tolist(), strict=True)
+            masks[here] = torch.from_numpy(frames.mask[[where[key] for key in wanted]])
+        return masks
+
     def _of_shard(self, number: int, rows: pd.DataFrame) -> Tensor:
+        frames = self._frames(number, rows, colour_only=True)
+        return load_set(rows, frames, self.textures, self.params.background, self.classes)[0]
+
+    def _frames(self, number: int, rows: pd.DataFrame, colour_only: bool) -> Frames:
         shard: Shard = self.views.shards[number]
         if number not in self.checked:
             self.views.check([shard])
             self.checked.add(number)
         keys = set(zip(rows["class_name"], rows["instance"], rows["view"], strict=True))
-        frames = read_shards([Path(shard.path)], set(rows["instance"]), keys, colour_only=True)
-        return load_set(rows, frames, self.textures, self.params.background, self.classes)[0]
+        return read_shards([Path(shard.path)], set(rows["instance"]), keys, colour_only=colour_only)

@@ -3,6 +3,7 @@
 A probe has a class `Params`, whose import needs no torch, and a function `probe`, which takes these parameters and a
 `Subject` and returns `Findings`. `SETS` names the image sets that it reads; without it, a probe reads one set, `set`.
 The probe's entry in the configuration maps these to sets; names that it leaves out are the experiment's sets.
+`OPTIONAL_SETS` names further ones, which are there only where the entry names them: see `Subject.sets`.
 `PACKAGES` names further packages that affect its results: their versions become part of its jobs' specs.
 """
 
@@ -28,6 +29,7 @@ class Subject:
         device: `cpu` or `cuda`.
         images: opens the test images of a set, one of the probe's `SETS`, on `device`.
         progress: a folder that outlives a killed job.
+        sets: the names that `images` knows.
     """
 
     model: "Classifier"
@@ -35,6 +37,7 @@ class Subject:
     device: str
     images: Callable[[str], "ImageData"]
     progress: Path
+    sets: tuple[str, ...] = ("set",)
 
 
 @dataclass(frozen=True)

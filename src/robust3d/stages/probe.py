@@ -11,6 +11,7 @@ from robust3d import registry
 from robust3d.architectures import architecture
 from robust3d.data.images import ImageData, open_set
 from robust3d.data.sets import save_set
+from robust3d.errors import UserError
 from robust3d.models.classifier import load_classifier
 from robust3d.parsing import parse
 from robust3d.probes import Subject
@@ -30,17 +31,26 @@ def run(job: "Context") -> None:
         job.input("classifier"), architecture(info["architecture"]), len(info["classes"]), info["normalisation"]
     ).to(device)
     facts: dict[str, pd.DataFrame] = {}
-    subject = Subject(model, tuple(info["classes"]), device, _opener(job, device, facts), job.progress)
+    opener = _opener(job, device, facts, tuple(info["classes"]))
+    subject = Subject(model, tuple(info["classes"]), device, opener, job.progress, tuple(job.params["sets"]))
     found = module.probe(parse(module.Params, job.params["params"]), subject)
     save_set(_with_facts(found.outcomes, facts), job.outputs["outcomes"])
     job.write_json("metrics", {**found.metrics, "classifier": info})
 
 
-def _opener(job: "Context", device: str, facts: dict[str, pd.DataFrame]) -> Callable[[str], ImageData]:
+def _opener(
+    job: "Context", device: str, facts: dict[str, pd.DataFrame], classes: tuple[str, ...]
+) -> Callable[[str], ImageData]:
     """A function that opens the test images of a named set, and adds the columns `FACTS` of its images to `facts`."""
+    tested = registry.probe_sets(job.params["probe"])
 
     def open_named(name: str) -> ImageData:
         images = open_set(job.params["sets"][name], job.inputs, "test", name)
+        if name in tested and images.classes != classes:
+            raise UserError(
+                f"sets.{name}: its classes are {', '.join(images.classes)}, those of the classifier "
+                f"{', '.join(classes)}; name a set of the same classes in the same order"
+            )
         facts[name] = images.rows[[fact for fact in FACTS if fact in images.rows]]
         return images.to(device)
 

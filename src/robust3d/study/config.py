@@ -223,4 +223,5 @@ class Study(Params):
                     f"`{name}` of the experiment on set {experiment.set!r}"
                 )
             sets[name] = image_set
+        sets |= {name: given[name] for name in registry.optional_sets(module) if name in given}
         return Asked(module, params, sets)

@@ -150,7 +150,7 @@ class Probe(Params):
     @model_validator(mode="after")
     def _check_probe(self) -> "Probe":
         self.probe_params()
-        names = registry.probe_sets(self.probe)
+        names = registry.probe_sets(self.probe) + registry.optional_sets(self.probe)
         for name in self.sets:
             if name not in names:
                 raise ValueError(f"sets.{name}: {self.probe} reads {', '.join(names)}")

@@ -277,6 +277,8 @@ STAGES: dict[str, Stage] = {
             "autoattack": Variant("AutoAttack", replace(_PROBE, runtime_min=1_440)),  # 13,000 images, five budgets
             "shift": Variant("Shift test", _PROBE),
             "accuracy": Variant("Accuracy", replace(_PROBE, runtime_min=30)),
+            "corruptions": Variant("Corruptions", replace(_PROBE, runtime_min=240)),  # 13,000 images, 96 times
+            "distortions": Variant("Distortions", replace(_PROBE, runtime_min=120)),
         },
     ),
     # A table with the lineage of its cells.
