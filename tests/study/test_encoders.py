@@ -174,7 +174,10 @@ def test_the_partner_from_scratch_has_the_same_architecture_and_no_encoder():
     of_source = merge(of_source, {"classifiers": {"linf": {"architecture": None, "normalisation": "source"}}})
     of_source = merge(of_source, {"classifiers": {"l2": {"architecture": None}, "standard": {"architecture": None}}})
     plan = plan_of(of_source)
-    seen = [told(plan.train_classifier("linf", experiment, key, 7))["classifier"]["normalisation"] for key in columns]
+    seen = [
+        told(plan.train_classifier("linf", experiment, key, 7))["classifier"]["normalisation"]
+        for key in ("lite0", "imagenet-lite0", None)
+    ]
     assert seen == ["lite", "source", "source"]  # of the encoder; from scratch that is ImageNet's
     with pytest.raises(UserError, match=r"pretraining\.vae\.start: lite0 makes no encoder; random is a random start"):
         plan_of(merge(merge(OF_LITE0, overlay), {"pretraining": {"vae": {"start": "lite0"}}}))

@@ -56,12 +56,12 @@ TABLE: list[tuple[str, Any, set[str]]] = [
     (
         "pretraining.imagenet-lite0.experiments",
         {"pretraining.imagenet-lite0.experiments": ["categories"], **EACH_ENCODERS},
-        {"import_encoder", "train_classifier", "tabulate", "plot"},
+        {"import_encoder", "train_classifier", "probe", "tabulate", "plot"},  # the probe's packages: timm's version
     ),
     (
         "pretraining.lite0.experiments",
         {"pretraining.lite0.experiments": ["categories"], **EACH_ENCODERS},
-        {"train_classifier", "tabulate", "plot"},
+        {"train_classifier", "probe", "tabulate", "plot"},
     ),
     ("pretraining.imagenet-lite0.label", "X", set()),
     ("pretraining.imagenet-lite0.method", {"pretraining.imagenet-lite0.method": "ae", **LITE0_NONE}, set()),

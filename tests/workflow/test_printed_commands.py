@@ -215,6 +215,8 @@ TRIED: dict[str, Trial] = {
     "snakemake --workflow-profile profiles/slurm": dry_run,
     "snakemake figures": dry_run,
     "snakemake geon3d": dry_run,
+    "snakemake shapebias": dry_run,
+    "snakemake results/shapebias/corruptions.csv": dry_run,
     "snakemake toy": nothing,  # test_new_paper.py
     "snakemake -n": lambda command, project: dry_run("snakemake", project),
     "snakemake views": dry_run,
@@ -269,6 +271,9 @@ def test_every_printed_command_is_tried():
     assert not unknown, "say in this file how each is tried"
 
 
+NAMED = ("geon3d", "shapebias", "toy", "figures", "views")  # targets that are no files
+
+
 def test_each_program_understands_what_is_printed(monkeypatch):
     """Options exist, and no option swallows a target: `--configfile X results/…` takes the table for a second file."""
     from snakemake.cli import parse_args
@@ -280,9 +285,7 @@ def test_each_program_understands_what_is_printed(monkeypatch):
             cli._parser().parse_args([word.partition("|")[0] for word in words])
         if program == "snakemake" and command != "snakemake -R":
             _, parsed = parse_args(words)
-            wanted = [
-                word for word in words if word.startswith("results/") or word in ("geon3d", "toy", "figures", "views")
-            ]
+            wanted = [word for word in words if word.startswith("results/") or word in NAMED]
             assert [*parsed.targets] == wanted or words[0].startswith("download"), command
 
 
