@@ -11,7 +11,7 @@ RUN = Path(__file__).parent / "run.py"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("section", ["rendering", "reconstruction", "training", "attacks", "workflow"])
+@pytest.mark.parametrize("section", ["rendering", "reconstruction", "training", "attacks", "ablation", "workflow"])
 def test_benchmark_runs(section, tmp_path):
     if section == "attacks":
         pytest.importorskip("pyautoattack")
