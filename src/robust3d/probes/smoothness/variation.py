@@ -1,0 +1,69 @@
+"""Total variation of kernels and maps, and noise that depends on nothing but the image."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from robust3d.seeds import torch_generator
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_IDENTITY = ("class_name", "instance", "view")  # columns that tell an image from others, where a table has them
+
+
+def variation(maps: Tensor) -> Tensor:
+    """Anisotropic total variation (...) of maps (..., H, W): the sum of |differences| down and across."""
+    return maps.diff(dim=-2).abs().sum((-2, -1)) + maps.diff(dim=-1).abs().sum((-2, -1))
+
+
+def kernel_variation(network: nn.Module) -> dict[str, Any]:
+    """Total variation of the kernels of every convolution with more than a pixel.
+
+    Returns:
+        `layers`: for each convolution by its name `kernels` (how many), `size_px` (height, width), `variation` (mean
+        over kernels of the sum over input channels) and `relative` (the layer's sum of variations over its sum of
+        |weights|). `mean_of_layers`, `mean_of_kernels`, and `relative`, its mean over layers; None without any such
+        convolution.
+    """
+    layers: dict[str, dict[str, Any]] = {}
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Conv2d) and module.weight[0, 0].numel() > 1:
+            weight = module.weight.detach().double()
+            each = variation(weight).sum(1)
+            layers[name] = {
+                "kernels": len(weight),
+                "size_px": list(weight.shape[2:]),
+                "variation": float(each.mean()),
+                "relative": float(each.sum() / weight.abs().sum()) if weight.any() else 0.0,
+            }
+    count = sum(layer["kernels"] for layer in layers.values())
+    total = sum(layer["kernels"] * layer["variation"] for layer in layers.values())
+    return {
+        "layers": layers,
+        "mean_of_layers": _mean([layer["variation"] for layer in layers.values()]),
+        "mean_of_kernels": total / count if count else None,
+        "relative": _mean([layer["relative"] for layer in layers.values()]),
+    }
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def noisy(images: Tensor, rows: "pd.DataFrame", places: Sequence[int], sigma: float, seed: int) -> Tensor:
+    """Images with Gaussian noise, cut to [0, 1].
+
+    Args:
+        images: (B, 3, H, W) in [0, 1].
+        rows: of the whole set; an image's noise depends on what it shows, not on its place or batch.
+        places: of the images in the set.
+        sigma: standard deviation of the noise.
+        seed: of the noise.
+    """
+    columns = [column for column in _IDENTITY if column in rows]
+    names = [rows[columns].iloc[place].tolist() if columns else [place] for place in places]
+    drawn = [torch.randn(images.shape[1:], generator=torch_generator(seed, "noise", *map(str, name))) for name in names]
+    return (images + sigma * torch.stack(drawn).to(images.device)).clamp(0, 1)
