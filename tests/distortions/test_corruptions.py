@@ -12,7 +12,7 @@ from robust3d.distortions.blur import copied_from
 from robust3d.distortions.corruptions import FUNCTIONS, corrupt
 from robust3d.distortions.draws import Draws
 from robust3d.distortions.fields import gaussian, motion, plasma, zoomed
-from robust3d.distortions.parameters import ALEXNET_ERRORS, COMMON, EXTRA, PARAMETERS, SEVERITIES, set_for
+from robust3d.distortions.parameters import COMMON, EXTRA, PARAMETERS, PUBLISHED_ERRORS, SEVERITIES, set_for
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 from reference import corruptions as reference
@@ -43,7 +43,7 @@ def test_every_set_of_parameters_has_nineteen_corruptions_at_five_severities():
     assert len(COMMON) == 15 and len(EXTRA) == 4 and set(FUNCTIONS) == {*COMMON, *EXTRA}
     for told in PARAMETERS.values():
         assert set(told) == set(FUNCTIONS) and all(len(values) == 5 for values in told.values())
-    assert set(ALEXNET_ERRORS) == set(COMMON)
+    assert set(PUBLISHED_ERRORS) == set(COMMON)
     assert [set_for(side) for side in (32, 47, 48, 64, 99, 100, 224)] == ["cifar"] * 2 + ["tiny"] * 3 + ["imagenet"] * 2
 
 

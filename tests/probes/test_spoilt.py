@@ -10,7 +10,7 @@ import torch
 
 from robust3d.data.images import ImageData
 from robust3d.distortions.corruptions import corrupt
-from robust3d.distortions.parameters import ALEXNET_ERRORS, COMMON, EXTRA
+from robust3d.distortions.parameters import COMMON, EXTRA, PUBLISHED_ERRORS
 from robust3d.errors import UserError
 from robust3d.probes import Subject, corruptions, distortions
 from robust3d.seeds import seed_of
@@ -80,11 +80,11 @@ def test_the_mean_corruption_error_is_over_the_common_ones_and_relative_to_a_ref
     torch.nn.init.zeros_(always_wrong[1].weight)
     with torch.no_grad():
         always_wrong[1].bias.copy_(torch.tensor([0.0, 1.0]))  # says 1: half of the answers are wrong
-    params = corruptions.Params(relative_to="alexnet")
+    params = corruptions.Params(relative_to="published")
     found = corruptions.probe(params, subject(always_wrong, tmp_path, set=images(2))).metrics
     assert found["averaged_over"] == list(COMMON) and set(found["errors"]) == {*COMMON, *EXTRA}
     assert found["mean_corruption_error"] == 0.5
-    expected = np.mean([0.5 / ALEXNET_ERRORS[name] for name in COMMON])
+    expected = np.mean([0.5 / PUBLISHED_ERRORS[name] for name in COMMON])
     assert found["relative_mean_corruption_error"] == pytest.approx(expected)
     only = corruptions.Params(corruptions=EXTRA, severities=(1,))
     found = corruptions.probe(only, subject(always_wrong, tmp_path, set=images(2))).metrics
@@ -111,8 +111,8 @@ def test_images_may_pass_through_jpeg_as_the_published_ones_did(tmp_path):
         ({"corruptions": ("fog", "fog")}, "each may stand here once"),
         ({"corruptions": ("rain",)}, "gaussian_noise"),
         ({"severities": (0,)}, "greater than or equal to 1"),
-        ({"severities": (1, 3), "relative_to": "alexnet"}, "all five severities"),
-        ({"corruptions": ("fog",), "relative_to": "alexnet"}, "of the fifteen"),
+        ({"severities": (1, 3), "relative_to": "published"}, "all five severities"),
+        ({"corruptions": ("fog",), "relative_to": "published"}, "of the fifteen"),
     ],
 )
 def test_parameters_that_mean_nothing_are_refused(values, says):

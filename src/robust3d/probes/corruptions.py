@@ -4,7 +4,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from robust3d.distortions.parameters import ALEXNET_ERRORS, COMMON, EXTRA, SEVERITIES, Corruption, ParameterSet, set_for
+from robust3d.distortions.parameters import (
+    COMMON,
+    EXTRA,
+    PUBLISHED_ERRORS,
+    SEVERITIES,
+    Corruption,
+    ParameterSet,
+    set_for,
+)
 from robust3d.params import Params as Base
 
 if TYPE_CHECKING:
@@ -26,7 +34,9 @@ class Params(Base):
     # Published for 224, 64 and 32 px; none: those of Tiny-ImageNet-C below 100 px and of CIFAR-10-C below 48 px.
     parameters: ParameterSet | None = None
     jpeg_quality: int | None = Field(None, ge=1, le=100)  # ImageNet-C is stored in JPEG files of quality 85; none: not
-    relative_to: Literal["alexnet"] | None = None  # the mean corruption error divided by AlexNet's published errors
+    relative_to: Literal["published"] | None = (
+        None  # the mean corruption error divided by ImageNet-C's reference errors
+    )
     batch_size: int = Field(250, ge=1)  # images per forward pass; changes speed and memory only
     seed: int = Field(0, ge=0)  # of all that is drawn, for each image apart
 
@@ -97,7 +107,7 @@ def _means(errors: dict[Any, float], params: Params) -> dict[str, Any]:
     facts["averaged_over"] = common
     facts["mean_corruption_error"] = sum(means[name] for name in common) / len(common) if common else None
     if params.relative_to:
-        facts["relative_to"] = {"name": params.relative_to, "errors": ALEXNET_ERRORS}
-        relative = [means[name] / ALEXNET_ERRORS[name] for name in common]
+        facts["relative_to"] = {"name": params.relative_to, "errors": PUBLISHED_ERRORS}
+        relative = [means[name] / PUBLISHED_ERRORS[name] for name in common]
         facts["relative_mean_corruption_error"] = sum(relative) / len(relative)
     return facts

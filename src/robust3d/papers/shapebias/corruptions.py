@@ -40,7 +40,7 @@ def write(job: "Context") -> None:
             cells.append({"row": model.label, "column": column, **told})
     caption = (
         "Errors (%) on corrupted images, mean over severities. mCE is the mean over the fifteen common corruptions; "
-        "relative mCE is the mean of ratios to the errors of the first model of the group, not to AlexNet's."
+        "relative mCE is the mean of ratios to the errors of the first model of the group, not to the published ones."
     )
     compared.write(job, cells, "network", caption)
 
