@@ -229,11 +229,11 @@ print(len(mesh.faces), here, worker)
 
 
 def real_objects(folder: Path):
-    """Unpack every fifth object of the catalogues, one after the other."""
+    """Unpack every fourth object of the catalogues, one after the other."""
     for catalogue in sorted(CATALOGUES.glob("*.sh3f")):
         with zipfile.ZipFile(catalogue) as archive:
             names = archive.namelist()
-            for name in sorted(name for name in names if name.endswith(".obj"))[::5]:
+            for name in sorted(name for name in names if name.endswith(".obj"))[::4]:
                 beside = [other for other in names if os.path.dirname(other) == os.path.dirname(name)]
                 archive.extractall(folder, beside)
                 yield folder / name
