@@ -172,9 +172,10 @@ def test_real_objects_have_the_mean_colour_that_trimesh_finds(tmp_path):
             meshes[path.stem], paths[path.stem] = mesh, path
     off = {}
     for frame in bare(meshes, px=96):
-        hit, _, colour = Solid(paths[frame.instance]).seen(frame)
-        both = hit & frame.mask
-        assert both.sum() > 0.97 * (hit | frame.mask).sum() - 20, frame.instance
+        solid = Solid(paths[frame.instance])
+        hit, _, colour = solid.seen(frame)
+        both = hit & frame.mask & ~solid.torn
+        assert (hit & frame.mask).sum() > 0.97 * (hit | frame.mask).sum() - 20, frame.instance
         means = [pixels[both][:, :3].astype(float).mean(axis=0) for pixels in (colour, frame.rgba)]
         off[frame.instance, frame.view] = float(np.abs(means[0] - means[1]).max())
     wrong = {place: round(value, 1) for place, value in off.items() if value > 3}
@@ -229,11 +230,11 @@ print(len(mesh.faces), here, worker)
 
 
 def real_objects(folder: Path):
-    """Unpack every fifth object of the catalogues, one after the other."""
+    """Unpack every fourth object of the catalogues, one after the other."""
     for catalogue in sorted(CATALOGUES.glob("*.sh3f")):
         with zipfile.ZipFile(catalogue) as archive:
             names = archive.namelist()
-            for name in sorted(name for name in names if name.endswith(".obj"))[::5]:
+            for name in sorted(name for name in names if name.endswith(".obj"))[::4]:
                 beside = [other for other in names if os.path.dirname(other) == os.path.dirname(name)]
                 archive.extractall(folder, beside)
                 yield folder / name

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from robust3d.data.params import SPLITS
+from robust3d.data.published import scenes
 from robust3d.data.published.files import MIB, reading
 from robust3d.data.published.inventory import (
     Entry,
@@ -114,13 +115,14 @@ def _modelnet(root: Path, params: ModelNetParams) -> Inventory:
             folder = root / name / split
             if not folder.is_dir():
                 raise Missing("modelnet", f"{root / name}: no folder {split}")
-            files = [entry for entry in listing(folder) if entry.name.lower().endswith(".off")]
+            suffix = f".{params.format}"
+            files = [entry for entry in listing(folder) if entry.name.lower().endswith(suffix)]
             keys = {entry.name[:-4] for entry in files}
             others = [path for path in _meshes(folder) if path.stem not in keys]
             if others and params.missing == "error":
                 raise UserError(
-                    f"{folder}: {len(others):,} meshes are not .off, such as {others[0].name}; only .off is read, "
-                    "convert or move them (missing: skip goes on without them)"
+                    f"{folder}: {len(others):,} meshes are not {suffix}, such as {others[0].name}; only {suffix} is "
+                    "read, convert or move them (missing: skip goes on without them)"
                 )
             for entry in files[: params.instances]:
                 key = entry.name[:-4]
@@ -148,7 +150,7 @@ def read_mesh_in(
     turn: np.ndarray | None = None,
     crossed: Literal["error", "fan"] = "error",
 ) -> Mesh:
-    """An OBJ or OFF mesh, turned y up and scaled for our cameras.
+    """An OBJ, OFF, PLY or GLB mesh, turned y up and scaled for our cameras.
 
     Polygons become triangles; faces without area and vertices without faces are dropped; open surfaces are fine.
 
@@ -174,12 +176,21 @@ def read_mesh_in(
     """
     path = Path(files.root) / name
     kind = path.suffix.lower()
-    if kind not in (".obj", ".off"):
-        raise BrokenMesh(f"{path}: only .obj and .off meshes are read; convert it")
+    if kind not in (".obj", ".off", *scenes.KINDS):
+        raise BrokenMesh(f"{path}: only .obj and .off meshes are read, and .ply and .glb; convert it")
     try:
-        text = decoded(files.read(name, _MAX_BYTES), path, old_codes=True)
+        content = files.read(name, _MAX_BYTES)
+        text = "" if kind in scenes.KINDS else decoded(content, path, old_codes=True)
     except UserError as error:
         raise BrokenMesh(str(error)) from None
+    if kind in scenes.KINDS:
+        vertices, triangles, look = scenes.read_scene(content, path, texture_px, max_faces)
+        look = plain(triangles) if materials == "grey" else look
+        wide = _wide(vertices, triangles, path)
+        vertices, faces = _normalised(vertices @ (np.eye(3) if turn is None else turn.T), triangles.vertices[wide], up)
+        paint = look.paint and replace(look.paint, of_face=look.paint.of_face[wide], uv=look.paint.uv[wide])
+        return Mesh(vertices, faces, look.colours[wide], paint=paint, faults=tuple(look.faults))
+    del content
     polygons = (parse_off if kind == ".off" else parse_obj)(text, path, max_faces)
     if polygons.triangles > max_faces:
         raise BrokenMesh(f"{path}: {polygons.triangles:,} triangles; at most {max_faces:,} are read, simplify it")
@@ -189,7 +200,7 @@ def read_mesh_in(
         polygons = replace(polygons, vertices=polygons.vertices @ turn.T)
     crossed_faces: list[int] | None = [] if crossed == "fan" else None
     vertices, triangles = _triangles(polygons, path, crossed_faces)
-    triangles = _with_area(vertices, triangles, path)
+    triangles = triangles.chosen(_wide(vertices, triangles, path))
     is_grey = materials == "grey"
     look = plain(triangles) if is_grey else dressed(polygons.look, triangles, files, name, texture_px)
     vertices, faces = _normalised(vertices, triangles.vertices, up)
@@ -230,14 +241,15 @@ def _triangles(polygons: Polygons, path: Path, crossed: list[int] | None) -> tup
     return vertices, Triangles(np.concatenate(cut)[order], source[order], np.concatenate(in_pictures)[order])
 
 
-def _with_area(vertices: np.ndarray, triangles: Triangles, path: Path) -> Triangles:
+def _wide(vertices: np.ndarray, triangles: Triangles, path: Path) -> np.ndarray:
+    """(F,) which triangles have an area."""
     corners = vertices[triangles.vertices]
     edges = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max(axis=1)
     areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-    wide = areas > 1e-12 * edges**2
+    wide: np.ndarray = areas > 1e-12 * edges**2
     if not wide.any():
         raise BrokenMesh(f"{path}: zero area: all its faces are lines or points")
-    return triangles.chosen(wide)
+    return wide
 
 
 def _normalised(vertices: np.ndarray, faces: np.ndarray, up: str) -> tuple[np.ndarray, np.ndarray]:
