@@ -112,7 +112,7 @@ class ImageData:
         shown = zip(self.rows["class_name"], self.rows["instance"], strict=True)
         if self.background is None:
             return [f"{name}/{_ENDING.sub('', PurePath(file).name)}" for name, file in shown]
-        return [f"{name}/{told}-{view}" for (name, told), view in zip(shown, self.rows["view"], strict=True)]
+        return [f"{name}/{instance}-{view}" for (name, instance), view in zip(shown, self.rows["view"], strict=True)]
 
     def to(self, device: torch.device | str) -> "ImageData":
         """The same on a device; batches read from files are moved there one by one."""

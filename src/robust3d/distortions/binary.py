@@ -67,7 +67,7 @@ def tracer_version() -> str:
     Raises:
         UserError: a program is not installed.
     """
-    told = []
+    versions = []
     for program in _PROGRAMS:
         if shutil.which(program) is None:
             raise UserError(
@@ -75,8 +75,8 @@ def tracer_version() -> str:
                 "librsvg2-bin), or choose threshold"
             )
         said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
-        told.append((said.stdout or said.stderr).strip().partition("\n")[0].rstrip("."))
-    return "; ".join(told)
+        versions.append((said.stdout or said.stderr).strip().partition("\n")[0].rstrip("."))
+    return "; ".join(versions)
 
 
 def traced(images: Tensor) -> Tensor:

@@ -90,13 +90,13 @@ def data_sets(study: Study) -> list[DataSet]:
     for name in study.used_pretrainings():
         entry = study.pretraining[name]
         if not entry.trains and entry.gives_encoder:
-            published, told = entry.architecture.weights, entry.method_params().weights
+            published, named = entry.architecture.weights, entry.method_params().weights
             place = f"the Python package {published.package}" if published and published.package else ""
             found.append(
                 DataSet(
                     name="weights",
                     key=f"pretraining.{name}.params.weights",
-                    path=told or _installed(published),
+                    path=named or _installed(published),
                     what=published.name if published else f"weights of {entry.architecture.name}",
                     where=place or (published.url if published else "their publisher"),
                     licence=published.licence if published else "under the publisher's licence",

@@ -49,9 +49,9 @@ def data_of(job: Job) -> dict[str, str | None]:
             if job.params["data_on_disk"] is None:  # not found while planning; find out why
                 module.identity(params)
         elif job.stage == "import_encoder":
-            architecture, told = job.params["architecture"], job.params["params"].weights
-            path = str(told or f"weights of {architecture.name}")
-            if not weights_file(told, architecture).is_file():
+            architecture, named = job.params["architecture"], job.params["params"].weights
+            path = str(named or f"weights of {architecture.name}")
+            if not weights_file(named, architecture).is_file():
                 published = architecture.weights
                 what = published.name if published else f"weights of {architecture.name}"
                 raise UserError(

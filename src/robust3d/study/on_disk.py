@@ -61,10 +61,10 @@ class OnDisk:
 
         return self._look(f"dtd {seed} {params.model_dump_json()}", lambda: files_identity(params, seed))
 
-    def weights(self, told: Path | None, architecture: ArchitectureParams) -> str | None:
+    def weights(self, named: Path | None, architecture: ArchitectureParams) -> str | None:
         """The sha256 of a file of weights, or of those that a package has for the architecture."""
-        key = f"weights {told or architecture.name}"
-        return self._look(key, lambda: sha256(weights_file(told, architecture)))
+        key = f"weights {named or architecture.name}"
+        return self._look(key, lambda: sha256(weights_file(named, architecture)))
 
     def _look(self, key: str, look: Callable[[], str]) -> str | None:
         if key not in self.found and self._looks:

@@ -38,11 +38,11 @@ def sources(plan: "Plan", section: "Section", probe: str) -> tuple[dict[str, Any
     ]
     experiment = study.experiments[section.experiment]
     image_set = study.probes[probe].sets.get("set", experiment.set)
-    told: dict[str, Any] = {"study": study.study, "seed": study.seed, "models": models}
+    params: dict[str, Any] = {"study": study.study, "seed": study.seed, "models": models}
     flags = [flag for flag in stand_ins(study, experiment) if flag not in (CATEGORIES_STAND_IN, OTHER_PICTURES)]
-    told["flags"] = [NOT_THE_PAPERS, *flags]
-    told["data"] = data_conditions(plan, image_set)
-    return told, found.inputs, {}
+    params["flags"] = [NOT_THE_PAPERS, *flags]
+    params["data"] = data_conditions(plan, image_set)
+    return params, found.inputs, {}
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,8 @@ def read(job: "Context") -> list[Compared]:
     import pandas as pd  # planning imports this module and needs none of it
 
     models = []
-    for told in job.params["models"]:
-        metrics, outcomes = ([job.named(kind, name) for name in told["outcomes"]] for kind in OUTCOMES)
+    for entry in job.params["models"]:
+        metrics, outcomes = ([job.named(kind, name) for name in entry["outcomes"]] for kind in OUTCOMES)
         frames = [pd.read_parquet(path) for path in outcomes]
         kind = "distortion" if "distortion" in frames[0] else "corruption"
         shares = [
@@ -116,9 +116,9 @@ def read(job: "Context") -> list[Compared]:
         ]
         facts = frames[0].drop_duplicates("image").sort_values("image")
         known = [facts[name].astype(str) for name in ("class_name", "instance", "view") if name in facts]
-        names = ["/".join(told) for told in zip(*known, strict=True)]
+        names = ["/".join(parts) for parts in zip(*known, strict=True)]
         found = [json.loads(path.read_text()) for path in metrics]
-        place = told["label"], told["group"], told["printed"]
+        place = entry["label"], entry["group"], entry["printed"]
         models.append(Compared(*place, found, shares, names, kind, (metrics, outcomes)))
     return models
 
@@ -171,5 +171,5 @@ def write(job: "Context", cells: Sequence[dict[str, Any]], index: str, caption: 
 
     texts = {(cell["row"], cell["column"]): cell["text"] for cell in cells}
     rows, columns = (list(dict.fromkeys(places)) for places in zip(*texts, strict=True))
-    told = [[texts.get((row, column), "") for column in columns] for row in rows]
-    write_table(job, pd.DataFrame(told, pd.Index(rows, name=index), columns), caption, list(cells))
+    printed = [[texts.get((row, column), "") for column in columns] for row in rows]
+    write_table(job, pd.DataFrame(printed, pd.Index(rows, name=index), columns), caption, list(cells))

@@ -34,10 +34,10 @@ def write(job: "Context") -> None:
         for column, names in columns.items():
             facts = _relative(model, baseline, names) if column == RELATIVE else _error(model, names)
             flags = [*job.params["flags"], *model.facts()["flags"], *facts.pop("flags", [])]
-            told = {**model.facts(), "n": len(model.names), "unit": "%", "data": job.params["data"], **facts}
-            told["flags"] = flags
-            told["parameters"] = model.metrics[0]["parameters"]
-            cells.append({"row": model.label, "column": column, **told})
+            facts_of_cell = {**model.facts(), "n": len(model.names), "unit": "%", "data": job.params["data"], **facts}
+            facts_of_cell["flags"] = flags
+            facts_of_cell["parameters"] = model.metrics[0]["parameters"]
+            cells.append({"row": model.label, "column": column, **facts_of_cell})
     caption = (
         "Errors (%) on corrupted images, mean over severities. mCE is the mean over the fifteen common corruptions; "
         "relative mCE is the mean of ratios to the errors of the first model of the group, not to the published ones."
@@ -61,8 +61,8 @@ def _relative(model: "Compared", baseline: "Compared", names: Sequence[str]) -> 
         "sources": [*model.source(names), *baseline.source(names)],
     }
     if any((found == 0).any() for found in errors[1]):
-        told = f"{baseline.label} makes no mistake under some corruption, so there is no ratio"
-        return {**facts, "text": "–", "value": None, "flags": [told]}
+        facts_of_cell = f"{baseline.label} makes no mistake under some corruption, so there is no ratio"
+        return {**facts, "text": "–", "value": None, "flags": [facts_of_cell]}
     ratios = np.array([float((ours / theirs).mean()) for ours, theirs in zip(*errors, strict=True)])
     facts |= {"text": percent(float(ratios.mean())), "value": 100 * float(ratios.mean())}
     if len(ratios) < LEAST_SEEDS or model is baseline:

@@ -38,7 +38,7 @@ def write(job: "Context") -> None:
             if not names:
                 continue
             cell = compared.share_cell(job, model, peers, kept, names)
-            cell["made"] = {name: told for name, told in model.metrics[0]["made"].items() if name in names}
+            cell["made"] = {name: facts for name, facts in model.metrics[0]["made"].items() if name in names}
             if column == "Real":
                 cell["images"] = [name for name, right in zip(model.names, kept, strict=True) if right]
             cell["printed"] = _printed(model.printed, column)
