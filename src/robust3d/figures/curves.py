@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from robust3d.attacks.budgets import label as row_label
 from robust3d.errors import UserError
 from robust3d.named import Sources
-from robust3d.tables.cells import data_conditions, write_table
+from robust3d.tables.cells import data_conditions, text_table, write_table
 from robust3d.tables.robustness import read_attacked, robust_cell, stand_ins, trained_against
 from robust3d.tables.statistics import bars_note
 
@@ -100,16 +100,9 @@ def cells(job: "Context") -> list[dict[str, Any]]:
 
 def table_of(cells: Sequence[dict[str, Any]]) -> "pd.DataFrame":
     """The texts of the points: budgets ascending within each norm, empty where a curve has no such budget."""
-    import pandas as pd  # not at the top: planning imports this module
-
     norms = list(dict.fromkeys(cell["norm"] for cell in cells))
     ordered = sorted(cells, key=lambda cell: (norms.index(cell["norm"]), cell["epsilon"]))
-    rows = list(dict.fromkeys(cell["row"] for cell in ordered))
-    columns = list(dict.fromkeys(cell["column"] for cell in cells))
-    table = pd.DataFrame("", index=pd.Index(rows, name="threat"), columns=columns)
-    for cell in cells:
-        table.loc[cell["row"], cell["column"]] = cell["text"]
-    return table
+    return text_table(cells, "threat", list(dict.fromkeys(cell["row"] for cell in ordered)))
 
 
 def write(job: "Context", caption: str) -> None:

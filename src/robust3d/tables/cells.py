@@ -101,6 +101,23 @@ def write_table(job: "Context", table: "pd.DataFrame", caption: str, cells: list
     job.outputs["cells"].write_text(text + "\n", encoding="utf-8")
 
 
+def text_table(cells: Sequence[dict[str, Any]], index: str, rows: Sequence[str] = ()) -> "pd.DataFrame":
+    """The texts of cells, each in its row and column; empty where there is no cell.
+
+    Args:
+        cells: with `row`, `column` and `text`.
+        index: what rows are.
+        rows: their order; by default that in which they first come, as for columns.
+    """
+    import pandas as pd  # not at the top: planning imports this module
+
+    rows = rows or list(dict.fromkeys(cell["row"] for cell in cells))
+    columns = list(dict.fromkeys(cell["column"] for cell in cells))
+    texts = {(cell["row"], cell["column"]): cell["text"] for cell in cells}
+    shown = [[texts.get((row, column), "") for column in columns] for row in rows]
+    return pd.DataFrame(shown, pd.Index(rows, name=index), columns)
+
+
 def text_cells(table: "pd.DataFrame", formula: str) -> list[dict[str, Any]]:
     """Cells of a table that is derived from definitions, not measured."""
     return [

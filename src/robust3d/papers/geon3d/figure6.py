@@ -15,7 +15,7 @@ from robust3d.errors import UserError
 from robust3d.named import Sources
 from robust3d.papers.geon3d import table3
 from robust3d.papers.geon3d.reported import TABLE3
-from robust3d.tables.cells import conditions, data_conditions, run_flags, source, write_table
+from robust3d.tables.cells import conditions, data_conditions, run_flags, source, text_table, write_table
 from robust3d.tables.robustness import (
     chance_flags,
     read_attacked,
@@ -134,23 +134,16 @@ def _printed(job: "Context", bar: dict[str, Any]) -> dict[str, Any] | None:
 
 def write(job: "Context") -> None:
     """Write the picture, its table and the cells."""
-    import pandas as pd  # not at the top: planning imports this module
-
     from robust3d.figures.drawing import Bar, draw_bars
 
     bars = job.params["bars"]
     if not bars:
         raise UserError("figure6: no experiment of papers.geon3d.figure4 and figure5 has a pre-training to compare")
     cells = [cell(job, bar) for bar in bars]
-    columns = list(dict.fromkeys(found["column"] for found in cells))
-    rows = pd.Index(list(dict.fromkeys(found["row"] for found in cells)), name="threat")
-    table = pd.DataFrame("", index=rows, columns=columns)
-    for found in cells:
-        table.loc[found["row"], found["column"]] = found["text"]
     caption = "What 3D pre-training adds to adversarial training on geons, in percentage points."
     stand_ins = dict.fromkeys(flag for bar in bars for flag in bar["stand_ins"])
     caveats = [f"{flag[0].upper()}{flag[1:]}." for flag in stand_ins]
-    write_table(job, table, " ".join([caption, *caveats]), cells)
+    write_table(job, text_table(cells, "threat"), " ".join([caption, *caveats]), cells)
     titles = ["spurious\ncorrelation" if bar["kind"] == "shift" else f"{bar['background']}\nbackground" for bar in bars]
     drawn = [
         Bar(

@@ -7,7 +7,7 @@ import numpy as np
 
 from robust3d.named import OUTCOMES, Sources
 from robust3d.papers.geon3d.reported import TABLE3
-from robust3d.tables.cells import conditions, data_conditions, percent, run_flags, source, write_table
+from robust3d.tables.cells import conditions, data_conditions, percent, run_flags, source, text_table, write_table
 from robust3d.tables.robustness import object_flags
 from robust3d.tables.statistics import difference, interval
 
@@ -51,8 +51,6 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
 
 def write(job: "Context") -> None:
     """Write the table and its cells."""
-    import pandas as pd  # not at the top: planning imports this module
-
     stand_in = job.params["textures"] == "procedural"
     read = [_read(job, entry["outcomes"]) for entry in job.params["cells"]]
     groups: dict[str, list[list[np.ndarray]]] = {}
@@ -91,8 +89,7 @@ def write(job: "Context") -> None:
                 + [source(path, "correct where images = shifted") for path in outcome_paths],
             }
         )
-    table = pd.DataFrame([[cell["text"] for cell in cells]], [ROW], [cell["column"] for cell in cells])
-    table.index.name = "test set"
+    table = text_table(cells, "test set")
     caption = "Accuracy (%) of models trained on Correlated Textured, on a test set that breaks the correlation."
     write_table(job, table, caption + (" The textures are procedural stand-ins for DTD's." if stand_in else ""), cells)
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from robust3d.attacks.budgets import label as row_label
 from robust3d.named import Sources
 from robust3d.papers.geon3d.reported import TABLE4
-from robust3d.tables.cells import data_conditions, write_table
+from robust3d.tables.cells import data_conditions, text_table, write_table
 from robust3d.tables.robustness import (
     OTHER_PICTURES,
     Attacked,
@@ -52,8 +52,6 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
 
 def write(job: "Context") -> None:
     """Write the table and its cells."""
-    import pandas as pd  # not at the top: planning imports this module
-
     read = [(entry, read_attacked(job, entry["outcomes"])) for entry in job.params["cells"]]
     columns: dict[str, list[list[Attacked]]] = {}
     for entry, models in read:
@@ -68,11 +66,9 @@ def write(job: "Context") -> None:
         facts = robust_cell(models, peers, entry["budget"], job.params["seed"], flags)
         facts["printed"] = _printed(entry, row, job.params["study"], bool(flags))
         cells.append({"row": row, "column": entry["column"], **facts, "data": job.params["data"]})
-    table = pd.DataFrame({(c["row"], c["column"]): [c["text"]] for c in cells}).T[0].unstack(sort=False)
-    table.index.name = "threat"
     kind = "pictures" if pictures else job.params["family_kind"]
     caption = f"AutoAttack accuracy (%) on the test images of {SHOWN.get(kind, 'the thirteen categories.')}"
-    write_table(job, table, caption, cells)
+    write_table(job, text_table(cells, "threat"), caption, cells)
 
 
 def _printed(entry: dict[str, Any], row: str, study: str, other_images: bool) -> dict[str, Any] | None:

@@ -1,7 +1,7 @@
 """What the probes found of the compared models, and on which images all of them are right."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from robust3d.named import OUTCOMES, Sources
-from robust3d.tables.cells import conditions, data_conditions, percent, run_flags, source, write_table
+from robust3d.tables.cells import conditions, data_conditions, percent, run_flags, source
 from robust3d.tables.robustness import CATEGORIES_STAND_IN, OTHER_PICTURES, stand_ins
 from robust3d.tables.statistics import difference, interval
 
@@ -123,9 +123,11 @@ def read(job: "Context") -> list[Compared]:
     return models
 
 
-def right_images(models: Sequence[Compared], group: str) -> np.ndarray:
-    """(images,) bool: those that all models of a group, of every seed, get right as they are."""
-    return np.all([right for model in models if model.group == group for right in model.clean()], axis=0)
+def beside_peers(models: Sequence[Compared]) -> Iterator[tuple[Compared, list[Compared], np.ndarray]]:
+    """Each model, its group, and (images,) bool: those that all of the group, of every seed, get right as they are."""
+    for model in models:
+        peers = [one for one in models if one.group == model.group]
+        yield model, peers, np.all([right for one in peers for right in one.clean()], axis=0)
 
 
 def share_cell(
@@ -160,16 +162,3 @@ def share_cell(
     if model is not peers[0]:
         facts["difference"] = {"to": peers[0].label, **difference(ours, others[0], others, job.params["seed"])}
     return facts
-
-
-def write(job: "Context", cells: Sequence[dict[str, Any]], index: str, caption: str) -> None:
-    """Write the table of some cells, rows and columns in the order in which they first come.
-
-    Each cell is put where it says: pandas' `unstack(sort=False)` mixes rows up where cells come column by column.
-    """
-    import pandas as pd  # planning imports this module and needs none of it
-
-    texts = {(cell["row"], cell["column"]): cell["text"] for cell in cells}
-    rows, columns = (list(dict.fromkeys(places)) for places in zip(*texts, strict=True))
-    printed = [[texts.get((row, column), "") for column in columns] for row in rows]
-    write_table(job, pd.DataFrame(printed, pd.Index(rows, name=index), columns), caption, list(cells))

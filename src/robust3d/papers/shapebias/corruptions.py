@@ -8,7 +8,7 @@ import numpy as np
 from robust3d.distortions.parameters import COMMON, EXTRA
 from robust3d.papers.shapebias import compared
 from robust3d.papers.shapebias.tableA1 import LABELS, sources
-from robust3d.tables.cells import percent
+from robust3d.tables.cells import percent, text_table, write_table
 from robust3d.tables.statistics import LEAST_SEEDS, interval
 
 if TYPE_CHECKING:
@@ -34,15 +34,14 @@ def write(job: "Context") -> None:
         for column, names in columns.items():
             facts = _relative(model, baseline, names) if column == RELATIVE else _error(model, names)
             flags = [*job.params["flags"], *model.facts()["flags"], *facts.pop("flags", [])]
-            facts_of_cell = {**model.facts(), "n": len(model.names), "unit": "%", "data": job.params["data"], **facts}
-            facts_of_cell["flags"] = flags
-            facts_of_cell["parameters"] = model.metrics[0]["parameters"]
-            cells.append({"row": model.label, "column": column, **facts_of_cell})
+            cell = {**model.facts(), "n": len(model.names), "unit": "%", "data": job.params["data"], **facts}
+            cell |= {"flags": flags, "parameters": model.metrics[0]["parameters"]}
+            cells.append({"row": model.label, "column": column, **cell})
     caption = (
         "Errors (%) on corrupted images, mean over severities. mCE is the mean over the fifteen common corruptions; "
         "relative mCE is the mean of ratios to the errors of the first model of the group, not to the published ones."
     )
-    compared.write(job, cells, "network", caption)
+    write_table(job, text_table(cells, "network"), caption, cells)
 
 
 def _error(model: "Compared", names: Sequence[str]) -> dict[str, Any]:
@@ -61,8 +60,8 @@ def _relative(model: "Compared", baseline: "Compared", names: Sequence[str]) -> 
         "sources": [*model.source(names), *baseline.source(names)],
     }
     if any((found == 0).any() for found in errors[1]):
-        facts_of_cell = f"{baseline.label} makes no mistake under some corruption, so there is no ratio"
-        return {**facts, "text": "–", "value": None, "flags": [facts_of_cell]}
+        flag = f"{baseline.label} makes no mistake under some corruption, so there is no ratio"
+        return {**facts, "text": "–", "value": None, "flags": [flag]}
     ratios = np.array([float((ours / theirs).mean()) for ours, theirs in zip(*errors, strict=True)])
     facts |= {"text": percent(float(ratios.mean())), "value": 100 * float(ratios.mean())}
     if len(ratios) < LEAST_SEEDS or model is baseline:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from robust3d.papers.shapebias import compared
 from robust3d.papers.shapebias.reported import TABLE3, TABLE3_COLUMNS
+from robust3d.tables.cells import text_table, write_table
 
 if TYPE_CHECKING:
     from robust3d.papers.shapebias.section import Section
@@ -27,10 +28,8 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
 
 def write(job: "Context") -> None:
     """One row a model; columns whose distortion the probe was not asked for are left out."""
-    models, cells = compared.read(job), []
-    for model in models:
-        peers = [one for one in models if one.group == model.group]
-        kept = compared.right_images(models, model.group)
+    cells = []
+    for model, peers, kept in compared.beside_peers(compared.read(job)):
         there = sorted(model.metrics[0]["accuracy"])
         kinds = {"Real": [compared.CLEAN]}
         kinds |= {column: [name for name in there if name.startswith(start)] for column, start in COLUMNS.items()}
@@ -49,7 +48,7 @@ def write(job: "Context") -> None:
         "Accuracy (%) on distorted images, of those that all compared models, of every seed, get right as they are. "
         "Scrambled is the mean over the numbers of tiles. Noise is not in the paper's table."
     )
-    compared.write(job, cells, "network", caption)
+    write_table(job, text_table(cells, "network"), caption, cells)
 
 
 def _printed(network: str | None, column: str) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from robust3d.distortions.parameters import COMMON, EXTRA
 from robust3d.papers.shapebias import compared
 from robust3d.papers.shapebias.reported import TABLEA1, TABLEA1_COLUMNS
+from robust3d.tables.cells import text_table, write_table
 
 if TYPE_CHECKING:
     from robust3d.papers.shapebias.section import Section
@@ -31,10 +32,8 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
 
 def write(job: "Context") -> None:
     """One row a corruption, the mean over severities; the last row is the mean over the fifteen common ones."""
-    models, cells = compared.read(job), []
-    for model in models:
-        peers = [one for one in models if one.group == model.group]
-        kept = compared.right_images(models, model.group)
+    cells = []
+    for model, peers, kept in compared.beside_peers(compared.read(job)):
         there = list(model.metrics[0]["errors"])
         rows: dict[str, list[str]] = {name: [name] for name in (*COMMON, *EXTRA) if name in there}
         if set(COMMON) <= set(there):
@@ -50,7 +49,7 @@ def write(job: "Context") -> None:
         "Accuracy (%) on corrupted images, mean over severities, of those that all compared models, of every seed, get "
         "right as they are. The mean is over the fifteen corruptions above speckle noise."
     )
-    compared.write(job, cells, "corruption", caption)
+    write_table(job, text_table(cells, "corruption"), caption, cells)
 
 
 def _printed(network: str | None, row: str) -> dict[str, Any] | None:
