@@ -3,9 +3,11 @@
 import os
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+Values = TypeVar("Values", bound=tuple[Any, ...] | None)
 
 
 class Params(BaseModel):
@@ -16,6 +18,17 @@ class Params(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def distinct(values: Values) -> Values:
+    """The values, if each stands there once; none are.
+
+    Raises:
+        ValueError: one stands there twice.
+    """
+    if values is not None and len(set(values)) != len(values):
+        raise ValueError(f"each may stand here once, got {', '.join(map(str, values))}")
+    return values
 
 
 def expanded(path: str) -> str:

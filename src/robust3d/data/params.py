@@ -6,7 +6,7 @@ from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from robust3d.errors import UserError
 from robust3d.params import Params as Base
-from robust3d.params import PathText
+from robust3d.params import PathText, distinct
 
 PAPER_TEXTURES = (
     "zigzagged",
@@ -31,12 +31,6 @@ BackgroundKind = Literal["black", "white", "textured", "correlated", "shifted"]
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
-def _distinct(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    if names is not None and len(set(names)) != len(names):
-        raise ValueError(f"each name may stand here once, got {', '.join(names)}")
-    return names
-
-
 class SplitParams(Base):
     """How instance ids are divided; the same ids for every class (paper §3 "Rendering and data splits")."""
 
@@ -55,7 +49,7 @@ class TextureParams(Base):
     resolution_px: Annotated[int, Field(ge=8)] = 96  # side of a stored texture; backgrounds are crops of it
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.25  # of images_per_class, used for test images only
 
-    _classes = field_validator("classes")(_distinct)
+    _classes = field_validator("classes")(distinct)
 
     @model_validator(mode="after")
     def _path_goes_with_dtd(self) -> "TextureParams":
@@ -146,7 +140,7 @@ class SetParams(Base):
     background: BackgroundParams = BackgroundParams()  # of the images
     label_order: Names | None = None  # class names by label, not stated in the paper; null: the family's order
 
-    _label_order = field_validator("label_order")(_distinct)
+    _label_order = field_validator("label_order")(distinct)
 
     def counts(self, split: SplitName, classes: int, available: int) -> tuple[int, ...]:
         """Images of class 0, 1, … in one split: see `equal_counts`; `available` is instances times views."""
@@ -178,7 +172,7 @@ class PictureSetParams(Base):
     broken: Literal["error", "skip"] = "error"  # for unreadable pictures; skip: left out, counted in every cell
     shards: int = Field(1, ge=1)  # files of pixels, one job each; changes no pixel
 
-    _label_order = field_validator("label_order")(_distinct)
+    _label_order = field_validator("label_order")(distinct)
 
     @model_validator(mode="after")
     def _cut_inside(self) -> "PictureSetParams":

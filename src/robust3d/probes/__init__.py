@@ -7,13 +7,14 @@ The probe's entry in the configuration maps these to sets; names that it leaves 
 `PACKAGES` names further packages that affect its results: their versions become part of its jobs' specs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # not at run time: planning imports this module
     import pandas as pd
+    import torch
 
     from robust3d.data.images import ImageData
     from robust3d.models.classifier import Classifier
@@ -39,6 +40,16 @@ class Subject:
     progress: Path
     sets: tuple[str, ...] = ("set",)
 
+    def predictions(self, images: "torch.Tensor") -> "torch.Tensor":
+        """Predicted labels (N,), on the CPU, of uint8 images or of floating-point ones in [0, 1]."""
+        import torch
+
+        from robust3d.attacks.agreement import ieee_fp32
+
+        with torch.inference_mode(), ieee_fp32():
+            pixels = images.float() / 255 if images.dtype == torch.uint8 else images
+            return self.model(pixels.to(self.device)).argmax(1).cpu()
+
 
 @dataclass(frozen=True)
 class Findings:
@@ -52,3 +63,22 @@ class Findings:
 
     metrics: dict[str, Any]
     outcomes: "pd.DataFrame"
+
+
+def answered(
+    name: str, images: "ImageData", predictions: Sequence["torch.Tensor"], **columns: str | int
+) -> "pd.DataFrame":
+    """Outcomes of all images of a set: label, prediction, and whether it is `correct`.
+
+    Args:
+        name: of the set.
+        images: of the set.
+        predictions: of batches in the order of the images.
+        columns: further ones, with one value for all images.
+    """
+    import pandas as pd
+    import torch
+
+    frame = pd.DataFrame({"images": name, "image": range(len(images)), **columns, "label": images.labels.cpu().numpy()})
+    frame["prediction"] = torch.cat(list(predictions)).numpy()
+    return frame.assign(correct=frame["label"] == frame["prediction"])

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from robust3d.distortions.parameters import (
     COMMON,
@@ -14,13 +14,10 @@ from robust3d.distortions.parameters import (
     set_for,
 )
 from robust3d.params import Params as Base
+from robust3d.params import distinct
 
 if TYPE_CHECKING:
-    import torch
-
     from robust3d.probes import Findings, Subject
-
-__all__ = ["PACKAGES", "Params", "predictions", "probe"]
 
 PACKAGES = ("pillow",)  # draws the frost
 CLEAN = "none"  # the name of no corruption, of severity 0
@@ -34,18 +31,15 @@ class Params(Base):
     # Published for 224, 64 and 32 px; none: those of Tiny-ImageNet-C below 100 px and of CIFAR-10-C below 48 px.
     parameters: ParameterSet | None = None
     jpeg_quality: int | None = Field(None, ge=1, le=100)  # ImageNet-C is stored in JPEG files of quality 85; none: not
-    relative_to: Literal["published"] | None = (
-        None  # the mean corruption error divided by ImageNet-C's reference errors
-    )
+    # Also divide the mean corruption error by the reference errors that are published with ImageNet-C.
+    relative_to: Literal["published"] | None = None
     batch_size: int = Field(250, ge=1)  # images per forward pass; changes speed and memory only
     seed: int = Field(0, ge=0)  # of all that is drawn, for each image apart
 
+    _once = field_validator("corruptions", "severities")(distinct)
+
     @model_validator(mode="after")
     def _check(self) -> "Params":
-        for key in ("corruptions", "severities"):
-            values = getattr(self, key)
-            if len(set(values)) != len(values):
-                raise ValueError(f"{key}: each may stand here once, got {', '.join(map(str, values))}")
         if self.relative_to and (set(self.severities) != set(SEVERITIES) or not set(COMMON) <= set(self.corruptions)):
             raise ValueError("relative_to: the published errors are means over all five severities of the fifteen")
         return self
@@ -58,7 +52,7 @@ def probe(params: Params, subject: "Subject") -> "Findings":
 
     from robust3d.distortions.corruptions import corrupt
     from robust3d.distortions.digital import through_jpeg
-    from robust3d.probes import Findings
+    from robust3d.probes import Findings, answered
     from robust3d.seeds import seed_of
 
     images = subject.images("set")
@@ -72,27 +66,11 @@ def probe(params: Params, subject: "Subject") -> "Findings":
             shown = corrupt(batch, name, severity, own, used) if severity else batch  # type: ignore[arg-type]
             if severity and params.jpeg_quality is not None:
                 shown = torch.stack(through_jpeg(list(shown.cpu()), params.jpeg_quality)).to(batch.device)
-            said[name, severity].append(predictions(subject, shown))
-    labels = images.labels.cpu().numpy()
-    frames = []
-    for (name, severity), parts in said.items():
-        frame = pd.DataFrame({"images": "set", "image": range(len(labels)), "corruption": name, "severity": severity})
-        frame["label"], frame["prediction"] = labels, torch.cat(parts).numpy()
-        frames.append(frame.assign(correct=frame["label"] == frame["prediction"]))
+            said[name, severity].append(subject.predictions(shown))
+    frames = [answered("set", images, parts, corruption=kind, severity=at) for (kind, at), parts in said.items()]
     outcomes = pd.concat(frames, ignore_index=True)
     errors = 1 - outcomes.groupby(["corruption", "severity"])["correct"].mean()
-    return Findings({"images": len(labels), "parameters": used, **_means(dict(errors.items()), params)}, outcomes)
-
-
-def predictions(subject: "Subject", images: "torch.Tensor") -> "torch.Tensor":
-    """Predicted labels (N,), on the CPU, of uint8 images or of floating-point ones in [0, 1]."""
-    import torch
-
-    from robust3d.attacks.agreement import ieee_fp32
-
-    with torch.inference_mode(), ieee_fp32():
-        pixels = images.float() / 255 if images.dtype == torch.uint8 else images
-        return subject.model(pixels).argmax(1).cpu()
+    return Findings({"images": len(images), "parameters": used, **_means(dict(errors.items()), params)}, outcomes)
 
 
 def _means(errors: dict[Any, float], params: Params) -> dict[str, Any]:

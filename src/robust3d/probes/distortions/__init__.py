@@ -2,11 +2,12 @@
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from robust3d.attacks.params import PgdParams
 from robust3d.distortions.parameters import ParameterSet
 from robust3d.params import Params as Base
+from robust3d.params import distinct
 
 if TYPE_CHECKING:
     from robust3d.probes import Findings, Subject
@@ -37,12 +38,10 @@ class Params(Base):
     batch_size: int = Field(250, ge=1)  # images per forward pass; changes speed and memory only
     seed: int = Field(0, ge=0)  # of all that is drawn, for each image apart
 
+    _once = field_validator("distortions", "scrambled")(distinct)
+
     @model_validator(mode="after")
     def _check(self) -> "Params":
-        for key in ("distortions", "scrambled"):
-            values = getattr(self, key)
-            if len(set(values)) != len(values):
-                raise ValueError(f"{key}: each may stand here once, got {', '.join(map(str, values))}")
         if self.attack.random_start:
             raise ValueError("attack.random_start: leave it at false; what is drawn would depend on batch_size")
         return self

@@ -20,8 +20,7 @@ from robust3d.distortions.masks import retextured, silhouettes
 from robust3d.distortions.parameters import set_for
 from robust3d.distortions.scramble import scramble
 from robust3d.errors import UserError
-from robust3d.probes import Findings, Subject
-from robust3d.probes.corruptions import predictions
+from robust3d.probes import Findings, Subject, answered
 from robust3d.seeds import numpy_generator, seed_of
 
 if TYPE_CHECKING:
@@ -38,16 +37,11 @@ def ask(params: "Params", subject: Subject) -> Findings:
     said: dict[str, list[Tensor]] = {}
     for index in torch.arange(len(images)).split(params.batch_size):
         for name, distorted in maker.distorted(index):
-            said.setdefault(name, []).append(predictions(subject, distorted))
-    labels = images.labels.cpu().numpy()
-    frames = []
-    for name, parts in said.items():
-        frame = pd.DataFrame({"images": "set", "image": range(len(labels)), "distortion": name, "label": labels})
-        frame["prediction"] = torch.cat(parts).numpy()
-        frames.append(frame.assign(correct=frame["label"] == frame["prediction"]))
-    outcomes = pd.concat(frames, ignore_index=True)
-    accuracy = {frame["distortion"].iloc[0]: float(frame["correct"].mean()) for frame in frames}
-    metrics = {"images": len(labels), "accuracy": accuracy, "made": maker.made, "blank_black_and_white": maker.blank}
+            said.setdefault(name, []).append(subject.predictions(distorted))
+    frames = {name: answered("set", images, parts, distortion=name) for name, parts in said.items()}
+    outcomes = pd.concat(list(frames.values()), ignore_index=True)
+    accuracy = {name: float(frame["correct"].mean()) for name, frame in frames.items()}
+    metrics = {"images": len(images), "accuracy": accuracy, "made": maker.made, "blank_black_and_white": maker.blank}
     return Findings(metrics, outcomes)
 
 
