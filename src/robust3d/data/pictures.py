@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from robust3d.errors import UserError
 
 _GAP_PX = 4
-_TEXT_PX = 14  # one size for all words of a sheet, larger beside large images
+TEXT_PX = 14  # one size for all words of a sheet, larger beside large images
 _IMAGE_TO_TEXT = 13
 
 
@@ -31,7 +31,7 @@ def sheet(
     """
     words = [label for row in cell_labels for label in row]
     cell = max(-(-cell_px // image.shape[0]) * image.shape[0] for row in rows for image in row)
-    font = _font(max(_TEXT_PX, cell // _IMAGE_TO_TEXT))
+    font = _font(max(TEXT_PX, cell // _IMAGE_TO_TEXT))
     line = sum(font.getmetrics())
     column = max(cell, *(_width(font, label) for label in words)) if words else cell
     left = max((_width(font, label) + 16 for label in row_labels), default=10)

@@ -66,14 +66,14 @@ def corrupt(
         raise ValueError(f"severity must be 1 to 5, got {severity}")
     if len(seeds) != len(images):
         raise ValueError(f"{len(images)} images, but {len(seeds)} seeds")
-    values_of_set = PARAMETERS[parameters or set_for(min(images.shape[-2:]))][name][severity - 1]
+    strength = PARAMETERS[parameters or set_for(min(images.shape[-2:]))][name][severity - 1]
     function, own_seeds = FUNCTIONS[name], [seed_of(seed, name) for seed in seeds]
     size = max(1, _CHUNK // images[0].numel()) if len(images) and images.device.type == "cpu" else max(1, len(images))
     done = []
     for start in range(0, len(images), size):
         part = images[start : start + size].contiguous()
         values = part.float() / 255 if part.dtype == torch.uint8 else part.float()
-        spoilt = function(values, values_of_set, Draws(own_seeds[start : start + size], images.device)).clamp(0, 1)
+        spoilt = function(values, strength, Draws(own_seeds[start : start + size], images.device)).clamp(0, 1)
         done.append(to_type(spoilt, images.dtype))
     return torch.cat(done) if done else images.clone()
 

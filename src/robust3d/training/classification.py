@@ -117,20 +117,24 @@ class Classification(Task):
 
     def validate(self) -> dict[str, float]:
         """Accuracy on clean and on attacked images; chance is the accuracy of the best constant prediction."""
-        clean, attacked = [], []
-        for number, (raw, labels) in enumerate(self.held_out.batches(VALIDATION_BATCH)):
-            images = to_unit(raw)
-            generator = torch_generator(self.params.seed, "validation", number, device=images.device)
-            clean.append(self.classifier(images))
-            attacked.append(self.classifier(self.attack(images, labels, generator)))
-        labels, logits = self.held_out.labels, torch.cat(clean)
+        labels, (logits, attacked) = self.held_out.labels, self.held_out_logits(self.classifier)
         return {
             "accuracy": accuracy(logits, labels),
-            "pgd_accuracy": accuracy(torch.cat(attacked), labels),
+            "pgd_accuracy": accuracy(attacked, labels),
             "chance": _largest_share(labels),
             "largest_answer": _largest_share(logits.argmax(1)),
             "loss": float(functional.cross_entropy(logits, labels)),
         }
+
+    def held_out_logits(self, network: nn.Module) -> tuple[Tensor, Tensor]:
+        """Logits (N, K) of a network on the held-out images, clean and attacked."""
+        clean, attacked = [], []
+        for number, (raw, labels) in enumerate(self.held_out.batches(VALIDATION_BATCH)):
+            images = to_unit(raw)
+            generator = torch_generator(self.params.seed, "validation", number, device=images.device)
+            clean.append(network(images))
+            attacked.append(network(self.attack(images, labels, generator, network)))
+        return torch.cat(clean), torch.cat(attacked)
 
     def collapse(self, validation: dict[str, float]) -> str | None:
         """A message if (nearly) every validation image gets the same class."""

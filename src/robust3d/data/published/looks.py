@@ -1,6 +1,6 @@
 """Puts what a mesh's files say of colours and materials on its triangles."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,11 @@ class Dressed:
     colours: NDArray[np.float32]
     paint: Paint | None = None
     faults: list[str] = field(default_factory=list)
+
+    def chosen(self, which: NDArray[np.bool_]) -> "Dressed":
+        """That of some triangles."""
+        paint = self.paint and replace(self.paint, of_face=self.paint.of_face[which], uv=self.paint.uv[which])
+        return Dressed(self.colours[which], paint, self.faults)
 
 
 def plain(triangles: Triangles) -> Dressed:

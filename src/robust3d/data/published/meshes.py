@@ -175,7 +175,7 @@ def read_mesh_in(
             polygons that cross themselves.
     """
     path = Path(files.root) / name
-    kind = path.suffix.lower()
+    kind, is_grey = path.suffix.lower(), materials == "grey"
     if kind not in (".obj", ".off", *scenes.KINDS):
         raise BrokenMesh(f"{path}: only .obj and .off meshes are read, and .ply and .glb; convert it")
     try:
@@ -185,13 +185,24 @@ def read_mesh_in(
         raise BrokenMesh(str(error)) from None
     if kind in scenes.KINDS:
         vertices, triangles, look = scenes.read_scene(content, path, texture_px, max_faces)
-        look = plain(triangles) if materials == "grey" else look
-        wide = _wide(vertices, triangles, path)
-        vertices, faces = _normalised(vertices @ (np.eye(3) if turn is None else turn.T), triangles.vertices[wide], up)
-        paint = look.paint and replace(look.paint, of_face=look.paint.of_face[wide], uv=look.paint.uv[wide])
-        return Mesh(vertices, faces, look.colours[wide], paint=paint, faults=tuple(look.faults))
-    del content
-    polygons = (parse_off if kind == ".off" else parse_obj)(text, path, max_faces)
+        vertices = vertices if turn is None else vertices @ turn.T
+        which = _wide(vertices, triangles, path)
+        triangles = triangles.chosen(which)
+        look = plain(triangles) if is_grey else look.chosen(which)
+    else:
+        del content  # the text is as large
+        vertices, triangles, polygons, faults = _cut(text, path, max_faces, turn, crossed)
+        look = plain(triangles) if is_grey else dressed(polygons.look, triangles, files, name, texture_px)
+        look.faults += faults
+    vertices, faces = _normalised(vertices, triangles.vertices, up)
+    return Mesh(vertices, faces, look.colours, paint=look.paint, faults=tuple(look.faults))
+
+
+def _cut(
+    text: str, path: Path, max_faces: int, turn: np.ndarray | None, crossed: Literal["error", "fan"]
+) -> tuple[np.ndarray, Triangles, Polygons, list[str]]:
+    """Vertices and triangles with an area of an OBJ or OFF file, its polygons, and faults."""
+    polygons = (parse_off if path.suffix.lower() == ".off" else parse_obj)(text, path, max_faces)
     if polygons.triangles > max_faces:
         raise BrokenMesh(f"{path}: {polygons.triangles:,} triangles; at most {max_faces:,} are read, simplify it")
     if not polygons.triangles:
@@ -200,14 +211,11 @@ def read_mesh_in(
         polygons = replace(polygons, vertices=polygons.vertices @ turn.T)
     crossed_faces: list[int] | None = [] if crossed == "fan" else None
     vertices, triangles = _triangles(polygons, path, crossed_faces)
-    triangles = triangles.chosen(_wide(vertices, triangles, path))
-    is_grey = materials == "grey"
-    look = plain(triangles) if is_grey else dressed(polygons.look, triangles, files, name, texture_px)
-    vertices, faces = _normalised(vertices, triangles.vertices, up)
+    faults = []
     if crossed_faces:
         total = sum(len(places) for places, _ in polygons.faces)
-        look.faults.append(f"{len(crossed_faces):,} of {total:,} faces cross themselves; they are cut as a fan")
-    return Mesh(vertices, faces, look.colours, paint=look.paint, faults=tuple(look.faults))
+        faults = [f"{len(crossed_faces):,} of {total:,} faces cross themselves; they are cut as a fan"]
+    return vertices, triangles.chosen(_wide(vertices, triangles, path)), polygons, faults
 
 
 def _triangles(polygons: Polygons, path: Path, crossed: list[int] | None) -> tuple[np.ndarray, Triangles]:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from robust3d.provenance.runner import Context
     from robust3d.study.plan import Plan
 
-_TITLE_PX, _TEXT_PX = 22, 14  # the words of the pictures below have the same size
+_TITLE_PX = 22
 
 
 def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
@@ -27,13 +27,15 @@ def write(job: "Context") -> None:
     """Write the picture: the methods' pictures below each other."""
     from PIL import Image, ImageDraw, ImageFont  # not at the top: planning imports this module
 
+    from robust3d.data.pictures import TEXT_PX
+
     entries = job.params["pictures"]
     pictures = [Image.open(job.named("reconstructions", one["reconstructions"])).convert("RGB") for one in entries]
     height = sum(picture.height + _TITLE_PX for picture in pictures)
     canvas = Image.new("RGB", (max(picture.width for picture in pictures), height), "white")
     draw, top = ImageDraw.Draw(canvas), 0
     for one, picture in zip(entries, pictures, strict=True):
-        draw.text((6, top + 3), f"{one['label']}: held-out views", "black", ImageFont.load_default(_TEXT_PX))
+        draw.text((6, top + 3), f"{one['label']}: held-out views", "black", ImageFont.load_default(TEXT_PX))
         canvas.paste(picture, (0, top + _TITLE_PX))
         top += picture.height + _TITLE_PX
     canvas.save(job.outputs["picture"], "PNG")

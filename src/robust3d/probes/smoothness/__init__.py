@@ -58,8 +58,8 @@ def probe(params: Params, subject: "Subject") -> "Findings":
             for kind, pixels in both.items():
                 outputs = model.architecture.outputs(model.network, model.normalise(pixels), layers)
                 for layer in layers:
-                    sums = found.setdefault(layer, {"clean": [], "noisy": []})
-                    sums[kind].append(variation(outputs[layer]).cpu())
+                    kinds = found.setdefault(layer, {"clean": [], "noisy": []})
+                    kinds[kind].append(variation(outputs[layer]).cpu())
     maps, frames = {}, []
     for layer, kinds in found.items():
         tables = {kind: torch.cat(values).double() for kind, values in kinds.items()}  # (N, C)

@@ -10,8 +10,7 @@ from robust3d.data.images import ImageData
 from robust3d.errors import UserError
 from robust3d.models.architecture import batch_norms
 from robust3d.models.classifier import Classifier
-from robust3d.seeds import torch_generator
-from robust3d.training.classification import VALIDATION_BATCH, Classification, to_unit
+from robust3d.training.classification import Classification
 from robust3d.training.metrics import accuracy
 from robust3d.training.params import ClassifierParams
 
@@ -68,16 +67,7 @@ class AdvProp(Classification):
 
     def validate(self) -> dict[str, float]:
         """As every training, and the same for the auxiliary batch norms."""
-        clean, attacked = [], []
-        twin = self.norms.auxiliary
-        for number, (raw, labels) in enumerate(self.held_out.batches(VALIDATION_BATCH)):
-            images = to_unit(raw)
-            generator = torch_generator(self.params.seed, "validation", number, device=images.device)
-            clean.append(twin(images))
-            attacked.append(twin(self.attack(images, labels, generator, twin)))
-        labels = self.held_out.labels
-        return {
-            **super().validate(),
-            "auxiliary_accuracy": accuracy(torch.cat(clean), labels),
-            "auxiliary_pgd_accuracy": accuracy(torch.cat(attacked), labels),
-        }
+        found = super().validate()
+        for name, logits in zip(("accuracy", "pgd_accuracy"), self.held_out_logits(self.norms.auxiliary), strict=True):
+            found[f"auxiliary_{name}"] = accuracy(logits, self.held_out.labels)
+        return found

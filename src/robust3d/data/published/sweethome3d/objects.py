@@ -67,7 +67,7 @@ def _entry(catalogue: Catalogue, listed: Listed, params: SweetHome3DParams) -> E
             f"{catalogue.path}: {listed.key} is called {furniture.name!r}, in the list of its class {listed.name!r}; "
             "look whether it is the same object, then correct the list or leave it out"
         )
-    if params.size == "metric" and (larger := _longest_m(furniture)) > params.cube_m:
+    if params.size == "metric" and (larger := _cube_m(_size_m(furniture))) > params.cube_m:
         raise UserError(
             f"shapes.cube_m: {listed.key} ({listed.name}) needs a cube of {larger:.2f} m, and it is {params.cube_m} m"
         )
@@ -81,10 +81,13 @@ def _entry(catalogue: Catalogue, listed: Listed, params: SweetHome3DParams) -> E
     )
 
 
-def _longest_m(furniture: Furniture) -> float:
-    """Side of the cube into which an object fits as ours do: its diagonal is at most 1.4 sides."""
-    size = np.array(furniture.size_cm) / 100
+def _cube_m(size: np.ndarray) -> float:
+    """Side of the cube into which an object of a size (3,) fits as ours do: its diagonal is at most 1.4 sides."""
     return max(float(size.max()), float(np.linalg.norm(size)) / LONGEST_DIAGONAL)
+
+
+def _size_m(furniture: Furniture) -> np.ndarray:
+    return np.array(furniture.size_cm) / 100
 
 
 def read_mesh(params: SweetHome3DParams, entry: Entry) -> Mesh:
@@ -101,8 +104,7 @@ def read_mesh(params: SweetHome3DParams, entry: Entry) -> Mesh:
     catalogue.files.read(furniture.model)  # a damaged archive ends the job; a broken mesh is left out
     mesh = read_mesh_in(catalogue.files, furniture.model, turn=furniture.turn, **params.look)
     box = mesh.vertices.max(axis=0) - mesh.vertices.min(axis=0)
-    size = np.array(furniture.size_cm) / 100
-    size = np.where(box > 1e-9, size, 0)  # a flat mesh stays flat
-    side = max(float(size.max()), float(np.linalg.norm(size)) / LONGEST_DIAGONAL)
-    scale = size / np.where(box > 1e-9, box, 1) / (side if params.size == "normalised" else params.cube_m)
-    return mesh.scaled(tuple(np.where(box > 1e-9, scale, 1)))
+    is_thick = box > 1e-9  # a flat mesh stays flat
+    size = np.where(is_thick, _size_m(furniture), 0)
+    scale = size / np.where(is_thick, box, 1) / (_cube_m(size) if params.size == "normalised" else params.cube_m)
+    return mesh.scaled(tuple(np.where(is_thick, scale, 1)))
