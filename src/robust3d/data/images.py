@@ -25,6 +25,8 @@ Inputs = Mapping[str, Sequence[Path]]
 if TYPE_CHECKING:
     import pandas as pd
 
+    from robust3d.data.concepts import Concepts
+
 
 @dataclass(frozen=True)
 class ImageData:
@@ -39,6 +41,8 @@ class ImageData:
         background: what the set is shown on, of sets of views; None: the pictures bring their own.
         notices: sentences that must travel with every number that rests on these images.
         resident: (N, 3, H, W) uint8, if all are held in memory.
+        masks: where the objects are in images at n places, (n, H, W) bool; None: the set has no masks.
+        concepts: what is where in the images, of sets that come with such labels.
     """
 
     labels: Tensor
@@ -49,6 +53,8 @@ class ImageData:
     background: str | None = None
     notices: tuple[str, ...] = ()
     resident: Tensor | None = None
+    masks: Callable[[np.ndarray], np.ndarray] | None = None
+    concepts: "Concepts | None" = None
 
     @classmethod
     def of(cls, images: Tensor, labels: Tensor) -> "ImageData":

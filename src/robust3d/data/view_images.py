@@ -13,7 +13,7 @@ from robust3d.data.images import ImageData
 from robust3d.data.manifest import Shard, Views
 from robust3d.data.params import SetParams
 from robust3d.data.sets import load_set
-from robust3d.data.shards import read_shards
+from robust3d.data.shards import Frames, read_shards
 from robust3d.data.textures import Textures
 from robust3d.parsing import parse
 
@@ -47,6 +47,7 @@ class ViewReader:
             rows=self.rows,
             background=self.params.background.kind,
             notices=tuple(self.views.notices()),
+            masks=self.read_masks,
         )
 
     def read(self, places: np.ndarray) -> Tensor:
@@ -62,11 +63,32 @@ class ViewReader:
             images[here] = self._of_shard(number, self.rows.iloc[places[here]])
         return images
 
+    def read_masks(self, places: np.ndarray) -> np.ndarray:
+        """Where the objects are, (n, H, W) bool, in the images of some rows.
+
+        Raises:
+            UserError: a shard is missing or is not the one of the manifest.
+        """
+        side = self.views.resolution_px
+        masks = np.zeros((len(places), side, side), bool)
+        for number in np.unique(self.shard[places]).tolist():
+            here = np.flatnonzero(self.shard[places] == number)
+            rows = self.rows.iloc[places[here]]
+            frames = self._frames(number, rows, colour_only=False)
+            names = zip(frames.class_name.tolist(), frames.instance.tolist(), frames.view.tolist(), strict=True)
+            place = {name: i for i, name in enumerate(names)}
+            keys = zip(rows["class_name"], rows["instance"], rows["view"], strict=True)
+            masks[here] = frames.mask[[place[key] for key in keys]]
+        return masks
+
     def _of_shard(self, number: int, rows: pd.DataFrame) -> Tensor:
+        frames = self._frames(number, rows, colour_only=True)
+        return load_set(rows, frames, self.textures, self.params.background, self.classes)[0]
+
+    def _frames(self, number: int, rows: pd.DataFrame, colour_only: bool) -> Frames:
         shard: Shard = self.views.shards[number]
         if number not in self.checked:
             self.views.check([shard])
             self.checked.add(number)
         keys = set(zip(rows["class_name"], rows["instance"], rows["view"], strict=True))
-        frames = read_shards([Path(shard.path)], set(rows["instance"]), keys, colour_only=True)
-        return load_set(rows, frames, self.textures, self.params.background, self.classes)[0]
+        return read_shards([Path(shard.path)], set(rows["instance"]), keys, colour_only=colour_only)
