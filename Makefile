@@ -1,12 +1,12 @@
 # `make results/table4.csv` and `make test`: the environment if need be, then the job.
-# `make results/table4.csv SCALE=gpu` takes an overlay of workflow/scales.
+# `make results/table4.csv SCALE=gpu` takes an overlay of workflow/scales, `OBJECTS=real` those of workflow/objects/real.
 
 PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 $(if $(scale),$(error write it in capitals: SCALE=$(scale)))
-SCALED := $(if $(SCALE),--config "scale=$(SCALE)")
+SCALED := $(if $(SCALE)$(OBJECTS),--config $(if $(SCALE),"scale=$(SCALE)") $(if $(OBJECTS),"objects=$(OBJECTS)"))
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .PHONY: all environment test test-all check demo benchmark lock format
@@ -50,6 +50,6 @@ format: $(READY)
 
 # Resolve envs/requirements.in anew; the lock carries hashes and no addresses. The conda environment mirrors it.
 lock:
-	uv pip compile envs/requirements.in --generate-hashes --no-emit-index-url --no-header \
+	uv pip compile envs/requirements.in --overrides envs/overrides.txt --generate-hashes --no-emit-index-url --no-header \
 	    --python-version 3.11 --python-platform x86_64-manylinux_2_28 -o envs/requirements.lock
 	$(PYTHON) envs/mirror.py

@@ -61,8 +61,10 @@ def test_evaluate_takes_a_folder_of_pictures(checkpoint, tmp_path):
         given = ["--images", tmp_path / name, *more, "--epsilon", "1/255", "--outcomes", outcomes]
         told[name] = robust3d("evaluate", checkpoint, *given)
         assert told[name].returncode in (0, 1), told[name].stderr
-    assert "5 pictures of its split 'test', 5 classes" in told["pictures"].stdout
-    assert pd.read_parquet(tmp_path / "test.npz.parquet").equals(pd.read_parquet(tmp_path / "pictures.parquet"))
+    assert "places in the sorted names of the folders; pictures of test/" in told["pictures"].stdout
+    found = pd.read_parquet(tmp_path / "pictures.parquet")
+    assert found.pop("file").tolist() == [f"test/class{label}/test.png" for label in range(5)]
+    assert found.equals(pd.read_parquet(tmp_path / "test.npz.parquet"))
     for name, more, says in (
         ("pictures", [], "say by --resolution"),
         ("pictures", ["--resolution", "3"], "resolution_px"),

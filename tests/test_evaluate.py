@@ -11,6 +11,7 @@ from torch import nn
 from torchvision.models import resnet18
 
 from robust3d import evaluate as command
+from robust3d.attacks import parts
 from robust3d.attacks.autoattack import evaluate
 from robust3d.errors import UserError
 from robust3d.models.files import load_state
@@ -28,16 +29,16 @@ def run(tmp_path, monkeypatch, capsys):
     """Runs the command at a few iterations on three images; returns stdout and stderr."""
     pixels = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), dtype=np.uint8)
 
-    def shortly(model, images, labels, params):
+    def shortly(model, images, labels, params, **more):
         short = {"iterations": 2, "square_queries": 2}
-        return evaluate(model, images, labels, params.model_copy(update=short))
+        return evaluate(model, images, labels, params.model_copy(update=short), **more)
 
-    monkeypatch.setattr(command, "evaluate", shortly)
+    monkeypatch.setattr(parts, "evaluate", shortly)
 
     def call(checkpoint: Path, labels=(0, 1, 2), epsilon="8/255", **options) -> tuple[str, str]:
         np.savez(tmp_path / "images.npz", images=pixels, labels=np.array(labels))
-        given = {"norm": "Linf", "backend": "own", "normalisation": "imagenet", "outcomes": None}
-        given |= {"resolution": None, "architecture": None, **options}
+        given = {"norm": "Linf", "backend": "own", "normalisation": None, "outcomes": None, "json": False}
+        given |= {"resolution": None, "resize": None, "batch_size": None, "architecture": None, **options}
         command.evaluate_checkpoint(
             argparse.Namespace(checkpoint=checkpoint, images=tmp_path / "images.npz", epsilon=[epsilon], **given)
         )
@@ -79,7 +80,7 @@ def test_outcomes_that_cannot_be_written_are_refused_before_the_attack_and_lose_
     (tmp_path / "file").write_text("")
     for place, told in ((tmp_path, "a folder"), (tmp_path / "no/o.pq", "no such"), (tmp_path / "file/o.pq", "no such")):
         with monkeypatch.context() as patch, pytest.raises(UserError, match=f"--outcomes {place}: {told}"):
-            patch.setattr(command, "evaluate", lambda *_: pytest.fail("attacked"))
+            patch.setattr(command, "evaluate_in_parts", lambda *_: pytest.fail("attacked"))
             run(tmp_path / "a.safetensors", outcomes=place)
 
     def full(frame, path):

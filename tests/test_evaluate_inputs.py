@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from robust3d.errors import UserError
-from robust3d.evaluate import _read_images
+from robust3d.evaluate.images import read_images
 
 CASE = Path(__file__).parents[2] / "shared" / "cases" / "data" / "evaluate-npy"
 IMAGES = np.arange(3 * 8 * 8 * 3, dtype=np.uint8).reshape(3, 8, 8, 3)
@@ -42,15 +43,19 @@ def zipped(content: bytes) -> bytes:
     return buffer.getvalue()
 
 
+def read(path: Path, resolution: int | None = None, classes: int = 3, resize: int | None = None):
+    return read_images(path, resolution, resize, classes)
+
+
 GOOD = npz(images=IMAGES, labels=LABELS)
 
 
 def test_good_ones(tmp_path):
     for dtype in (">i8", np.int32, np.uint8):
         np.savez_compressed(tmp_path / "a.npz", images=IMAGES, labels=LABELS.astype(dtype), more=np.zeros(2))
-        images, labels = _read_images(tmp_path / "a.npz", None)
-        assert labels.tolist() == [0, 2, 1]
-        np.testing.assert_array_equal(images.permute(0, 2, 3, 1).numpy(), IMAGES)
+        given = read(tmp_path / "a.npz")
+        assert given.labels.tolist() == [0, 2, 1] and given.preparation is None
+        np.testing.assert_array_equal(given.read(0, given.count).permute(0, 2, 3, 1).numpy(), IMAGES)
 
 
 @pytest.mark.parametrize(
@@ -79,18 +84,83 @@ def test_good_ones(tmp_path):
 def test_bad_ones(tmp_path, content, told):
     (tmp_path / "a.npz").write_bytes(content)
     with pytest.raises(UserError, match=rf"a\.npz: .*{told}"):
-        _read_images(tmp_path / "a.npz", None)
+        read(tmp_path / "a.npz")
 
 
 def test_no_file_and_a_folder(tmp_path):
     with pytest.raises(UserError, match=r"none.npz: .*expected an .npz"):
-        _read_images(tmp_path / "none.npz", None)
+        read(tmp_path / "none.npz")
     with pytest.raises(UserError, match=rf"{tmp_path}: a folder of pictures; .*--resolution"):
-        _read_images(tmp_path, None)
+        read(tmp_path)
 
 
 @pytest.mark.skipif(not CASE.is_dir(), reason="the cases are not beside the project")
 def test_the_case():
     for name in ("images.npy", "damaged.npz"):
         with pytest.raises(UserError, match=rf"{name}: .*expected an .npz"):
-            _read_images(CASE / name, None)
+            read(CASE / name)
+
+
+def picture(path: Path, seed: int = 0, size: tuple[int, int] = (20, 30)) -> np.ndarray:
+    pixels = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+    return pixels
+
+
+def test_folders_are_labelled_as_imagenets_classes_by_id_index_or_name(tmp_path):
+    for place, name in enumerate(("goldfish", "n01440764", "999", "great_white_shark", "Carassius auratus")):
+        picture(tmp_path / name / f"{place}.png", place)
+    given = read(tmp_path, 16, 1000)
+    labels = dict(zip((Path(file).parts[0] for file in given.files), given.labels.tolist(), strict=True))
+    wanted = {"goldfish": 1, "n01440764": 0, "999": 999, "great_white_shark": 2, "Carassius auratus": 1}
+    assert labels == wanted and given.labelled_by == "ImageNet's classes, by the names of the folders"
+    picture(tmp_path / "crane" / "a.png")
+    with pytest.raises(UserError, match=r"ImageNet's 1,000 classes, and the folder 'crane' is the name of several"):
+        read(tmp_path, 16, 1000)
+    (tmp_path / "crane").rename(tmp_path / "my cat")
+    with pytest.raises(UserError, match="the folder 'my cat' is no class of ImageNet"):
+        read(tmp_path, 16, 1000)
+
+
+def test_other_classifiers_folders_are_labelled_by_their_places_and_a_missing_one_is_told(tmp_path):
+    for name in ("b", "a", "c"):
+        picture(tmp_path / name / "1.png")
+    given = read(tmp_path, 16, 3)
+    assert given.labels.tolist() == [0, 1, 2] and given.notices == ()
+    (notice,) = read(tmp_path, 16, 5).notices
+    assert "3 folders for 5 classes: class 0 is 'a', class 2 is 'c'" in notice
+    with pytest.raises(UserError, match="label 2, but the classifier has 2 classes"):
+        read(tmp_path, 16, 2)
+    with pytest.raises(UserError, match="the folder 'a' is no class of ImageNet"):  # places would mean nothing
+        read(tmp_path, 16, 1000)
+
+
+def test_a_folder_of_pictures_has_no_labels_and_pictures_beside_folders_are_refused(tmp_path):
+    picture(tmp_path / "b.jpg")
+    picture(tmp_path / "A.PNG")
+    (tmp_path / "notes.txt").write_text("x")
+    (tmp_path / ".hidden.png").write_text("x")
+    given = read(tmp_path, 16, 1000)
+    assert given.labels is None and given.files == ("A.PNG", "b.jpg") and "model's own answer" in given.labelled_by
+    assert given.read(1, 2).shape == (1, 3, 16, 16)
+    picture(tmp_path / "dog" / "c.png")
+    with pytest.raises(UserError, match="pictures beside the folder 'dog'"):
+        read(tmp_path, 16, 1000)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="no picture in it"):
+        read(tmp_path / "empty", 16, 1000)
+
+
+def test_pictures_are_scaled_and_cut_as_torchvision_does_it(tmp_path):
+    """To 24 px and the centre of 16; recorded, and without `resize` the whole height."""
+    from torchvision.transforms import functional as F
+
+    pixels = Image.fromarray(picture(tmp_path / "a.png", size=(40, 60)))
+    given = read(tmp_path, 16, 1000, 24)
+    wanted = np.asarray(F.center_crop(F.resize(pixels, 24), 16)).transpose(2, 0, 1)
+    np.testing.assert_array_equal(given.read(0, 1)[0].numpy(), wanted)
+    assert (given.preparation["resize_px"], given.preparation["resolution_px"]) == (24, 16)
+    assert read(tmp_path, 16, 1000).preparation["resize_px"] == 16
+    with pytest.raises(UserError, match="resize_px"):
+        read(tmp_path, 16, 1000, 8)

@@ -179,20 +179,31 @@ def _parser() -> argparse.ArgumentParser:
     download.add_argument("--marker", type=_path, help="a file to write at the end that says what was fetched")
     download.set_defaults(function=_download)
 
-    evaluate = commands.add_parser("evaluate", help="AutoAttack against a checkpoint of your own")
-    evaluate.add_argument("checkpoint", type=_path, help="state of its network: .safetensors, .pth or .pt")
+    evaluate = commands.add_parser("evaluate", help="AutoAttack against an ImageNet classifier or your own checkpoint")
+    evaluate.add_argument(
+        "checkpoint",
+        type=_path,
+        help="efficientnet_lite0, or another architecture whose ImageNet weights are here; or the state of a network: "
+        ".safetensors, .pth or .pt",
+    )
     evaluate.add_argument(
         "--architecture",
         metavar="NAME",
-        help="as in the configuration: vit, or {name: vit, params: {patch_px: 8}}",
+        help="of a file, as in the configuration: vit, or {name: vit, params: {patch_px: 8}}",
     )
-    kinds = ".npz with images (uint8, N×H×W×3) and labels, or a folder of pictures: test/CLASS/… or CLASS/…"
+    kinds = (
+        ".npz with images (uint8, N×H×W×3) and labels, or a folder of pictures: test/CLASS/… or CLASS/…, or pictures "
+        "without labels. Folders of an ImageNet classifier's classes have a synset id, an index or a name"
+    )
     evaluate.add_argument("--images", type=_path, required=True, help=kinds)
     evaluate.add_argument("--resolution", type=int, metavar="PX", help="side to which pictures of a folder are cut")
+    evaluate.add_argument("--resize", type=int, metavar="PX", help="to which their shorter side is scaled before")
     evaluate.add_argument("--norm", choices=("Linf", "L2"), default="Linf")
     evaluate.add_argument("--epsilon", nargs="+", default=["8/255"], help="budgets, ascending; fractions allowed")
     evaluate.add_argument("--backend", choices=("own", "pyautoattack"), default="own")
-    evaluate.add_argument("--normalisation", choices=("imagenet", "half"), default="imagenet")
+    evaluate.add_argument("--normalisation", choices=("imagenet", "half", "lite"), help="default: the weights'")
+    evaluate.add_argument("--batch-size", type=int, metavar="N", help="changes speed and memory only")
+    evaluate.add_argument("--json", action="store_true", help="as JSON on stdout, all else on stderr")
     evaluate.add_argument("--outcomes", type=_path, help="write per-image outcomes to this Parquet file")
     evaluate.set_defaults(function=_evaluate)
     return parser
@@ -205,6 +216,7 @@ def _path(text: str) -> Path:
 
 def _study_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scale", metavar="NAME", help="an overlay of workflow/scales, as `--config scale=NAME`")
+    parser.add_argument("--objects", metavar="NAME", help="other objects, as `--config objects=NAME`")
     parser.add_argument(
         "--configfile",
         action="append",
@@ -215,12 +227,18 @@ def _study_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _study(overlays: list[Path], scale: str | None) -> "Study":
+def _chosen(arguments: argparse.Namespace) -> dict[str, str]:
+    """The keys of the command line that name overlays of the project."""
+    named = {key: getattr(arguments, key) for key in ("scale", "objects")}
+    return {key: name for key, name in named.items() if name is not None}
+
+
+def _study(overlays: list[Path], chosen: dict[str, str]) -> "Study":
     """The study that `snakemake --config scale=SCALE --configfile OVERLAYS` makes."""
     from robust3d.study.places import configuration
     from robust3d.study.reading import read_study
 
-    return read_study([configuration(), *overlays], {"scale": scale} if scale is not None else {})
+    return read_study([configuration(), *overlays], chosen)
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -245,7 +263,7 @@ def _publish(arguments: argparse.Namespace) -> None:
 def _check(arguments: argparse.Namespace) -> None:
     from robust3d.rendering.system import check_system_libraries
 
-    study = _study(arguments.overlays + arguments.configfile, arguments.scale)
+    study = _study(arguments.overlays + arguments.configfile, _chosen(arguments))
     check_system_libraries()
     print(f"study {study.study!r}: the configuration is valid and Blender's system libraries are installed")
 
@@ -254,7 +272,7 @@ def _doctor(arguments: argparse.Namespace) -> None:
     from robust3d.doctor import examine
     from robust3d.doctor.findings import as_json, tell
 
-    findings = list(examine(arguments.configfile, arguments.quick, arguments.wait, scale=arguments.scale))
+    findings = list(examine(arguments.configfile, arguments.quick, arguments.wait, chosen=_chosen(arguments)))
     print(json.dumps(as_json(findings), indent=1, ensure_ascii=False) if arguments.json else tell(findings))
     if any(finding.state == "PROBLEM" for finding in findings):
         sys.exit(1)
@@ -263,7 +281,7 @@ def _doctor(arguments: argparse.Namespace) -> None:
 def _plan(arguments: argparse.Namespace) -> None:
     from robust3d.provenance.plan import tell_plan
 
-    print(tell_plan(arguments.target, _study(arguments.configfile, arguments.scale), arguments.full))
+    print(tell_plan(arguments.target, _study(arguments.configfile, _chosen(arguments)), arguments.full))
 
 
 def _why(arguments: argparse.Namespace) -> None:
@@ -283,7 +301,7 @@ def _verify(arguments: argparse.Namespace) -> None:
         return
     from robust3d.provenance.verify import tell, verify
 
-    findings = verify(arguments.target, _study(arguments.configfile, arguments.scale))
+    findings = verify(arguments.target, _study(arguments.configfile, _chosen(arguments)))
     print(tell(findings, arguments.full))
     if any(finding.is_bad for finding in findings):
         sys.exit(1)
@@ -324,16 +342,16 @@ def _site(arguments: argparse.Namespace) -> None:
 def _gc(arguments: argparse.Namespace) -> None:
     from robust3d.provenance.collect import collect
 
-    kept = {"config.yaml": _study([], None)}
-    kept |= {str(overlay): _study([overlay], None) for overlay in arguments.keep}
-    kept |= {f"scale {scale}": _study([], scale) for scale in arguments.scale}
+    kept = {"config.yaml": _study([], {})}
+    kept |= {str(overlay): _study([overlay], {}) for overlay in arguments.keep}
+    kept |= {f"scale {scale}": _study([], {"scale": scale}) for scale in arguments.scale}
     print(collect(kept, arguments.delete))
 
 
 def _accept(arguments: argparse.Namespace) -> None:
     from robust3d.provenance.accept import accept
 
-    print(accept(arguments.rule, arguments.reason, _study(arguments.configfile, arguments.scale)))
+    print(accept(arguments.rule, arguments.reason, _study(arguments.configfile, _chosen(arguments))))
 
 
 def _export_views(arguments: argparse.Namespace) -> None:
@@ -341,12 +359,13 @@ def _export_views(arguments: argparse.Namespace) -> None:
     from robust3d.data.published.export import export_views
     from robust3d.study.plan import Plan
 
-    study = _study(arguments.configfile, arguments.scale)
+    study = _study(arguments.configfile, _chosen(arguments))
     if arguments.family not in study.families:
         raise UserError(f"{arguments.family}: no such family; there are {', '.join(sorted(study.families))}")
     manifest = Path(Plan(study).index_views(arguments.family).output("manifest"))
     if not manifest.is_file():
-        scale = ["--config", f"scale={arguments.scale}"] if arguments.scale is not None else []
+        named = [f"{key}={name}" for key, name in _chosen(arguments).items()]
+        scale = ["--config", *named] if named else []
         overlays = ["--configfile", *map(str, arguments.configfile)] if arguments.configfile else []
         command = shlex.join(["snakemake", str(manifest), *scale, *overlays])
         raise UserError(f"family {arguments.family!r} is not rendered yet; first run: {command}")

@@ -1,33 +1,33 @@
-"""Inputs under names: of a job that reads several files of one kind, each has a name of its own.
+"""Named inputs of jobs that read several files of one kind.
 
-On the command line and in records such an input is called ``outcomes:black-linf-scratch-s0-linf``: what it is, then
-which one. So a table's cells say whose outcomes they show, and no order of files means anything.
+On the command line and in records such an input is called ``outcomes:black-linf-scratch-s0-linf``: its kind, then its
+name. So a table's cells refer to outcomes by name, and the order of files has no meaning.
 """
 
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # jobs read this module, and must import nothing that their code does not name
+if TYPE_CHECKING:  # for types only: jobs import this module, and everything imported here enters their code closure
     from robust3d.study.jobs import Inputs, Job
     from robust3d.study.plan import Plan
 
-OUTCOMES = ("metrics", "outcomes")  # what a probe gives
+OUTCOMES = ("metrics", "outcomes")  # outputs of a probe
 
 
 def input_name(kind: str, name: str) -> str:
-    """The whole name of an input."""
+    """The full name of an input."""
     return f"{kind}:{name}"
 
 
 def kind_of(name: str) -> str:
-    """What an input is, without which one: `outcomes`."""
+    """The kind of an input, without its name: `outcomes`."""
     return name.partition(":")[0]
 
 
 class Sources:
-    """What a table or figure is made from, each job's files under one name.
+    """Collects the inputs of a table or figure, each job's files under one name.
 
-    The name is the readable part of the job's folder, without the digest: it stays the same when the job is another one
-    after a change. A second job of the same label is numbered: `…-2`.
+    The name is the readable part of the job's folder, without the digest: it does not change when the job's digest
+    changes. A second job of the same label is numbered: `…-2`.
 
     Attributes:
         inputs: for the job of the table or figure.
@@ -39,7 +39,7 @@ class Sources:
         self._jobs: dict[str, Job] = {}
 
     def add(self, job: "Job", *outputs: str) -> str:
-        """Read outputs of a job; the name to find them by."""
+        """Add outputs of a job; returns their name."""
         number, name = 1, job.label
         while self._jobs.setdefault(name, job) is not job:
             number += 1
@@ -48,7 +48,7 @@ class Sources:
         return name
 
     def outcomes(self, experiment: str, probe: str, classifier: str, pretraining: str | None) -> list[str]:
-        """Read what a probe finds of one column's classifiers.
+        """Add the outcomes of a probe on one column's classifiers.
 
         Args:
             experiment: key of `experiments`.
@@ -57,7 +57,7 @@ class Sources:
             pretraining: key of `pretraining`; None: from scratch.
 
         Returns:
-            For each training seed the name to find it by.
+            One name per training seed.
         """
         config = self.plan.study.experiments[experiment]
         seeds = self.plan.study.training_seeds

@@ -15,7 +15,7 @@ class ProgressLine:
     Args:
         name: of the work.
         first: units done before now, by an earlier process.
-        total: units to do; None where nobody knows.
+        total: units to do; None if unknown.
         unit: what is counted.
     """
 

@@ -1,7 +1,7 @@
 """Finds the module behind a name: a family, a set, an architecture, a pre-training, a training, a probe, a paper.
 
-This is the only place that imports by name. Whatever it can reach for a job stands in that job's code digest
-(see `robust3d.study.closure`), so a plug-in is tracked like any other code.
+This is the only place that imports by name. Every module that it loads for a job is part of the job's code digest
+(see `robust3d.study.closure`), so plug-ins are tracked like other code.
 """
 
 import importlib
@@ -28,10 +28,10 @@ MAIN = "geon3d"  # the paper whose targets need no prefix
 
 
 def module_name(kind: str, name: str) -> str:
-    """The dotted name of the module that implements `name`; a family is built by us or published by others.
+    """The dotted name of the module that implements `name`; a family is either built here or published.
 
-    A paper's is that of its section of the configuration. A table or figure is called `table4`, or `shapebias/table1`
-    if it is not the main paper's.
+    For a paper it is the module of its section of the configuration. A table or figure is called `table4`,
+    or `shapebias/table1` if it is not the main paper's.
     """
     if kind == "target":
         paper, _, target = name.rpartition("/")
@@ -39,7 +39,7 @@ def module_name(kind: str, name: str) -> str:
     if kind == "paper":
         return f"{PACKAGES['paper']}.{name}.section"
     if kind == "family" and (Path(__file__).parent / "families" / f"{name}.py").exists():
-        kind = "published"  # by its file: to import either package would bring code into the job that is not its own
+        kind = "published"  # by its file: importing either package would add unrelated code to the job's closure
     return f"{PACKAGES[kind]}.{name}"
 
 
@@ -57,7 +57,7 @@ def load(kind: str, name: str) -> ModuleType:
 
 
 def packages(plugins: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-    """The packages that modules, as (kind, name), need beside those of their stage: their `PACKAGES`."""
+    """The packages that modules, as (kind, name), need in addition to their stage's: their `PACKAGES`."""
     return tuple(name for plugin in plugins for name in getattr(load(*plugin), "PACKAGES", ()))
 
 
@@ -66,8 +66,13 @@ def probe_sets(name: str) -> tuple[str, ...]:
     return tuple(getattr(load("probe", name), "SETS", ("set",)))
 
 
+def optional_sets(name: str) -> tuple[str, ...]:
+    """The names of further image sets that a probe reads where its entry names them."""
+    return tuple(getattr(load("probe", name), "OPTIONAL_SETS", ()))
+
+
 def names(kind: str) -> list[str]:
-    """What `load` knows of one kind."""
+    """Names of one kind that `load` accepts."""
     return sorted(_modules(PACKAGES[kind]))
 
 
@@ -78,5 +83,5 @@ def _modules(package: str) -> list[str]:
 def _is_there(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:  # not even its package
+    except ModuleNotFoundError:  # its package does not exist either
         return False

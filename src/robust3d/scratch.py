@@ -81,7 +81,7 @@ def _make(parent: Path) -> tuple[Path, int]:
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:
             continue  # swept away before it was locked
-        with contextlib.suppress(OSError):  # no locks here: then nobody sweeps either
+        with contextlib.suppress(OSError):  # no locks here: then no other process cleans up either
             fcntl.flock(lock, fcntl.LOCK_EX)
         if folder.exists():
             return folder, lock

@@ -3,6 +3,7 @@
 The known time of BlenderProc's defaults for an image at 224 px is a constant here: it cannot be installed beside bpy.
 """
 
+import io
 import json
 import os
 import pickle
@@ -13,12 +14,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import trimesh
 from harness import Row, Section, interleaved, peak_mib, spread, timed
+from PIL import Image
 
 from robust3d import cameras
 from robust3d.data.frame import Frame
@@ -26,6 +29,7 @@ from robust3d.data.shards import read_shards, write_shard
 from robust3d.rendering.params import RenderParams
 from robust3d.rendering.pool import render_instances
 from robust3d.shapes import geons
+from robust3d.shapes.mesh import Material, Paint
 
 BLENDERPROC_S = 4.3  # an image at 224 px at BlenderProc's defaults: 1,024 samples at most, adaptive, denoised
 BARE = Path(__file__).parent / "reference" / "bare.py"
@@ -43,6 +47,7 @@ def measure(toy: bool, repeats: int) -> Section:
     for size_px in sizes:
         _against_bare(section, requests, size_px, 1 if toy else repeats)
         _rays(section, requests, cameras.intrinsics(camera, size_px), size_px)
+    _textured(section, requests, sizes[-1], 1 if toy else repeats)
     _quality(section, requests[:1], sizes[-1], truth_samples)
     _memory(section, requests, sizes[0], 4 if toy else 2000)
     return section
@@ -121,6 +126,32 @@ def _against_bare(section: Section, requests: Requests, size_px: int, repeats: i
     row(f"two workers on two cores at {size_px} px", steady["two"], steady["ours"], 1.8, "one worker")
     section.facts[f"bytes an image at {size_px} px"] = results["ours"][0]["bytes"] / count
     section.facts[f"read back, images/s at {size_px} px"] = count / read.seconds
+
+
+def _textured(section: Section, requests: Requests, size_px: int, repeats: int) -> None:
+    """The same objects with a picture of 1024 px each, in four colours, with holes."""
+    rng = np.random.default_rng(0)
+    painted: Requests = []
+    for name, mesh, poses in requests:
+        pixels = np.kron(rng.integers(0, 255, (64, 64, 4)), np.ones((16, 16, 1))).astype(np.uint8)
+        pixels[..., 3] = np.where(pixels[..., 3] < 32, 0, 255)
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, "PNG")
+        uv = mesh.vertices[mesh.faces][..., :2].astype(np.float32)
+        paint = Paint((Material(1.0, 0),), np.zeros(len(mesh.faces), np.int32), uv, (file.getvalue(),))
+        painted.append((name, replace(mesh, colours=np.ones_like(mesh.colours), paint=paint), poses))
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as name:
+        folder = Path(name)
+        variants = {
+            "ours": lambda: _shard(painted, size_px, 1, folder),
+            "bare": lambda: _bare(painted, size_px, folder),
+        }
+        samples = interleaved(variants, repeats, warm_up=0 if repeats == 1 else 1)
+    count = len(requests[0][2]) * (len(requests) - 1)
+    ours, bare = ([count / sample.result["rest_s"] for sample in samples[name]] for name in ("ours", "bare"))
+    ratio = spread([a / b for a, b in zip(ours, bare, strict=True)])
+    what = f"textured objects at {size_px} px, one core, start-up excluded"
+    section.rows.append(Row(what, "images/s", spread(ours), spread(bare), ratio, 0.8, "bare bpy loop"))
 
 
 def _rays(section: Section, requests: Requests, optics: np.ndarray, size_px: int) -> None:

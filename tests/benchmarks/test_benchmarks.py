@@ -11,7 +11,9 @@ RUN = Path(__file__).parent / "run.py"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("section", ["rendering", "reconstruction", "training", "attacks", "ablation", "workflow"])
+@pytest.mark.parametrize(
+    "section", ["rendering", "reconstruction", "training", "attacks", "corruptions", "ablation", "workflow"]
+)
 def test_benchmark_runs(section, tmp_path):
     if section == "attacks":
         pytest.importorskip("pyautoattack")

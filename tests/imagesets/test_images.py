@@ -71,6 +71,49 @@ def test_views_in_batches_are_the_views_in_memory(views):
         assert lazy.classes == whole.classes == CLASSES and len(lazy.rows) == len(lazy)
 
 
+def test_views_have_the_masks_of_their_objects_and_names(views):
+    """The fixture's colours are nowhere without an object, so pixels of another colour than on black show the mask."""
+    told, inputs = views
+    for resident_bytes in (0, 1 << 30):
+        images = open_set(told, inputs, "train", resident_bytes=resident_bytes)
+        masks = images.masks([5, 0, 5])
+        expected = np.zeros((SIDE, SIDE), bool)
+        expected[8:56, 10:50] = True
+        assert masks.shape == (3, SIDE, SIDE) and masks.dtype == torch.bool
+        assert all((mask.numpy() == expected).all() for mask in masks)
+        row = images.rows.iloc[0]
+        assert images.ids[0] == f"{row['class_name']}/{row['instance']}-{row['view']}" and len(set(images.ids)) == len(
+            images
+        )
+
+
+def test_each_view_has_its_own_mask(tmp_path):
+    def shapes():
+        for view in range(3):
+            mask = np.zeros((8, 8), bool)
+            mask[: view + 1, 2 * view] = True
+            rgba = np.full((8, 8, 4), 9, np.uint8) * mask[..., None]
+            yield Frame("a", view, rgba, mask, np.where(mask, 1.0, np.inf).astype(np.float32), np.eye(4), np.eye(3))
+
+    entry = write_shard(tmp_path / "a.h5", shapes(), class_name="cone", resolution_px=8, extent=1.0)
+    shard = Shard(str(tmp_path / "a.h5"), held_by(entry), entry["sha256"], entry["bytes"])
+    Views("s", ("cone",), 3, 8, 1.0, {"train": ("a",), "val": (), "test": ()}, (shard,)).write(tmp_path / "views.json")
+    rows = [("train", 0, "cone", "a", view, "", -1, 0) for view in (2, 0, 1)]
+    names = ["split", "class_index", "class_name", "instance", "view", "texture", "texture_image", "background_seed"]
+    save_set(pd.DataFrame(rows, columns=names), tmp_path / "set.parquet")
+    inputs = {"set": [tmp_path / "set.parquet"], "views": [tmp_path / "views.json"]}
+    images = open_set(SetParams(images=(3, 1, 1)).model_dump(mode="json"), inputs, "train")
+    assert images.masks([0, 1, 2]).sum((1, 2)).tolist() == [3, 1, 2]
+    assert torch.equal(images.masks([2, 1]), images.masks(range(3))[[2, 1]])
+
+
+def test_pictures_are_named_by_class_and_file_and_have_no_masks(make, pictures):
+    images = make(kind="folder", path=str(pictures)).open("test")
+    assert sorted(images.ids) == [f"{name}/{number}" for name in ("cat", "dog") for number in range(3)]
+    with pytest.raises(UserError, match="no masks"):
+        images.masks([0])
+
+
 def test_views_of_a_set_with_a_name(views):
     told, inputs = views
     renamed = {f"{kind}:shifted": files for kind, files in inputs.items()}

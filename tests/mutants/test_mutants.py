@@ -37,7 +37,7 @@ MUTANTS = [
     Mutant("shapes/polygons.py", "left = left[~_all_turn_alike(vertices[corners[left]], vertices[fans])]", "left = left[:0]", "shapes/test_polygons.py", "cover_what"),
     Mutant("shapes/polygons.py", "not _holds_any(points[triangle], points[ring], slack)", "True", "shapes/test_polygons.py", "cover_what"),
     Mutant("data/published/mesh_text.py", "if len(data) != total + faces:", "if len(data) < total + faces:", "data/published/test_mesh_text.py", "too_many"),
-    Mutant("data/published/mesh_text.py", "seen[places][:, None] + given", "total + given", "data/published/test_mesh_text.py", "count_back"),
+    Mutant("data/published/mesh_text.py", "seen[places][:, None] + whole", "total + whole", "data/published/test_mesh_text.py", "count_back"),
     Mutant("data/published/text.py", '.replace("\\r", "\\n")', "", "data/published/test_text.py", "line_end"),
     Mutant("data/published/identity.py", "{status.st_size}\\t{status.st_mtime_ns}", "{status.st_size}", "data/published/test_identity.py", "what_changes"),
     Mutant("data/published/identity.py", "if not is_ours(entry.name):", "if False:", "data/published/test_identity.py", "what_does_not"),
@@ -82,7 +82,7 @@ MUTANTS = [
     Mutant("training/planes.py", "if share > MOST_OUTSIDE:", "if False:", "pretraining/test_planes.py", "out_of_the_cube"),
     # training and transfer
     Mutant("training/loop.py", '"step", step, *share', '"step", 0, *share', "training/test_loop.py", "hand_written"),
-    Mutant("training/classification.py", "            self._attacked.refresh()\n", "            pass\n", "training/test_adversarial.py", "eval_mode"),
+    Mutant("training/classification.py", "            attacked.refresh()\n", "            pass\n", "training/test_adversarial.py", "eval_mode"),
     Mutant("models/classifier.py", "self.network(self.normalise(images))", "self.network(images)", "training/test_adversarial.py", "eval_mode"),
     Mutant("training/transfer.py", "_bytes(before[key]) != _bytes(value)", "True", "training/test_transfer.py", "trained_flags"),
     # attacks

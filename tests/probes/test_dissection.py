@@ -162,7 +162,7 @@ def test_renders_give_classes_and_colours_and_say_what_they_lack(tmp_path):
     pixels = torch.zeros(4, 3, 16, 16, dtype=torch.uint8)
     pixels[:, 0, 2:6, 2:6] = 220  # a red object on black
     masks = pixels[:, 0].numpy() > 0
-    subject, data = planted(pixels, tmp_path, masks=lambda places: masks[places])
+    subject, data = planted(pixels, tmp_path, read_masks=lambda places: torch.from_numpy(masks[places]))
     found = dissection.probe(dissection.Params(share=0.2, top=2), subject)
     layer = found.metrics["layers"]["first"]
     assert (layer["category"][0], layer["label"][0], layer["score"][0]) == ("color", "red", 1)
@@ -181,7 +181,9 @@ def test_a_texture_lies_behind_the_object(tmp_path):
 
     masks = np.zeros((2, 8, 8), bool)
     masks[:, :3] = True
-    _, data = planted(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), tmp_path, masks=lambda places: masks[places])
+    _, data = planted(
+        torch.zeros(2, 3, 8, 8, dtype=torch.uint8), tmp_path, read_masks=lambda places: torch.from_numpy(masks[places])
+    )
     data = replace(data, rows=data.rows.assign(texture=["grid", ""]))
     concepts = concepts_of(data)
     first, second = concepts.read([0, 1])
@@ -193,7 +195,7 @@ def test_a_texture_lies_behind_the_object(tmp_path):
 def test_the_top_images_are_the_largest_in_order_and_equal_ones_by_number(tmp_path):
     pixels = torch.zeros(6, 3, 8, 8, dtype=torch.uint8)
     pixels[:, 0, 0, 0] = torch.tensor([10, 90, 20, 90, 50, 0], dtype=torch.uint8)
-    subject, _ = planted(pixels, tmp_path, masks=lambda places: np.ones((len(places), 8, 8), bool))
+    subject, _ = planted(pixels, tmp_path, read_masks=lambda places: torch.ones(len(places), 8, 8).bool())
     for size in (1, 4, 6):
         found = dissection.probe(dissection.Params(top=4, batch_size=size), subject).outcomes
         assert found[found["unit"] == 0]["image"].tolist() == [1, 3, 4, 2]
@@ -203,12 +205,20 @@ def test_the_top_images_are_the_largest_in_order_and_equal_ones_by_number(tmp_pa
     ("masks", "layers", "says"),
     [
         (None, (), "without masks"),
-        (lambda places: np.zeros((len(places), 4, 4), bool), (), r"masks of \(4, 4\) px for images of \(8, 8\) px"),
-        (lambda places: np.zeros((len(places), 8, 8), bool), ("conv5",), "planted has no layer 'conv5'; it has first"),
+        (
+            lambda places: torch.zeros(len(places), 4, 4).bool(),
+            (),
+            r"masks of \(4, 4\) px do not match images of \(8, 8\) px",
+        ),
+        (
+            lambda places: torch.zeros(len(places), 8, 8).bool(),
+            ("conv5",),
+            "planted has no layer 'conv5'; it has first",
+        ),
     ],
 )
 def test_bad_input_is_named(masks, layers, says, tmp_path):
-    subject, _ = planted(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), tmp_path, masks=masks)
+    subject, _ = planted(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), tmp_path, read_masks=masks)
     with pytest.raises(UserError, match=says):
         dissection.probe(dissection.Params(layers=layers), subject)
 

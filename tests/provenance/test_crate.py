@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from robust3d.data.published.inventory import Credit, Entry, Inventory
 from robust3d.errors import UserError
 from robust3d.provenance.crate import export_crate
 
@@ -427,3 +428,19 @@ def test_the_command_line_starts_without_the_library():
         "import sys, robust3d.cli, robust3d.provenance.crate; print('rocrate' in sys.modules, 'torch' in sys.modules)"
     )
     assert subprocess.check_output([sys.executable, "-c", check], text=True).split() == ["False", "False"]
+
+
+def test_creators_of_published_objects_are_in_it(project, tmp_path, cache):
+    entry = Entry("Scopia.sh3f", 1, "x", credit=Credit("Oak chair", "Béa", "CC BY 3.0", "Scopia"))
+    inventory = write(
+        "results/inventory/o-0123456789ab/inventory.json", Inventory("sweethome3d", {"chair": {"a": entry}}).to_json()
+    )
+    write("src/robust3d/stages/inventory.py", '"""The stage."""\n')
+    record = f"{Path(inventory).parent}/record.json"
+    make(record, "inventory", "o-0123456789ab", {}, {}, {"inventory": inventory}, "2026-01-02T02:00:00+00:00")
+    folder, inputs = Path(SHAPES).parent, {"inventory": [inventory]}
+    make(f"{folder}/record.json", *JOBS[0].split("/"), {}, inputs, {"shapes": SHAPES}, "2026-01-02T03:00:00+00:00")
+    export_crate("results/table4.csv", tmp_path / "crate", with_data=False)
+    assert "Béa: Oak chair" in (tmp_path / "crate/ATTRIBUTION.txt").read_text(encoding="utf-8")
+    assert graph(tmp_path / "crate")["ATTRIBUTION.txt"]["about"] == {"@id": "./"}
+    assert not issues(tmp_path / "crate", cache, "provenance-run-crate", "REQUIRED")

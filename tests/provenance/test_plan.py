@@ -4,9 +4,10 @@ from pathlib import Path
 
 from robust3d.provenance.changes import Change
 from robust3d.provenance.plan import FIRST, Outlook, Pending, as_text, brief, tell_plan
+from robust3d.registry import MAIN
 from robust3d.study.plan import Plan
 from robust3d.study.reading import read_study
-from robust3d.study.targets import every_target, target_path
+from robust3d.study.targets import target_path, targets
 
 ROOT = Path(__file__).parents[2]
 INPUT = Change("input", "views differs")
@@ -26,7 +27,7 @@ def pending(causes, copy_of=None, seconds=50.0):
 def test_all_that_the_papers_scale_makes_for_the_first_time_is_a_line_a_stage(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     study = read_study([ROOT / "config.yaml"], {"scale": "paper"})
-    lines = tell_plan([target_path(name) for name in every_target()], study).splitlines()
+    lines = tell_plan([target_path(name) for name in targets(MAIN)], study).splitlines()
     assert len(lines) <= 20 and max(map(len, lines)) <= 112
     assert "read_shard: 104 jobs: shapenet-airplane-000 … shapenet-vessel-007" in lines
     assert lines[-3] == "all because made for the first time" and "because" not in "".join(lines[:-3])

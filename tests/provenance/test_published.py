@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from robust3d.data.published.inventory import Credit, Entry, Inventory
 from robust3d.errors import UserError
 from robust3d.files import seal, sealed, sha256, write_json
 from robust3d.provenance.lineage import Lineage
@@ -179,3 +180,23 @@ def test_a_plan_tells_of_a_copy_that_takes_its_place(jobs):
     assert "results/table1.csv is of study 'gpu'; a copy of the earlier result replaces it" in told
     assert "0 jobs in all" in told and "1 tabulate" in told
     assert tell_plan(["results/table1.csv"], study("gpu")) == "results/table1.csv: nothing to be done"
+
+
+def test_creators_are_named_beside_what_rests_on_their_objects(jobs):
+    test, gpu = jobs.values()
+    chair = Entry("Scopia.sh3f", 1, "x", credit=Credit("Oak chair", "Béa", "CC BY 3.0", "Scopia"))
+    plain = Entry("other.obj", 1, "y")
+    path = Path("results/inventory/objects-0123456789ab/inventory.json")
+    path.parent.mkdir(parents=True)
+    path.write_text(Inventory("sweethome3d", {"chair": {"a": chair, "b": plain}}).to_json())
+    file = {"path": str(path), "bytes": path.stat().st_size, "sha256": sha256(path)}
+    record = {"job": "objects-0123456789ab", "spec": {"stage": "inventory", "params": {}}, "inputs": {}}
+    write_json(path.with_name("record.json"), sealed(record | {"outputs": {"inventory": file}}))
+    of_test = Path(test.output("record"))
+    content = json.loads(of_test.read_text()) | {"inputs": {"inventory": [file]}}
+    write_json(of_test, sealed(content))
+    put(test)
+    told = Path("results/table1.attribution.txt").read_text()
+    assert "Scopia: CC BY 3.0" in told and "Béa: Oak chair" in told and "Sweet Home 3D" in told
+    put(gpu)  # rests on no such objects
+    assert not Path("results/table1.attribution.txt").exists()

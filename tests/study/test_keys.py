@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from robust3d.registry import MAIN
 from robust3d.study.like import resolve_likes
 from robust3d.study.plan import Plan
 from robust3d.study.reading import load_study, read_yaml
-from robust3d.study.targets import every_target
+from robust3d.study.targets import targets
 
 ROOT = Path(__file__).parents[2]
 BASE = resolve_likes(read_yaml(ROOT / "config.yaml"))  # what is like something has values of its own
@@ -22,6 +23,9 @@ EVERYWHERE = {
     "build_shapes", "render_shard", "index_views", "make_textures", "draw_set", "pretrain", "extract_encoder",
     "train_classifier", "probe", "tabulate", "plot", "draw",
 }  # fmt: skip
+
+EACH_ENCODERS = {"classifiers.linf.architecture": None, "classifiers.l2.architecture": None}
+LITE0_NONE = {"pretraining.imagenet-lite0.params": {}}
 
 # Key pattern (the first that fits counts), another value, the rules whose own spec that changes. Keys that only make
 # sense together are given as a mapping from key to value. A rule further down changes its name, not its spec.
@@ -49,6 +53,32 @@ TABLE: list[tuple[str, Any, set[str]]] = [
     # Controls that are off by default reach nothing until an experiment is named.
     ("pretraining.supervised.experiments", ["categories"], {"pretrain", "tabulate", "plot", "draw"}),
     ("pretraining.imagenet.experiments", ["categories"], {"import_encoder", "tabulate", "plot"}),
+    (
+        "pretraining.imagenet-lite0.experiments",
+        {"pretraining.imagenet-lite0.experiments": ["categories"], **EACH_ENCODERS},
+        {"import_encoder", "train_classifier", "probe", "tabulate", "plot"},  # the probe's packages: timm's version
+    ),
+    (
+        "pretraining.lite0.experiments",
+        {"pretraining.lite0.experiments": ["categories"], **EACH_ENCODERS},
+        {"train_classifier", "probe", "tabulate", "plot"},
+    ),
+    ("pretraining.imagenet-lite0.label", "X", set()),
+    ("pretraining.imagenet-lite0.method", {"pretraining.imagenet-lite0.method": "ae", **LITE0_NONE}, set()),
+    ("pretraining.imagenet-lite0.architecture", "efficientnet_lite1", set()),
+    (
+        "pretraining.imagenet-lite0.normalisation",
+        {
+            "pretraining.imagenet-lite0.normalisation": "imagenet",
+            "pretraining.imagenet-lite0.params.weights": "resources/other.pth",
+        },
+        set(),
+    ),
+    ("pretraining.imagenet-lite0.params.weights", "resources/other.pth", set()),
+    ("pretraining.lite0.label", "X", set()),
+    ("pretraining.lite0.method", "weights", set()),
+    ("pretraining.lite0.architecture", "resnet50", set()),
+    ("pretraining.lite0.normalisation", "imagenet", set()),
     ("pretraining.supervised.method", "ae", set()),
     (
         "pretraining.imagenet.method",
@@ -136,6 +166,9 @@ TABLE: list[tuple[str, Any, set[str]]] = [
         "geons",
         {"build_shapes", "render_shard", "index_views", "pretrain", "tabulate", "plot", "draw"},
     ),
+    ("sets.probed.family", "geons", set()),  # no probe of the main paper reads it
+    ("sets.probed.background.kind", "black", set()),
+    ("sets.probed.images", AUTO, set()),
     ("sets.correlated.family", "categories", {"pretrain", "tabulate", "plot"}),
     ("sets.black.family", "categories", {"pretrain", "plot"}),
     ("sets.textured.family", "categories", {"pretrain", "plot"}),
@@ -320,7 +353,7 @@ def changed(key: str) -> dict[str, Any]:
 def specs(values: dict[str, Any]) -> dict[str, set[str]]:
     """The specs of every rule."""
     plan = Plan(load_study(values))
-    for target in every_target():
+    for target in targets(MAIN):  # other papers bring entries of their own
         plan.target(target)
     found: dict[str, set[str]] = {}
     for (stage, _), job in plan.jobs.items():

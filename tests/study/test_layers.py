@@ -20,7 +20,7 @@ from robust3d.study.like import merge
 from robust3d.study.needs import made_from
 from robust3d.study.places import scale_file
 from robust3d.study.plan import Plan
-from robust3d.study.reading import command_line, load_study, read_study, read_yaml
+from robust3d.study.reading import command_line, load_study, read_papers, read_study, read_yaml
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "config.yaml"
@@ -92,7 +92,8 @@ def test_snakemake_and_robust3d_load_the_same_study(tmp_path, pieces, cuts, scal
     loaded = by_snakemake(shuffled, entries)
     assert loaded == plain
     assert digests(loaded) == digests(plain)
-    base = permuted(merge(read_yaml(CONFIG), read_yaml(scale_file(scale)) if scale else {}), rng)
+    shared = merge(read_papers(), read_yaml(CONFIG))
+    base = permuted(merge(shared, read_yaml(scale_file(scale)) if scale else {}), rng)
     assert digests(load_study(merge(merge(merge(base, first), second), last))) == digests(plain)
 
 

@@ -86,10 +86,10 @@ def test_nodes_mean_the_data_that_were_seen_while_planning(values, tmp_path, mon
     seen = OnDisk()
     monkeypatch.setattr(on_disk.os, "environ", dict(on_disk.os.environ))
     before = digests(values, on_disk=seen)
-    seen.hand_on()
+    seen.to_environment()
     (tmp_path / "meshes/bed/train/train.off").write_text("OFF ")
     monkeypatch.setattr(on_disk, "sha256", lambda path: pytest.fail("looked at again"))
-    assert digests(values, on_disk=OnDisk.handed_on()) == before
+    assert digests(values, on_disk=OnDisk.from_environment()) == before
     assert len(json.loads(on_disk.os.environ["ROBUST3D_DATA_ON_DISK"])) == 3
 
 

@@ -4,14 +4,15 @@ from pathlib import Path
 import pytest
 
 from robust3d.errors import UserError
+from robust3d.registry import MAIN
 from robust3d.study.jobs import Job
 from robust3d.study.like import merge
 from robust3d.study.plan import Plan
 from robust3d.study.reading import load_study, read_yaml
-from robust3d.study.targets import every_target, target_path
+from robust3d.study.targets import target_path, targets
 
 BASE = merge(read_yaml(Path("config.yaml")), read_yaml(Path("workflow/scales/test.yaml")))
-TARGETS = tuple(every_target())
+TARGETS = tuple(targets(MAIN))
 
 
 def jobs(values) -> dict[str, set[str]]:

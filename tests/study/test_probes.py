@@ -50,6 +50,16 @@ def test_a_probe_reads_the_experiments_sets_or_its_own():
         asked(plan, "L1")
 
 
+def test_a_probe_reads_further_sets_where_its_entry_names_them():
+    plain = {"probe": "distortions", "params": {"distortions": ["silhouette"]}}
+    plan = planned(probes={"plain": plain, "masked": {**plain, "sets": {"masks": "shifted"}}})
+    assert list(told(asked(plan, "plain"))["sets"]) == ["set"]
+    masked = asked(plan, "masked")
+    assert set(told(masked)["sets"]) == {"set", "masks"} and masked.inputs["set:masks"][0][0].stage == "draw_set"
+    with pytest.raises(UserError, match=r"probes\.x\.sets\.mask: distortions reads set, masks, stylised, textures"):
+        planned(probes={"x": {"probe": "distortions", "sets": {"mask": "black"}}})
+
+
 def test_a_probes_seed_is_the_studys_unless_it_is_given():
     attack = {"probe": "autoattack", "params": {"iterations": 3}}
     mine = {"probe": "autoattack", "params": {"iterations": 3, "seed": 9}}
@@ -64,7 +74,8 @@ def test_a_probes_seed_is_the_studys_unless_it_is_given():
     [
         (
             {"x": {"probe": "nothing"}},
-            "there is no probe called 'nothing': robust3d.probes have accuracy, autoattack, shift",
+            "no probe called 'nothing': .* have ablation, accuracy, autoattack, corruptions, distortions, shift, "
+            "smoothness",
         ),
         ({"x": {"probe": "shift", "params": {"batch": 1}}}, "probes.x.params.batch: unknown key"),
         ({"x": {"probe": "accuracy", "sets": {"shifted": "black"}}}, "probes.x.sets.shifted: accuracy reads set"),
@@ -86,7 +97,10 @@ def test_table_3_refuses_a_probe_that_shifts_nothing():
 @pytest.mark.parametrize(
     ("classifier", "says"),
     [
-        ({"objective": "sgd"}, "classifiers.linf.objective: there is no training called 'sgd': .* have pgd, standard"),
+        (
+            {"objective": "sgd"},
+            "classifiers.linf.objective: there is no training called 'sgd': .* have advprop, pgd, standard",
+        ),
         ({"objective": 3}, "classifiers.linf"),
         ({"epoch": 3}, "classifiers.linf.epoch: unknown key"),
         (None, "None of linf has no keys"),

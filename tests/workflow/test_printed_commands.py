@@ -107,6 +107,14 @@ def dry_run(command: str, project: Project) -> None:
     assert "total" in run(f"{command} --dry-run", project, user_checkout(project))
 
 
+def sheet(command: str, project: Project) -> None:
+    """Of the smallest class, where the package is installed."""
+    if Path("/usr/share/sweethome3d/furniture").is_dir():
+        folder = project.folder / "sheets"
+        run(command.replace("FOLDER chair", f"{folder} cup"), project, ROOT)
+        assert (folder / "cup.png").exists()
+
+
 def forced(command: str, project: Project) -> None:
     """The option alone, with the rule that it wants."""
     dry_run(command.replace("-R", "results/table1.csv -R tabulate"), project)
@@ -159,6 +167,16 @@ def evaluate(command: str, project: Project) -> None:
     assert "5 images, 5 classes" in run(command, project, folder)
 
 
+def evaluate_pictures(command: str, project: Project) -> None:
+    from PIL import Image
+
+    folder = project.folder.parent / "evaluate-pictures"
+    (folder / "DIR/tench").mkdir(parents=True)
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    Image.fromarray(pixels).resize((300, 260)).save(folder / "DIR/tench/1.jpg")
+    assert "1 images, 1000 classes, efficientnet_lite0" in run(command, project, folder)
+
+
 def worktree(command: str, project: Project) -> None:
     if not (ROOT / ".git").exists():
         pytest.skip("this is no git checkout")
@@ -197,6 +215,8 @@ TRIED: dict[str, Trial] = {
     "snakemake --workflow-profile profiles/slurm": dry_run,
     "snakemake figures": dry_run,
     "snakemake geon3d": dry_run,
+    "snakemake shapebias": dry_run,
+    "snakemake results/shapebias/corruptions.csv": dry_run,
     "snakemake toy": nothing,  # test_new_paper.py
     "snakemake -n": lambda command, project: dry_run("snakemake", project),
     "snakemake views": dry_run,
@@ -230,11 +250,14 @@ TRIED: dict[str, Trial] = {
     "robust3d export results/table4.csv --crate DIR": real(DIR="made-by-a-command"),
     "robust3d site": real(),
     "robust3d evaluate model.safetensors --images test.npz --norm Linf --epsilon 4/255 8/255": evaluate,
+    "robust3d evaluate efficientnet_lite0 --images DIR": evaluate_pictures,
     "robust3d check-views DIR": nothing,  # after export-views
     "robust3d export-views FAMILY --format dvr --out DIR": export_views,
     "robust3d export-views FAMILY --format dvr|srn --out DIR": export_views,
     "robust3d doctor": lambda command, project: run(f"{command} --quick", project) and None,
     "python tests/cluster/slurm.py start --install": its_parser,
+    "python tests/data/published/sweethome3d/sheets.py FOLDER chair": sheet,
+    "snakemake results/table4.csv results/table3.csv --config objects=real": dry_run,
     "python tests/gpu/prepare.py .gpu": lambda command, project: (
         run("python tests/gpu/prepare.py --help", project, ROOT) and None
     ),
@@ -248,6 +271,9 @@ def test_every_printed_command_is_tried():
     assert not unknown, "say in this file how each is tried"
 
 
+NAMED = ("geon3d", "shapebias", "toy", "figures", "views")  # targets that are no files
+
+
 def test_each_program_understands_what_is_printed(monkeypatch):
     """Options exist, and no option swallows a target: `--configfile X results/…` takes the table for a second file."""
     from snakemake.cli import parse_args
@@ -259,9 +285,7 @@ def test_each_program_understands_what_is_printed(monkeypatch):
             cli._parser().parse_args([word.partition("|")[0] for word in words])
         if program == "snakemake" and command != "snakemake -R":
             _, parsed = parse_args(words)
-            wanted = [
-                word for word in words if word.startswith("results/") or word in ("geon3d", "toy", "figures", "views")
-            ]
+            wanted = [word for word in words if word.startswith("results/") or word in NAMED]
             assert [*parsed.targets] == wanted or words[0].startswith("download"), command
 
 

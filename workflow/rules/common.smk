@@ -1,4 +1,4 @@
-# What every rule needs, from `robust3d.workflow.rules`.
+# Shared by all rules; the code is in `robust3d.workflow.rules`.
 from snakemake.logging import logger
 
 from robust3d.registry import MAIN
@@ -12,9 +12,9 @@ ROBUST3D, RUN = RULES.command, RULES.run
 
 
 def published(stage):
-    """The stable names of a stage's tables or figures, one of them shown by `snakemake --report`.
+    """The stable paths of a stage's tables or figures; one of them is shown by `snakemake --report`.
 
-    They are "updated", so that Snakemake leaves the old ones where they are until a job replaces them.
+    They are marked `update`, so that Snakemake does not delete the old files before a job replaces them.
     """
     declared = STAGES[stage]
     files = {output: pattern.format(results="results", label="{job}") for output, pattern in declared.published.items()}
@@ -25,7 +25,7 @@ def published(stage):
 
 
 def copies(wildcards):
-    """The stable names as command line flags."""
+    """The stable paths as command line options."""
     return " ".join(f"--output {name} {path}" for name, path in published_paths(wildcards.job).items())
 
 

@@ -1,7 +1,7 @@
 from robust3d import registry
 
 
-# What may be fetched without asking anybody, checked against its publisher's checksum; only when asked for by name.
+# Freely available data, checked against the publisher's checksum; downloaded only when requested by name.
 rule download:
     output:
         "resources/.downloaded/{name}.json",

@@ -1,4 +1,4 @@
-# One rule for each stage, as `robust3d.study.stages` declares it. A job's stage stands in its spec as well.
+# One rule per stage that `robust3d.study.stages` declares. The spec of a job also names its stage.
 for stage, declared in STAGES.items():
 
     rule:
@@ -20,4 +20,4 @@ for stage, declared in STAGES.items():
         message:
             stage.replace("_", " ") + ": {wildcards.job}"
         shell:
-            RUN  # the same for all: names that the loop sets have their last value when a job runs
+            RUN  # the same for all: variables of the loop have their last value when a job runs

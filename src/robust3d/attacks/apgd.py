@@ -17,7 +17,7 @@ from robust3d.attacks.params import Norm
 from robust3d.attacks.victim import Victim, misclassified
 
 MOMENTUM = 0.75  # weight of the new step against the last one
-INCREASES = 0.75  # share of a window's steps that must raise the loss for the step size to stay
+INCREASES = 0.75  # share of a window's steps that must raise the loss, else the step size is halved
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]  # logits (N,K), labels (N,), targets (N,) -> (N,), to be maximised
 
 
@@ -27,13 +27,13 @@ def cross_entropy(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
 
 
 def targeted_margin(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
-    """Logit of the target minus that of the label, (N,): stands in for targeted DLR below four classes."""
+    """Logit of the target minus that of the label, (N,): replaces targeted DLR below four classes."""
     rows = torch.arange(len(logits), device=logits.device)
     return logits[rows, targets] - logits[rows, labels]
 
 
 def targeted_dlr(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
-    """Targeted difference-of-logits ratio (N,): margin / (z_(1) - (z_(3) + z_(4)) / 2), eq. 8 there."""
+    """Targeted difference-of-logits ratio (N,): margin / (z_(1) - (z_(3) + z_(4)) / 2), eq. 8 of the paper."""
     ordered = logits.sort(dim=1, descending=True).values
     scale = ordered[:, 0] - 0.5 * (ordered[:, 2] + ordered[:, 3]) + 1e-12
     return targeted_margin(logits, labels, targets) / scale
@@ -53,7 +53,7 @@ def checkpoints(iterations: int) -> list[int]:
 
 @dataclass
 class _Batch:
-    """What is known of the images still in play; every tensor has one row per image."""
+    """State of the images that are still attacked; every tensor has one row per image."""
 
     row: Tensor  # index into the caller's batch
     image: Tensor
@@ -78,13 +78,13 @@ class _Batch:
 
 @dataclass
 class Result:
-    """What an attack hands back.
+    """Result of an attack.
 
     Attributes:
         adversarial: (N,C,H,W) fp32, the clean image where the attack failed.
         fooled: (N,) bool, misclassified according to the attack's own forward pass.
         zero_gradients: starts (image, target) at which the gradient was zero everywhere.
-        felt: (N,) bool, some start had another gradient; None: not known.
+        felt: (N,) bool, some start had a gradient that is not zero; None: not known.
     """
 
     adversarial: Tensor
@@ -118,7 +118,7 @@ def apgd(
         iterations: gradient steps.
 
     Returns:
-        Success is any misclassification, also of the start and also when the loss is targeted.
+        The result; success is any misclassification, also at the start and also with a targeted loss.
     """
     targets = labels if targets is None else targets
     epsilons = radii(epsilon, images)
@@ -153,7 +153,7 @@ def apgd(
             break
         momentum = MOMENTUM if done > 1 else 1.0
         batch.x, batch.previous = _step(batch, norm, momentum), batch.x
-        if done == iterations:  # nothing follows that would need a gradient
+        if done == iterations:  # no step follows that needs a gradient
             with torch.no_grad():
                 _drop_fooled(batch, victim(batch.x), result)
             break
@@ -207,7 +207,7 @@ def _evaluate(victim: Victim, batch: _Batch, loss: Loss) -> Tensor:
 def _review(batch: _Batch, window: int) -> None:
     """Halve the step of images whose loss rose too seldom, or not at all since an unreduced checkpoint.
 
-    They go back to their best iterate; the momentum still uses the iterate before the reset, as officially.
+    They restart from their best iterate; the momentum still uses the iterate before that, as in the official code.
     """
     seldom = batch.increases <= INCREASES * window
     stuck = ~batch.halved & (batch.best_loss_before >= batch.best_loss)

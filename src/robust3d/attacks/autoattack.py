@@ -1,8 +1,8 @@
 """AutoAttack 'standard' over an ascending grid of budgets: APGD-CE, APGD-T, FAB-T, Square, on survivors only.
 
-Every adversarial image that counts has been verified in fp32: inside the ball and the box, and misclassified.
-One verified at a small epsilon also counts for all larger ones (`nested`).
-The attacks' passes go through faster twins of the model (`twins`), verification through the model itself.
+Only adversarial images that were verified in fp32 count: inside the ball and the box, and misclassified.
+An image verified at a small epsilon also counts for all larger ones (`nested`).
+The attacks run on faster copies of the model (`twins`), the verification on the model itself.
 """
 
 import copy
@@ -42,18 +42,18 @@ def evaluate(
     """Attack a model at every epsilon of `params` (Croce and Hein 2020; Geon3D section 4 "Evaluation").
 
     Args:
-        model: logits (N,K) from pixels in [0,1], normalisation inside, in eval mode. K from 2 on.
+        model: logits (N,K) from pixels in [0,1], normalisation inside, in eval mode. K is at least 2.
         images: (N,C,H,W) fp32 in [0,1], of any height and width, on the model's device.
-        labels: (N,) whole numbers.
+        labels: (N,) integers.
         params: norm, budgets, attacks, backend.
-        image_ids: N different whole numbers that the random draws are keyed by, so that neither the batch size nor the
-            other images matter; None: 0 … N-1.
+        image_ids: N different integers that seed the random draws, so that these depend neither on the batch size nor
+            on the other images; None: 0 … N-1.
         progress: called after every batch.
-        start: state of an interrupted sweep of the same arguments, to go on from.
+        start: state of an interrupted sweep with the same arguments, to resume from.
         keep: called after every batch with the state.
 
     Returns:
-        Per-image outcomes, flags and costs. Where `flags.invalid` gives reasons, the accuracies mean nothing.
+        Per-image outcomes, flags and costs. If `flags.invalid` is not empty, the accuracies are not valid.
 
     Raises:
         ValueError: If images are not fp32 in [0,1], shapes disagree, a label is no class, the model is in training
@@ -75,7 +75,7 @@ def evaluate(
 
 
 class _Cascade:
-    """The images' state while attacks run over them."""
+    """State of the images during the attacks."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class _Cascade:
         keep: Callable[[SweepState], None] | None,
     ) -> None:
         self.keep = keep
-        self.pending: tuple[Tensor, Tensor] | None = None  # columns and rows that an interrupted attack had left
+        self.pending: tuple[Tensor, Tensor] | None = None  # columns and rows that an interrupted attack had not done
         self.victim, self.images, self.labels, self.ids = victim, images, labels, ids
         self.params, self.progress = params, progress
         self.cost: dict[str, Cost] = {}
@@ -106,7 +106,7 @@ class _Cascade:
         self.backend: Backend = kind(victim, params, targets)
         self.correct = self.logits.argmax(1) == labels
         self.flags.at_chance = float(self.correct.double().mean()) <= 1 / self.logits.shape[1]
-        self.felt = torch.zeros_like(self.correct)  # some start of APGD had a gradient that was not zero
+        self.felt = torch.zeros_like(self.correct)  # some start of APGD had a gradient that is not zero
         shape = len(images), len(params.epsilons)
         self.robust = self.correct[:, None].repeat(1, shape[1])
         self.radius = torch.full(shape, torch.nan, dtype=torch.float64, device=images.device)
@@ -115,7 +115,7 @@ class _Cascade:
         self.broken_by[~self.correct.cpu().numpy()] = "clean"
 
     def _take_twins(self, images: Tensor) -> None:
-        """Let the attacks pass through copies of the model, where it has some."""
+        """Run the attacks on copies of the model, if there are some that agree with it."""
         model, notices = self.victim.model, self.flags.notices
         steady = not (self.flags.randomised or self.flags.gradient_in_forward)
         twins = self.victim.twins = twins_of(model, images, notices) if steady else None
@@ -133,7 +133,7 @@ class _Cascade:
         self._count(name)
 
     def _count(self, name: str) -> None:
-        """Book what has been spent since the last time."""
+        """Add the costs since the last call."""
         (seconds, forwards, backwards), cost = self._mark, self.cost[name]
         self._mark = time.perf_counter(), self.victim.forwards, self.victim.backwards
         cost.seconds += self._mark[0] - seconds
@@ -142,10 +142,10 @@ class _Cascade:
         self.flags.nonfinite_gradients = int(self.victim.nonfinite_gradients)
 
     def sweep(self, name: AttackName) -> None:
-        """Run one attack at all epsilons, ascending, on what is still robust there; book what it breaks.
+        """Run one attack at all epsilons, ascending, on the images that are still robust; record its successes.
 
-        A batch holds pairs of an image and an epsilon, so that few images fill it too. A pair is left out if
-        the image fell at a smaller epsilon before its turn came.
+        A batch holds pairs of an image and an epsilon, so that few images also fill it. A pair is skipped if the image
+        was fooled at a smaller epsilon before.
         """
         at_all = name in self.backend.any_epsilon  # one run serves every epsilon: an image has one pair
         fresh = self._fresh(at_all)
@@ -172,7 +172,7 @@ class _Cascade:
                     self.keep(self._state(name, columns, rows))
 
     def _fresh(self, at_all: bool) -> tuple[Tensor, Tensor]:
-        """Column of the epsilon and row of the image of every pair that an attack begins with."""
+        """Column of the epsilon and row of the image of every pair at the start of an attack."""
         if at_all:
             rows = self.robust.any(1).nonzero().squeeze(1)
             return torch.zeros_like(rows), rows
@@ -180,7 +180,7 @@ class _Cascade:
         return columns, rows
 
     def _covered_by(self, column: int, at_all: bool) -> slice:
-        """Columns of the epsilons that success at one epsilon may count for, its radius permitting."""
+        """Columns of the epsilons for which a success at one epsilon may count, if its radius is small enough."""
         first = 0 if at_all or self.params.shrink else column
         return slice(first, None if at_all or self.params.nested else column + 1)
 
@@ -194,7 +194,7 @@ class _Cascade:
         return SweepState(name, copies | {"broken_by": broken_by}, cost, copy.deepcopy(self.flags))
 
     def restore(self, state: SweepState) -> None:
-        """Stand where an interrupted sweep of the same arguments stood."""
+        """Restore the state of an interrupted sweep with the same arguments."""
         tensors = {name: tensor.to(self.images.device) for name, tensor in state.tensors.items()}
         self.robust, self.radius, self.felt = tensors["robust"], tensors["radius"], tensors["felt"]
         names = {-1: "", -2: "clean"} | dict(enumerate(self.params.attacks))
@@ -211,7 +211,7 @@ class _Cascade:
         return len(some) if name in self.backend.mixes_epsilons else int((some == some[0]).sum())
 
     def _book(self, name: AttackName, rows: Tensor, distance: Tensor, columns: slice) -> None:
-        """Note adversarial images of verified radii `distance` (n,), inf where none, at the epsilons they cover."""
+        """Record adversarial images of verified radii `distance` (n,), inf where none, at the epsilons they cover."""
         covered = torch.zeros_like(self.robust[rows])
         covered[:, columns] = distance[:, None] <= self.epsilons[columns] * (1 + TOLERANCE)
         covered &= self.robust[rows]
@@ -230,8 +230,8 @@ class _Cascade:
                 self.progress(name, epsilon, done, len(rows))
 
     def _attack(self, name: AttackName, rows: Tensor, epsilons: Tensor) -> Tensor:
-        """Attack images at float64 radii (n,); radii (n,) of what was verified, inf where nothing was."""
-        # FAB may stop at an image's smallest open budget: nothing nearer would change an outcome.
+        """Attack images at float64 radii (n,); returns the radii (n,) of verified images, inf where there is none."""
+        # FAB may stop at an image's smallest open budget: a smaller radius would change no outcome.
         smallest = torch.where(self.robust[rows], self.epsilons, torch.inf).amin(1).float()
         ids = [self.ids[i] for i in rows.tolist()]
         result = self.backend.attack(
@@ -248,13 +248,13 @@ class _Cascade:
             if self.params.shrink:
                 distance[fooled] = self._shrunk(rows[fooled], result.adversarial[fooled], distance[fooled])
         refuted = fooled[distance[fooled] == torch.inf]
-        if len(refuted) and self.victim.twins is not None:  # by rounding the attack stopped too early: once more
+        if len(refuted) and self.victim.twins is not None:  # rounding stopped the attack too early: repeat it
             with self.victim.itself():
                 distance[refuted] = self._attack(name, rows[refuted], epsilons[refuted])
         return distance
 
     def _verify(self, rows: Tensor, candidates: Tensor, epsilons: Tensor) -> Tensor:
-        """Radius (n,) float64 of candidates for images `rows`; inf where one does not count at its epsilon."""
+        """Radius (n,) float64 of candidates for images `rows`; inf where it is not adversarial at its epsilon."""
         clean = self.images[rows]
         bounded = epsilons < torch.inf
         candidates[bounded] = pull_inside(candidates[bounded], clean[bounded], epsilons[bounded], self.params.norm)
@@ -268,7 +268,7 @@ class _Cascade:
         return torch.where(counts, distance, torch.inf)
 
     def _shrunk(self, rows: Tensor, adversarial: Tensor, distance: Tensor) -> Tensor:
-        """Radii (n,) after drawing verified images towards the clean ones, to every smaller epsilon still open."""
+        """Radii (n,) after scaling verified perturbations down to every smaller epsilon still open."""
         distance = distance.clone()
         for epsilon in self.epsilons.flip(0):
             column = int((self.epsilons == epsilon).nonzero())
@@ -284,7 +284,7 @@ class _Cascade:
         return distance
 
     def _sanity(self) -> tuple[float, Tensor]:
-        """A radius from which mid-grey is in reach, and who is still robust there (N,) against APGD."""
+        """A radius whose ball contains mid-grey, and which images (N,) are still robust there against APGD."""
         reach = 0.5 if self.params.norm == "Linf" else 0.5 * math.sqrt(self.images[0].numel())
         epsilon = self.params.sanity_epsilon or max(reach, self.params.epsilons[-1])
         robust = self.robust.all(1)
@@ -296,13 +296,13 @@ class _Cascade:
         return epsilon, robust
 
     def _unfelt(self) -> int:
-        """How many images count as robust although APGD never had a gradient to follow there."""
+        """Number of images that count as robust although APGD never had a gradient other than zero."""
         if self.params.backend != "own" or not {"apgd-ce", "apgd-t"} & set(self.params.attacks):
             return 0
         return int((self.robust.any(1) & ~self.felt).sum())
 
     def outcomes(self) -> Outcomes:
-        """Everything found, on the CPU."""
+        """All results, on the CPU."""
         unfelt = self._unfelt()
         epsilon, sanity_robust = self._sanity()
         judge_validity(self.flags, epsilon, float(sanity_robust.double().mean()), unfelt)
@@ -321,4 +321,6 @@ class _Cascade:
             sanity_robust=sanity_robust.cpu().numpy(),
             flags=self.flags,
             cost=self.cost,
+            classes=self.logits.shape[1],
+            unfelt=unfelt,
         )

@@ -15,9 +15,9 @@ from robust3d.attacks.victim import Victim
 
 
 class Backend(Protocol):
-    """A source of candidates; it may claim nothing, the cascade verifies them."""
+    """A source of adversarial candidates; the cascade verifies each of them."""
 
-    any_epsilon: frozenset[str]  # attacks whose one run serves every epsilon
+    any_epsilon: frozenset[str]  # attacks of which one run gives candidates for all epsilons
     mixes_epsilons: frozenset[str]  # attacks whose calls take images of different budgets
 
     def attack(
@@ -37,9 +37,9 @@ class Backend(Protocol):
             images: clean images.
             labels: (N,) int64.
             logits: (N,K) of the clean images.
-            image_ids: what the random draws are keyed by.
+            image_ids: seeds of the random draws.
             epsilons: (N,) radii of the balls, inf for an attack of `any_epsilon`.
-            stop_radius: (N,) radius at which an image needs no smaller one, for an attack of `any_epsilon`.
+            stop_radius: (N,) radius below which no smaller one is searched, for an attack of `any_epsilon`.
         """
         ...
 
@@ -47,12 +47,12 @@ class Backend(Protocol):
 class OwnBackend:
     """Auto-PGD, FAB and Square of this package.
 
-    The random start of an image does not depend on epsilon: with the same draws, what falls without nesting
-    also falls with it.
+    The random start of an image does not depend on epsilon: with the same draws, an image that is fooled without
+    nesting is also fooled with it.
     """
 
     any_epsilon = frozenset({"fab-t"})
-    # Not apgd-ce: it finds most of what falls, and an image that fell is not attacked again at larger epsilons.
+    # Not apgd-ce: it fools most images, and a fooled image is not attacked again at larger epsilons.
     mixes_epsilons = frozenset({"apgd-t", "square"})
 
     def __init__(self, victim: Victim, params: AutoAttackParams, targets: int) -> None:
@@ -89,7 +89,7 @@ class OwnBackend:
         return noise.normal(keys, 0, count).reshape(images.shape)
 
     def _ranked(self, logits: Tensor) -> Tensor:
-        """Target classes (N,targets): by clean logits, the label's strongest rival first."""
+        """Target classes (N,targets): by clean logits, the highest class other than the label first."""
         return logits.sort(dim=1).indices.flip(1)[:, 1 : 1 + self.targets]
 
     def _apgd_targeted(
@@ -97,7 +97,7 @@ class OwnBackend:
     ) -> Result:
         """Targets one after the other; once images are few, several targets share a batch.
 
-        Which images fall does not change, since the start depends on (image, target) only.
+        This does not change which images are fooled, since the start depends on (image, target) only.
         """
         loss = targeted_dlr if logits.shape[1] >= 4 else targeted_margin
         ranked = self._ranked(logits)

@@ -1,7 +1,7 @@
 """Budgets of attacks: a number with a name, such as `8/255` or `1.5`.
 
-Only this module turns one into the other. Tables, metrics and outcomes refer to a budget by its name, so none of them
-compares floats.
+Only this module converts between the two. Tables, metrics and outcomes refer to a budget by its name, so floats are
+never compared.
 """
 
 import itertools
@@ -15,22 +15,22 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 NORMS = ("Linf", "L2")  # the order of rows
-SAME = 1e-5  # relative; budgets closer than that are one
+SAME = 1e-5  # relative; budgets that are closer are equal
 _PART = re.compile(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*")
 
 
 class Budget(float):
-    """The radius of a ball of perturbations, pixels in [0, 1], that keeps its name.
+    """The radius of a ball of perturbations, pixels in [0, 1], with its name.
 
-    `str(budget)` is the name, and `Budget(name)` is the same budget again. The name is what the user wrote, in one
-    spelling: 1, 1.0 and 2/2 have the name `1.0`. A number with more than four decimals that is a multiple of 1/255
-    takes the name and the value of the fraction: 0.0627451 is `16/255`.
+    `str(budget)` is the name, and `Budget(name)` is the same budget again. The name is what the user wrote, in a
+    standard spelling: 1, 1.0 and 2/2 have the name `1.0`. A number with more than four decimals that is a multiple of
+    1/255 takes the name and the value of the fraction: 0.0627451 is `16/255`.
     """
 
     name: str
 
     def __new__(cls, written: str | float) -> Self:
-        """The budget that somebody wrote.
+        """Parse a budget.
 
         Raises:
             ValueError: not a number or fraction, negative or not finite.
@@ -55,7 +55,7 @@ class Budget(float):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        # In JSON as it would be written by hand: a fraction as text, a number as a number.
+        # JSON as a user would write it: a fraction as text, a number as a number.
         written = core_schema.plain_serializer_function_ser_schema(
             lambda budget: str(budget) if "/" in str(budget) else float(budget), when_used="json"
         )
@@ -63,7 +63,7 @@ class Budget(float):
 
 
 def _fraction(written: str) -> tuple[float, str]:
-    """Value and name of `8/255`: 255ths stay such; other fractions are numbers where these are exact."""
+    """Value and name of `8/255`: 255ths stay; other fractions become decimals where these are exact."""
     parts = [_PART.fullmatch(part) for part in written.split("/")]
     if len(parts) != 2 or not parts[0] or not parts[1] or not (below := Fraction(parts[1][1])):
         raise ValueError(_refusal(written))
@@ -85,7 +85,7 @@ def _number(written: Any) -> tuple[float, str]:
         value = math.nan
     if not 0 <= value < math.inf:
         raise ValueError(_refusal(written))
-    value = abs(value)  # of the two zeros that with no sign
+    value = abs(value)  # no negative zero
     steps = round(255 * value)
     if round(value, 4) != value and math.isclose(255 * value, steps, rel_tol=SAME):
         return steps / 255, f"{steps}/255"
@@ -97,7 +97,7 @@ def _refusal(written: Any) -> str:
 
 
 def no_attack(norm: str) -> Budget:
-    """The budget of the clean images, as it is written beside those of a norm."""
+    """The budget 0 (clean images), written like the budgets of a norm."""
     return Budget("0/255" if norm == "Linf" else 0)
 
 
@@ -107,16 +107,16 @@ def label(norm: str, budget: str | float) -> str:
 
 
 def check_among(key: str, budget: Budget, place: str, grid: Sequence[Budget]) -> None:
-    """Whether a budget is one of those that are attacked, under the same name.
+    """Check that a budget is one of those that are attacked, with the same name.
 
     Args:
-        key: where the budget stands.
-        budget: the one that is referred to.
-        place: the key under which the others are defined.
-        grid: the others.
+        key: configuration key of the budget.
+        budget: the budget.
+        place: configuration key of the attacked budgets.
+        grid: the attacked budgets.
 
     Raises:
-        ValueError: it is not; the message gives the name of an equal one, or all that there are.
+        ValueError: it is not; the message gives the name of an equal one, or all attacked budgets.
     """
     names = [str(other) for other in grid]
     if str(budget) in names:
@@ -128,13 +128,13 @@ def check_among(key: str, budget: Budget, place: str, grid: Sequence[Budget]) ->
 
 
 def check_spelling(grids: Mapping[str, Iterable[Budget]]) -> None:
-    """Whether each budget has one name.
+    """Check that equal budgets have the same name.
 
     Args:
-        grids: the budgets of one norm, by the key under which they stand.
+        grids: the budgets of one norm, by configuration key.
 
     Raises:
-        ValueError: two names for one budget; the message gives both and where they stand.
+        ValueError: two names for one budget; the message gives both and their keys.
     """
     every = sorted((budget, str(budget), key) for key, grid in grids.items() for budget in grid)
     for (budget, name, key), (other, other_name, other_key) in itertools.pairwise(every):

@@ -14,8 +14,8 @@ from torch import Tensor
 from robust3d.attacks.params import AttackName, AutoAttackParams
 from robust3d.attacks.refusals import REPEATED, close
 
-SQUARE_GAIN = 0.002  # share of images that Square may break beyond the white-box attacks without suspicion
-SANITY_SHARE = 0.01  # of the images may seem robust at a huge budget
+SQUARE_GAIN = 0.002  # share of images that Square may fool beyond the white-box attacks without a warning
+SANITY_SHARE = 0.01  # largest share of images that may seem robust at a huge budget
 _DIFFERENTIATORS = {
     torch.autograd.grad.__code__,
     torch.autograd.backward.__code__,
@@ -25,20 +25,20 @@ _DIFFERENTIATORS = {
 
 @dataclass
 class Flags:
-    """What travels with the numbers of an evaluation.
+    """Warnings and notices that belong to the numbers of an evaluation.
 
     Attributes:
         randomised: repeated predictions of the first batch differ.
         probabilities: the outputs look like probabilities, not logits.
-        gradient_in_forward: the forward pass differentiates: the defence adapts to its input.
+        gradient_in_forward: the forward pass computes gradients: the defence adapts to its input.
         zero_gradients: per APGD attack, starts (image, epsilon, target) whose input gradient was all zero.
-        square_gain: largest share of all images, over epsilons, that only Square broke.
+        square_gain: largest share of all images, over epsilons, that only Square fooled.
         square_suspicious: that share is above 0.2 percentage points, so the white-box attacks were too weak.
-        nonfinite_logits: adversarial images that count as broken because a logit is NaN or infinite.
+        nonfinite_logits: adversarial images that count as fooled because a logit is NaN or infinite.
         nonfinite_gradients: entries of input gradients that were NaN or infinite and counted as zero.
-        at_chance: clean accuracy is not above that of guessing, so that something is wrong with model or images.
+        at_chance: clean accuracy is not above chance, so something is wrong with the model or the images.
         notices: sentences on what was adapted, e.g. to the number of classes.
-        invalid: reasons for which the robust accuracies must not be given out; none: they may.
+        invalid: reasons why the robust accuracies must not be reported; empty: they may.
     """
 
     randomised: bool = False
@@ -90,7 +90,7 @@ def _watch_differentiation() -> Iterator[list[str]]:
 
 
 def targets_for(classes: int, params: AutoAttackParams) -> tuple[int, list[str]]:
-    """Number of target classes that `classes` allow, and notices where the standard attack had to be adapted.
+    """Number of target classes that `classes` allow, and notices about changes to the standard attack.
 
     Raises:
         ValueError: If there is only one class.
@@ -109,7 +109,7 @@ def targets_for(classes: int, params: AutoAttackParams) -> tuple[int, list[str]]
 
 
 def judge_square(flags: Flags, broken_by_square: np.ndarray) -> None:
-    """Set the two flags on Square from (N,E) bool: this image at this epsilon fell to nothing but Square."""
+    """Set the two flags on Square from (N,E) bool: only Square fooled this image at this epsilon."""
     flags.square_gain = float(broken_by_square.mean(0).max())
     flags.square_suspicious = flags.square_gain > SQUARE_GAIN
 
@@ -121,7 +121,7 @@ def judge_validity(flags: Flags, epsilon: float, sanity_accuracy: float, unfelt:
         flags: of the evaluation.
         epsilon: the huge budget.
         sanity_accuracy: share of images that are robust there.
-        unfelt: images that count as robust although no start of APGD had a gradient there.
+        unfelt: images that count as robust although every start of APGD had a zero gradient.
     """
     if sanity_accuracy > SANITY_SHARE:
         flags.invalid.append(

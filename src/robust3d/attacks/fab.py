@@ -1,7 +1,7 @@
 """Targeted FAB (Croce and Hein 2020, arXiv:1907.02044): the nearest adversarial image.
 
 The projections on hyperplane and box are found by Newton's method on a concave piecewise linear function
-instead of sorting all pixels. No budget enters, so one run serves every epsilon.
+instead of sorting all pixels. It depends on no budget, so one run serves every epsilon.
 """
 
 from dataclasses import dataclass, fields
@@ -22,7 +22,7 @@ BACKWARD = 0.9  # beta: share of the displacement kept after a success
 
 @dataclass
 class _Batch:
-    """The images still in play, one row each."""
+    """State of the images that are still attacked, one row each."""
 
     row: Tensor
     image: Tensor
@@ -55,7 +55,7 @@ def fab(
         targets: (N,) int64, class of the boundary to linearise.
         norm: norm to minimise.
         iterations: linearisations.
-        stop_radius: (N,) leave an image once its radius is at most this; None: never.
+        stop_radius: (N,) stop for an image once its radius is at most this; None: never.
 
     Returns:
         Adversarial images (N,C,H,W) and their norms (N,); the clean image and inf where none was found.
@@ -103,7 +103,7 @@ def _advance(batch: _Batch, norm: Norm) -> Tensor:
     from_x, from_image = per_image(lengths[:n]), per_image(lengths[n:])
     alpha = (from_x / (from_x + from_image)).clamp(max=ALPHA_MAX)
     mixed = (batch.x + OVERSHOOT * steps[:n]) * (1 - alpha) + (batch.image + OVERSHOOT * steps[n:]) * alpha
-    # Where the logits are not finite there is nothing to linearise: only the steps back lead out of there.
+    # Where logits are not finite there is nothing to linearise: only steps back lead to finite ones.
     return torch.where(per_image(batch.margin.isfinite()), mixed.clamp(0, 1), batch.x)
 
 
@@ -111,7 +111,7 @@ def project(points: Tensor, normal: Tensor, value: Tensor, norm: Norm) -> Tensor
     """Smallest steps that bring points onto a hyperplane without leaving the box [0,1].
 
     The best step moves every pixel towards the hyperplane until it hits the box: t (Linf) or t |normal| (L2).
-    What it gains, f(t), is concave and piecewise linear, so Newton's method from t = 0 rises monotonically to
+    Its gain f(t) is concave and piecewise linear, so Newton's method from t = 0 rises monotonically to
     the root of f(t) = |value| in a few iterations, without the sort of the closed form.
 
     Args:
@@ -121,10 +121,10 @@ def project(points: Tensor, normal: Tensor, value: Tensor, norm: Norm) -> Tensor
         norm: norm to minimise.
 
     Returns:
-        Steps (N,D); the farthest ones in the box where the hyperplane does not meet it.
+        Steps (N,D); the longest ones in the box if the hyperplane does not meet the box.
     """
     if norm == "L2":
-        normal = torch.where(normal.abs() > 1e-8, normal, 0)  # as officially: too flat to divide by
+        normal = torch.where(normal.abs() > 1e-8, normal, 0)  # as in the official code: too small to divide by
     direction = -normal.sign() * torch.where(value >= 0, 1.0, -1.0).to(value.dtype)[:, None]
     room = torch.where(direction < 0, points, 1 - points) * direction.abs()
     gain = normal.abs()
@@ -135,7 +135,7 @@ def project(points: Tensor, normal: Tensor, value: Tensor, norm: Norm) -> Tensor
         reach = torch.minimum(time[:, None] * speed, room)
         slope = (gain * speed * (reach < room)).sum(1)
         shortfall = missing - (gain * reach).sum(1)
-        # At the root rounding leaves a shortfall of either sign; a step too small to change `time` ends it.
+        # At the root rounding leaves an error of either sign; a step too small to change `time` ends it.
         ahead = torch.where((shortfall > 0) & (slope > 0), time + shortfall / slope.clamp(min=1e-38), time)
         if torch.equal(ahead, time):
             break

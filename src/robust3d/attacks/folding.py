@@ -12,12 +12,18 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-FEW_CHANNELS = 4  # of images; more fill the vectors of the kernels by themselves
+from robust3d.attacks.plain import SamePadding, in_torchs_modules
+
+FEW_CHANNELS = 4  # of images; kernels are fast enough for more channels
 HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
 
 
 class _Tracer(fx.Tracer):
-    """Refuses operations whose forward pass a trace would keep and whose backward pass it would lose."""
+    """Refuses operations of which a trace would keep the forward pass but lose the backward pass."""
+
+    def is_leaf_module(self, module: nn.Module, name: str) -> bool:
+        """What stays one operation: torch's modules, and padding that looks at sizes, which are fixed here."""
+        return isinstance(module, SamePadding) or super().is_leaf_module(module, name)
 
     def create_node(self, *args: Any, **keywords: Any) -> fx.Node:
         """A node of the graph.
@@ -31,7 +37,7 @@ class _Tracer(fx.Tracer):
 
 
 def _traced(model: nn.Module) -> fx.GraphModule:
-    """The model's operations one after the other.
+    """The graph of the model's operations.
 
     Raises:
         ValueError: their gradients would not be the model's.
@@ -40,15 +46,15 @@ def _traced(model: nn.Module) -> fx.GraphModule:
     replaced = any("forward" in vars(module) for module in model.modules())
     if hooks or replaced or type(model).__call__ is not nn.Module.__call__:
         raise ValueError("the model has hooks, or a call or forward of its own that a trace does not see")
-    model = in_eval_mode(model)
+    model = in_torchs_modules(in_eval_mode(model))
     with torch.enable_grad():
         return fx.GraphModule(model, _Tracer().trace(model))
 
 
 def in_eval_mode(module: nn.Module) -> nn.Module:
-    """The module as in eval mode, with the same parameters and buffers; the module itself stays in its mode.
+    """A copy of the module in eval mode that shares parameters and buffers; the module's mode does not change.
 
-    So a copy of a network that is being trained has no dropout, and batch norms that see their running statistics.
+    So a copy of a network in training has no dropout, and its batch norms use the running statistics.
     """
     twin = copy.copy(module)
     twin.training = False
@@ -59,17 +65,17 @@ def in_eval_mode(module: nn.Module) -> nn.Module:
 class Folded(nn.Module):
     """A copy of a traceable model, as in eval mode, whose convolutions contain the batch norms after them.
 
-    Kernels lose the rows and columns that see nothing but padding at this size: on the 1 x 1 maps at the end of a
-    ResNet-18 at 32 px, all but the middle tap. Everything else is shared with the model.
+    Kernels lose the rows and columns that only read padding at this size: on the 1 x 1 maps at the end of a ResNet-18
+    at 32 px, all but the middle tap. Everything else is shared with the model.
 
     Args:
         model: images (N,C,H,W) to logits.
         images: (N,C,H,W) of the size that all images will have.
-        blocked: for passes that are differentiated with respect to the images: on a CPU, a first convolution of stride
-            2 sees blocks of 2 x 2 pixels as channels, which takes half the time backward and a little more forward.
+        blocked: for passes with gradients with respect to the images: on a CPU, a first convolution of stride 2 reads
+            blocks of 2 x 2 pixels as channels, which halves the backward time and adds a little forward time.
 
     Raises:
-        Exception: the model cannot be traced, or a trace would lose the gradients that it defines itself.
+        Exception: the model cannot be traced, or a trace would lose gradients that it defines itself.
     """
 
     def __init__(self, model: nn.Module, images: Tensor, blocked: bool = False) -> None:
@@ -109,7 +115,7 @@ class Folded(nn.Module):
             hook.remove()
 
     def _block(self) -> None:
-        """Replace the first convolution, if it sees pixels of few channels with stride 2."""
+        """Replace the first convolution, if it reads images of few channels with stride 2."""
         for pair in self.pairs:
             if pair.sees_few_channels_with_stride_2():
                 name = next(name for name, module in self.traced.named_modules() if module is pair.folded)
@@ -119,7 +125,7 @@ class Folded(nn.Module):
 
     @torch.no_grad()
     def refresh(self) -> None:
-        """Fold the model's present weights and running statistics."""
+        """Fold the model's current weights and running statistics."""
         for pair in self.pairs:
             pair.refresh()
         if self.blocks is not None:
@@ -133,9 +139,9 @@ class Folded(nn.Module):
 
 
 class Blocks(nn.Module):
-    """A convolution of stride 2 as one of stride 1 over blocks of 2 x 2 pixels, whose pixels are its channels.
+    """A convolution of stride 2 as one of stride 1 over blocks of 2 x 2 pixels, which become channels.
 
-    The kernel is filled up with zeros so that its taps come in pairs that begin on even pixels.
+    The kernel is padded with zeros so that its taps form pairs that begin at even pixels.
 
     Args:
         conv: without dilation or groups, padding with zeros.
@@ -144,7 +150,7 @@ class Blocks(nn.Module):
 
     def __init__(self, conv: nn.Conv2d, size_px: tuple[int, ...]) -> None:
         super().__init__()
-        self.source = [conv]  # in a list, so that it is no submodule: its weights are taken over, not used
+        self.source = [conv]  # in a list, so that it is no submodule: its weights are copied, not used
         self.fill: list[int] = []  # zeros before and after the kernel's columns, then its rows, as `pad` takes them
         self.padding: list[int] = []  # blocks before and after the map's, in the same order
         for side in (1, 0):
@@ -164,27 +170,27 @@ class Blocks(nn.Module):
         return kernel.contiguous(memory_format=torch.channels_last)
 
     def refresh(self) -> None:
-        """Take over the convolution's present weights."""
+        """Copy the convolution's current weights."""
         self.weight.copy_(self._arranged())
 
     def forward(self, maps: Tensor) -> Tensor:
-        """What the convolution gives."""
+        """The convolution's output."""
         blocks = functional.pixel_unshuffle(maps, 2).contiguous(memory_format=torch.channels_last)
         return functional.conv2d(functional.pad(blocks, self.padding), self.weight, self.bias)
 
 
 @dataclass
 class _Pair:
-    """A convolution and the batch norm after it, and the convolution that stands for both."""
+    """A convolution and the batch norm after it, and the convolution that replaces both."""
 
     conv: nn.Conv2d
     norm: nn.BatchNorm2d
     folded: nn.Conv2d
     taps: tuple[slice, slice] = (slice(None), slice(None))  # rows and columns of the kernel that are kept
-    size_px: tuple[int, ...] = ()  # (height, width) of the maps it sees
+    size_px: tuple[int, ...] = ()  # (height, width) of its input maps
 
     def crop(self, folded: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        """Drop the taps that see only padding on maps of the size of `inputs`: a forward pre-hook."""
+        """Drop the taps that read only padding on maps of the size of `inputs`: a forward pre-hook."""
         conv = self.conv
         self.size_px = tuple(inputs[0].shape[2:])
         if conv.padding_mode != "zeros" or isinstance(conv.padding, str) or set(conv.dilation) != {1}:
@@ -197,14 +203,14 @@ class _Pair:
         )
 
     def sees_few_channels_with_stride_2(self) -> bool:
-        """Whether `Blocks` can stand for it and should."""
+        """Whether `Blocks` can replace it and is faster."""
         conv = self.folded
         plain = conv.groups == 1 and conv.dilation == (1, 1) and conv.padding_mode == "zeros"
         regular = plain and not isinstance(conv.padding, str) and not any(side % 2 for side in self.size_px)
         return regular and conv.stride == (2, 2) and conv.in_channels <= FEW_CHANNELS
 
     def refresh(self) -> None:
-        """Take over the present weights and statistics."""
+        """Copy the current weights and statistics."""
         mean, variance = self.norm.get_buffer("running_mean"), self.norm.get_buffer("running_var")
         weight, bias = fuse_conv_bn_weights(
             self.conv.weight, self.conv.bias, mean, variance, self.norm.eps, self.norm.weight, self.norm.bias
@@ -214,7 +220,7 @@ class _Pair:
 
 
 def _useful_taps(size: int, kernel: int, stride: int, padding: int) -> tuple[slice, int]:
-    """The taps of a kernel side that meet a map of `size` somewhere, and the padding that goes with them alone."""
+    """The taps of a kernel side that read a map of `size` somewhere, and the padding that they need."""
     places = range((size + 2 * padding - kernel) // stride + 1)
     met = [tap for tap in range(kernel) if any(0 <= place * stride - padding + tap < size for place in places)]
     first, after = met[0], met[-1] + 1

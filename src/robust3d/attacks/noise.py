@@ -29,7 +29,7 @@ def uniform(image_keys: Tensor, first: int, count: int) -> Tensor:
     """Numbers `first` … `first + count` of every key's stream, (N,count) fp32 uniform in [0,1).
 
     splitmix64 (Steele et al. 2014), counter-based: number i is a hash of key + i * golden ratio,
-    so any number can be had without those before it, on any device with the same bits.
+    so any number can be computed without those before it, with the same bits on any device.
     """
     counter = torch.arange(first + 1, first + count + 1, dtype=torch.int64, device=image_keys.device)
     bits = image_keys[:, None] + counter * _signed(_GOLDEN)

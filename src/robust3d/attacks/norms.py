@@ -38,7 +38,7 @@ def pull_inside(adversarial: Tensor, images: Tensor, epsilons: Tensor, norm: Nor
     """The nearest fp32 images inside the balls of radii `epsilons` and the box [0,1].
 
     Attacks compute ``image + epsilon`` in fp32, whose rounding alone can exceed epsilon by more than the
-    tolerance (3e-8 of rounding is 8e-6 of 1/255), so what is verified is first moved in by that last bit.
+    tolerance (3e-8 of rounding is 8e-6 of 1/255), so candidates are first moved in by that last bit.
 
     Args:
         adversarial: (N,C,H,W) candidates.

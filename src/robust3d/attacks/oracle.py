@@ -1,4 +1,4 @@
-"""The official AutoAttack code (`pyautoattack`) as a backend of the same cascade, for comparison."""
+"""The official AutoAttack code (`pyautoattack`) as a backend of the cascade, for comparison."""
 
 from collections.abc import Sequence
 
@@ -40,7 +40,7 @@ class OfficialBackend:
         epsilons: Tensor,
         stop_radius: Tensor,
     ) -> Result:
-        """See `Backend.attack`. The official draws depend on the place in the batch, not on `image_ids`."""
+        """See `Backend.attack`. Its random draws depend on the position in the batch, not on `image_ids`."""
         if name == "apgd-t" and logits.shape[1] < 4:
             return Result(images.clone(), torch.zeros_like(labels, dtype=torch.bool))
         official = self.package.AutoAttack(
@@ -64,7 +64,7 @@ class OfficialBackend:
         """Logits of the model itself.
 
         Raises:
-            UserError: they are not finite: the official code would take NaN for a class.
+            UserError: they are not finite: the official code would treat NaN as a class.
         """
         logits: Tensor = self.victim(images)
         if not bool(logits.isfinite().all()):

@@ -13,7 +13,7 @@ from robust3d.attacks.params import AttackName
 
 @dataclass
 class Cost:
-    """What one attack took.
+    """Cost of one attack.
 
     Attributes:
         forwards: images evaluated, verification included.
@@ -28,12 +28,12 @@ class Cost:
 
 @dataclass
 class SweepState:
-    """How far a sweep is: one that starts from it ends as if it had never been interrupted.
+    """Progress of a sweep; a sweep resumed from it gives the results of an uninterrupted one.
 
     Attributes:
         attack: the one that is running.
         tensors: robust (N,E) bool, radius (N,E) float64, broken_by (N,E) int64 indices into the attacks ("" and
-            "clean" are -1 and -2), felt (N,) bool, and the pairs that this attack has still to do: columns (P,) and
+            "clean" are -1 and -2), felt (N,) bool, and the pairs that this attack has not done yet: columns (P,) and
             rows (P,).
         cost: per attack so far.
         flags: so far.
@@ -60,8 +60,10 @@ class Outcomes:
         radius: (N,E) float64, norm of that image's perturbation: 0 for clean errors, NaN if robust.
         sanity_epsilon: a radius at which nothing can be robust.
         sanity_robust: (N,) bool at that radius; if many, the attacks fail on this model.
-        flags: warning signs; if `flags.invalid` is not empty, the robust accuracies must not be given out.
+        flags: warning signs; if `flags.invalid` is not empty, the robust accuracies must not be reported.
         cost: per attack, also "clean" and "sanity".
+        classes: columns of the logits.
+        unfelt: images that count as robust although no start of APGD had a gradient there.
     """
 
     norm: str
@@ -76,6 +78,8 @@ class Outcomes:
     sanity_robust: np.ndarray
     flags: Flags
     cost: dict[str, Cost]
+    classes: int
+    unfelt: int = 0
 
     @property
     def clean_accuracy(self) -> float:

@@ -13,10 +13,10 @@ STANDARD_ATTACKS: tuple[AttackName, ...] = ("apgd-ce", "apgd-t", "fab-t", "squar
 
 
 def _check_range(norm: Norm, epsilon: float) -> None:
-    """Refuse a radius that someone has given in steps of 1/255.
+    """Refuse a radius that is given in steps of 1/255.
 
     Raises:
-        ValueError: beyond the whole range of a pixel. L2 radii depend on the image's size; `evaluate` checks them.
+        ValueError: larger than the range of a pixel. L2 radii depend on the image's size; `evaluate` checks them.
     """
     if norm == "Linf" and epsilon > 1:
         raise ValueError(
@@ -25,9 +25,9 @@ def _check_range(norm: Norm, epsilon: float) -> None:
 
 
 class PgdParams(Params):
-    """Projected gradient ascent on the cross-entropy as MadryLab's `robustness` does it while training."""
+    """Projected gradient ascent on the cross-entropy as MadryLab's `robustness` does it in training."""
 
-    norm: Norm = "Linf"  # ball the perturbation lives in
+    norm: Norm = "Linf"  # norm of the ball of perturbations
     epsilon: Budget = Field(Budget(0.05), gt=0)  # radius, pixels in [0, 1]; Geon3D section 4: Linf 0.05, L2 1.0
     step_size: Budget = Field(Budget(0.01), gt=0)  # length of one step, same unit; Geon3D section 4: 0.01 and 0.2
     steps: int = Field(7, ge=1)  # gradient steps; Geon3D section 4
@@ -43,21 +43,21 @@ class PgdParams(Params):
 class AutoAttackParams(Params):
     """AutoAttack 'standard' (Croce and Hein 2020) over an ascending grid of budgets."""
 
-    norm: Norm = "Linf"  # ball the perturbation lives in
+    norm: Norm = "Linf"  # norm of the ball of perturbations
     epsilons: tuple[Budget, ...] = Field(
         (Budget("8/255"),), min_length=1
     )  # radii, ascending, above 0, pixels in [0, 1]
     attacks: tuple[AttackName, ...] = Field(STANDARD_ATTACKS, min_length=1)  # in this order, on survivors only
     iterations: int = Field(100, ge=1)  # of APGD and FAB; the standard's 100
     square_queries: int = Field(5000, ge=1)  # of Square; the standard's 5000
-    target_classes: int = Field(9, ge=1)  # of APGD-T and FAB-T; lowered to classes - 1 where needed
+    target_classes: int = Field(9, ge=1)  # of APGD-T and FAB-T; at most classes - 1
     batch_size: int = Field(250, ge=1)  # images per forward pass; changes speed and memory only
     seed: int = Field(0, ge=0)  # of all random draws, each keyed also by attack, target and image
     nested: bool = True  # an adversarial image verified at one epsilon counts for every larger one
-    # An adversarial image is also tried nearer, at every smaller epsilon: more than the standard does.
+    # Adversarial images are also scaled down to every smaller epsilon: more than the standard attack does.
     shrink: bool = False
-    # bf16: attacks steer by a bfloat16 copy, for GPUs; what they find is verified in fp32, what that refutes is
-    # attacked again in fp32. Still an upper bound, but images that fp32 attacks would break may be missed.
+    # bf16: attacks use a bfloat16 copy, for GPUs; candidates are verified in fp32, and images whose candidate fails are
+    # attacked again in fp32. Still an upper bound, but images that fp32 attacks would fool may be missed.
     search_precision: Literal["fp32", "bf16"] = "fp32"
     sanity_epsilon: float | None = Field(None, gt=0)  # accuracy here must be about 0; None: reaches mid-grey
     backend: Literal["own", "pyautoattack"] = "own"  # pyautoattack: the official package, once per epsilon

@@ -1,4 +1,4 @@
-"""PGD as MadryLab's `robustness` 1.2.1 runs it inside adversarial training, best of the steps included."""
+"""PGD as MadryLab's `robustness` 1.2.1 runs it in adversarial training, with its option for the best step."""
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ def pgd(
     """Ascend the cross-entropy inside the ball around `images` (Madry et al. 2018; Geon3D section 4).
 
     With `best_step` each image gets the iterate of strictly largest loss among the start and all steps (8
-    candidates for 7 steps: 8 forward, 7 backward passes); one whose loss never rises is returned unchanged.
+    candidates for 7 steps: 8 forward, 7 backward passes); an image whose loss never rises is returned unchanged.
     Only the gradient of the input is computed. The caller puts the model in eval mode, so that batch-norm
     buffers stay as they are.
 

@@ -1,4 +1,4 @@
-"""What is refused before an attack: images, labels, budgets and models whose robust accuracy would be wrong."""
+"""Checks before an attack: refuses images, labels, budgets and models whose robust accuracy would be wrong."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,18 +9,18 @@ from torch import Tensor
 
 from robust3d.attacks.params import AutoAttackParams
 
-EXAMPLES = 4  # images that are looked at alone and in a batch
+EXAMPLES = 4  # images that are evaluated alone and in a batch
 ALONE = 0.01  # of the logits' range: more than the rounding of half precision
-REPEATED = 1e-4  # of the logits' range: what repeated passes may differ by
-ROUNDING = 32  # units in the last place of a logit, which it may always differ by
+REPEATED = 1e-4  # of the logits' range: allowed difference of repeated passes
+ROUNDING = 32  # units in the last place of a logit: difference that is always allowed
 Model = Callable[[Tensor], Tensor]
 
 
 def checked_labels(labels: Tensor, images: Tensor) -> Tensor:
-    """Labels as (N,) int64 beside the images; whole numbers of every kind are taken.
+    """Labels as (N,) int64 on the images' device; integers of every type are accepted.
 
     Raises:
-        ValueError: they are not one class index an image.
+        ValueError: they are not one class index per image.
     """
     labels = torch.as_tensor(labels)
     if labels.ndim == 2 and len(labels) == len(images) and labels.shape[1] > 1:
@@ -35,7 +35,7 @@ def checked_labels(labels: Tensor, images: Tensor) -> Tensor:
 
 
 def check_input(images: Tensor, ids: Sequence[int], params: AutoAttackParams) -> None:
-    """Refuse images that are not (N,C,H,W) fp32 in [0,1], ids that are not theirs, and budgets beyond the box.
+    """Refuse images that are not (N,C,H,W) fp32 in [0,1], ids that do not fit them, and budgets beyond the box.
 
     Raises:
         ValueError: what is wrong.
@@ -87,13 +87,13 @@ def _some(chosen: Tensor, ids: Sequence[int]) -> str:
 
 
 def check_model(model: Model, images: Tensor) -> None:
-    """Refuse a model whose outcomes would not be those of an image, or that gives the attacks no gradient.
+    """Refuse a model whose logits depend on other images of the batch, or that gives the attacks no gradient.
 
-    A model whose answers to the same batch differ is let pass: `Flags.randomised` tells.
+    A model whose logits for the same batch differ is accepted: `Flags.randomised` reports it.
 
     Args:
         model: frozen.
-        images: (N,C,H,W) some of what will be attacked.
+        images: (N,C,H,W) some of the images to attack.
 
     Raises:
         ValueError: what the model does, and the usual cause.
@@ -133,9 +133,9 @@ def _check_logits(logits: Any, count: int) -> None:
 def close(a: Tensor, b: Tensor, tolerance: float) -> bool:
     """Whether logits (N,K) are equal up to a share of their range, and up to rounding.
 
-    The range is the largest change of a logit from image to image: what all images have in common, such as an offset or
-    -1e9 for the classes that are not asked for, may be a million times as large and says nothing. Logits that are not
-    finite are another check's affair.
+    The range is the largest change of a logit between images: parts that all images share, such as an offset or -1e9
+    for masked classes, may be a million times as large and do not matter. Another check handles logits that are not
+    finite.
     """
     unit = max(torch.finfo(dtype).eps for dtype in (torch.float32, a.dtype, b.dtype))
     known = b.double().nan_to_num(0, 0, 0)
@@ -162,7 +162,7 @@ def _check_alone(model: Model, images: Tensor, in_batch: Tensor) -> None:
 
 
 def _check_gradient(model: Model, images: Tensor, without: Tensor | None) -> None:
-    """Refuse a model that cannot be differentiated, or that computes something else when it is."""
+    """Refuse a model that cannot be differentiated, or whose logits differ when gradients are enabled."""
     x = images.clone().requires_grad_()
     cause = "there is a no_grad, inference_mode, detach or rounding between them"
     try:

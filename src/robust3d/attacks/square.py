@@ -27,16 +27,16 @@ class Draws(Protocol):
 class KeyedDraws:
     """Numbers that depend on an image's key and the query only; every image has its own squares.
 
-    The official code shares positions (and for Linf the signs) within a batch; each image's own law is equal.
+    The official code shares positions (and for Linf the signs) within a batch; each image's distribution is equal.
     """
 
-    PER_QUERY = 64  # numbers set aside for a query; channels + 5 are used
+    PER_QUERY = 64  # numbers reserved per query; channels + 5 are used
 
     def __init__(self, keys: Tensor) -> None:
         self.keys = keys
 
     def __call__(self, query: int, rows: Tensor, count: int) -> Tensor:
-        """See `Draws`; the start's numbers lie past those of all queries."""
+        """See `Draws`; the start's numbers come after those of all queries."""
         first = (1 << 40) if query == 0 else query * self.PER_QUERY
         return noise.uniform(self.keys[rows], first, count)
 
@@ -77,7 +77,7 @@ def square(
     propose = _propose_linf if norm == "Linf" else _propose_l2
     budget = per_image(radii(epsilon, images))
     start = _stripes if norm == "Linf" else _tiles
-    with torch.no_grad():  # not inference_mode: a defence may differentiate inside its forward pass
+    with torch.no_grad():  # not inference_mode: a defence may compute gradients in its forward pass
         found = start(images, budget, draws, rows)
         margins = _margin(victim, found, labels)
         x, clean, label, margin = found.clone(), images, labels, margins.clone()
@@ -106,11 +106,11 @@ def _margin(victim: Victim, x: Tensor, labels: Tensor) -> Tensor:
 
 
 def _sign(u: Tensor) -> Tensor:
-    return torch.where(u < 0.5, -1.0, 1.0).to(u.dtype)  # whatever torch's default type is
+    return torch.where(u < 0.5, -1.0, 1.0).to(u.dtype)  # for any default type of torch
 
 
 def _offset(u: Tensor, room: int) -> Tensor:
-    """Whole numbers 0 … room - 1 (0 if there is no room): the official code never uses the last offset."""
+    """Integers 0 … room - 1 (0 if there is no room): the official code never uses the last offset."""
     return (u * room).long()
 
 
@@ -181,7 +181,7 @@ def _tiles(images: Tensor, epsilon: Tensor, draws: Draws, rows: Tensor) -> Tenso
 def _propose_l2(
     x: Tensor, clean: Tensor, epsilon: Tensor, length: int, draws: Draws, query: int, rows: Tensor
 ) -> Tensor:
-    """Empty a second window and spend its budget, with the rest of epsilon, on a new bump in the first."""
+    """Set a second window to zero and use its budget, with the rest of epsilon, for a new bump in the first."""
     channels, height, width = x.shape[1:]
     u = draws(query, rows, 5 + channels)
     delta = x - clean

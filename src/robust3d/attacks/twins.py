@@ -1,8 +1,8 @@
 """Copies of a model that compute the same function with fewer operations, for the attacks' many passes.
 
 Batch norms fold into convolutions; forward passes that need no gradient also fuse activations into the convolutions
-and keep their weights in the kernels' own layout (CPU). Only rounding differs, which is checked, and what is found on a
-twin is verified on the model itself.
+and keep their weights in the kernels' own layout (CPU). Only rounding differs, which is checked; adversarial images
+found on a copy are verified on the model itself.
 """
 
 import copy
@@ -22,7 +22,7 @@ class Twins:
     """The two copies; both map (N,C,H,W) to the model's logits (N,K).
 
     Attributes:
-        differentiable: for passes that are differentiated with respect to the images.
+        differentiable: for passes with gradients with respect to the images.
         inference: for passes under `torch.no_grad`.
     """
 
@@ -38,7 +38,7 @@ class InBf16(nn.Module):
         self.copy = copy.deepcopy(model).requires_grad_(False)
         for module in self.copy.modules():
             if isinstance(module, nn.Conv2d | nn.Linear | Blocks):
-                module.to(torch.bfloat16)  # once, instead of at every pass
+                module.to(torch.bfloat16)  # once, not at every pass
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (N,K), coarsely rounded, of images (N,C,H,W)."""
@@ -47,29 +47,29 @@ class InBf16(nn.Module):
 
 
 def coarse_twins(model: nn.Module, twins: Twins | None, images: Tensor) -> Twins | None:
-    """Twins in bfloat16, which steer an attack while only the model itself says whether it has succeeded.
+    """Copies in bfloat16 for an attack's passes; success is decided by the model itself.
 
-    None where such a copy cannot be made, or where its logits or gradients near `images` are others than the model's.
+    None if such a copy cannot be made, or if its logits or gradients near `images` differ from the model's.
     """
     try:
         coarse = InBf16(model if twins is None else twins.differentiable).eval()
         return Twins(coarse, coarse) if agree(coarse, model, images, IN_BF16) else None
-    except Exception:  # whatever the model's own code raises in another precision
+    except Exception:  # anything the model's code may raise in another precision
         return None
 
 
 def twins_of(
     model: nn.Module | Callable[[Tensor], Tensor], images: Tensor, notices: list[str] | None = None
 ) -> Twins | None:
-    """Twins of a deterministic model in eval mode, or None where it has none.
+    """Faster copies of a deterministic model in eval mode; None if there are none.
 
-    A model that cannot be traced has none, nor has one with which they disagree by more than rounding on `images` or
-    near them, in logits or in gradients.
+    There are none if the model cannot be traced, or if logits or gradients of the copies differ by more than rounding
+    on `images` or near them.
 
     Args:
         model: logits from pixels.
         images: (N,C,H,W) some of what will be attacked.
-        notices: takes a sentence if a module has none.
+        notices: gets a message if there are none.
     """
     if not isinstance(model, nn.Module):
         return None
@@ -77,7 +77,7 @@ def twins_of(
         try:
             folded, blocked = Folded(model, images).eval(), Folded(model, images, blocked=True).eval()
             sound = agree(folded, model, images) and agree(blocked, model, images)
-        except Exception:  # tracers raise whatever the traced code makes them raise
+        except Exception:  # tracers raise whatever the traced code raises
             if notices is not None:
                 notices.append("the attacks use the model itself: no faster copy of it can be made")
             return None
@@ -94,6 +94,6 @@ def twins_of(
 
 def _fused(model: nn.Module, images: Tensor) -> nn.Module:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # TorchScript announces its end; without it the folded copy serves both
+        warnings.simplefilter("ignore")  # TorchScript's deprecation; without it the folded copy is used for both
         traced = torch.jit.trace(model, images[:2], check_trace=False)
         return torch.jit.optimize_for_inference(torch.jit.freeze(traced))

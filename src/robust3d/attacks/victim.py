@@ -11,13 +11,13 @@ from robust3d.attacks.twins import Twins
 
 
 class Victim:
-    """A logits model f(x in [0,1]) -> (N,K), seen by the attacks.
+    """A logits model f(x in [0,1]) -> (N,K), as the attacks call it.
 
     Attributes:
-        twins: faster copies that the passes go through; None: the model itself.
+        twins: faster copies that the attacks run on; None: the model itself.
         forwards: images evaluated so far.
-        backwards: images differentiated so far.
-        nonfinite_gradients: entries of gradients that were NaN or infinite so far; the attacks get 0 in their place.
+        backwards: images with a backward pass so far.
+        nonfinite_gradients: entries of gradients that were NaN or infinite so far; the attacks get 0 instead.
     """
 
     def __init__(self, model: nn.Module | Callable[[Tensor], Tensor]) -> None:
@@ -25,7 +25,7 @@ class Victim:
         self.twins: Twins | None = None
         self.forwards = 0
         self.backwards = 0
-        self.nonfinite_gradients: int | Tensor = 0  # a tensor, so that a GPU need not be waited for
+        self.nonfinite_gradients: int | Tensor = 0  # a tensor, to avoid waiting for the GPU
 
     def __call__(self, images: Tensor) -> Tensor:
         """Logits (N,K) fp32 of images (N,C,H,W), differentiable where gradients are enabled."""
@@ -44,7 +44,7 @@ class Victim:
 
     @contextmanager
     def itself(self) -> Iterator[None]:
-        """Inside, every pass goes through the model itself."""
+        """Context in which every pass runs on the model itself."""
         twins, self.twins = self.twins, None
         try:
             yield
@@ -69,7 +69,7 @@ class Victim:
 
 
 def misclassified(logits: Tensor, labels: Tensor) -> Tensor:
-    """Whether images (N,) are given another class than their labels; logits that are not finite give none."""
+    """Whether images (N,) get another class than their labels; logits that are not finite give none."""
     return (logits.argmax(1) != labels) | ~logits.isfinite().all(1)
 
 
@@ -78,13 +78,13 @@ def frozen(model: nn.Module | Callable[[Tensor], Tensor]) -> Iterator[None]:
     """Freeze the parameters and force IEEE fp32, then restore both.
 
     Raises:
-        ValueError: If a part of the model is in training mode: dropout and batch statistics void the result.
+        ValueError: If a part of the model is in training mode: dropout and batch statistics invalidate the result.
     """
     modules = list(model.modules()) if isinstance(model, nn.Module) else []
-    if any(getattr(module, "training", False) for module in modules):  # frozen scripts have no such attribute
+    if any(getattr(module, "training", False) for module in modules):  # frozen TorchScript modules lack it
         raise ValueError("the model is in training mode; call model.eval() before attacking it")
     parameters = [p for module in modules[:1] for p in module.parameters() if p.requires_grad]
-    trainable = [p for p in parameters if not p.is_inference()]  # of these torch changes nothing
+    trainable = [p for p in parameters if not p.is_inference()]  # inference tensors cannot be changed
     try:
         for parameter in trainable:
             parameter.requires_grad_(False)

@@ -1,6 +1,6 @@
-"""Put backgrounds behind rendered objects: which texture an image gets.
+"""Backgrounds of rendered objects: chooses the texture of each image.
 
-Every background is composited from the same RGBA pixels, so sets differ only where the object is not.
+Every background is composited from the same RGBA pixels, so sets differ only outside of the object.
 """
 
 from robust3d.data.compositing import U8, compose
@@ -21,7 +21,7 @@ def image_seed(seed: int, class_name: str, instance: str, view: int) -> int:
 
 
 def crop(texture: U8, height: int, width: int, seed: int) -> U8:
-    """A window (height, width, 3) of a texture image (S, S, 3), its place drawn from `seed`.
+    """A window (height, width, 3) of a texture image (S, S, 3), its position drawn from `seed`.
 
     Raises:
         UserError: the texture is smaller than the window.
@@ -41,7 +41,7 @@ class Backgrounds:
     """The backgrounds of one set: a plain grey, or a texture chosen by image seed, class and split."""
 
     def __init__(self, params: BackgroundParams, textures: Textures | None, classes: int) -> None:
-        """Check that `textures` holds what `params` asks for.
+        """Check that `textures` has what `params` needs.
 
         Args:
             params: kind of background and map from class to texture.
@@ -78,7 +78,7 @@ class Backgrounds:
         if self.plain is not None:
             return -1
         rng = numpy_generator(seed, "texture")
-        any_class = int(rng.integers(len(self.textures.names)))  # drawn always, so the image below is paired
+        any_class = int(rng.integers(len(self.textures.names)))  # always drawn, to keep later draws equal
         name = self.textures.names[any_class] if self.choices is None else self.choices[label]
         images = self.textures.of(name, "test" if split == "test" else "train")
         return int(images[rng.integers(len(images))])

@@ -1,6 +1,6 @@
 """Blank views: those without a pixel of the object, and those without a pixel of anything else.
 
-Nothing is seen in them, but a classification set would count them as pictures of the object's class.
+They show nothing, but a classification set would label them with the object's class.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ _SHOWN = 5
 
 
 def why_blank(mask: np.ndarray) -> str | None:
-    """What makes the view of a mask (H, W) a blank one, in words; None if it is none."""
+    """Why the view of a mask (H, W) is blank, in words; None if it is not."""
     if not mask.any():
         return "no pixel of the object"
     return "no pixel of the background" if mask.all() else None
@@ -26,13 +26,13 @@ def why_blank(mask: np.ndarray) -> str | None:
 
 @dataclass
 class BlankViews:
-    """The blank views that were found in a shard or a family, and what became of them.
+    """Blank views found in a shard or a family, and how they were treated.
 
     Attributes:
-        policy: "error": the job ends at the first one; "skip": other views of the object take their place, or the
-            object is left out; "keep": they are taken as they are.
-        views: by object: its blank views, in words.
-        left_out: objects that are not among the frames, for too few of their views show them.
+        policy: "error": the job ends at the first one; "skip": other views of the object replace them, or the
+            object is left out; "keep": they are used as they are.
+        views: the blank views of each object, in words.
+        left_out: objects without frames, because too few of their views are not blank.
     """
 
     policy: BlankPolicy
@@ -40,7 +40,7 @@ class BlankViews:
     left_out: list[str] = field(default_factory=list)
 
     def add(self, instance: str, view: str, reason: str) -> None:
-        """Take note of a blank view.
+        """Record a blank view.
 
         Raises:
             UserError: the policy is "error".
@@ -53,18 +53,18 @@ class BlankViews:
         self.views.setdefault(instance, []).append(f"{view}: {reason}")
 
     def entry(self) -> dict[str, Any]:
-        """What a manifest says of it: nothing if there are none."""
+        """The entry of a manifest; empty if there are no blank views."""
         return {"blank": asdict(self)} if self.views else {}
 
     def gather(self, class_name: str, entry: dict[str, Any]) -> None:
-        """Take in what one shard's manifest says."""
+        """Add the entry of one shard's manifest."""
         found = BlankViews(**entry.get("blank", {"policy": self.policy}))
         self.policy = found.policy
         self.views |= {f"{class_name}/{instance}": views for instance, views in found.views.items()}
         self.left_out += [f"{class_name}/{instance}" for instance in found.left_out]
 
     def notices(self, family: str) -> list[str]:
-        """Sentences that must travel with every number that rests on these views."""
+        """Flags for every number that depends on these views."""
         if not self.views:
             return []
         count = sum(map(len, self.views.values()))
@@ -78,17 +78,17 @@ class BlankViews:
 
 
 def _first(names: Iterable[str]) -> str:
-    """How many objects, and the first of them."""
+    """Number of objects, and the first names."""
     every = list(names)
     shown = ", ".join(every[:_SHOWN]) + (", …" if len(every) > _SHOWN else "")
     return f"{len(every):,} object{'s' * (len(every) > 1)} ({shown})"
 
 
 def without_blank(frames: Iterable[Frame], blank: BlankViews) -> Iterator[Frame]:
-    """The frames of objects whose views are what they are: those with a blank view are left out, or taken all the same.
+    """The frames of objects without spare views: objects with a blank view are left out or kept, by the policy.
 
     Args:
-        frames: of one object after the other; memory holds those of one.
+        frames: grouped by object; the frames of one object are held in memory.
         blank: collects the blank views; its policy decides.
 
     Raises:

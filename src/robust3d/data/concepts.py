@@ -58,12 +58,12 @@ def concepts_of(images: "ImageData") -> Concepts:
     """
     if images.concepts is not None:
         return images.concepts
-    if images.masks is None:
+    if images.read_masks is None:
         raise UserError(
             "set: its images come without masks, so there are no concepts to compare units with; choose a set of "
             "rendered views, or Broden's images (kind: broden)"
         )
-    rows, masks = images.rows, images.masks
+    rows = images.rows
     classes = sorted(set(rows["class_name"]))
     textures = sorted(set(rows["texture"]) - {""}) if "texture" in rows else []
     names = (*classes, *textures, *COLOURS)
@@ -73,9 +73,9 @@ def concepts_of(images: "ImageData") -> Concepts:
 
     def read(places: Sequence[int]) -> list[Labelled]:
         pixels = images.batch(list(places)).cpu().numpy()
-        objects = masks(np.asarray(places))
+        objects = images.masks(places).cpu().numpy()
         if objects.shape != (len(places), *pixels.shape[2:]):
-            raise UserError(f"set: masks of {objects.shape[1:]} px for images of {pixels.shape[2:]} px")
+            raise UserError(f"set: masks of {objects.shape[1:]} px do not match images of {pixels.shape[2:]} px")
         found = []
         for place, picture, mask in zip(places, pixels, objects, strict=True):
             row = rows.iloc[place]

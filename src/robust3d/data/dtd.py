@@ -1,4 +1,4 @@
-"""Read textures from a folder of the real Describable Textures Dataset (Cimpoi et al., 2014)."""
+"""Reads textures from a folder of the Describable Textures Dataset (Cimpoi et al., 2014)."""
 
 from pathlib import Path
 
@@ -22,20 +22,20 @@ _WHERE = (
 
 
 def read_dtd(params: TextureParams, seed: int) -> Textures:
-    """Read `params.classes` of the real DTD, scaled and cut to squares.
+    """Read `params.classes` of DTD, scaled and cropped to squares.
 
     The folder's first official division (labels/train1.txt and val1.txt against test1.txt) separates training
-    from test images when it is there; a random one does otherwise.
+    from test images if it exists, else a random split.
 
     Args:
         params: `path` is the folder that holds images/<class>/*.jpg, or the folder `dtd` in it does.
-        seed: draws which of the images are taken.
+        seed: of the choice of images.
 
     Returns:
-        The same arrangement as the procedural textures.
+        Textures in the same order as the procedural ones.
 
     Raises:
-        UserError: the folder or a class is not there, it has too few images, or one cannot be read.
+        UserError: the folder or a class is missing, has too few images, or an image cannot be read.
     """
     squares = [_square(read_photograph(file), params.resolution_px) for file in chosen_files(params, seed)]
     return assemble(np.stack(squares), params)
@@ -66,7 +66,7 @@ def texture_folder(path: Path) -> Path:
     """The folder that holds images/: `path`, or the folder `dtd` in it.
 
     Raises:
-        UserError: neither does.
+        UserError: there is none.
     """
     for root in (path, path / "dtd"):
         if (root / "images").is_dir():

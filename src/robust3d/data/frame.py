@@ -1,4 +1,4 @@
-"""One rendered view; needs no Blender, so the process that started the workers can hold it."""
+"""One rendered view; imports no Blender, so the process that starts the workers can use it."""
 
 from dataclasses import dataclass
 

@@ -1,11 +1,12 @@
-"""The images and labels of one split of a classification set, whatever it is made from.
+"""The images and labels of one split of a classification set of any kind.
 
-`open_set` opens the set of a job. A small split is held in memory; of a larger one each batch is read by itself.
+`open_set` opens the set of a job. A small split is held in memory; batches of a larger one are read from files.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from robust3d.named import input_name
 RESIDENT_BYTES = 32 << 30  # a split up to this size is held in memory
 Read = Callable[[np.ndarray], Tensor]
 Inputs = Mapping[str, Sequence[Path]]
+_ENDING = re.compile(r"\.[A-Za-z]{3,4}$")  # of a picture's file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,14 +36,14 @@ class ImageData:
 
     Attributes:
         labels: (N,) int64.
-        read: images (n, 3, H, W) uint8 at n places; not used where `resident` holds all.
+        read: returns images (n, 3, H, W) uint8 at n indices; not used if `resident` is set.
         resolution_px: side of an image.
         rows: the table's rows: `class_name`, `instance`, `view`, `texture` and others.
         classes: class names by label, also those without an image in this split.
-        background: what the set is shown on, of sets of views; None: the pictures bring their own.
-        notices: sentences that must travel with every number that rests on these images.
+        background: kind of background of a set of views; None: pictures have their own.
+        notices: flags for every number that depends on these images.
         resident: (N, 3, H, W) uint8, if all are held in memory.
-        masks: where the objects are in images at n places, (n, H, W) bool; None: the set has no masks.
+        read_masks: masks (n, H, W) bool of the objects at n places; None: not known.
         concepts: what is where in the images, of sets that come with such labels.
     """
 
@@ -53,7 +55,7 @@ class ImageData:
     background: str | None = None
     notices: tuple[str, ...] = ()
     resident: Tensor | None = None
-    masks: Callable[[np.ndarray], np.ndarray] | None = None
+    read_masks: Read | None = None
     concepts: "Concepts | None" = None
 
     @classmethod
@@ -83,7 +85,7 @@ class ImageData:
         """All images (N, 3, H, W) uint8.
 
         Raises:
-            UserError: they are too many to be held in memory.
+            UserError: they are too many for the memory.
         """
         if self.resident is None:
             size = len(self) * 3 * self.resolution_px**2
@@ -93,8 +95,31 @@ class ImageData:
             )
         return self.resident
 
+    def masks(self, indices: Tensor | Sequence[int]) -> Tensor:
+        """Which pixels show the object, (n, H, W) bool on the device of the labels.
+
+        Raises:
+            UserError: these images have no masks.
+        """
+        if self.read_masks is None:
+            raise UserError("these images have no masks of their objects; views have them, pictures from disk have not")
+        return self.read_masks(torch.as_tensor(indices).cpu().numpy()).to(self.labels.device)
+
+    @property
+    def ids(self) -> list[str]:
+        """A name for each image that says what it shows: class, object and view, or class and name of the file.
+
+        The ending of a file is left out: a mask in a PNG has the name of its photograph in a JPEG.
+        """
+        if "instance" not in self.rows:
+            return [str(number) for number in range(len(self))]
+        shown = zip(self.rows["class_name"], self.rows["instance"], strict=True)
+        if self.background is None:
+            return [f"{name}/{_ENDING.sub('', PurePath(file).name)}" for name, file in shown]
+        return [f"{name}/{instance}-{view}" for (name, instance), view in zip(shown, self.rows["view"], strict=True)]
+
     def to(self, device: torch.device | str) -> "ImageData":
-        """The same on a device; what is read in batches comes there batch by batch."""
+        """The same on a device; batches read from files are moved there one by one."""
         resident = None if self.resident is None else self.resident.to(device)
         return replace(self, labels=self.labels.to(device), resident=resident)
 
@@ -109,8 +134,8 @@ def open_set(
     """Open one split of a job's set.
 
     Args:
-        params: of the set, as the job's spec has them (`Plan.set_params`).
-        inputs: of the job; those of the set are named as by `Plan.set_inputs`.
+        params: of the set, from the job's spec (`Plan.set_params`).
+        inputs: of the job; the set's have the names of `Plan.set_inputs`.
         split: which part.
         name: of the set, if the job opens several.
         resident_bytes: a larger split is read in batches.

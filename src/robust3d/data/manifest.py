@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from robust3d.data.blank import BlankViews
+from robust3d.data.faults import Faults, fault_notices
 from robust3d.data.shards import Frames, read_shards
 from robust3d.errors import UserError, why_unreadable
 
@@ -18,18 +19,18 @@ Kind = TypeVar("Kind")
 class Shard:
     """One file of frames: a block of instances of one class or several."""
 
-    path: str  # from the project's root
+    path: str  # relative to the project's root
     instances: dict[str, tuple[str, ...]]  # ids by class
     sha256: str
     bytes: int
 
     def any_of(self, instances: set[str]) -> bool:
-        """Whether it holds one of these instances, of whichever class."""
+        """Whether it has one of these instances, of any class."""
         return not all(map(instances.isdisjoint, self.instances.values()))
 
 
 def held_by(entry: dict[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Instance ids by class of what `write_shard` or `write_classes` says about its file."""
+    """Instance ids by class, from an entry of `write_shard` or `write_classes`."""
     held = entry.get("classes") or {entry["class"]: entry["instances"]}
     return {name: tuple(instances) for name, instances in held.items()}
 
@@ -40,10 +41,11 @@ class Views:
 
     Attributes:
         classes: names in label order.
-        views: of each instance.
+        views: number per instance.
         extent: side of the origin-centred cube that holds every object, world units.
-        splits: instance ids of "train", "val" and "test", or of "all"; a class has those that its shards hold.
-        blank: the blank views that were found, objects as "class/id"; None: none.
+        splits: instance ids of "train", "val" and "test", or of "all"; each class has those that are in its shards.
+        blank: the blank views, objects as "class/id"; None: none.
+        faults: of the meshes that are shown, objects as "class/id"; None: none.
     """
 
     family: str
@@ -54,12 +56,14 @@ class Views:
     splits: dict[str, tuple[str, ...]]
     shards: tuple[Shard, ...]
     blank: BlankViews | None = None
+    faults: Faults | None = None
 
     def write(self, path: Path) -> None:
         """Write as JSON, the same bytes for the same content."""
         content = asdict(self)
-        if self.blank is None:
-            del content["blank"]
+        for name in ("blank", "faults"):
+            if content[name] is None:
+                del content[name]
         path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
     @classmethod
@@ -92,6 +96,9 @@ class Views:
                 splits={name: tuple(_is(key, str) for key in ids) for name, ids in content["splits"].items()},
                 shards=shards,
                 blank=BlankViews(**content["blank"]) if "blank" in content else None,
+                faults={_is(key, str): _is(reasons, list) for key, reasons in content["faults"].items()}
+                if "faults" in content
+                else None,
             )
         except FileNotFoundError:
             raise UserError(f"{path}: no such manifest of views; ask snakemake for it") from None
@@ -100,7 +107,7 @@ class Views:
             raise why_unreadable(path, error, damaged) from None
 
     def objects(self, split: str) -> dict[str, tuple[str, ...]]:
-        """The instance ids of every class in one split, sorted; families of our own have the same for all classes."""
+        """The instance ids of every class in one split, sorted; built families have the same for all classes."""
         ids = set(self.splits[split])
         held: dict[str, set[str]] = {name: set() for name in self.classes}
         for shard in self.shards:
@@ -109,14 +116,15 @@ class Views:
         return {name: tuple(sorted(instances)) for name, instances in held.items()}
 
     def notices(self) -> list[str]:
-        """Sentences that must travel with every number that rests on these views."""
-        return self.blank.notices(self.family) if self.blank else []
+        """Flags for every number that depends on these views."""
+        blank = self.blank.notices(self.family) if self.blank else []
+        return blank + fault_notices(self.family, self.faults or {})
 
     def frames(self, splits: Sequence[str]) -> Frames:
         """All frames of some splits.
 
         Raises:
-            UserError: a shard is missing or is not the one of the manifest.
+            UserError: a shard is missing or has changed.
         """
         wanted = {instance for split in splits for instance in self.splits[split]}
         return self.load([shard for shard in self.shards if shard.any_of(wanted)], wanted)
@@ -125,13 +133,13 @@ class Views:
         """The frames of some instances in some shards.
 
         Raises:
-            UserError: a shard is missing or is not the one of the manifest.
+            UserError: a shard is missing or has changed.
         """
         self.check(shards)
         return read_shards([Path(shard.path) for shard in shards], instances)
 
     def check(self, shards: Sequence[Shard]) -> None:
-        """Refuse shards that are not those of the manifest.
+        """Refuse shards that do not match the manifest.
 
         Raises:
             UserError: a shard is missing or has other bytes.

@@ -1,4 +1,4 @@
-"""Multi-view images of objects with cameras, masks and depth, as 3D reconstruction pre-training uses them."""
+"""Multi-view images of objects with cameras, masks and depth, for pre-trainings by 3D reconstruction."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -17,30 +17,30 @@ from robust3d.data.textures import Textures
 if TYPE_CHECKING:
     from robust3d.data.shards import Frames
 
-IN_MEMORY_BYTES = 16 << 30  # of one split; a bigger one is mapped from files
+IN_MEMORY_BYTES = 16 << 30  # of one split; a bigger one is memory-mapped from files
 _BYTES_OF_A_PIXEL = 3 + 3 + 1 + 4  # inputs, targets, masks, depth
 
 
 class OnHost:
-    """A tensor that is too big for the device: it stays where it is, and what is taken out of it goes there."""
+    """A tensor that is too big for the device: it stays on the host, and indexed parts are copied to the device."""
 
     def __init__(self, tensor: Tensor, device: torch.device) -> None:
         self.tensor, self.device = tensor, device
 
     @property
     def shape(self) -> torch.Size:
-        """Of the tensor."""
+        """Shape of the tensor."""
         return self.tensor.shape
 
     def __len__(self) -> int:
         return len(self.tensor)
 
     def flatten(self, *dims: int) -> "OnHost":
-        """As a tensor's; copies nothing."""
+        """Like the tensor method; a view without copying."""
         return OnHost(self.tensor.flatten(*dims), self.device)
 
     def movedim(self, source: int, destination: int) -> "OnHost":
-        """As a tensor's; copies nothing."""
+        """Like the tensor method; a view without copying."""
         return OnHost(self.tensor.movedim(source, destination), self.device)
 
     def __getitem__(self, index: Any) -> Tensor:
@@ -51,15 +51,15 @@ class OnHost:
 
 @dataclass(frozen=True)
 class Multiview:
-    """O objects in V views each, lengths in extents of the family: every object lies in [-0.5, 0.5]^3.
+    """O objects in V views each, lengths in extents of the family: every object is in [-0.5, 0.5]^3.
 
-    The four big ones are `OnHost` if they do not fit on the device.
+    The first four are `OnHost` if they do not fit on the device.
 
     Attributes:
-        inputs: (O, V, 3, H, W) uint8, what the encoder sees.
-        targets: (O, V, 3, H, W) uint8, what is reconstructed; the same tensor if the backgrounds are equal.
+        inputs: (O, V, 3, H, W) uint8, images for the encoder.
+        targets: (O, V, 3, H, W) uint8, images to reconstruct; the same tensor if the backgrounds are equal.
         masks: (O, V, H, W) bool.
-        depth: (O, V, H, W) float32 camera z, inf at the background, NaN where it is not known.
+        depth: (O, V, H, W) float32 camera z, inf at the background, NaN where unknown.
         world_to_camera: (O, V, 4, 4) float32.
         intrinsics: (O, V, 3, 3) float32, px.
         class_index: (O,) int64.
@@ -79,7 +79,7 @@ class Multiview:
         return len(self.names)
 
     def to(self, device: torch.device | str, room_bytes: int | None = None) -> "Multiview":
-        """The same on `device`; pixels stay on the host if they need more than `room_bytes` (half of what is free)."""
+        """The same on `device`; pixels stay on the host if larger than `room_bytes` (half of what is free)."""
         device = torch.device(device)
         if device.type != "cuda" and room_bytes is None:
             return self._map(lambda tensor: tensor.to(device))
@@ -94,7 +94,7 @@ class Multiview:
         return replace(self._map(lambda tensor: tensor[:objects]), names=self.names[:objects])
 
     def _map(self, change: Any) -> "Multiview":
-        """Apply `change` to every tensor, once to inputs and targets that are one tensor."""
+        """Apply `change` to every tensor, only once if inputs and targets are one tensor."""
         tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "names"}
         changed = {name: change(tensor) for name, tensor in tensors.items() if name != "targets"}
         shared = self.targets is self.inputs
@@ -116,26 +116,26 @@ def load_multiview(
 ) -> Multiview:
     """The objects of one split, each with all its views.
 
-    The background of an (instance, view) is that of the classification sets of the same seed.
+    An (instance, view) has the same background as in classification sets of the same seed.
 
     Args:
-        parts: rendered frames that together contain all of it, a shard at a time; others are left out.
+        parts: frames of one shard after the other, which together contain the split; other frames are ignored.
         objects: instance ids of every class in the split (`Views.objects`).
         classes: class names in label order.
-        views: of each object, numbered from 0.
+        views: number per object; views are numbered from 0.
         resolution_px: side of the frames.
         input_background: behind the objects in `inputs`.
         target_background: behind the objects in `targets`.
         textures: needed for textured backgrounds.
         seed: the study's seed.
         split: name of the split; "test" gets textures of its own.
-        folder: where to keep the pixels as mapped files instead of in memory if they are many.
+        folder: for memory-mapped files, used if the pixels are too many for the memory.
 
     Returns:
-        Objects in the order of the sorted ids, classes alternating as long as they last.
+        Objects in the order of the sorted ids, classes alternating while they have objects left.
 
     Raises:
-        ValueError: a view of an object is missing or there twice.
+        ValueError: a view of an object is missing or exists twice.
     """
     order = _order(objects, classes)
     rows = {key: row for row, key in enumerate(order)}
@@ -191,7 +191,7 @@ def _order(objects: Mapping[str, Sequence[str]], classes: Sequence[str]) -> list
 
 
 class _Room:
-    """Arrays in memory, or mapped from files when all together they would take too much of it."""
+    """Arrays in memory, or memory-mapped files if all arrays together are too big."""
 
     def __init__(self, folder: Path | None, needed_bytes: int) -> None:
         self.folder = folder if needed_bytes > IN_MEMORY_BYTES else None

@@ -1,4 +1,4 @@
-"""Pixels of a set of pictures: scaled to one size once and kept in NumPy files, from which any image is read alone.
+"""Pixels of a set of pictures: scaled once to one size and stored in NumPy files, from which single images can be read.
 
 A file is an array (N, S, S, 3) uint8 of the images of one block, in the order of the set's table; `np.load` reads it.
 """
@@ -35,10 +35,10 @@ def fitted(picture: Picture, params: PictureSetParams) -> U8:
     Args:
         picture: an image, or an array (H, W) or (H, W, 3) uint8.
         params: `fit` "crop" scales the shorter side to `resize_px` and cuts out the centre, rounded as
-            torchvision's `Resize` and `CenterCrop`; "stretch" scales both sides; "exact" takes the picture as it is.
+            torchvision's `Resize` and `CenterCrop`; "stretch" scales both sides; "exact" does not scale.
 
     Raises:
-        UserError: another size, and `fit` is "exact".
+        UserError: the size differs, and `fit` is "exact".
     """
     image = (picture if isinstance(picture, Image.Image) else Image.fromarray(picture)).convert("RGB")
     side = params.resolution_px
@@ -56,7 +56,7 @@ def fitted(picture: Picture, params: PictureSetParams) -> U8:
 
 
 def block_of(table: "pd.DataFrame", shards: int) -> npt.NDArray[np.int64]:
-    """The block, and so the file, of each row of a table: by the hash of the picture's id."""
+    """The block (file) of each row of a table, by the hash of the picture's id."""
     if shards == 1:
         return np.zeros(len(table), np.int64)
     return np.array([seed_of("block", instance) % shards for instance in table["instance"]], np.int64)
@@ -70,12 +70,12 @@ def write_block(
     Args:
         path: of the new file.
         rows: of the table, as named tuples.
-        read: gives the picture of a row; a UserError says that it is broken.
-        params: of the set; `broken` says what becomes of such pictures.
+        read: returns the picture of a row; raises a UserError if it is broken.
+        params: of the set; `broken` says how such pictures are treated.
 
     Returns:
-        The manifest's entry: format, images, resolution_px, `left_out` (ids and why), sha256, bytes. An image that is
-        left out is black in the file.
+        The manifest's entry: format, images, resolution_px, `left_out` (ids and reasons), sha256, bytes. Images that
+        are left out are black in the file.
 
     Raises:
         UserError: a picture is broken, and `params.broken` is "error".
@@ -103,13 +103,13 @@ def _header(images: int, side: int) -> dict[str, Any]:
 
 
 class Packed:
-    """The images of a set in its files, read one at a time: memory holds what is asked for.
+    """The images of a set in its files, read on demand: memory holds the requested images only.
 
     Args:
         files: of every block, in their order, each with its manifest's entry.
 
     Raises:
-        UserError: a file is missing or not the one of its manifest.
+        UserError: a file is missing or has changed.
     """
 
     def __init__(self, files: Iterable[tuple[Path, dict[str, Any]]]) -> None:
@@ -131,7 +131,7 @@ class Packed:
         return file, entry["bytes"] - entry["images"] * 3 * side**2, side
 
     def read(self, blocks: npt.NDArray[np.int64], places: npt.NDArray[np.int64]) -> U8:
-        """The images (n, 3, S, S) at some places of some blocks."""
+        """The images (n, 3, S, S) at indices of blocks."""
         side = self._files[0][2]
         images = np.empty((len(places), 3, side, side), np.uint8)
         for image, block, place in zip(images, blocks.tolist(), places.tolist(), strict=True):
@@ -144,15 +144,15 @@ class Packed:
 def open_images(
     params: Mapping[str, Any], files: Mapping[str, Sequence[Path]], table: "pd.DataFrame", here: npt.NDArray[np.int64]
 ) -> "ImageData":
-    """Open rows of a set of pictures, whose pixels lie in files of the stage `pack_images`.
+    """Open rows of a set of pictures, whose pixels are in files of the stage `pack_images`.
 
     Args:
         params: of the set.
         files: `images`: the manifest of every block.
         table: the whole set.
-        here: rows of it to open; those whose picture was left out are not among the images.
+        here: rows of it to open; rows of left-out pictures are dropped.
     """
-    import torch  # planning reads this module and needs no torch
+    import torch  # not at the top: planning imports this module
 
     from robust3d.data.images import ImageData
 
@@ -179,7 +179,7 @@ def _read_entry(path: Path) -> dict[str, Any]:
     """The manifest's entry of one file.
 
     Raises:
-        UserError: it is something else.
+        UserError: it is another kind of file.
     """
     try:
         entry = json.loads(path.read_text(encoding="utf-8"))
@@ -193,7 +193,7 @@ def _read_entry(path: Path) -> dict[str, Any]:
 
 
 def _left_out(table: "pd.DataFrame", left_out: set[str]) -> tuple[str, ...]:
-    """A sentence on the pictures that cannot be read."""
+    """A flag on the pictures that cannot be read."""
     if not left_out:
         return ()
     names = sorted(left_out)

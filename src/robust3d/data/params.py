@@ -1,4 +1,4 @@
-"""Parameters of splits, textures, backgrounds and classification sets; light enough for a dry run."""
+"""Parameters of splits, textures, backgrounds and classification sets; imports nothing heavy, as planning needs it."""
 
 from typing import Annotated, Literal
 
@@ -42,18 +42,18 @@ class SplitParams(Base):
 
     ratio: tuple[PositiveInt, PositiveInt, PositiveInt] = (8, 1, 1)  # train : val : test (paper §3)
     mode: Literal["random", "orbit", "published"] = "random"  # paper: random; orbit keeps near-duplicates in one part;
-    # published: the division that a data set on disk brings, whatever the ratio
+    # published: the split of a data set on disk; the ratio is ignored
 
 
 class TextureParams(Base):
-    """The texture images that backgrounds are cut from (paper §5.1: ten categories of DTD)."""
+    """The texture images that backgrounds are cropped from (paper §5.1: ten categories of DTD)."""
 
-    source: Literal["procedural", "dtd"] = "procedural"  # embedded stand-in, or the real data set from disk
+    source: Literal["procedural", "dtd"] = "procedural"  # procedural: stand-in; dtd: the real data set from disk
     path: PathText | None = None  # folder of the real DTD (holds images/); only for source: dtd
     classes: Names = PAPER_TEXTURES  # texture classes, DTD's names (paper appendix D)
     images_per_class: Annotated[int, Field(ge=2)] = 40  # train and test together; DTD has 120
     resolution_px: Annotated[int, Field(ge=8)] = 96  # side of a stored texture; backgrounds are crops of it
-    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.25  # of images_per_class, shown in test images only
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.25  # of images_per_class, used for test images only
 
     _classes = field_validator("classes")(_distinct)
 
@@ -64,25 +64,25 @@ class TextureParams(Base):
         return self
 
     def test_images(self) -> int:
-        """Number of test images per class: the rounded fraction, with at least one image on either side."""
+        """Number of test images per class: the rounded fraction, with at least one image in each part."""
         return min(max(round(self.images_per_class * self.test_fraction), 1), self.images_per_class - 1)
 
 
 class BackgroundParams(Base):
-    """What stands behind the object (paper §5: black, random texture, correlated with the class, shifted)."""
+    """Background of the object (paper §5: black, random texture, correlated with the class, shifted)."""
 
     kind: BackgroundKind = "black"
     mapping: Names | None = None  # texture of class 0, 1, …; null: the paper's map (appendix D)
 
     @property
     def needs_textures(self) -> bool:
-        """Whether texture images stand behind the object, rather than a plain grey."""
+        """Whether the background is a texture rather than plain grey."""
         return self.kind not in ("black", "white")
 
     def texture_of_class(self, classes: int) -> tuple[str, ...]:
         """Names of the textures behind class 0, 1, … for the kinds `correlated` and `shifted`.
 
-        Shifted moves the texture of class i to class i + 1 modulo the number of classes, which is the
+        `shifted` gives the texture of class i to class i + 1 modulo the number of classes, which is the
         second map printed in the paper's appendix D.
 
         Args:
@@ -92,7 +92,7 @@ class BackgroundParams(Base):
             K texture names.
 
         Raises:
-            UserError: the map does not cover the K classes, or shifting it leaves a class its texture.
+            UserError: the map does not cover the K classes, or a class keeps its texture when shifted.
         """
         names = PAPER_TEXTURES[:classes] if self.mapping is None else self.mapping
         if len(names) != classes:
@@ -114,14 +114,14 @@ class BackgroundParams(Base):
 
 
 def equal_counts(wanted: int, key: str, split: SplitName, classes: int, available: int) -> tuple[int, ...]:
-    """Images of class 0, 1, … in one split, equal or, where the number does not divide, within one.
+    """Images of class 0, 1, … in one split, equal up to one if the number does not divide.
 
     Args:
-        wanted: how many in all.
-        key: of the configuration that says so.
-        split: which part.
+        wanted: total number.
+        key: its configuration key, for messages.
+        split: of the set.
         classes: number of classes K.
-        available: images of the smallest class that exist in the split.
+        available: existing images of the smallest class in the split.
 
     Raises:
         UserError: fewer images than classes, or more than exist.
@@ -143,7 +143,7 @@ class SetParams(Base):
 
     kind: Literal["views"] = "views"
     images: tuple[PositiveInt, PositiveInt, PositiveInt] = (10_000, 1_000, 1_000)  # train, val, test
-    background: BackgroundParams = BackgroundParams()  # what the set is shown on
+    background: BackgroundParams = BackgroundParams()  # of the images
     label_order: Names | None = None  # class names by label, not stated in the paper; null: the family's order
 
     _label_order = field_validator("label_order")(_distinct)
@@ -153,7 +153,7 @@ class SetParams(Base):
         return equal_counts(self.images[SPLITS.index(split)], "set.images", split, classes, available)
 
     def labels(self, family: tuple[str, ...]) -> tuple[str, ...]:
-        """Class names in label order: `label_order`, which may leave classes out, else those of the family.
+        """Class names in label order: `label_order`, which may omit classes, else the family's.
 
         Raises:
             UserError: a name that the family does not have.
@@ -162,21 +162,21 @@ class SetParams(Base):
 
 
 class PictureSetParams(Base):
-    """A classification set of pictures that lie on disk or are computed: every kind but `views`.
+    """A classification set of pictures on disk or of computed pictures: all kinds but `views`.
 
     A module in `robust3d.imagesets` adds its own keys.
     """
 
     kind: str  # the module
     resolution_px: int = Field(ge=8, le=4096)  # side of the square images
-    fit: Literal["crop", "stretch", "exact"] = "crop"  # other sizes: scaled to resize_px and cut to the centre square;
-    # scaled without regard to their proportions; refused
-    resize_px: int | None = Field(None, ge=8)  # crop: the shorter side before it is cut; none: resolution_px
-    images: tuple[PositiveInt, PositiveInt, PositiveInt] | None = None  # train, val, test; none: all that there are
-    ratio: tuple[PositiveInt, PositiveInt, PositiveInt] = (8, 1, 1)  # train : val : test, of images in no split
-    label_order: Names | None = None  # class names by label; may leave classes out; none: the order of the source
-    broken: Literal["error", "skip"] = "error"  # of pictures that cannot be read; skip: left out, counted in every cell
-    shards: int = Field(1, ge=1)  # files of pixels, each made by a job of its own; changes no pixel
+    fit: Literal["crop", "stretch", "exact"] = "crop"  # other sizes: crop: scaled to resize_px, then the centre square;
+    # stretch: scaled without keeping proportions; exact: refused
+    resize_px: int | None = Field(None, ge=8)  # crop: the shorter side before cropping; none: resolution_px
+    images: tuple[PositiveInt, PositiveInt, PositiveInt] | None = None  # train, val, test; none: all
+    ratio: tuple[PositiveInt, PositiveInt, PositiveInt] = (8, 1, 1)  # train : val : test, for images without a split
+    label_order: Names | None = None  # class names by label, may omit classes; none: the source's order
+    broken: Literal["error", "skip"] = "error"  # for unreadable pictures; skip: left out, counted in every cell
+    shards: int = Field(1, ge=1)  # files of pixels, one job each; changes no pixel
 
     _label_order = field_validator("label_order")(_distinct)
 
@@ -188,10 +188,10 @@ class PictureSetParams(Base):
 
 
 def ordered_labels(label_order: tuple[str, ...] | None, classes: tuple[str, ...]) -> tuple[str, ...]:
-    """Class names in label order: `label_order`, which may leave classes out, else as they are.
+    """Class names in label order: `label_order`, which may omit classes, else the given order.
 
     Raises:
-        UserError: a name that is no class.
+        UserError: an unknown class.
     """
     unknown = [name for name in label_order or () if name not in classes]
     if unknown:

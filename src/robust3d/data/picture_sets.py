@@ -1,6 +1,6 @@
-"""Draws a classification set from a list of pictures: which picture is in which split, under which label.
+"""Draws a classification set from a list of pictures: chooses the pictures, splits and labels.
 
-The list says for each picture its class, its id and its split, or that it is in none; the pictures are not opened.
+The list has class, id and split (or none) of each picture; the pictures are not opened.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from robust3d.seeds import numpy_generator
 COLUMNS = ("split", "class_index", "class_name", "instance", "view", "texture")
 """As in a set of views: `instance` is the picture's id, `view` is 0 and `texture` empty."""
 
-ANY = "any"  # the split of a picture that is in none
+ANY = "any"  # split of a picture without a split
 _SHOWN = 5
 Held = dict[str, dict[str, list[str]]]  # ids by split and class
 
@@ -26,18 +26,18 @@ def draw_pictures(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Draw a set. Classes alternate, so the first n rows of a split are themselves a class-balanced set.
 
-    Pictures in no split are divided by `params.ratio`, class by class. Where only validation and training pictures are
-    there (ImageNet), the validation pictures are the test images. Missing validation images are drawn from the
+    Pictures without a split are divided by `params.ratio`, class by class. If there are only training and validation
+    pictures (ImageNet), the validation pictures become the test images. Missing validation images are drawn from the
     training images.
 
     Args:
         classes: names in the source's order.
-        rows: a picture each: `split` ("train", "val", "test" or `ANY`), `class_name`, and `instance`: an id of its own.
+        rows: one per picture: `split` ("train", "val", "test" or `ANY`), `class_name`, and `instance` (unique id).
         params: of the set.
         seed: the study's seed.
 
     Returns:
-        One row per image with `COLUMNS`, and sentences that must travel with every number that rests on the set.
+        One row per image with `COLUMNS`, and flags for every number that depends on the set.
 
     Raises:
         UserError: too few classes or images, or an unknown class or split.
@@ -63,7 +63,7 @@ def draw_pictures(
 
 
 def _counts(held: dict[str, list[str]], split: str, labels: Sequence[str], params: PictureSetParams) -> Sequence[int]:
-    """How many images of each class a split gets."""
+    """Number of images per class in a split."""
     there = [len(held[name]) for name in labels]
     if not any(there):
         raise UserError(f"no image in {split}")
@@ -73,7 +73,7 @@ def _counts(held: dict[str, list[str]], split: str, labels: Sequence[str], param
 
 
 def _divided(labels: Sequence[str], rows: pd.DataFrame, params: PictureSetParams, seed: int) -> tuple[Held, list[str]]:
-    """Sorted ids by split and class, every split of them filled."""
+    """Sorted ids by split and class; no split is empty."""
     found: Held = {split: {name: [] for name in labels} for split in (*SPLITS, ANY)}
     for split, name, instance in zip(rows["split"], rows["class_name"], rows["instance"], strict=True):
         if split not in found:
@@ -121,6 +121,6 @@ def _by_ratio(pool: dict[str, list[str]], splits: Sequence[str], ratio: Sequence
 
 
 def _first(names: Sequence[str]) -> str:
-    """How many classes, and the first of them."""
+    """Number of classes, and the first names."""
     shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
     return f"{len(names):,} class{'es' * (len(names) > 1)} ({shown})"

@@ -1,4 +1,4 @@
-"""Sheets of small images, as PNG: reconstructions beside the truth, galleries, examples."""
+"""Sheets of small images, as PNG: reconstructions beside their targets, galleries, examples."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ def sheet(
     cell_labels: Sequence[Sequence[str]] = (),
     note: str = "",
 ) -> Image.Image:
-    """Images in rows on white, each enlarged by a whole factor without smoothing, so that every pixel shows.
+    """Images in rows on white, each enlarged by an integer factor without smoothing.
 
     Args:
         rows: uint8 (H, W, 3) square images; rows may differ in length.
@@ -77,7 +77,7 @@ def _centred(draw: ImageDraw.ImageDraw, at: tuple[int, int], text: str, font: Im
 
 
 def draw_pairs(truth: np.ndarray, ours: np.ndarray, path: Path) -> None:
-    """A PNG with the truth in the first row and ours below it, instance by instance.
+    """Write a PNG with the targets in the first row and the reconstructions below them.
 
     Args:
         truth: uint8 (n, H, W, 3).

@@ -1,6 +1,6 @@
-"""Where the surface of an object is on the rays of its cameras, and how much of it a near and a far plane leave out.
+"""Distances of objects' surfaces from cameras, and the share of surface that near and far planes cut off.
 
-Distances are Euclidean, along the ray, in sides of the cube that holds the objects.
+Distances are Euclidean, along the ray, in sides of the cube that contains the objects.
 """
 
 from collections.abc import Sequence
@@ -12,20 +12,20 @@ from robust3d.cameras import camera_centre, unproject
 
 _VIEW_PIXELS = 4096  # of each mask at most, evenly spaced
 _KEPT = 1024  # distances and points of an object at most, evenly spaced
-_HULL_RAYS = 1024  # of an object whose depth is not known
+_HULL_RAYS = 1024  # of an object without known depth
 _HULL_SAMPLES = 64
 
 
 @dataclass(frozen=True)
 class Surface:
-    """What is known of the surface of one object.
+    """The known surface of one object.
 
     Attributes:
-        seen: (N,) distances at which cameras see it; no more than some thousand, evenly spaced over all pixels.
-        nearest: distance of its nearest point from a camera, whichever view the point is known from.
-        farthest: of its farthest point: that is on the far side, where other views see it.
-        reach: of its points, the largest absolute coordinate: 0.5 for one that touches the cube from inside.
-        reaches: (M,) the same of each of some points, evenly spaced over all pixels.
+        seen: (N,) distances at which cameras see it; at most `_KEPT`, evenly spaced over all pixels.
+        nearest: smallest distance of a camera from a point, which may be known from another view.
+        farthest: largest such distance; that point is on the far side, known from other views.
+        reach: largest absolute coordinate of its points: 0.5 if it touches the cube from inside.
+        reaches: (M,) largest absolute coordinate of each of some points, evenly spaced over all pixels.
     """
 
     seen: np.ndarray
@@ -46,13 +46,13 @@ def surface_of(
 
     Args:
         masks: (V, H, W) bool.
-        depth: (V, H, W) camera z, NaN where it is not known.
+        depth: (V, H, W) camera z, NaN where unknown.
         world_to_camera: (V, 4, 4).
         intrinsics: (V, 3, 3) px.
-        hull: where nothing is known of its depth, take the front of the visual hull in the cube.
+        hull: use the front of the visual hull in the cube if no depth is known.
 
     Returns:
-        None if nothing is known.
+        The surface; None if nothing is known.
     """
     masks, depth = np.asarray(masks, bool), np.asarray(depth, np.float64)
     poses, optics = np.asarray(world_to_camera, np.float64), np.asarray(intrinsics, np.float64)
@@ -78,7 +78,7 @@ def surface_of(
 
 
 def outside(surfaces: Sequence[Surface], near: float, far: float, scale: float = 1.0) -> tuple[float, float]:
-    """Shares of what cameras see that lie before `near` and behind `far`; objects count alike.
+    """Shares of the visible surface in front of `near` and behind `far`; all objects have equal weight.
 
     Args:
         surfaces: at least one.
@@ -93,9 +93,9 @@ def outside(surfaces: Sequence[Surface], near: float, far: float, scale: float =
 
 
 def scale_between(surfaces: Sequence[Surface], near: float, far: float, largest: float = np.inf) -> float:
-    """The scale nearest to 1 that brings the objects between two planes.
+    """The scale closest to 1 that brings the objects between two planes.
 
-    Where no scale brings all of the objects between them, it is one that leaves the least of what cameras see outside.
+    If no scale brings all objects between them, the scale with the smallest share of visible surface outside.
 
     Args:
         surfaces: of all objects, at least one.
@@ -111,7 +111,7 @@ def scale_between(surfaces: Sequence[Surface], near: float, far: float, largest:
 
 
 def _some(rows: np.ndarray, most: int) -> np.ndarray:
-    """Evenly spaced rows, no more than so many."""
+    """At most `most` evenly spaced rows."""
     return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(int)]
 
 
@@ -122,7 +122,7 @@ def _hull_depth(masks: np.ndarray, poses: np.ndarray, intrinsics: np.ndarray) ->
     from robust3d.models.visual_hull import hull_depth
 
     depth = np.full(masks.shape, np.nan)
-    shown = masks.any((1, 2))  # a view without the object would leave nothing of the hull
+    shown = masks.any((1, 2))  # a view without the object would make the hull empty
     shapes, cameras, optics = (torch.from_numpy(array[shown])[None] for array in (masks, poses, intrinsics))
     for view, mask in enumerate(masks):
         pixels = _some(np.argwhere(mask), max(1, _HULL_RAYS // len(masks)))

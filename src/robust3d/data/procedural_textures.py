@@ -1,4 +1,4 @@
-"""Ten procedural classes of textures that stand in for DTD's.
+"""Ten procedural classes of textures, stand-ins for DTD's.
 
 A pattern is a function of continuous coordinates; it is sampled three times per pixel side and averaged.
 """
@@ -47,7 +47,7 @@ def make_textures(params: TextureParams, seed: int) -> Textures:
 
 
 def procedural_texture(name: str, resolution_px: int, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """One texture (S, S, 3) uint8 of class `name`, its colours, scale, angle and light drawn from `rng`."""
+    """One texture (S, S, 3) uint8 of class `name`; its colours, scale, angle and light drawn from `rng`."""
     samples = resolution_px * _SAMPLES
     axis = (np.arange(samples) + 0.5) / samples - 0.5
     x, y = np.meshgrid(axis, axis)
@@ -113,7 +113,7 @@ def _banded(x: Array, y: Array, rng: np.random.Generator) -> Array:
 def _wrinkled(x: Array, y: Array, rng: np.random.Generator) -> Array:
     frequency = rng.uniform(1.5, 2.5)
     bend_x, bend_y = (0.12 * _waves(x, y, rng, frequency, 10) for _ in range(2))
-    stretch = rng.uniform(0.35, 0.8)  # folds run along one direction
+    stretch = rng.uniform(0.35, 0.8)  # folds along one direction
     height = np.zeros_like(x)
     for octave in range(3):
         fold = _waves(x * stretch + bend_x, y + bend_y, rng, 2 * frequency * 1.8**octave, 12)

@@ -1,7 +1,7 @@
-"""Fixed-size classification sets drawn inside the splits: which frames, and the images they give.
+"""Fixed-size classification sets drawn inside the splits: the choice of frames, and their images.
 
-The frames are drawn without regard to the background, so sets that differ in it show the same objects
-in the same views; the table records which texture stands behind each.
+The choice of frames does not depend on the background, so sets that differ in it show the same objects
+in the same views; the table records the texture of each.
 """
 
 import json
@@ -49,12 +49,12 @@ def draw_set(
     """Draw a set: per split and class, (instance, view) pairs without replacement (paper §5).
 
     Classes alternate, so the first n rows of a split are themselves a class-balanced set; a larger set of the
-    same seed begins, class by class, with the images of a smaller one.
+    same seed contains the images of a smaller one as the first ones of each class.
 
     Args:
         splits: by "train", "val" and "test" the instance ids of every class (`Views.objects`).
         classes: class names in label order (`SetParams.labels`).
-        views: views of each instance.
+        views: number per instance.
         params: number of images and background.
         textures: needed for textured backgrounds.
         seed: the study's seed.
@@ -64,7 +64,7 @@ def draw_set(
         class, "" on a plain background), texture_image (index into `textures`, or -1) and background_seed.
 
     Raises:
-        UserError: a split has fewer images than asked, or is asked for fewer than one per class.
+        UserError: a split has fewer images than asked, or fewer than one per class are asked for.
     """
     import pandas as pd  # not at the top: every job that reads images imports this module
 
@@ -95,7 +95,7 @@ def save_set(table: "pd.DataFrame", path: Path, notices: Sequence[str] = ()) -> 
     Args:
         table: the set.
         path: of the new file.
-        notices: sentences that must travel with every number that rests on the set.
+        notices: flags for every number that depends on the set.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -131,7 +131,7 @@ def read_noticed_set(path: Path) -> tuple["pd.DataFrame", list[str]]:
         raise
     except FileNotFoundError:
         raise UserError(f"{path}: no such table of images; ask snakemake for it") from None
-    except Exception as error:  # Arrow's kinds and, from to_pandas, nearly any other
+    except Exception as error:  # Arrow's exceptions and, from to_pandas, nearly any other
         reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
         damaged = f"not a readable Parquet file ({reason}); delete it to make it again"
         raise why_unreadable(path, error, damaged) from None
@@ -144,16 +144,16 @@ def load_set(
     background: BackgroundParams,
     classes: Sequence[str],
 ) -> tuple["torch.Tensor", "torch.Tensor"]:
-    """The images of rows of a set, their objects in front of `background`.
+    """The images of rows of a set, composited on `background`.
 
-    The background may be another than the one the set was drawn with: for the shifted test (paper §5.2) the
-    same rows are loaded with the kind `shifted`.
+    The background may differ from the set's: for the shifted test (paper §5.2) the same rows are loaded with
+    the kind `shifted`.
 
     Args:
         rows: rows of a table by `draw_set`, commonly those of one split.
         frames: rendered frames that contain all rows.
         textures: needed for textured backgrounds.
-        background: what stands behind the objects.
+        background: of the images.
         classes: all class names in label order, also those without a row here.
 
     Returns:

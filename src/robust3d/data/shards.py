@@ -1,8 +1,8 @@
-"""Shards of rendered frames: a block of instances of one class or several, one HDF5 file; same frames, same bytes.
+"""Shards of rendered frames: a block of instances of one or more classes in an HDF5 file; equal frames, equal bytes.
 
-A shard of several classes holds the class of each instance beside its id. A frame is cropped to its object and packed
-without loss: sRGB colour and alpha, the exact mask as bits, depth as float32 whose bytes are regrouped by significance,
-which makes them compress.
+A shard of several classes also stores the class of each instance. A frame is cropped to its object and packed
+without loss: sRGB colour and alpha, the exact mask as bits, depth as float32 with bytes grouped by significance,
+which compresses better.
 """
 
 import mmap
@@ -22,7 +22,7 @@ from robust3d.errors import DamagedFile, UserError, why_unreadable
 _FORMAT = "robust3d-views-1"  # of one class, whose name is an attribute
 _FORMAT_CLASSES = "robust3d-views-2"  # of several classes: `instances` has a row for each (class, instance)
 Place = tuple[str, str, int]  # class, instance, view
-_HEAP = b"GCOL\x01\0\0\0"  # how HDF5 begins a heap of texts
+_HEAP = b"GCOL\x01\0\0\0"  # first bytes of a heap of texts in HDF5
 _LEVEL = 6  # of zlib
 _LARGEST_PX = 8192  # side of a frame
 
@@ -40,7 +40,7 @@ class Frames:
         class_name: (N,) str.
         instance: (N,) str.
         view: (N,) int64.
-        extent: side of the origin-centred cube that holds every object, world units.
+        extent: side of the origin-centred cube that contains every object, world units.
     """
 
     rgba: np.ndarray
@@ -64,16 +64,17 @@ def write_shard(
 def write_classes(
     path: Path, frames: Mapping[str, Iterable[Frame]], *, resolution_px: int, extent: float
 ) -> dict[str, Any]:
-    """Write a shard frame by frame, so that memory holds the packed bytes only.
+    """Write a shard frame by frame, so that only packed bytes are in memory.
 
     Args:
         path: of the new file.
-        frames: of each class, in the order of the file; classes may have instances of the same id.
+        frames: of each class, in the order of the file; classes may share instance ids.
         resolution_px: side of every frame.
         extent: of the family.
 
     Returns:
-        The manifest's entry: instances by class, views, frames, sha256, bytes; of one class its name and instances.
+        The manifest's entry: instances by class, views, frames, sha256, bytes; for one class its name and
+        instances.
 
     Raises:
         ValueError: a frame of another size.
@@ -94,7 +95,7 @@ def write_classes(
     row = {pair: number for number, pair in enumerate(pairs)}
     instances = {name: [instance for held, instance in pairs if held == name] for name in frames}
     blob = b"".join(stream for streams in packed for stream in streams)
-    # No lock of HDF5's own, here and in reading: many shared file systems have none, and a job owns what it writes.
+    # No HDF5 locks, also when reading: many shared file systems do not support them, and no other job writes this file.
     with h5py.File(path, "w", libver="latest", track_order=False, locking=False) as file:
         if len(frames) == 1:
             file.attrs.update(format=_FORMAT, class_name=next(iter(frames)))
@@ -138,11 +139,11 @@ def read_shards(
         paths: of the shards, all of one resolution.
         instances: which ones to read, of every class; None: all.
         wanted: which frames of these to read; None: all.
-        colour_only: leave masks empty and depths unknown, which takes half the time.
+        colour_only: leave masks empty and depths unknown, which halves the time.
 
     Raises:
-        UserError: a file is missing, damaged, foreign, or does not go with the others.
-        ValueError: nothing is left to read.
+        UserError: a file is missing, damaged, not a shard, or does not fit the others.
+        ValueError: no frames are left to read.
     """
     kept = [_Kept(Path(path), instances, wanted) for path in paths]
     total = sum(len(part.frames) for part in kept)
@@ -171,10 +172,10 @@ def read_shards(
 
 
 def read_frames(path: Path, instances: set[str]) -> Iterator[Frame]:
-    """The frames of some instances in one shard, as they were given to `write_shard`.
+    """The frames of some instances in one shard, as passed to `write_shard`.
 
     Raises:
-        UserError: the file is missing, damaged or foreign.
+        UserError: the file is missing, damaged or not a shard.
     """
     frames = read_shards([path], instances)
     fields = (frames.instance.tolist(), frames.view.tolist(), frames.rgba, frames.mask, frames.depth)
@@ -183,19 +184,19 @@ def read_frames(path: Path, instances: set[str]) -> Iterator[Frame]:
 
 
 def places(path: Path) -> list[tuple[str, int]]:
-    """(instance, view) of every frame in a shard, unpacking none.
+    """(instance, view) of every frame in a shard, without unpacking.
 
     Raises:
-        UserError: the file is missing, damaged or foreign.
+        UserError: the file is missing, damaged or not a shard.
     """
     kept = _Kept(path)
     return list(zip(kept.instance.tolist(), kept.view.tolist(), strict=True))
 
 
 def _check_heaps(path: Path) -> None:
-    """Refuse heaps of texts in which the HDF5 library would look for the end without end.
+    """Refuse damaged heaps of texts on which the HDF5 library would loop for ever.
 
-    A heap is a row of objects, each with its size. At a size of 0, or one that wraps around, the library stands still.
+    A heap is a sequence of objects, each with its size. At a size of 0, or one that wraps around, the library loops.
     """
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         heap = content.find(_HEAP)
@@ -243,7 +244,7 @@ class _Kept:
             raise UserError(f"{path}: no such shard") from None
         except UserError:
             raise
-        except Exception as error:  # h5py passes on whatever a damaged file leads its library to
+        except Exception as error:  # h5py raises many kinds of exceptions for damaged files
             damaged = f"damaged, or not a shard of views: {error}; delete it to render it again"
             raise why_unreadable(path, error, damaged) from None
 
@@ -255,14 +256,14 @@ class _Kept:
         return np.char.decode(file["instance_class"][:], "utf-8")
 
     def _read_streams(self, stored: h5py.Dataset) -> dict[int, np.ndarray]:
-        """The bytes of every wanted frame; of a few frames only theirs are read."""
+        """The bytes of every wanted frame; for a few frames only their bytes are read."""
         firsts, lasts = self._ends[:, 0] - self._bytes[:, 0], self._ends[:, 2]
         source = stored[:] if 2 * len(self.frames) > len(lasts) else stored
         return {int(frame): source[firsts[frame] : lasts[frame]] for frame in self.frames}
 
     @staticmethod
     def _check(file: h5py.File) -> None:
-        """Refuse sizes that cannot be before memory is spent on them: all is stored as it is, uncompressed."""
+        """Refuse impossible sizes before memory is allocated: HDF5 stores the streams uncompressed."""
         stored = sum(dataset.nbytes for dataset in file.values())
         if stored > file.id.get_filesize():
             raise ValueError(f"it claims {stored:,} bytes of data")
@@ -295,7 +296,7 @@ def _pack(frame: Frame) -> tuple[tuple[int, int, int, int], list[bytes]]:
     top, left, bottom, right = int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
     inside = slice(top, bottom), slice(left, right)
     mask = frame.mask[inside]
-    # Planes of colour as differences along the rows: neighbours are alike. Depth at the mask, bytes by rank.
+    # Colour planes as differences along rows, as neighbours are similar. Depth inside the mask, bytes by significance.
     colour = np.diff(frame.rgba[inside].transpose(2, 0, 1), axis=2, prepend=np.uint8(0))
     depth = frame.depth[inside][mask].astype("<f4").view(np.uint8).reshape(-1, 4).T
     streams = [colour.tobytes(), np.packbits(mask).tobytes(), depth.tobytes()]
@@ -303,7 +304,7 @@ def _pack(frame: Frame) -> tuple[tuple[int, int, int, int], list[bytes]]:
 
 
 def _inflate(stream: bytes, limit: int) -> bytes:
-    """The content of a stream that unpacks to so many bytes at most."""
+    """The content of a stream that unpacks to at most `limit` bytes."""
     unpacking = zlib.decompressobj()
     content = unpacking.decompress(stream, limit + 1)
     if len(content) > limit or not unpacking.eof:

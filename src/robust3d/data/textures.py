@@ -12,7 +12,7 @@ from robust3d.errors import UserError, why_unreadable
 
 @dataclass(frozen=True)
 class Textures:
-    """Texture images of several classes, those for test apart from those for train and validation.
+    """Texture images of several classes, separate for test and for train and validation.
 
     Attributes:
         images: (T, S, S, 3) uint8 sRGB.
@@ -60,7 +60,7 @@ class Textures:
                 raise ValueError("arrays of other shapes than those of textures")
         except FileNotFoundError:
             raise UserError(f"{path}: no such file of textures; make it with snakemake") from None
-        except Exception as error:  # zip, zlib and numpy each have their own for a damaged file
+        except Exception as error:  # zip, zlib and numpy raise different exceptions for a damaged file
             damaged = f"damaged, or not a file of textures ({error!r:.160}); delete it"
             raise why_unreadable(path, error, damaged) from None
         return cls(images, names, class_index, split)

@@ -1,4 +1,4 @@
-"""Images of a set of views: frames of shards, composited with their backgrounds when they are read."""
+"""Images of a set of views: frames of shards, composited with their backgrounds when read."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,10 +19,10 @@ from robust3d.parsing import parse
 
 
 class ViewReader:
-    """Reads images one shard at a time, so memory holds the images that are asked for and the frames of one shard.
+    """Reads images one shard at a time: memory holds the requested images and the frames of one shard.
 
     Args:
-        params: of the set, but for the family.
+        params: of the set, without the family.
         files: `views`, the manifest of the family, and `textures`, if the background needs them.
         rows: of the set's table.
     """
@@ -39,22 +39,22 @@ class ViewReader:
         self.checked: set[int] = set()
 
     def images(self) -> ImageData:
-        """The images, none of them read yet."""
+        """The images, not read yet."""
         return ImageData(
             labels=torch.tensor(self.rows["class_index"].to_numpy("int64")),
             read=self.read,
+            read_masks=self.read_masks,
             resolution_px=self.views.resolution_px,
             rows=self.rows,
             background=self.params.background.kind,
             notices=tuple(self.views.notices()),
-            masks=self.read_masks,
         )
 
     def read(self, places: np.ndarray) -> Tensor:
         """Images (n, 3, H, W) uint8 of some rows.
 
         Raises:
-            UserError: a shard is missing or is not the one of the manifest.
+            UserError: a shard is missing or has changed.
         """
         side = self.views.resolution_px
         images = torch.empty(len(places), 3, side, side, dtype=torch.uint8)
@@ -63,22 +63,22 @@ class ViewReader:
             images[here] = self._of_shard(number, self.rows.iloc[places[here]])
         return images
 
-    def read_masks(self, places: np.ndarray) -> np.ndarray:
-        """Where the objects are, (n, H, W) bool, in the images of some rows.
+    def read_masks(self, places: np.ndarray) -> Tensor:
+        """Masks (n, H, W) bool of the objects of some rows.
 
         Raises:
             UserError: a shard is missing or is not the one of the manifest.
         """
         side = self.views.resolution_px
-        masks = np.zeros((len(places), side, side), bool)
+        masks = torch.empty(len(places), side, side, dtype=torch.bool)
         for number in np.unique(self.shard[places]).tolist():
             here = np.flatnonzero(self.shard[places] == number)
             rows = self.rows.iloc[places[here]]
             frames = self._frames(number, rows, colour_only=False)
-            names = zip(frames.class_name.tolist(), frames.instance.tolist(), frames.view.tolist(), strict=True)
-            place = {name: i for i, name in enumerate(names)}
-            keys = zip(rows["class_name"], rows["instance"], rows["view"], strict=True)
-            masks[here] = frames.mask[[place[key] for key in keys]]
+            keys = zip(frames.class_name.tolist(), frames.instance.tolist(), frames.view.tolist(), strict=True)
+            where = {key: position for position, key in enumerate(keys)}
+            wanted = zip(rows["class_name"], rows["instance"], rows["view"].tolist(), strict=True)
+            masks[here] = torch.from_numpy(frames.mask[[where[key] for key in wanted]])
         return masks
 
     def _of_shard(self, number: int, rows: pd.DataFrame) -> Tensor:

@@ -3,7 +3,7 @@
 One finding per line, each problem with its remedy. Nothing that makes results imports this package.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from robust3d.doctor import disk, nodes, project, slurm
@@ -20,7 +20,7 @@ def examine(
     quick: bool = False,
     wait_s: int = 60,
     cluster_file: Path = CLUSTER_FILE,
-    scale: str | None = None,
+    chosen: Mapping[str, str] | None = None,
 ) -> Iterator[Finding]:
     """Look at everything, the cheap things first.
 
@@ -29,9 +29,9 @@ def examine(
         quick: leave out what runs Blender, torch or a job.
         wait_s: how long to wait in the queue for each of two small jobs.
         cluster_file: the user's description of the cluster.
-        scale: its overlay is merged between config.yaml and the others.
+        chosen: values for `scale` and `objects`, whose overlays are merged between config.yaml and the others.
     """
-    study, findings = project.read_configuration(overlays, scale)
+    study, findings = project.read_configuration(overlays, chosen)
     yield from findings
     cluster, findings = project.read_cluster_file(cluster_file)
     yield from findings
@@ -59,7 +59,7 @@ def _check_places(cluster: Cluster, cluster_file: Path, left_out: str, wait_s: i
         for finding in slurm.check_slurm(cluster, read_profile(), gpus):
             if finding.check == "SLURM" and finding.state == "PROBLEM":
                 is_healthy = False
-                if not cluster_file.exists():  # SLURM's programs on a laptop are nobody's cluster
+                if not cluster_file.exists():  # SLURM's programs alone, as on a laptop, are not a cluster
                     target = None
                     finding = not_checked("SLURM", f"no {cluster_file}, and {finding.text}; jobs run on this machine")
             yield finding

@@ -4,11 +4,14 @@ A new one is one more entry in `data_sets`.
 """
 
 import dataclasses
+import sysconfig
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from robust3d.architectures import Weights
 from robust3d.data.published.inventory import SOURCES
+from robust3d.errors import UserError
 from robust3d.study.config import Study
 
 
@@ -25,6 +28,7 @@ class DataSet:
         licence: under which it comes.
         inside: files or folders that must be there, relative to one of `roots`.
         roots: folders in `path` where `inside` may start.
+        how: to get it, where that is not a page from which it is downloaded.
     """
 
     name: str
@@ -35,6 +39,7 @@ class DataSet:
     licence: str
     inside: Sequence[str] = ()
     roots: Sequence[str] = field(default=(".",))
+    how: str = ""
 
     def complaint(self) -> str | None:
         """What is missing, None if nothing is."""
@@ -46,12 +51,21 @@ class DataSet:
 
     def how_to_get(self) -> str:
         """What to do about it."""
-        return f"get {self.what} from {self.where} ({self.licence}) and put it at {self.path}"
+        return self.how or f"get {self.what} from {self.where} ({self.licence}) and put it at {self.path}"
 
 
 def _published(layout: str, key: str, path: str) -> DataSet:
     source = SOURCES[layout]
-    return DataSet(layout, key, Path(path), source.name, source.origin, source.licence)
+    return DataSet(layout, key, Path(path), source.name, source.origin, source.licence, how=source.how)
+
+
+def _installed(published: Weights | None) -> Path:
+    """Where a package's weights are, or would be if it were installed."""
+    assert published is not None  # else the study is refused
+    try:
+        return published.installed()
+    except UserError:
+        return Path(sysconfig.get_path("purelib"), published.file)
 
 
 def data_sets(study: Study) -> list[DataSet]:
@@ -75,15 +89,16 @@ def data_sets(study: Study) -> list[DataSet]:
         )
     for name in study.used_pretrainings():
         entry = study.pretraining[name]
-        if not entry.trains:
-            published = entry.architecture.weights
+        if not entry.trains and entry.gives_encoder:
+            published, named = entry.architecture.weights, entry.method_params().weights
+            place = f"the Python package {published.package}" if published and published.package else ""
             found.append(
                 DataSet(
                     name="weights",
                     key=f"pretraining.{name}.params.weights",
-                    path=Path(entry.method_params().weights),
+                    path=named or _installed(published),
                     what=published.name if published else f"weights of {entry.architecture.name}",
-                    where=published.url if published else "their publisher",
+                    where=place or (published.url if published else "their publisher"),
                     licence=published.licence if published else "under the publisher's licence",
                 )
             )

@@ -66,7 +66,7 @@ def check_folders(study: Study, plan: Plan | None) -> Iterator[Finding]:
 
 
 def check_store(store: Path, needed: int | None) -> Iterator[Finding]:
-    """A store is a help: without it, or where it is full, jobs succeed all the same."""
+    """A store is optional: jobs also succeed without it, or if it is full."""
     complaint = trouble(store)
     if complaint:
         yield warning("store", f"{complaint}; jobs run without", "ask its owner for access, or name another `store:`")

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-MARK = "robust3d-doctor:"  # starts our line among whatever else a node prints
+MARK = "robust3d-doctor:"  # marks our line in the output of a node
 
 
 def main() -> None:
@@ -35,7 +35,7 @@ def main() -> None:
     for name, look in looks.items():
         try:
             seen[name] = look()
-        except Exception as error:  # whatever it is, the head shall tell it
+        except Exception as error:  # any error is reported by the head process
             seen["errors"][name] = f"{type(error).__name__}: {error}"
     seen["time"] = time.time()
     print(f"{MARK}{json.dumps(seen)}", flush=True)

@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from robust3d.doctor.datasets import data_sets
@@ -18,12 +18,14 @@ from robust3d.study.stages import STAGES, locked_versions
 ENVIRONMENT = "run `make environment`, or recreate the conda environment or container"
 
 
-def read_configuration(overlays: Sequence[Path], scale: str | None = None) -> tuple[Study | None, list[Finding]]:
+def read_configuration(
+    overlays: Sequence[Path], chosen: Mapping[str, str] | None = None
+) -> tuple[Study | None, list[Finding]]:
     """The study, or None and why not."""
     paths = [configuration(), *overlays]
-    names = " + ".join([str(paths[0]), *([f"scale {scale}"] if scale else []), *map(str, overlays)])
+    names = " + ".join([str(paths[0]), *(f"{key} {name}" for key, name in (chosen or {}).items()), *map(str, overlays)])
     try:
-        study = read_study(paths, {"scale": scale} if scale is not None else {})
+        study = read_study(paths, chosen)
     except UserError as error:
         mend = "correct the key, or run from the root of the project"
         return None, [problem("configuration", f"{names}: {one_line(str(error))}", mend)]

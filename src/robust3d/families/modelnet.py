@@ -19,4 +19,4 @@ def take_inventory(params: Params) -> Inventory:
 
 def read_mesh(params: Params, entry: Entry) -> Mesh:
     """The mesh of one object, scaled into the unit cube."""
-    return meshes.read_mesh(Path(params.path) / entry.path, params.up)
+    return meshes.read_mesh(Path(params.path) / entry.path, params.up, **params.look)

@@ -6,6 +6,7 @@ from robust3d.data.published import meshes
 from robust3d.data.published.inventory import Entry, Inventory
 from robust3d.data.published.members import extent, only
 from robust3d.data.published.params import ShapeNetCoreParams as Params
+from robust3d.data.published.rooted import FolderFiles
 from robust3d.shapes.mesh import Mesh
 
 __all__ = ["SOURCE", "Params", "extent", "only", "read_mesh", "take_inventory"]
@@ -19,4 +20,7 @@ def take_inventory(params: Params) -> Inventory:
 
 def read_mesh(params: Params, entry: Entry) -> Mesh:
     """The mesh of one object, scaled into the unit cube."""
-    return meshes.read_mesh(Path(params.path) / entry.path, "y")
+    class_folder, object_folder, name = entry.path.split("/", 2)
+    root = Path(params.path)
+    files = FolderFiles(root / class_folder / object_folder, data_set=root, asked_for=name)
+    return meshes.read_mesh_in(files, name, **params.look)

@@ -1,6 +1,6 @@
 """Figures 4, 5, 7 and 9: accuracy over the attack's budget, a panel for each experiment and norm.
 
-Beside the picture stand its points as a table: a row for each budget, 0 being the clean images, a column for each
+The points are also written as a table: a row for each budget, 0 being the clean images, a column for each
 curve; every cell has its lineage as in Table 4, and the attacks are those of Table 4 where it asks for the same.
 """
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 def sources(
     plan: "Plan", experiments: Sequence[str], pretraining: Sequence[str] | None, norms: "Sequence[Norm]"
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """What a figure is made from: for every curve the metrics and outcomes of each seed's model.
+    """Inputs: for every curve the metrics and outcomes of each seed's model.
 
     Args:
         plan: of the study.
         experiments: keys of `experiments`, each with a panel for each norm.
-        pretraining: keys of `pretraining` that have a curve beside AT; None: all that take part.
+        pretraining: keys of `pretraining` that have a curve beside AT; None: all of the experiment.
         norms: of the attacks.
     """
     study = plan.study
@@ -58,7 +58,7 @@ def sources(
 
 
 def _title(study: "Study", image_set: str) -> str:
-    """What a panel shows: the family and its background, or the set."""
+    """Title of a panel: the family and its background, or the set."""
     family = study.family_of(image_set)
     if family is None:
         return image_set.capitalize()
@@ -68,7 +68,7 @@ def _title(study: "Study", image_set: str) -> str:
 def _columns(
     plan: "Plan", wanted: Sequence[str] | None, experiment: str, norm: "Norm"
 ) -> list[tuple[str, int, str, str | None]]:
-    """(label, style, classifier, pre-training) of a panel's curves; a pre-training looks the same in every figure."""
+    """(label, style, classifier, pre-training) of a panel's curves; styles are the same in every figure."""
     study = plan.study
     if norm not in study.attacks:
         return []
@@ -82,7 +82,7 @@ def _columns(
 
 
 def cells(job: "Context") -> list[dict[str, Any]]:
-    """Every point of every curve, in the order of the panels; beside its facts `panel`, `series` and `epsilon`."""
+    """Every point of every curve, in the order of the panels; with `panel`, `series` and `epsilon`."""
     panels = job.params["panels"]
     several = len({panel["experiment"] for panel in panels}) > 1
     found = []
@@ -99,8 +99,8 @@ def cells(job: "Context") -> list[dict[str, Any]]:
 
 
 def table_of(cells: Sequence[dict[str, Any]]) -> "pd.DataFrame":
-    """The texts of the points: budgets ascending within each norm, no text where a curve has no such budget."""
-    import pandas as pd  # planning imports this module and needs none of it
+    """The texts of the points: budgets ascending within each norm, empty where a curve has no such budget."""
+    import pandas as pd  # not at the top: planning imports this module
 
     norms = list(dict.fromkeys(cell["norm"] for cell in cells))
     ordered = sorted(cells, key=lambda cell: (norms.index(cell["norm"]), cell["epsilon"]))

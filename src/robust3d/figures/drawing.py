@@ -76,7 +76,7 @@ class Bar:
 
 @contextmanager
 def _reproducible() -> Iterator[None]:
-    """Matplotlib's own defaults, whatever the user prefers, and ids and text that are the same in every run."""
+    """Matplotlib's defaults instead of the user's settings, and ids and text that are the same in every run."""
     import matplotlib
 
     with matplotlib.rc_context():

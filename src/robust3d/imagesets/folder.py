@@ -1,7 +1,7 @@
 """Sets from a folder of pictures in torchvision's `ImageFolder` layout: root/<split>/<class>/… or root/<class>/….
 
-A class is a folder, with the pictures in it and in folders below it. Hidden files and what systems leave behind
-(`__MACOSX`, Thumbs.db) are passed over, and so are files whose suffix is that of no picture.
+A class is a folder, with the pictures in it and in folders below it. Hidden files, files of operating systems
+(`__MACOSX`, Thumbs.db) and files without a suffix of pictures are ignored.
 """
 
 import hashlib
@@ -28,22 +28,22 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", "
 SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 NO_SPLIT = "any"
 _DEEPEST = 4  # folders below a class
-_LOOKS = 16  # at once: on a network file system each one waits for an answer
+_LOOKS = 16  # in parallel: on a network file system each one waits for an answer
 
 
 class Params(PictureSetParams):
-    """Where the folder is and how it is laid out."""
+    """Path and layout of the folder."""
 
     path: PathText  # the root
     layout: Literal["auto", "splits", "classes"] = "auto"  # splits: root/<split>/<class>; classes: root/<class>
 
 
 class Found(NamedTuple):
-    """A picture that is there."""
+    """A picture on disk."""
 
     split: str
     class_name: str
-    file: str  # from the root, with forward slashes
+    file: str  # relative to the root, with forward slashes
     bytes: int
     time_ns: int
 
@@ -62,7 +62,7 @@ def list_pictures(params: Params, seed: int) -> "tuple[tuple[str, ...], pd.DataF
     """Class names, sorted, and for each picture its split, class and id, which is its file from the root.
 
     Raises:
-        UserError: the folder, its classes or pictures are not there, or something in it cannot be taken as it is.
+        UserError: the folder, its classes or pictures are missing, or something in it is not supported.
     """
     import pandas as pd
 
@@ -73,11 +73,39 @@ def list_pictures(params: Params, seed: int) -> "tuple[tuple[str, ...], pd.DataF
 
 
 def picture_reader(params: Params, seed: int) -> "Callable[[Any], Image]":
-    """A function that gives the picture of a row, upright and in RGB.
+    """A function that returns the picture of a row, upright and in RGB.
 
-    It raises a UserError where a picture cannot be read or would lose something: 16 bits a channel, transparency.
+    It raises a UserError if a picture cannot be read or would lose information: 16 bits per channel, transparency.
     """
     return lambda row: read_photograph(Path(params.path) / row.instance)
+
+
+class Named(NamedTuple):
+    """A picture as `picture_reader` takes it."""
+
+    instance: str  # its file from the root
+
+
+def loose_pictures(params: Params) -> tuple[str, ...]:
+    """The pictures that lie in the root itself, by name; none where it holds folders of classes.
+
+    Raises:
+        UserError: no such folder, nothing in it, or pictures beside folders.
+    """
+    root = Path(params.path)
+    if not root.is_dir():
+        raise UserError(f"path: no folder {root}")
+    folders = _folders(root)
+    if folders and not any(entry.name.lower().endswith(SUFFIXES) for entry in _listed(root) if not entry.is_dir()):
+        return ()
+    if folders:
+        raise UserError(f"{root}: pictures beside the folder {folders[0]!r}; move them into folders of their classes")
+    found = tuple(entry.name for entry in _files(root, root.resolve(), 0))
+    if not found:
+        raise UserError(f"{root}: no picture in it (they end in {', '.join(SUFFIXES)})")
+    if unprintable := [name for name in found if not name.isprintable()]:
+        raise UserError(f"{root}: a picture is named {unprintable[0]!r}; rename it in letters of UTF-8")
+    return found
 
 
 def _pictures(params: Params) -> list[Found]:
@@ -107,7 +135,7 @@ def _class_pictures(split: str, folder: Path, root: Path) -> list[Found]:
     for entry in _files(folder, root.resolve(), _DEEPEST):
         status = entry.stat()
         file = Path(entry.path).relative_to(root).as_posix()
-        if not file.isprintable():  # nor are bytes that are no UTF-8
+        if not file.isprintable():  # also false for bytes that are not UTF-8
             raise UserError(f"{root}: a picture is named {file!r}; rename it in letters of UTF-8")
         found.append(Found(split, folder.name, file, status.st_size, status.st_mtime_ns))
     return found

@@ -1,4 +1,4 @@
-"""Sets that torchvision knows by name and reads from disk, such as CIFAR-10; nothing is downloaded.
+"""Data sets of torchvision, by name and read from disk, such as CIFAR-10; nothing is downloaded.
 
 Files are in torchvision's own layout, as `torchvision.datasets.CIFAR10(path, download=True)` leaves them. torchvision
 compares CIFAR's files with their published checksums before it unpickles them.
@@ -42,7 +42,7 @@ _LARGEST_BYTES = 1 << 40  # of one file
 
 
 class Params(PictureSetParams):
-    """Which data set, and where it is."""
+    """Name and path of the data set."""
 
     name: str  # torchvision's: CIFAR10, Flowers102, …
     path: PathText  # torchvision's `root`
@@ -56,7 +56,7 @@ class Params(PictureSetParams):
 
     @property
     def folder(self) -> str:
-        """Of its files, in `path`."""
+        """Folder of its files, in `path`."""
         return DATA_SETS[self.name][0]
 
 
@@ -64,7 +64,7 @@ def identity(params: Params) -> str:
     """Sixteen hex digits over names, sizes and times of the data set's files.
 
     Raises:
-        UserError: they are not there.
+        UserError: they are missing.
     """
     if not (Path(params.path) / params.folder).is_dir():
         raise UserError(
@@ -93,14 +93,14 @@ def list_pictures(params: Params, seed: int) -> "tuple[tuple[str, ...], pd.DataF
 
 
 def picture_reader(params: Params, seed: int) -> Callable[[Any], Any]:
-    """A function that gives the picture of a row; it raises a UserError where torchvision cannot read one."""
+    """A function that returns the picture of a row; it raises a UserError if torchvision cannot read it."""
     data_sets = {split: _data_set(params, split) for split in DATA_SETS[params.name][1]}
 
     def read(row: Any) -> Any:
         split, _, number = row.instance.partition("/")
         try:
             return data_sets[split][int(number)][0]
-        except Exception as error:  # of Pillow and others
+        except Exception as error:  # from Pillow and others
             raise UserError(f"not readable ({str(error)[:160] or type(error).__name__})") from error
 
     return read
@@ -111,7 +111,7 @@ def _data_set(params: Params, split: str) -> Any:
     from torchvision import datasets
 
     for file in sorted((Path(params.path) / params.folder).rglob("*")):
-        if file.suffix == ".pt":  # of early versions of torchvision, which would unpickle it unchecked
+        if file.suffix == ".pt":  # of early versions of torchvision, which unpickle it without a check
             raise UserError(f"{file}: a pickle, which could run code; delete it, the raw files are enough")
         if file.is_file():
             regular_file(file, _LARGEST_BYTES, f"a part of {params.name}", empty_too=True)

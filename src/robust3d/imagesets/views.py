@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 
 class Params(SetParams):
-    """So many images of a family, drawn inside its splits."""
+    """A number of images of a family, drawn inside its splits."""
 
     family: str  # key of `families`
 
 
 def draw(params: Mapping[str, Any], files: Mapping[str, Sequence[Path]], seed: int) -> "tuple[pd.DataFrame, list[str]]":
-    """The table of the set: which view of which instance is before which background.
+    """The table of the set: views of instances, and their backgrounds.
 
     Args:
-        params: of the set, but for the family.
+        params: of the set, without the family.
         files: `views`, the manifest of the family, and `textures`, if the background needs them.
         seed: the study's seed.
     """
@@ -48,7 +48,7 @@ def draw(params: Mapping[str, Any], files: Mapping[str, Sequence[Path]], seed: i
 def open_images(
     params: Mapping[str, Any], files: Mapping[str, Sequence[Path]], table: "pd.DataFrame", here: "np.ndarray"
 ) -> "ImageData":
-    """Open rows of a set, composited from the shards when they are read.
+    """Open rows of a set, composited from the shards when read.
 
     Args:
         params: of the set, but for the family; its background is behind the objects.

@@ -1,4 +1,4 @@
-"""What the rest of the code knows of a network: how it is built, its head, its layers and the sizes that it takes."""
+"""Interface of a network: constructor, head, layers and accepted image sizes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from robust3d.errors import UserError
 
-IMAGENET_CLASSES = 1000  # a trunk is drawn as that of a classifier of so many
+IMAGENET_CLASSES = 1000  # a trunk is initialised as part of a classifier with this many classes
 Value = TypeVar("Value")
 
 
@@ -18,19 +18,21 @@ class Architecture:
     """A kind of network.
 
     Attributes:
-        name: as the configuration names it.
-        network: builds a classifier of so many classes, images (B, 3, H, W) to logits (B, classes); its weights come
-            from torch's global generator.
+        name: in the configuration.
+        network: builds a classifier with a number of classes, images (B, 3, H, W) to logits (B, classes); its weights
+            come from torch's global generator.
         head: dotted name of the last linear layer. A network without it is a trunk and gives features.
-        feature_dim: what the head sees.
-        layers: dotted names of modules whose outputs may be asked for, in the order in which they run.
-        first: names of the tensors that a change of normalisation folds into: the weights of the only layer that sees
+        feature_dim: inputs of the head.
+        layers: dotted names of modules whose outputs are available, in the order in which they run.
+        first: names of the tensors that a change of normalisation folds into: the weights of the only layer that reads
             the images, and its bias or the running mean of the batch norm after it. Empty: it cannot be folded.
         smallest_px: side of the smallest images.
         largest_px: side of the largest images; None: any.
-        channels: of the maps that `maps` gives, the largest map first.
+        channels: of the maps that `maps` returns, the largest map first.
         maps: trunk, normalised images, how many maps, whether to keep the first max-pool -> maps (B, C, h, w).
-        ignored: beginnings of names of tensors in published files that the network does without.
+        ignored: name prefixes of tensors in published files that the network does not have.
+        own_names: gives the tensors of a published file, whose names may be others, under the network's own names;
+            prefixes and all other names stay. None: they are the same.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Architecture:
     channels: tuple[int, ...] = ()
     maps: Callable[[nn.Module, Tensor, int, bool], list[Tensor]] | None = None
     ignored: tuple[str, ...] = ()
+    own_names: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] | None = None
 
     def trunk(self) -> nn.Module:
         """The network without its head: images to features (B, feature_dim)."""
@@ -59,7 +62,7 @@ class Architecture:
         """Load every tensor of a trunk into a trunk or a classifier, which keeps its head.
 
         Raises:
-            UserError: missing, unknown or misshapen tensors, naming `source`.
+            UserError: tensors that are missing, unknown or of another shape; names `source`.
         """
         own = network.state_dict()
         head = {key: own[key] for key in own.keys() - self.without_head(own).keys()}
@@ -69,10 +72,10 @@ class Architecture:
             raise UserError(f"{source} does not hold the trunk of the architecture {self.name}: {error}") from error
 
     def check_size(self, side_px: int, what: str) -> None:
-        """Refuse images of a size that the network does not take.
+        """Refuse images of a size that the network does not accept.
 
         Raises:
-            UserError: naming `what` has that size.
+            UserError: `what` has that size.
         """
         if self.smallest_px <= side_px <= (self.largest_px or side_px):
             return
@@ -84,7 +87,7 @@ class Architecture:
         )
 
     def outputs(self, network: nn.Module, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
-        """What some layers of a network or trunk give for normalised images, without gradients, by name.
+        """Outputs of some layers of a network or trunk for normalised images, without gradients, by name.
 
         Raises:
             UserError: a layer that is not one of `layers`.
@@ -108,5 +111,5 @@ class Architecture:
 
 
 def batch_norms(module: nn.Module) -> list[nn.BatchNorm2d]:
-    """All of a network's."""
+    """All batch norms of a network."""
     return [layer for layer in module.modules() if isinstance(layer, nn.BatchNorm2d)]

@@ -6,8 +6,8 @@ from torch import Tensor, nn
 
 from robust3d.models.encoder import Encoder, seeded_initialisation
 
-UPSCALE = 32  # of the decoder: what torchvision's stem and layers downscale by
-SEED_GRID = 4  # the latent is laid out on a 4 x 4 grid, whatever the image's size
+UPSCALE = 32  # of the decoder: the factor by which torchvision's ResNets downscale
+SEED_GRID = 4  # the latent becomes a 4 x 4 grid for any image size
 
 
 class DecoderBlock(nn.Module):
@@ -43,7 +43,7 @@ class Decoder(nn.Module):
 
     As in the reference, the latent's 4 x 4 map is resized by nearest neighbour to image / 32: at 64 px its
     2 x 2 cells keep a quarter of the first layer's outputs, at 32 px the single cell keeps a sixteenth, and
-    the rest of that layer stays at its initial value. From 128 px on all of it is used.
+    the rest of that layer stays at its initial value. From 128 px on the whole layer is used.
     """
 
     def __init__(self, latent_dim: int) -> None:

@@ -15,12 +15,12 @@ from robust3d.models.recognition import classifier_state
 class Classifier(nn.Module):
     """Images in [0, 1] to logits; the normalisation is inside, so an attack's ε is in raw pixels.
 
-    `network` is that of the architecture and carries all of the state.
+    `network` is the architecture's network and has all of the state.
 
     Args:
         architecture: of the network.
         num_classes: columns of the logits.
-        normalisation: "imagenet" (paper section 4) or "half".
+        normalisation: a key of `STATISTICS`; "imagenet" is the paper's (section 4).
         seed: of the random weights, head and trunk.
     """
 
@@ -41,10 +41,10 @@ class Classifier(nn.Module):
 def load_classifier(
     path: Path, architecture: Architecture, num_classes: int, normalisation: Normalisation
 ) -> Classifier:
-    """A trained classifier in eval mode, from a state dict of its network, whose keys may share a prefix.
+    """A trained classifier in eval mode, from a state dict of its network; its keys may share a prefix.
 
     Raises:
-        UserError: unreadable, or not the weights of such a network with so many classes.
+        UserError: unreadable, or not the weights of this architecture with this number of classes.
     """
     classifier = Classifier(architecture, num_classes, normalisation)
     try:

@@ -59,7 +59,7 @@ class Decoder(nn.Module):
             return self.output(torch.relu(x))
 
     def field(self, condition: Tensor, owner: Tensor) -> Field:
-        """The occupancy field of R rays, ray i seeing object `owner[i]` of `condition` (B, blocks, width)."""
+        """The occupancy field of R rays, ray i belonging to object `owner[i]` of `condition` (B, blocks, width)."""
 
         def logits(points: Tensor, rays: Tensor) -> Tensor:
             return self(points, condition.index_select(0, owner[rays]))[..., 0]
@@ -70,8 +70,8 @@ class Decoder(nn.Module):
     def start_as_sphere(self, radius: float, sharpness: float = 10.0, scale: float = 1.0) -> None:
         """Geometric initialisation: for every code the occupancy logit is about sharpness * (radius - |p|).
 
-        A network at the usual initialisation is nearly constant in space, so no ray ever meets its surface
-        and only the weak helper losses act. With Gaussian first-layer rows w the mean of relu(w . p) over
+        A network at the usual initialisation is nearly constant in space, so no ray meets a surface and only the weak
+        auxiliary losses act. With Gaussian first-layer rows w the mean of relu(w . p) over
         units is scale * |p| / sqrt(2 pi); the blocks start as the identity and the conditioning small.
         """
         width = self.point.out_features
@@ -91,7 +91,7 @@ class DVR(nn.Module):
 
     Args:
         encoder: images (B, 3, H, W) in [0, 1] to (B, feature_size).
-        feature_size: what the encoder gives.
+        feature_size: outputs of the encoder.
         decoder: with the same `code_size`.
         code_size: of the linear map.
         input_px: side to which images are resized for the encoder; None: as they are.
@@ -114,5 +114,5 @@ class DVR(nn.Module):
         """Images (B, 3, H, W) in [0, 1] to the decoder's conditioning (B, blocks, width)."""
         if self.input_px is not None and images.shape[-2:] != (self.input_px, self.input_px):
             size = (self.input_px, self.input_px)
-            images = interpolate(images, size, mode="bilinear", antialias=True)  # the reference's, by Pillow
+            images = interpolate(images, size, mode="bilinear", antialias=True)  # as the reference does by Pillow
         return self.decoder.condition(self.to_code(self.encoder(images)))

@@ -1,4 +1,4 @@
-"""The image encoder that every pre-training shares: normalisation, then the trunk of any architecture."""
+"""The image encoder of all pre-trainings: normalisation, then the trunk of any architecture."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,20 +11,22 @@ from robust3d.errors import UserError
 from robust3d.models.architecture import Architecture
 from robust3d.seeds import seed_of
 
-Normalisation = Literal["imagenet", "half"]
+Normalisation = Literal["imagenet", "half", "lite"]
 
-# (mean, std) per channel of images in [0, 1]; "imagenet": Geon3D section 4, "half": pixelNeRF's scaling.
+# (mean, std) per channel of images in [0, 1]; "imagenet": Geon3D section 4, "half": pixelNeRF's scaling, "lite":
+# that of EfficientNet-Lite's weights.
 STATISTICS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    "lite": ((127 / 255,) * 3, (128 / 255,) * 3),
 }
 
 
 @contextmanager
 def seeded_initialisation(*parts: str | int) -> Iterator[None]:
-    """Modules built inside get weights that depend on ``seed_of(*parts)`` only; the global state is put back.
+    """Context: new modules get weights that depend on ``seed_of(*parts)`` only; restores the global random state.
 
-    torch's layers initialise themselves from the global CPU generator and take no other.
+    torch's layers can only be initialised from the global CPU generator.
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed_of(*parts))
@@ -32,7 +34,7 @@ def seeded_initialisation(*parts: str | int) -> Iterator[None]:
 
 
 class Normalise(nn.Module):
-    """Channel-wise (x - mean) / std of images in [0, 1]; its constants stay out of the state dict."""
+    """Channel-wise (x - mean) / std of images in [0, 1]; its constants are not in the state dict."""
 
     mean: Tensor
     std: Tensor
@@ -52,9 +54,9 @@ class Encoder(nn.Module):
     """Images in [0, 1] to a pooled feature or to the maps of all levels; its weights are random.
 
     Args:
-        architecture: of `trunk`, whose state dict has that network's keys without the head's.
-        normalisation: "imagenet" mean and std, or "half" = (x - 0.5) / 0.5 as in pixelNeRF.
-        seed: of the weights, drawn in the network's own scheme.
+        architecture: of `trunk`, whose state dict has the network's keys without the head's.
+        normalisation: a key of `STATISTICS`.
+        seed: of the weights, drawn by the network's own initialisation.
     """
 
     def __init__(self, architecture: Architecture, normalisation: Normalisation = "imagenet", seed: int = 0) -> None:
@@ -69,7 +71,7 @@ class Encoder(nn.Module):
         """(B, 3, H, W) in [0, 1] to (B, feature_dim).
 
         Raises:
-            UserError: the architecture does not take images of this size.
+            UserError: the architecture does not accept images of this size.
         """
         self.architecture.check_size(min(images.shape[-2:]), "the encoder's images")
         return self.trunk(self.normalise(images))
@@ -78,8 +80,8 @@ class Encoder(nn.Module):
         """Maps of decreasing size, `levels` of them, of images (B, 3, H, W) in [0, 1].
 
         Args:
-            images: what is seen.
-            levels: how many maps; the layers above are not run, so they get neither gradient nor batch
+            images: inputs.
+            levels: how many maps; later layers are not run, so they get neither gradient nor batch
                 statistics (pixelNeRF runs 4).
             use_first_pool: False drops the first max-pool, as pixelNeRF does at 64 px.
 

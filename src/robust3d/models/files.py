@@ -14,14 +14,14 @@ from robust3d.errors import UserError
 
 
 def save_state(state: Mapping[str, Tensor], path: Path) -> None:
-    """Write tensors from any device, each with memory of its own."""
+    """Write tensors from any device, each copied to its own memory."""
     save_file({name: value.detach().cpu().contiguous().clone() for name, value in state.items()}, path)
 
 
 def load_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Tensor]:
-    """Read a state dict: safetensors, or a foreign ``.pt``/``.pth`` without running what it may contain.
+    """Read a state dict: safetensors, or a ``.pt``/``.pth`` of other software, without running code in it.
 
-    In a checkpoint it is the only entry that maps names to tensors, ``state_dict`` in Lightning's.
+    In a checkpoint the state dict is the only entry that maps names to tensors, ``state_dict`` in Lightning's.
 
     Raises:
         UserError: missing, damaged, not a plain mapping of names to tensors, or with values that are not finite.
@@ -32,7 +32,7 @@ def load_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Tens
         if path.suffix == ".safetensors":
             return _finite(load_file(path, device=str(device)), path)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about pickle protocols: what counts is whether it is refused
+            warnings.simplefilter("ignore")  # about pickle protocols, which do not matter here
             state = torch.load(path, map_location=device, weights_only=True)
     except UserError:
         raise
@@ -40,13 +40,13 @@ def load_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Tens
         if "TorchScript" in str(error):
             raise UserError(_about_objects(path, "torch.jit.load")) from None
         raise UserError(f"{path}: cannot be read as model weights: {str(error) or 'it ends too soon'}") from None
-    except Exception:  # pickle.UnpicklingError and whatever a hostile file provokes
+    except Exception:  # pickle.UnpicklingError, or anything a malicious file may raise
         raise UserError(_about_objects(path)) from None
     return _finite(_state_in(state, path), path)
 
 
 def _state_in(content: Any, path: Path) -> dict[str, Tensor]:
-    """The state dict that a file is or holds."""
+    """The state dict in the content of a file."""
     if _is_state(content):
         return content
     entries = content if isinstance(content, dict) else {}
@@ -65,7 +65,7 @@ def _is_state(value: Any) -> bool:
 
 
 def _finite(state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """The state, unless fp32 would have NaN or infinity in it."""
+    """The state; refuses values that are NaN or infinite in fp32."""
     bad = {name: int((~value.float().isfinite()).sum()) for name, value in state.items() if value.is_floating_point()}
     shown = [f"{name} ({count} of {state[name].numel()})" for name, count in bad.items() if count]
     if shown:
@@ -75,7 +75,7 @@ def _finite(state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
 
 
 def _about_objects(path: Path, load: str = "torch.load") -> str:
-    """What to do about a file that holds code or Python objects, which are never unpickled; or is none of torch's."""
+    """Advice on a file with code or Python objects, which are never unpickled, or on a file that is not torch's."""
     with path.open("rb") as file:
         head = file.read(9)
     if head[8:] == b"{":
@@ -84,7 +84,7 @@ def _about_objects(path: Path, load: str = "torch.load") -> str:
         return f"{path}: no file of weights; it begins with {head!r}, as a page or a text does: download it again"
     try:
         names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-    except Exception:  # no file of torch's
+    except Exception:  # not a file of torch
         names = []
     inside = f" ({', '.join(sorted(names)[:3])}{', …' if len(names) > 3 else ''})" if names else ""
     is_model = load != "torch.load" or any(name.startswith(("torch.nn.", "torchvision.models.")) for name in names)

@@ -2,7 +2,7 @@
 
 Pure maths on flat lists of rays, without any network. A `Field` maps points (M, K, 3) and the number (M,) of
 the ray that each row belongs to, to occupancy logits (M, K); the surface is its zero level, positive inside.
-It must compute in float32 or better: neither finite-difference normals nor the secant survive half precision.
+It must compute in float32 or better: finite-difference normals and the secant fail in half precision.
 """
 
 from collections.abc import Callable
@@ -13,12 +13,12 @@ from torch import Tensor
 
 Field = Callable[[Tensor, Tensor], Tensor]
 
-MIN_SLOPE = 1e-3  # least |df/dd| that the implicit gradient divides by (reference implementation)
-MIN_NORM = 1e-5  # least norm that a difference of logits is divided by (reference implementation)
+MIN_SLOPE = 1e-3  # smallest |df/dd| that the implicit gradient divides by (reference implementation)
+MIN_NORM = 1e-5  # smallest norm that a difference of logits is divided by (reference implementation)
 
 
 class Hits(NamedTuple):
-    """Where R rays meet the surface; a ray crosses it, starts inside it, or is free all the way."""
+    """Where R rays meet the surface; a ray crosses it, starts inside it, or is free everywhere."""
 
     depth: Tensor  # (R,) camera z of the first crossing, or of the first sample if inside; inf if free
     crossing: Tensor  # (R,) bool: goes from free to occupied, so it has a surface point
@@ -48,7 +48,7 @@ def pixel_rays(world_to_camera: Tensor, intrinsics: Tensor, pixels: Tensor, widt
 
 
 def cube_interval(origins: Tensor, directions: Tensor, half_size: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Depths between which rays run inside the cube [-half_size, half_size]^3, not before the camera.
+    """Depths between which rays are inside the cube [-half_size, half_size]^3 and in front of the camera.
 
     Args:
         origins: (R, 3).
@@ -56,7 +56,7 @@ def cube_interval(origins: Tensor, directions: Tensor, half_size: float) -> tupl
         half_size: half the side length of the cube.
 
     Returns:
-        near (R,), far (R,), and whether the ray meets the cube at all (R,) bool.
+        near (R,), far (R,), and whether the ray meets the cube, (R,) bool.
     """
     safe = torch.where(directions.abs() < 1e-12, torch.full_like(directions, 1e-12), directions)
     one, other = (-half_size - origins) / safe, (half_size - origins) / safe
@@ -92,7 +92,7 @@ def first_hit(
         far: (R,) depth of the last sample.
         march_steps: number of uniformly spaced samples, both ends included.
         secant_steps: regula-falsi iterations on the bracketing interval.
-        chunk_points: points evaluated at once; bounds memory, changes nothing.
+        chunk_points: points evaluated at once; affects memory only.
 
     Returns:
         The hits, without gradient (see `implicit_depth`).
@@ -131,7 +131,7 @@ def _secant(
 
 
 def implicit_depth(field: Field, origins: Tensor, directions: Tensor, rays: Tensor, depth: Tensor) -> Tensor:
-    """The same depths, now with their gradient with respect to whatever `field` depends on.
+    """The same depths, with gradients with respect to the parameters of `field`.
 
     Differentiating f(o + d w) = 0 gives dd/dtheta = -(df/dtheta) / (grad_p f . w) (DVR, section 3.3). Its
     first-order equal d - (f - stop(f)) / stop(grad_p f . w) has that gradient in one ordinary backward pass.
@@ -158,7 +158,7 @@ def normals(field: Field, points: Tensor, rays: Tensor, step: float = 1e-3) -> T
     """Outward unit normals by central differences of the logit.
 
     Where the field is so flat that the differences have a norm below `MIN_NORM`, a gradient of 0.01 at the usual step,
-    they are mostly rounding noise: what comes out is shorter than 1 there, in proportion to the gradient.
+    they are mostly rounding noise: the result is then shorter than 1, in proportion to the gradient.
 
     Args:
         field: occupancy logits.

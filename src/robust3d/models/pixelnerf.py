@@ -1,6 +1,6 @@
 """pixelNeRF (Yu et al. 2021): a radiance field conditioned on the image features that its points project to.
 
-Two exact savings over the reference code: rays that miss the unit cube cost nothing, and the latent's
+Two exact savings over the reference code: rays that miss the unit cube are not evaluated, and the latent's
 projection into the MLP is applied to the feature map, once per cell instead of once per sample.
 """
 
@@ -22,7 +22,7 @@ POINT_CHANNELS = 3 + 3 * 2 * FREQUENCIES + 3  # point, its encoding, view direct
 
 
 class Scene(NamedTuple):
-    """What the source views of B objects tell the field: conditioning maps and cameras."""
+    """Source views of B objects as input of the field: conditioning maps and cameras."""
 
     coarse: Tensor  # (B, h, w, 3 * width)
     fine: Tensor | None
@@ -43,12 +43,12 @@ class Scene(NamedTuple):
 
 
 class SourceRays(NamedTuple):
-    """N rays in source-camera axes, rotated but not moved: the frame in which the MLP sees points."""
+    """N rays in source-camera axes, rotated but not translated: the frame of the MLP's points."""
 
     owner: Tensor  # (N,) object
     origins: Tensor  # (N, 3)
     directions: Tensor  # (N, 3) unit
-    translations: Tensor  # (N, 3) that move a rotated point into the camera
+    translations: Tensor  # (N, 3) from a rotated point to camera coordinates
     intrinsics: Tensor  # (N, 3, 3)
 
 
@@ -56,10 +56,10 @@ class Rendering(NamedTuple):
     """Colours of N rays from both passes, and the last pass's opacity and expected depth along the ray."""
 
     coarse: Tensor  # (N, 3)
-    fine: Tensor  # (N, 3); the coarse pass's where there is no fine one
+    fine: Tensor  # (N, 3); the coarse pass's if there is no fine pass
     opacity: Tensor  # (N,)
     depth: Tensor  # (N,)
-    meets: Tensor  # (N,) bool, whether the ray has an interval to render at all
+    meets: Tensor  # (N,) bool, whether the ray has an interval to render
 
 
 def positional_encoding(points: Tensor) -> Tensor:
@@ -70,7 +70,7 @@ def positional_encoding(points: Tensor) -> Tensor:
 
 
 def look_up(features: Tensor, index: Tensor, pixels: Tensor, size_px: tuple[int, int]) -> Tensor:
-    """Bilinear samples of feature maps at image points, the border repeated outside.
+    """Bilinear samples of feature maps at image points, with the border repeated outside.
 
     A map's cell k is centred on the image's pixel k * stride (as strided, padded convolutions leave it), so
     the image point u lies at cell (u - 1/2) * w / W.
@@ -128,9 +128,9 @@ class ConditionedMlp(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def conditioning(self, features: Tensor) -> Tensor:
-        """Feature maps (B, C, h, w) to what the blocks add, (B, h, w, 3 * width).
+        """Feature maps (B, C, h, w) to the blocks' additive inputs, (B, h, w, 3 * width).
 
-        A linear map commutes with bilinear interpolation, so this may be applied before the look-up.
+        A linear map commutes with bilinear interpolation, so this is applied before the look-up.
         """
         return self.latent(features.permute(0, 2, 3, 1))
 
@@ -141,13 +141,13 @@ class ConditionedMlp(nn.Module):
         for number, block in enumerate(self.blocks):
             x = block(x + added[number] if number < CONDITIONED_BLOCKS else x)
         out = self.output(torch.relu(x)).float()
-        # softplus(x - 1) as in mip-NeRF cannot die as relu can
+        # softplus(x - 1) as in mip-NeRF: no dead units, unlike relu
         sigma = torch.relu(out[:, 3]) if self.activation == "relu" else F.softplus(out[:, 3] - 1)
         return sigma, torch.sigmoid(out[:, :3])
 
 
 class PixelNerf(nn.Module):
-    """The encoder's pyramid, a coarse and a fine MLP, and the renderer; objects lie in the unit cube.
+    """The encoder's pyramid, a coarse and a fine MLP, and the renderer; objects are in the unit cube.
 
     Args:
         encoder: whose feature maps condition the field.
@@ -158,11 +158,11 @@ class PixelNerf(nn.Module):
         activation: of the density, "relu" (reference) or "softplus".
         coarse_samples: stratified samples per ray (reference 64).
         importance_samples: samples by the coarse weights (reference 16).
-        depth_samples: samples around the coarse depth (reference 16); none of either: no fine pass.
+        depth_samples: samples around the coarse depth (reference 16); both 0: no fine pass.
         share_mlp: one MLP for both passes; the fine one evaluates its own samples only and reuses the coarse one's,
             as EG3D (Chan et al. 2022) does. Off in the reference.
-        near_far: (near, far) distances for every ray, or None: where the ray is inside the unit cube.
-        background: colour behind everything, in [0, 1].
+        near_far: (near, far) distances for every ray; None: the ray's part inside the unit cube.
+        background: colour behind the field, in [0, 1].
         seed: of the MLPs' initial weights.
     """
 
@@ -236,11 +236,11 @@ class PixelNerf(nn.Module):
         directions: Tensor,
         generator: torch.Generator | None = None,
     ) -> Rendering:
-        """Render rays, those that miss as background.
+        """Render rays; those that miss the field get the background.
 
         Args:
             scene: of B objects.
-            index: (N,) which object each ray looks at.
+            index: (N,) object of each ray.
             origins: (N, 3) world.
             directions: (N, 3) world, unit.
             generator: of the sample positions; None for deterministic ones.

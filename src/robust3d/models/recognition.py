@@ -1,4 +1,4 @@
-"""Which architecture a state dict is of, also when its keys carry the prefix of whatever held the network."""
+"""Recognises the architecture of a state dict, also if its keys have the prefix of an enclosing module."""
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -11,23 +11,24 @@ from robust3d.errors import UserError
 from robust3d.models.architecture import Architecture
 
 SHOWN = 4  # keys that a message lists
-FEWEST = 16  # tensors of any classifier of torchvision
-CLASSES = 1000  # of torchvision's classifiers; a state dict may have others
-COUNTER = "num_batches_tracked"  # shapes nothing; absent from files of early versions of torch, ImageNet's among them
+FEWEST = 16  # least number of tensors of a torchvision classifier
+CLASSES = 1000  # of torchvision's classifiers; a state dict may have another number
+COUNTER = "num_batches_tracked"  # not needed; missing in files of early versions of torch, such as the ImageNet weights
 
 
 def classifier_state(
     state: Mapping[str, Tensor], path: Path, architecture: Architecture
 ) -> tuple[dict[str, Tensor], str]:
-    """The tensors of a classifier under its network's own keys, and the prefix that all of them had.
+    """The tensors of a classifier under its network's own keys, and the common prefix that was removed.
 
-    `DataParallel` prefixes every key with ``module.``, a Lightning module with ``model.`` or whatever its attribute is.
+    `DataParallel` prefixes every key with ``module.``, a Lightning module with ``model.`` or its attribute's name.
 
     Raises:
-        UserError: other tensors; the message names the architecture of torchvision that they fit, if one does.
+        UserError: other tensors; the message names the torchvision architecture that they fit, if there is one.
     """
     expected = _shapes(lambda: architecture.network(CLASSES))
-    if found := _without_prefix(_wanted(state, architecture), expected):
+    state = _wanted(state, architecture)
+    if found := _without_prefix(state, expected):
         return found
     raise UserError(f"{path}: {_what_else(state, expected, architecture.name)}")
 
@@ -47,16 +48,17 @@ def trunk_state(state: Mapping[str, Tensor], path: Path, architecture: Architect
 
 
 def _wanted(state: Mapping[str, Tensor], architecture: Architecture) -> dict[str, Tensor]:
-    """The state without what the network does without."""
+    """The state under the network's own names, without tensors that the architecture ignores."""
+    named = state if architecture.own_names is None else architecture.own_names(state)
     return {
         key: value
-        for key, value in state.items()
+        for key, value in named.items()
         if not any(key.startswith(start) or f".{start}" in key for start in architecture.ignored)
     }
 
 
 def _what_else(state: Mapping[str, Tensor], expected: Iterable[str], architecture: str) -> str:
-    """What the tensors are, or how they differ from what was expected."""
+    """Message: which architecture the tensors fit, or how they differ from the expected ones."""
     prefix = max(
         _prefixes(state, expected), key=lambda it: len({it + name for name in expected} & state.keys()), default=""
     )
@@ -73,7 +75,7 @@ def _what_else(state: Mapping[str, Tensor], expected: Iterable[str], architectur
 
 
 def _without_prefix(state: Mapping[str, Tensor], expected: Iterable[str]) -> tuple[dict[str, Tensor], str] | None:
-    """The state under the expected keys, if at most a prefix keeps its own from being these."""
+    """The state under the expected keys, if its keys differ by at most a prefix."""
     for prefix in _prefixes(state, expected):
         if _needed(prefix + name for name in expected) == _needed(state):
             return {name.removeprefix(prefix): value for name, value in state.items()}, prefix
@@ -85,15 +87,15 @@ def _needed(keys: Iterable[str]) -> set[str]:
 
 
 def _prefixes(state: Iterable[str], expected: Iterable[str]) -> list[str]:
-    """What may stand before the expected keys: nothing, or words that end with a dot."""
+    """Possible prefixes of the expected keys: empty, or words that end with a dot."""
     first = min(expected)
     found = [key.removesuffix(first) for key in state if key.endswith(first)]
     return [prefix for prefix in found if prefix[-1:] in ("", ".")]
 
 
 def _others() -> Iterator[str]:
-    """Names of torchvision's classifiers, those likeliest to be met first."""
-    from torchvision import models  # slow to import, so only where others' weights are looked at
+    """Names of torchvision's classifiers, the most common first."""
+    from torchvision import models  # slow to import, so only for unknown weights
 
     names = models.list_models(module=models)
     yield from sorted(names, key=lambda name: "resne" not in name)
@@ -101,18 +103,18 @@ def _others() -> Iterator[str]:
 
 def _shapes(build: Callable[[], nn.Module]) -> dict[str, torch.Size]:
     with torch.device("meta"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about changes of the random weights, of which there are none
+        warnings.simplefilter("ignore")  # about changed defaults of random weights, which are not used here
         network = build()
     return {key: value.shape for key, value in network.state_dict().items()}
 
 
 def _fits(state: Mapping[str, Tensor], name: str) -> str | None:
     """The architecture's name, with the keys' prefix, if only the number of classes differs."""
-    from torchvision import models  # slow to import, so only where others' weights are looked at
+    from torchvision import models  # slow to import, so only for unknown weights
 
     try:
         shapes = _shapes(lambda: models.get_model(name, weights=None))
-    except NotImplementedError:  # its random weights cannot be drawn without memory
+    except NotImplementedError:  # its initialisation does not work on the meta device
         return None
     if not (found := _without_prefix(state, shapes)):
         return None

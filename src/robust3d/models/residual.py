@@ -1,4 +1,4 @@
-"""What torchvision's residual networks share: the stem for small images and the feature pyramid."""
+"""Shared by torchvision's residual networks: the stem for small images and the feature pyramid."""
 
 from collections.abc import Callable
 
@@ -46,7 +46,7 @@ def pyramid(trunk: nn.Module, images: Tensor, levels: int, use_first_pool: bool)
     Args:
         trunk: of a residual network.
         images: (B, 3, H, W), normalised.
-        levels: how many maps; the layers above are not run, so they get neither gradient nor batch statistics
+        levels: how many maps; later layers are not run, so they get neither gradient nor batch statistics
             (pixelNeRF runs 4).
         use_first_pool: False drops the max-pool before layer1, as pixelNeRF does at 64 px.
 

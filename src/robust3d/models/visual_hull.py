@@ -1,19 +1,19 @@
-"""The visual hull of an object's silhouettes: where on a ray every view sees the object."""
+"""The visual hull of an object's silhouettes: where a ray is inside the silhouettes of all views."""
 
 import torch
 from torch import Tensor
 
 from robust3d.models.implicit import cube_interval
 
-CHUNK_RAYS = 4096  # at once; bounds memory, changes nothing
-# A point so near to a centre is decided by it alone, as those on the rays of a view's own pixels are.
+CHUNK_RAYS = 4096  # at once; affects memory only
+# A point this close to a pixel centre is decided by that pixel alone, like points on rays through the centre.
 ON_CENTRE_PX = 0.01
 
 
 def shows_whole(masks: Tensor) -> Tensor:
     """Which pictures show the whole object (O, V) bool: masks (O, V, H, W) with a pixel, but none at their border."""
     found = []
-    for one in range(len(masks)):  # in turn: masks may be too many for the device
+    for one in range(len(masks)):  # one by one: all masks may be too many for the device
         mask = masks[one]
         border = mask[:, 0].any(1) | mask[:, -1].any(1) | mask[:, :, 0].any(1) | mask[:, :, -1].any(1)
         found.append(mask.flatten(1).any(1) & ~border)
@@ -31,13 +31,12 @@ def hull_depth(
     samples: int = 128,
     whole: Tensor | None = None,
 ) -> Tensor:
-    """First depth on each ray through the unit cube that lies inside all silhouettes of the ray's object.
+    """First depth on each ray through the unit cube that is inside all silhouettes of the ray's object.
 
-    Masks tell of the centres of pixels only; the outline runs somewhere between them. So a point is inside a silhouette
-    if one of the four centres around it is. An outline that is straight between four centres loses nothing in this
-    way: the hull holds the object and is not behind its surface by more than a step. (What is thinner than a pixel may
-    be in no mask at all.) What a picture does not show, beside it or behind its camera, it rules out only if it shows
-    the whole object.
+    Masks are known at pixel centres only; the outline is somewhere between them. So a point counts as inside a
+    silhouette if one of the four centres around it is. If the outline is straight between four centres, the hull
+    contains the object and is at most one step behind its surface. (Parts thinner than a pixel may be in no mask.)
+    Points outside a picture or behind its camera are excluded only if the picture shows the whole object.
 
     Args:
         origins: (M, 3).
@@ -47,7 +46,7 @@ def hull_depth(
         world_to_camera: (O, V, 4, 4).
         intrinsics: (O, V, 3, 3) px.
         samples: uniformly spaced points tried per ray, both ends included; 128 are at most 0.014 apart.
-        whole: `shows_whole(masks)`, where it is known.
+        whole: `shows_whole(masks)`, if already computed.
 
     Returns:
         (M,) depths, inf where no sample is in the hull.
@@ -64,7 +63,7 @@ def hull_depth(
             turned = projection[:, :, :3]  # image points of a ray are start + depth * slope, homogeneous
             start = (turned @ origins[rays, :, None])[..., 0] + projection[:, :, 3]
             slope = (turned @ directions[rays, :, None])[..., 0]
-            ray, sample = inside.nonzero(as_tuple=True)  # what no view before has ruled out
+            ray, sample = inside.nonzero(as_tuple=True)  # samples that no earlier view has excluded
             points = start[ray] + depths[ray, sample, None] * slope[ray]
             inside[ray, sample] = _may_be_covered(points, owner[ray], view, masks, whole)
         first = depths.gather(1, inside.int().argmax(1, keepdim=True))[:, 0]
@@ -73,7 +72,7 @@ def hull_depth(
 
 
 def _may_be_covered(points: Tensor, objects: Tensor, view: int, masks: Tensor, whole: Tensor) -> Tensor:
-    """Whether homogeneous image points (N, 3) lie in a silhouette or where it tells nothing, as `hull_depth` says."""
+    """Whether homogeneous image points (N, 3) are in a silhouette or where it excludes nothing (see `hull_depth`)."""
     height, width = masks.shape[-2:]
     centres = (points[:, :2] / points[:, 2:] - 0.5).clamp(-2, max(height, width) + 1)  # in pixels from the first centre
     low, high = (centres + ON_CENTRE_PX).floor().long(), (centres - ON_CENTRE_PX).ceil().long()

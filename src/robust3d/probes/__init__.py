@@ -1,9 +1,10 @@
-"""The probes, a module or package each: what is asked of a trained classifier, image by image.
+"""Probes, one module or package each: per-image tests of a trained classifier.
 
 A probe has a class `Params`, whose import needs no torch, and a function `probe`, which takes these parameters and a
 `Subject` and returns `Findings`. `SETS` names the image sets that it reads; without it, a probe reads one set, `set`.
-The probe's entry in the configuration says which sets these are; those that it leaves out are the experiment's.
-`PACKAGES` names packages that shape its answers, beside those of the stage: their versions become part of its jobs.
+The probe's entry in the configuration maps these to sets; names that it leaves out are the experiment's sets.
+`OPTIONAL_SETS` names further ones, which are there only where the entry names them: see `Subject.sets`.
+`PACKAGES` names further packages that affect its results: their versions become part of its jobs' specs.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # planning imports this module and needs none of these
+if TYPE_CHECKING:  # not at run time: planning imports this module
     import pandas as pd
 
     from robust3d.data.images import ImageData
@@ -20,14 +21,15 @@ if TYPE_CHECKING:  # planning imports this module and needs none of these
 
 @dataclass(frozen=True)
 class Subject:
-    """The classifier that is asked, and on which images.
+    """The classifier to test, and its images.
 
     Attributes:
-        model: in eval mode on `device`; takes images in [0, 1], gives logits.
+        model: in eval mode on `device`; images in [0, 1] to logits.
         classes: their names, in label order.
         device: `cpu` or `cuda`.
         images: opens the test images of a set, one of the probe's `SETS`, on `device`.
         progress: a folder that outlives a killed job.
+        sets: the names that `images` knows.
     """
 
     model: "Classifier"
@@ -35,16 +37,17 @@ class Subject:
     device: str
     images: Callable[[str], "ImageData"]
     progress: Path
+    sets: tuple[str, ...] = ("set",)
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What came out.
+    """Results of a probe.
 
     Attributes:
         metrics: of all images, as plain values for JSON.
-        outcomes: one row an image, or several. Columns `images` (the set's name) and `image` (its number in that set,
-            from 0) say which image; all others are the probe's own.
+        outcomes: one or more rows per image. Columns `images` (the set's name) and `image` (its number in that set,
+            from 0) identify the image; other columns are the probe's own.
     """
 
     metrics: dict[str, Any]

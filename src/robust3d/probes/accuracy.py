@@ -1,4 +1,4 @@
-"""Accuracy on a set as it is, without attack."""
+"""Accuracy on a set, without attack."""
 
 from typing import TYPE_CHECKING
 
@@ -11,19 +11,19 @@ if TYPE_CHECKING:
 
 
 class Params(Base):
-    """How the images are passed through."""
+    """Batch size."""
 
     batch_size: int = Field(250, ge=1)  # images per forward pass; changes speed and memory only
 
 
 def probe(params: Params, subject: "Subject") -> "Findings":
-    """Whether the classifier is right about each image."""
+    """Whether each image is classified correctly."""
     return right_and_wrong(subject, ("set",), params.batch_size)
 
 
 def right_and_wrong(subject: "Subject", sets: tuple[str, ...], batch_size: int) -> "Findings":
     """What the classifier says of every image of some sets, and for each set how many answers are right."""
-    import pandas as pd  # planning imports this module and needs none of these
+    import pandas as pd  # not at the top: planning imports this module
     import torch
 
     from robust3d.attacks.agreement import ieee_fp32

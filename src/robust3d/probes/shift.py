@@ -1,4 +1,4 @@
-"""Accuracy, without attack, on a set and on one that breaks what goes with the classes there (Geon3D section 5.2)."""
+"""Accuracy without attack, on a set and on one with backgrounds not correlated with the class (Geon3D section 5.2)."""
 
 from typing import TYPE_CHECKING
 
@@ -13,5 +13,5 @@ SETS = ("set", "shifted")
 
 
 def probe(params: Params, subject: "Subject") -> "Findings":
-    """Whether the classifier is right about each image of both sets."""
+    """Whether each image of both sets is classified correctly."""
     return right_and_wrong(subject, SETS, params.batch_size)

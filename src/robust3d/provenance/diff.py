@@ -25,7 +25,7 @@ class Difference:
         kind: parameter, seed, code, package, input, processor, hardware only, nondeterminism, or missing.
         step: which step, by stage and readable name.
         text: what differs.
-        same_bytes: the outputs are equal all the same.
+        same_bytes: the outputs are equal nevertheless.
     """
 
     kind: Kind
@@ -40,7 +40,7 @@ def diff(a: Path, b: Path, cell: Sequence[str] | None = None) -> list[Difference
     Args:
         a: a results folder, or a file in one that has a record.
         b: the other.
-        cell: table (``table4``), row and column: only what this cell rests on.
+        cell: table (``table4``), row and column: only the sources of this cell.
 
     Raises:
         UserError: a folder without records, or an unknown cell.

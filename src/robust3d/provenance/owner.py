@@ -158,7 +158,7 @@ def _is_at(file: IO[str], path: Path) -> bool:
 
 
 def _await_other(file: IO[str], locked: bool) -> None:
-    """Return when nobody that the lock does not tell of owns the folder any more."""
+    """Wait for an owner that the lock does not show, such as one on another machine."""
     seen, since, reported = os.fstat(file.fileno()).st_mtime, time.monotonic(), False
     while (owner := _said(file)) and not _gone(owner, locked):
         if not reported:

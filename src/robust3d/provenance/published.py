@@ -11,6 +11,8 @@ from typing import Any
 from robust3d import files
 from robust3d.errors import UserError
 from robust3d.files import cause, clear_partial, partial, seal, sealed, sha256, write_json
+from robust3d.provenance.attribution import attribution
+from robust3d.provenance.lineage import Lineage
 from robust3d.provenance.store import RESULTS, Finished, NotCopied, fetch
 from robust3d.study.jobs import Job
 from robust3d.study.targets import published_paths
@@ -24,6 +26,8 @@ def publish(record_path: Path, places: dict[str, Path]) -> None:
     Args:
         record_path: record of the job that made it.
         places: the stable names by output, the record's among them.
+
+    Where it rests on objects whose creators have to be named, `<name>.attribution.txt` beside it names them.
 
     Raises:
         UserError: there is no record, or a file is not the one of it.
@@ -42,6 +46,7 @@ def publish(record_path: Path, places: dict[str, Path]) -> None:
         outputs = {name: record["outputs"][name] | {"path": str(path)} for name, path in data.items()}
         copied = record | {"outputs": outputs, "published": {"from": str(record_path.parent)}}
         write_json(temporary["record"], sealed(copied))
+        _write_attribution(places["record"], record_path)
         for name in [*data, "record"]:
             files.publish(temporary[name], places[name])
     except NotCopied as error:
@@ -52,6 +57,18 @@ def publish(record_path: Path, places: dict[str, Path]) -> None:
     finally:
         for path in temporary.values():
             path.unlink(missing_ok=True)
+
+
+def _write_attribution(place: Path, record_path: Path) -> None:
+    """Write, or take away, the attribution beside a stable name."""
+    path = place.with_name(place.name.removesuffix(".record.json") + ".attribution.txt")
+    lineage = Lineage()
+    step = lineage.step(str(record_path))
+    text = attribution(lineage, step) if step is not None else ""
+    if text:
+        files.write_text(path, text)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def read_record(path: str) -> dict[str, Any] | None:

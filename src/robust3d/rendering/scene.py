@@ -1,8 +1,9 @@
-"""The Blender scene of one worker: one object, fixed suns, a moving camera. The only module with bpy.
+"""The Blender scene of one worker: one object, fixed suns, a moving camera.
 
 The scene is set up once and kept on the renderer's side (persistent data); between frames only the camera and
 the seed change, between objects the mesh. Depth and object index are taken by Cycles from the first sample of
-a pixel, which goes through its centre, so the mask is binary and the depth exact with any number of samples.
+a pixel, which goes through its centre, so the mask is binary and the depth exact with any number of samples. Of
+glass they tell the first surface; a hole in a picture, where its alpha is below one half, is not there.
 """
 
 import math
@@ -15,11 +16,13 @@ from mathutils import Matrix, Vector
 from robust3d.cameras import opengl, project
 from robust3d.data.frame import Frame
 from robust3d.rendering.exr import read_exr
+from robust3d.rendering.paint import Coats, plain_paint
 from robust3d.rendering.params import RenderParams
-from robust3d.shapes.mesh import Mesh
+from robust3d.shapes.mesh import Mesh, Paint
 
 _OBJECT, _INDEX = "object", 1
 _SENSOR_MM = 36.0
+_LAYERS = 64  # of leaves and glass, one behind the other; what lies behind more of them is black
 _MARGIN_PX = 3  # around the object's projection; the pixel filter reaches 1 px
 
 
@@ -37,7 +40,7 @@ class Scene:
         self.scene = bpy.context.scene
         self._engine()
         self._lamps()
-        self.material = _material(params)
+        self.material, self.coats = plain_paint(params), Coats(params, folder)
         camera = bpy.data.cameras.new("camera")
         camera.sensor_width, camera.clip_start, camera.clip_end = _SENSOR_MM, 0.01, 100.0
         camera.lens = intrinsics[0, 0] / params.resolution_px * _SENSOR_MM
@@ -68,6 +71,7 @@ class Scene:
         render.filepath = str(self.file)
         layer = scene.view_layers[0]
         layer.use_pass_z = layer.use_pass_object_index = True
+        layer.pass_alpha_threshold = Paint.HOLE  # what is more opaque counts as there
 
     def _lamps(self) -> None:
         world = bpy.data.worlds.new("world")
@@ -92,8 +96,11 @@ class Scene:
             data = old.data
             bpy.data.objects.remove(old)
             bpy.data.meshes.remove(data)
+            self.coats.wash()
         shown = bpy.data.objects.new(_OBJECT, _blender_mesh(mesh))
-        shown.data.materials.append(self.material)
+        for material in self.coats.coat(mesh.paint) if mesh.paint else [self.material]:
+            shown.data.materials.append(material)
+        self.scene.cycles.transparent_max_bounces = _LAYERS if mesh.paint and mesh.paint.see_through else 0
         shown.pass_index = _INDEX
         self.scene.collection.objects.link(shown)
 
@@ -145,46 +152,6 @@ def to_straight_srgb(premultiplied: np.ndarray) -> np.ndarray:
     return np.rint(np.concatenate([srgb, alpha], axis=-1) * 255).astype(np.uint8)
 
 
-def _material(params: RenderParams) -> bpy.types.Material:
-    """Matt paint in the colour that the mesh carries; lights without shadow are part of the paint.
-
-    Cycles would pick one of many lamps at random for each sample, which is noise at a few samples a pixel.
-    """
-    material = bpy.data.materials.new("paint")
-    material.use_nodes = True
-    material.cycles.emission_sampling = "NONE"  # the paint lights nothing else
-    nodes, links = material.node_tree.nodes, material.node_tree.links
-    nodes.clear()
-    colour, normal = nodes.new("ShaderNodeAttribute"), nodes.new("ShaderNodeNewGeometry")
-    colour.attribute_name = "colour"
-    brightness = nodes.new("ShaderNodeValue")
-    brightness.outputs[0].default_value = params.ambient
-    total = brightness.outputs[0]
-    for sun in params.suns:
-        if not sun.shadow:
-            cosine, clamped = nodes.new("ShaderNodeVectorMath"), nodes.new("ShaderNodeMath")
-            cosine.operation, clamped.operation = "DOT_PRODUCT", "MAXIMUM"
-            cosine.inputs[1].default_value = Vector(sun.direction).normalized()
-            links.new(normal.outputs["Normal"], cosine.inputs[0])
-            links.new(cosine.outputs["Value"], clamped.inputs[0])
-            clamped.inputs[1].default_value = 0.0
-            added = nodes.new("ShaderNodeMath")
-            added.operation = "MULTIPLY_ADD"
-            added.inputs[1].default_value = sun.strength
-            links.new(clamped.outputs[0], added.inputs[0])
-            links.new(total, added.inputs[2])
-            total = added.outputs[0]
-    glow, diffuse = nodes.new("ShaderNodeEmission"), nodes.new("ShaderNodeBsdfDiffuse")
-    links.new(colour.outputs["Color"], glow.inputs["Color"])
-    links.new(total, glow.inputs["Strength"])
-    links.new(colour.outputs["Color"], diffuse.inputs["Color"])
-    both, output = nodes.new("ShaderNodeAddShader"), nodes.new("ShaderNodeOutputMaterial")
-    links.new(glow.outputs[0], both.inputs[0])
-    links.new(diffuse.outputs[0], both.inputs[1])
-    links.new(both.outputs[0], output.inputs["Surface"])
-    return material
-
-
 def _blender_mesh(mesh: Mesh) -> bpy.types.Mesh:
     data = bpy.data.meshes.new(_OBJECT)
     count = len(mesh.faces)
@@ -195,8 +162,12 @@ def _blender_mesh(mesh: Mesh) -> bpy.types.Mesh:
     data.polygons.add(count)
     data.polygons.foreach_set("loop_start", np.arange(0, 3 * count, 3, dtype=np.int32))
     colour = data.attributes.new("colour", "FLOAT_COLOR", "CORNER")
-    rgba = np.concatenate([mesh.colours, np.ones((count, 1))], axis=1).astype(np.float32)
-    colour.data.foreach_set("color", np.repeat(rgba, 3, axis=0).ravel())
+    corners = mesh.colours if mesh.colours.ndim == 3 else np.repeat(mesh.colours[:, None], 3, axis=1)
+    rgba = np.concatenate([corners, np.ones((count, 3, 1))], axis=2).astype(np.float32)
+    colour.data.foreach_set("color", rgba.ravel())
+    if mesh.paint:
+        data.polygons.foreach_set("material_index", mesh.paint.of_face)
+        data.uv_layers.new(name="uv").uv.foreach_set("vector", mesh.paint.uv.ravel())
     data.update(calc_edges=True)
     data.shade_smooth()
     data.set_sharp_from_angle(angle=math.radians(mesh.smooth_angle_deg))

@@ -25,19 +25,23 @@ class CrossedPolygon(ValueError):
         self.place = place
 
 
-def triangulate(vertices: NDArray[np.float64], corners: NDArray[np.int64]) -> NDArray[np.int64]:
+def triangulate(
+    vertices: NDArray[np.float64], corners: NDArray[np.int64], crossed: list[int] | None = None
+) -> NDArray[np.int64]:
     """Triangles that cover polygons of equally many corners.
 
     Args:
         vertices: (V, 3).
         corners: (P, n) vertex indices in order, n >= 3; polygons may be concave, and need not be quite flat: what
             counts is their view along their mean normal.
+        crossed: is given the rows of polygons that no triangles cover exactly, which become fans from their first
+            corner, as most programs draw them; None: they are an error.
 
     Returns:
         (P, n - 2, 3) vertex indices, turning the way the polygons do; some triangles may have no area.
 
     Raises:
-        CrossedPolygon: one crosses itself, or is concave with more than `MOST_CORNERS` corners.
+        CrossedPolygon: one crosses itself, or is concave with more than `MOST_CORNERS` corners, and `crossed` is None.
     """
     polygons, n = corners.shape
     triangles = _fan(corners, 0)
@@ -53,9 +57,13 @@ def triangulate(vertices: NDArray[np.float64], corners: NDArray[np.int64]) -> ND
     for place in left:
         flat = _flattened(vertices[corners[place]]) if n <= MOST_CORNERS else None
         cut = None if flat is None else _cut_ears(flat)
-        if cut is None:
+        if cut is not None:
+            triangles[place] = corners[place][cut]
+        elif crossed is None:
             raise CrossedPolygon(int(place))
-        triangles[place] = corners[place][cut]
+        else:
+            crossed.append(int(place))
+            triangles[place] = _fan(corners[place][None], 0)[0]
     return triangles
 
 

@@ -1,4 +1,4 @@
-"""Builds and checks the meshes of one class and stores them, equal arrays once."""
+"""Builds and checks the meshes of one class and stores them; equal arrays are stored once."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Draws one figure; the figure's own module says how."""
+"""Draws one figure; its module has the code."""
 
 from typing import TYPE_CHECKING
 

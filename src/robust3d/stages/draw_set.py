@@ -1,4 +1,4 @@
-"""Draws a classification set: which images form it, in which split and under which label."""
+"""Draws a classification set: its images, their splits and labels."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Cuts the encoder out of a pre-trained model and says which of its tensors were trained."""
+"""Extracts the encoder from a pre-trained model and records which of its tensors were trained."""
 
 import json
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def run(job: "Context") -> None:
-    """Write `encoder`, the state of its architecture's network without the head, and its `info`."""
+    """Write `encoder`, the weights of its architecture without the head, and its `info`."""
     info = json.loads(job.input("model_info").read_text())
     state = load_state(job.input("model"))
     prefix = f"module/{info['encoder']}."

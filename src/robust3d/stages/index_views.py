@@ -4,9 +4,10 @@ import json
 from typing import TYPE_CHECKING
 
 from robust3d.data.blank import BlankViews
+from robust3d.data.faults import Faults, gather_faults
 from robust3d.data.manifest import Shard, Views, held_by
 from robust3d.data.params import SPLITS, SplitParams
-from robust3d.data.published.members import published_splits, read_inventory
+from robust3d.data.published.members import published_splits, read_inventory, split_groups
 from robust3d.data.splits import split_instances
 from robust3d.errors import UserError
 from robust3d.parsing import parse
@@ -20,10 +21,12 @@ def run(job: "Context") -> None:
     params = job.params
     entries = [(path, json.loads(path.read_text())) for path in job.inputs["shards"]]
     blank = BlankViews("skip")
+    faults: Faults = {}
     for _, entry in entries:
         blank.gather("/".join(held_by(entry)), entry)
-    entries = [(path, entry) for path, entry in entries if entry["frames"]]  # a published class may have empty blocks
-    for path, entry in entries:  # sets are drawn from (instance, view) pairs, all of which have to be there
+        gather_faults(faults, "/".join(held_by(entry)), entry)
+    entries = [(path, entry) for path, entry in entries if entry["frames"]]  # blocks of a published class may be empty
+    for path, entry in entries:  # sets are drawn from all (instance, view) pairs, so none may be missing
         objects = sum(map(len, held_by(entry).values()))
         if entry["frames"] != objects * params["views"]:
             raise UserError(
@@ -53,16 +56,21 @@ def run(job: "Context") -> None:
         splits=_splits(job, instances),
         shards=tuple(sorted(shards, key=lambda shard: shard.path)),
         blank=blank if blank.views else None,
+        faults=faults or None,
     ).write(job.outputs["manifest"])
 
 
 def _splits(job: "Context", instances: list[str]) -> dict[str, tuple[str, ...]]:
-    """Train, validation and test: drawn, or as published; all in one where there is nothing to learn."""
+    """Train, validation and test: drawn or as published; a single part "all" for a family without a split."""
     split, groups = job.params["split"], job.params["groups"]
     if split is None:
         return {"all": tuple(instances)}
-    if split["mode"] == "published":
-        published = published_splits(read_inventory(job.input("inventory")), job.params["seed"], set(instances))
-        return {name: tuple(i for i in instances if i in published[name]) for name in SPLITS}
+    if "inventory" in job.inputs and split["mode"] != "random":
+        inventory, seed, there = read_inventory(job.input("inventory")), job.params["seed"], set(instances)
+        if split["mode"] == "published":
+            found = published_splits(inventory, seed, there)
+        else:
+            found = split_groups(inventory, parse(SplitParams, split), seed, there)
+        return {name: tuple(i for i in instances if i in found[name]) for name in SPLITS}
     by_group = groups.__getitem__ if groups else None
     return split_instances(instances, parse(SplitParams, split), job.params["seed"], by_group)

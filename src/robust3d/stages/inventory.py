@@ -1,4 +1,4 @@
-"""Lists what lies on disk of a published data set, with its split; ends at once if something is missing."""
+"""Lists the files of a published data set on disk, with its split; fails at once if something is missing."""
 
 import sys
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Makes the background textures: procedural ones, or those of the real DTD."""
+"""Makes the background textures: procedural, or read from DTD."""
 
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def run(job: "Context") -> None:
-    """Write `textures`, and checksums of the `sources`: none for procedural ones."""
+    """Write `textures`, and checksums of the `sources` (empty for procedural textures)."""
     params, seed = parse(TextureParams, job.params["textures"]), job.params["seed"]
     if params.path is not None:
         check_same(params.path, job.params["data_on_disk"], files_identity(params, seed))

@@ -1,4 +1,4 @@
-"""Reads or computes the pictures of one block of a set and keeps them as pixels of one size."""
+"""Reads or computes the pictures of one block of a set and stores them as pixels of one size."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -13,11 +13,11 @@ from robust3d.parsing import parse
 if TYPE_CHECKING:
     from robust3d.provenance.runner import Context
 
-_SHOWN = 10  # pictures that are named on the screen
+_SHOWN = 10  # pictures that are listed on the screen
 
 
 def run(job: "Context") -> None:
-    """Write `images`, their `manifest` entry, and checksums of the `sources`: none of computed pictures."""
+    """Write `images`, their `manifest` entry, and checksums of the `sources` (empty for computed pictures)."""
     set_params, (block, shards) = job.params["set"], job.params["block"]
     module = registry.load("set", set_params["kind"])
     params = parse(module.Params, set_params)

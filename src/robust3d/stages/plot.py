@@ -1,4 +1,4 @@
-"""Plots one figure of numbers; the figure's own module says how."""
+"""Plots one figure; its module has the code."""
 
 from typing import TYPE_CHECKING
 
@@ -9,5 +9,5 @@ if TYPE_CHECKING:
 
 
 def run(job: "Context") -> None:
-    """Write `picture`, and `table` and `cells` with what it shows."""
+    """Write `picture`, and `table` and `cells` with its values."""
     registry.load("target", job.params["target"]).write(job)

@@ -1,4 +1,4 @@
-"""Trains an encoder, by whichever method of `robust3d.pretraining` the study names, on a family's views."""
+"""Pre-trains an encoder on a family's views with a method of `robust3d.pretraining`."""
 
 import json
 from pathlib import Path
@@ -51,7 +51,7 @@ def run(job: "Context") -> None:
 def pretrain(
     fabric: "Fabric", job_params: dict[str, Any], inputs: dict[str, list[Path]], progress: Path
 ) -> dict[str, Any]:
-    """Train on this process's device; everything that `run` writes, if this is the first one."""
+    """Train on this process's device. Returns all that `run` writes, in the first process only."""
     method = registry.load("pretraining", job_params["method"])
     params = parse(method.Params, job_params["params"])
     mine = params
@@ -96,7 +96,7 @@ def pretrain(
 
 
 def _encoder(job_params: dict[str, Any], inputs: dict[str, list[Path]]) -> tuple[Encoder, str | dict[str, Any]]:
-    """The encoder to train, random or as another one was left, and what it starts from."""
+    """The encoder to train, and its start: random, or the facts of the encoder that it is loaded from."""
     encoder = Encoder(architecture(job_params["architecture"]), job_params["normalisation"], job_params["seed"])
     if not inputs.get("encoder"):
         return encoder, "random"

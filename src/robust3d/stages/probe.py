@@ -1,4 +1,4 @@
-"""Probes a classifier's answers on test images, by whichever module of `robust3d.probes` the study names."""
+"""Tests a classifier on image sets with a module of `robust3d.probes`."""
 
 import json
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from robust3d import registry
 from robust3d.architectures import architecture
 from robust3d.data.images import ImageData, open_set
 from robust3d.data.sets import save_set
+from robust3d.errors import UserError
 from robust3d.models.classifier import load_classifier
 from robust3d.parsing import parse
 from robust3d.probes import Subject
@@ -18,11 +19,11 @@ from robust3d.probes import Subject
 if TYPE_CHECKING:
     from robust3d.provenance.runner import Context
 
-FACTS = ("class_name", "instance", "view", "texture")  # of an image, beside each of its outcomes
+FACTS = ("class_name", "instance", "view", "texture")  # columns of an image, copied to each of its outcomes
 
 
 def run(job: "Context") -> None:
-    """Write `outcomes`, one row an image or several, and `metrics`."""
+    """Write `outcomes`, one or more rows per image, and `metrics`."""
     module = registry.load("probe", job.params["probe"])
     info = json.loads(job.input("classifier_info").read_text())
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -30,17 +31,26 @@ def run(job: "Context") -> None:
         job.input("classifier"), architecture(info["architecture"]), len(info["classes"]), info["normalisation"]
     ).to(device)
     facts: dict[str, pd.DataFrame] = {}
-    subject = Subject(model, tuple(info["classes"]), device, _opener(job, device, facts), job.progress)
+    opener = _opener(job, device, facts, tuple(info["classes"]))
+    subject = Subject(model, tuple(info["classes"]), device, opener, job.progress, tuple(job.params["sets"]))
     found = module.probe(parse(module.Params, job.params["params"]), subject)
     save_set(_with_facts(found.outcomes, facts), job.outputs["outcomes"])
     job.write_json("metrics", {**found.metrics, "classifier": info})
 
 
-def _opener(job: "Context", device: str, facts: dict[str, pd.DataFrame]) -> Callable[[str], ImageData]:
-    """Opens the test images of a set by its name; notes what is known of each image."""
+def _opener(
+    job: "Context", device: str, facts: dict[str, pd.DataFrame], classes: tuple[str, ...]
+) -> Callable[[str], ImageData]:
+    """A function that opens the test images of a named set, and adds the columns `FACTS` of its images to `facts`."""
+    tested = registry.probe_sets(job.params["probe"])
 
     def open_named(name: str) -> ImageData:
         images = open_set(job.params["sets"][name], job.inputs, "test", name)
+        if name in tested and images.classes != classes:
+            raise UserError(
+                f"sets.{name}: its classes are {', '.join(images.classes)}, those of the classifier "
+                f"{', '.join(classes)}; name a set of the same classes in the same order"
+            )
         facts[name] = images.rows[[fact for fact in FACTS if fact in images.rows]]
         return images.to(device)
 
@@ -48,7 +58,7 @@ def _opener(job: "Context", device: str, facts: dict[str, pd.DataFrame]) -> Call
 
 
 def _with_facts(outcomes: pd.DataFrame, facts: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """The outcomes with what is known of their images.
+    """The outcomes with the columns of their images.
 
     Raises:
         ValueError: an outcome belongs to no image that the probe was given.

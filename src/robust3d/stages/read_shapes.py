@@ -1,9 +1,10 @@
-"""Reads a block of a class's meshes from disk; broken ones are left out by name."""
+"""Reads a block of a class's meshes from disk; broken ones are left out and named, faults of others noted."""
 
 import sys
 from typing import TYPE_CHECKING
 
 from robust3d import registry
+from robust3d.data.faults import faults_entry
 from robust3d.data.published.files import noting_files
 from robust3d.data.published.identity import check_unchanged, write_checksums
 from robust3d.data.published.members import members, read_inventory
@@ -31,6 +32,10 @@ def run(job: "Context") -> None:
             except BrokenMesh as error:
                 broken[name] = str(error)
                 print(f"left out: {error}", file=sys.stderr)
+                continue
+            for fault in meshes[name].faults:
+                print(f"note: {name}: {fault}", file=sys.stderr)
     write_checksums(read, params.path, job.outputs["sources"])
     job.notes.update(meshes=len(meshes), left_out=broken)
+    job.notes.update(faults_entry({name: mesh.faults for name, mesh in meshes.items()}))
     save_meshes(meshes, job.outputs["shapes"], job.outputs["manifest"])

@@ -1,7 +1,7 @@
 """Renders a block of instances of one class from all its views with Blender into one shard.
 
-Frames that an earlier shard of the same code holds, of the same mesh from the same pose, are copied: a pixel
-depends on what is shown, never on the shard. So more views, more instances or other blocks render what is new.
+Frames of earlier shards of the same code are copied if mesh and pose are equal, because a pixel does not depend on the
+shard. So after adding views or instances, or changing the blocks, only new frames are rendered.
 """
 
 import json
@@ -14,6 +14,7 @@ import numpy as np
 
 from robust3d import cameras
 from robust3d.data.blank import BlankViews, without_blank
+from robust3d.data.faults import faults_entry
 from robust3d.data.frame import Frame
 from robust3d.data.shards import read_frames, write_shard
 from robust3d.parsing import parse
@@ -34,7 +35,7 @@ def run(job: "Context") -> None:
     params = job.params
     camera = parse(cameras.CameraParams, params["cameras"])
     render = parse(RenderParams, params["render"])
-    meshes = load_meshes(job.input("shapes"), params["instances"])  # None: all that were sound on disk
+    meshes = load_meshes(job.input("shapes"), params["instances"])  # None: all valid meshes of the file
     digests = {instance: mesh_digest(mesh) for instance, mesh in meshes.items()}
     poses = {instance: cameras.poses(camera, params["seed"], instance) for instance in meshes}
     journal = Journal(job.progress, params["class_name"], render.resolution_px)
@@ -73,11 +74,12 @@ def run(job: "Context") -> None:
         print(f"note: {notice}", file=sys.stderr)
     job.notes.update(blank.entry())
     meshes_shown = {instance: digests[instance] for instance in entry["instances"]}
-    job.write_json("manifest", entry | {"meshes": meshes_shown} | blank.entry())
+    faults = faults_entry({instance: meshes[instance].faults for instance in entry["instances"]})
+    job.write_json("manifest", entry | {"meshes": meshes_shown} | blank.entry() | faults)
 
 
 def rendered_before(job: "Context", digests: dict[str, str], poses: dict[str, np.ndarray]) -> dict[Place, Path]:
-    """The shards that hold frames of this one: same mesh, pose, view and all else that a pixel depends on."""
+    """Earlier shards with frames of this one: equal mesh, pose, view and other parameters that affect a pixel."""
     held: dict[Place, Path] = {}
     for other in job.alike():
         if _look(other.params) != _look(job.params) or not other.is_whole("manifest"):
@@ -97,7 +99,7 @@ def rendered_before(job: "Context", digests: dict[str, str], poses: dict[str, np
 
 
 def _look(params: dict[str, Any]) -> dict[str, Any]:
-    """What shapes a pixel besides mesh, pose and view; the extent is only written into the file."""
+    """Parameters that affect a pixel besides mesh, pose and view; the extent is only written into the file."""
     rest = {name: value for name, value in params.items() if name not in ("instances", "extent")}
     for part, other in (("cameras", "views"), ("render", "blank_views")):
         rest[part] = {name: value for name, value in params[part].items() if name != other}
@@ -105,7 +107,7 @@ def _look(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def merged(instances: list[str], views: int, held: dict[Place, Path], rendered: Iterator[Frame]) -> Iterator[Frame]:
-    """All frames in order: those held, read from their shards an instance at a time, and those rendered now."""
+    """All frames in order: `held` frames, read from their shards one instance at a time, and rendered ones."""
     for instance in instances:
         files = {held[instance, view] for view in range(views) if (instance, view) in held}
         copies = {(file, frame.view): frame for file in sorted(files) for frame in read_frames(file, {instance})}

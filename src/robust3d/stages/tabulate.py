@@ -1,4 +1,4 @@
-"""Writes one table and the lineage of its cells; the table's own module says how."""
+"""Writes one table and the lineage of its cells; its module has the code."""
 
 from typing import TYPE_CHECKING
 

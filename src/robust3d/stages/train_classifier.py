@@ -1,4 +1,4 @@
-"""Trains a classifier, by the module of `robust3d.trainings` that it names, from scratch or from an encoder."""
+"""Trains a classifier with a module of `robust3d.trainings`, from scratch or from an encoder."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ INFO_KEYS = ("architecture", "objective", "selection", "augmentation", "seed")  
 
 
 def run(job: "Context") -> None:
-    """Write `classifier` (with the keys of its architecture's network), its `info` and `metrics`."""
+    """Write `classifier` (state dict with the architecture's keys), its `info` and `metrics`."""
     params = _training(job.params)
     trained = launch(train_classifier, params.devices, params.precision, job.params, job.inputs, job.progress)
     save_state(trained["state"], job.outputs["classifier"])
@@ -37,7 +37,7 @@ def run(job: "Context") -> None:
 
 
 def _training(job_params: dict[str, Any]) -> ClassifierParams:
-    """The parameters, as the training's own class has them."""
+    """The parameters, parsed by the training's own class."""
     module = registry.load("training", job_params["classifier"]["objective"])
     params: ClassifierParams = parse(module.Params, job_params["classifier"])
     return params
@@ -46,7 +46,7 @@ def _training(job_params: dict[str, Any]) -> ClassifierParams:
 def train_classifier(
     fabric: "Fabric", job_params: dict[str, Any], inputs: dict[str, list[Path]], progress: Path
 ) -> dict[str, Any]:
-    """Train on this process's device; everything that `run` writes, if this is the first one."""
+    """Train on this process's device. Returns all that `run` writes, in the first process only."""
     params = _training(job_params)
     images, held_out = (open_set(job_params["set"], inputs, split) for split in ("train", "val"))
     classes = list(images.classes)
@@ -91,7 +91,7 @@ def _start(
     classes: int,
     images: ImageData,
 ) -> tuple[Classifier, dict[str, Any]]:
-    """The untrained classifier and what it starts from."""
+    """The initial classifier, and facts on its start for `info`."""
     assert params.architecture is not None  # planning names it
     network = architecture(params.architecture)
     network.check_size(images.resolution_px, "the training images")
@@ -115,5 +115,5 @@ def _start(
 
 
 def _first(images: ImageData, params: ClassifierParams) -> "Tensor":
-    """As many images as the batch norms are recalibrated on at most."""
+    """The images for recalibrating batch norms: the first `RECALIBRATION_BATCHES` batches."""
     return images.batch(range(min(len(images), RECALIBRATION_BATCHES * params.batch_size)))

@@ -1,7 +1,7 @@
-"""Code changes that a person has declared harmless for what exists already (`robust3d accept`).
+"""Code changes that a user has declared harmless for existing artifacts (`robust3d accept`).
 
-``workflow/accepted.json`` lists them, to be committed: code of one digest counts as code of an earlier one, so the
-names of finished artifacts stay. `robust3d why` and `verify` show every acceptance that a result rests on.
+``workflow/accepted.json`` lists them and is committed: code of one digest counts as code of an earlier one, so the
+names of finished artifacts do not change. `robust3d why` and `verify` show every acceptance that a result depends on.
 """
 
 import functools
@@ -14,14 +14,14 @@ from robust3d.study.places import own_file
 
 
 def accepted_file() -> Path:
-    """Where acceptances stand, whether or not there are any."""
+    """Path of the file of acceptances, which may not exist."""
     found = own_file("workflow/accepted.json")
     return found if found.exists() else own_file("workflow") / "accepted.json"
 
 
 @functools.cache
 def acceptances() -> tuple[dict[str, Any], ...]:
-    """Every acceptance: rule, modules, code (digest now), counts_as (digest of what exists), reason, by, on.
+    """Every acceptance: rule, modules, code (current digest), counts_as (digest of existing artifacts), reason, by, on.
 
     Raises:
         UserError: the file is damaged.
@@ -41,7 +41,7 @@ def acceptance(roots: tuple[str, ...], code: str) -> dict[str, Any] | None:
 
 
 def accepted_digest(roots: tuple[str, ...], code: str) -> str:
-    """The digest that stands in specs: of the code itself, or of the earlier code that it counts as."""
+    """The code digest for specs: of the code itself, or of the earlier code that it counts as."""
     found = acceptance(roots, code)
     return str(found["counts_as"]) if found else code
 

@@ -1,9 +1,9 @@
-"""The digest of the code that can shape a job's result.
+"""The digest of the code that can affect a job's result.
 
-A job's closure is every module of ours that its stage and its plug-ins import, directly or not, with the
-`__init__` of each parent. Modules that only carry work from one place to another (`NEUTRAL`) stay outside; a
+A job's closure is every module of this package that its stage and its plug-ins import, directly or not, with the
+`__init__` of each parent. Infrastructure modules (`NEUTRAL`) are excluded; a
 test keeps numerics out of them. The digest is taken over syntax trees without docstrings, comments and
-annotations, so that an edit in prose makes nothing stale.
+annotations, so that edits of these make nothing stale.
 """
 
 import ast
@@ -23,18 +23,18 @@ from robust3d.files import write_text
 _NEUTRAL = "cli errors files named parsing progress provenance registry scratch study workflow"
 NEUTRAL = tuple(f"robust3d.{name}" for name in _NEUTRAL.split())
 SOURCE = Path(robust3d.__file__).parent
-_MOST_KEPT = 5_000  # files in every version that was met
+_MOST_KEPT = 5_000  # file versions in the cache
 _SKIPPED_FIELDS = {"annotation", "returns", "type_comment", "type_params", "kind", "type_ignores"}
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def is_neutral(module: str) -> bool:
-    """Whether a module only carries work and can hold no numerics."""
+    """Whether a module is infrastructure without numerics, outside of closures."""
     return module == "robust3d" or any(module == n or module.startswith(n + ".") for n in NEUTRAL)
 
 
 def module_file(module: str) -> Path:
-    """The source file of one of our modules."""
+    """The source file of a module of this package."""
     path = SOURCE.joinpath(*module.split(".")[1:])
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
@@ -61,7 +61,7 @@ def closure(roots: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _canonical(node: ast.AST) -> str:
-    """A syntax tree as text: the same on every Python version that parses it to the same meaning."""
+    """A syntax tree as text: the same on every Python version."""
     parts = []
     for name, value in ast.iter_fields(node):
         if name in _SKIPPED_FIELDS or value is None or value == []:
@@ -69,7 +69,7 @@ def _canonical(node: ast.AST) -> str:
         items = value if isinstance(value, list) else [value]
         if name == "body" and isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
             items = items[1:]
-        if isinstance(node, ast.JoinedStr):  # Python 3.12 ends a computed format with an empty text
+        if isinstance(node, ast.JoinedStr):  # Python 3.12 adds an empty text at the end of a computed format
             items = [item for item in items if not (isinstance(item, ast.Constant) and item.value == "")]
         texts = [_canonical(item) if isinstance(item, ast.AST) else repr(item) for item in items]
         parts.append(f"{name}=[{','.join(texts)}]")
@@ -78,21 +78,21 @@ def _canonical(node: ast.AST) -> str:
 
 @functools.cache
 def file_digest(path: Path) -> str:
-    """sha256 of what a Python file means, blind to prose and layout."""
+    """sha256 of a Python file's syntax tree, without docstrings, comments and layout."""
     tree = ast.parse(path.read_bytes(), filename=str(path))
     return hashlib.sha256(_canonical(tree).encode()).hexdigest()
 
 
 def known_digests() -> Path:
-    """Where planning keeps `file_digest` by the file's bytes, for this very way to take it; it may be deleted."""
+    """Path of the cache of `file_digest` by file content, for this version of the function; it may be deleted."""
     folder = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(folder, "robust3d", f"code-{hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]}.json")
 
 
 class Meanings:
-    """`file_digest` of our files, taken once for each content and kept: planning asks for hundreds at every start.
+    """Cache of `file_digest` by content: planning needs hundreds of digests at every start.
 
-    A job's own process does not use it: what it runs is read anew, so a damaged file here ends jobs and names none.
+    Job processes do not use it, but read the code that they run: a damaged cache can stop jobs, but not misname them.
     """
 
     def __init__(self, path: Path) -> None:
@@ -100,18 +100,18 @@ class Meanings:
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
             self.known = {str(content): str(meaning) for content, meaning in found.items()}
-        except (OSError, ValueError, AttributeError):  # none yet, or unreadable
+        except (OSError, ValueError, AttributeError):  # no cache yet, or unreadable
             self.known = {}
 
     def of(self, path: Path) -> str:
-        """What a file means."""
+        """`file_digest` of a file."""
         content = hashlib.sha256(path.read_bytes()).hexdigest()
         if content not in self.known:
             self.known[content], self._is_new = file_digest(path), True
         return self.known[content]
 
     def keep(self) -> None:
-        """Keep what is new; where that is not possible it is taken again the next time."""
+        """Save new digests; if that fails they are computed again the next time."""
         if self._is_new:
             self._is_new = False
             with contextlib.suppress(OSError):
@@ -127,7 +127,7 @@ def _meanings() -> Meanings:
 
 @functools.cache
 def parts(path: Path) -> dict[str, str]:
-    """Short digests of what a file's functions, methods and remaining statements mean, by qualified name.
+    """Short digests of a file's functions, methods and remaining statements, by qualified name.
 
     They allow naming the function of a module that changed; only `file_digest` decides.
     """
@@ -156,13 +156,13 @@ def _target(node: ast.stmt) -> str:
 
 @functools.cache
 def closure_digest(roots: tuple[str, ...]) -> str:
-    """sha256 over the closure's modules and what each of them means, read anew."""
+    """sha256 over the closure's modules and their `file_digest`, without the cache."""
     return _digest({module: file_digest(module_file(module)) for module in closure(roots)})
 
 
 @functools.cache
 def planned_digest(roots: tuple[str, ...]) -> str:
-    """The same, quickly, from what is known of files with the same bytes."""
+    """The same from the cache."""
     found = _digest({module: _meanings().of(module_file(module)) for module in closure(roots)})
     _meanings().keep()
     return found
@@ -174,7 +174,7 @@ def _digest(meanings: dict[str, str]) -> str:
 
 
 def describe(roots: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    """The closure as records hold it: for each module its file, bytes (sha256), meaning and parts."""
+    """The closure for records: each module's file, sha256, `file_digest` and parts."""
     return {
         module: {
             "file": str(path.relative_to(SOURCE.parent.parent)),

@@ -1,6 +1,6 @@
-"""What one cluster is like: the user's small file `cluster.yaml`, beside `config.yaml` and never under version control.
+"""Settings of a cluster: the user's small file `cluster.yaml`, beside `config.yaml` and not under version control.
 
-It shapes where and how jobs run and no result, so nothing of it stands in a spec.
+They affect where and how jobs run, but no result, so they are not part of a spec.
 """
 
 import os
@@ -18,7 +18,7 @@ CLUSTER_FILE = Path(os.environ.get("ROBUST3D_CLUSTER", own_file("config.yaml").w
 
 
 class Cluster(Params):
-    """Partitions, account and limits; every key may be left out where the cluster has a default of its own."""
+    """Partitions, account and limits; keys may be left out where the cluster has a default."""
 
     partition: str | None = None  # for jobs without a GPU
     gpu_partition: str | None = None  # for jobs with one; none: `partition`
@@ -26,22 +26,22 @@ class Cluster(Params):
     qos: str | None = None
     constraint: str | None = None
     gpu_model: str | None = None  # as in `sinfo -o %G`: h100 for gpu:h100:4
-    max_runtime_min: int = Field(1440, ge=1)  # longest time limit to ask for; a longer job goes on where it stopped
+    max_runtime_min: int = Field(1440, ge=1)  # longest time limit to request; a longer job resumes where it stopped
     max_mem_mb: int | None = Field(None, ge=1)  # most memory to ask for: what the largest node has
     render_cpus: int = Field(16, ge=1)  # of a render job, all kept busy
     container: PathText = "envs/robust3d.sif"  # image for `--sdm apptainer`, a file or an address
-    patience_min: float = Field(15, gt=0)  # no answer of SLURM's, or no job there, for so long: snakemake gives up
+    patience_min: float = Field(15, gt=0)  # snakemake gives up after this time without an answer or a job of SLURM
 
     def partition_of(self, gpus: int) -> str | None:
-        """The partition for a job with so many GPUs."""
+        """The partition for a job with this number of GPUs."""
         return (self.gpu_partition or self.partition) if gpus else self.partition
 
 
 def read_cluster(path: Path = CLUSTER_FILE) -> Cluster:
-    """The checked file; without one, a cluster's own defaults.
+    """Read and check the file; without one, the cluster's defaults.
 
     Raises:
-        UserError: naming the file, the key and what is allowed.
+        UserError: names the file, the key and the allowed values.
     """
     if not path.exists():
         return Cluster()

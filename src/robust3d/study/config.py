@@ -32,21 +32,21 @@ from robust3d.training.params import ClassifierParams
 class Study(Params):
     """The whole configuration."""
 
-    study: str  # a name for this scale; stands in every cell
+    study: str  # name of this scale; part of every cell
     store: PathText | None = (
         None  # folder of finished jobs shared with other checkouts or users; none: this project's own
     )
-    seed: int = Field(ge=0)  # of everything that is drawn: shapes, cameras, splits, backgrounds, attacks
+    seed: int = Field(ge=0)  # of all random draws: shapes, cameras, splits, backgrounds, attacks
     numerics: Literal["native", "portable"] = "native"  # portable: the same bytes on every AVX2 processor, slower
     training_seeds: tuple[int, ...] = Field(min_length=1)  # one model each; cells hold their mean
-    pretraining_seed: int | None = None  # of the one pre-training that all training seeds share; none: each its own
+    pretraining_seed: int | None = None  # seed of one pre-training for all training seeds; none: one per seed
     textures: TextureParams
     families: dict[str, Family]
     sets: Annotated[dict[str, Any], BeforeValidator(read_sets)]  # each the `Params` of its kind in robust3d.imagesets
     pretraining: Annotated[dict[str, Pretraining], in_order(PRETRAININGS)]  # the order of columns
     classifiers: Annotated[dict[str, ClassifierParams], BeforeValidator(read_classifiers)]  # a training each
     attacks: Annotated[dict[Literal["Linf", "L2"], Attack], in_order(NORMS)]
-    probes: dict[str, Probe] = Field(default_factory=dict)  # beside the attacks, which are probes too
+    probes: dict[str, Probe] = Field(default_factory=dict)  # in addition to `attacks`, which are probes too
     experiments: dict[str, Experiment]
     papers: Annotated[dict[str, Params], in_order((MAIN,)), BeforeValidator(read_sections)]  # a section each
 
@@ -89,7 +89,7 @@ class Study(Params):
                     self.attack_params(experiment, norm)
                 except ValueError as error:
                     raise ValueError(f"experiments.{name}.epsilons.{norm}: {error}") from None
-        for norm, attack in self.attacks.items():  # one name each, for rows of several experiments stand in one table
+        for norm, attack in self.attacks.items():  # one name per budget: a table has rows of several experiments
             own = {
                 f"experiments.{key}.epsilons.{norm}": e.epsilons.get(norm, ()) for key, e in self.experiments.items()
             }
@@ -102,7 +102,7 @@ class Study(Params):
         return self
 
     def _check_labels(self, experiment: str) -> None:
-        """Two columns of one name would be one cell."""
+        """Refuse two columns of the same name."""
         bearers: dict[str, str] = {}
         for name in self.compared(experiment):
             label = self.pretraining[name].label
@@ -110,7 +110,7 @@ class Study(Params):
                 raise ValueError(f"pretraining.{name}.label: {label!r} is already the label of {bearers[label]}")
 
     def _check_views(self, experiment: str) -> None:
-        """A pre-training without data of its own sees the views of the experiment."""
+        """A pre-training without its own data needs an experiment on views."""
         config = self.experiments[experiment]
         image_set = config.set
         for name in self.compared(experiment):
@@ -127,17 +127,19 @@ class Study(Params):
                 )
 
     def family_of(self, image_set: str) -> str | None:
-        """The family whose views form a set; None: it is of another kind."""
+        """The family of a set of views; None: a set of another kind."""
         return getattr(self.sets[image_set], "family", None)
 
     def _check_start(self, key: str) -> None:
-        """What a pre-training starts from must be there, of its architecture, and must not start from it."""
+        """Check a pre-training's start: it exists, has the same architecture, and does not start from this one."""
         if key == RANDOM:
             raise ValueError(f"pretraining.{key}: the name stands for a random start; choose another")
         chain = [key]
         while (start := self.pretraining[chain[-1]].start) != RANDOM:
             at = f"pretraining.{chain[-1]}.start"
             check_known(at, start, self.pretraining)
+            if not self.pretraining[start].gives_encoder:
+                raise ValueError(f"{at}: {start} makes no encoder; {RANDOM} is a random start")
             if start in chain:
                 raise ValueError(f"{at}: a circle: {' starts from '.join([*chain, start])}")
             own, its = (self.pretraining[name].architecture for name in (chain[-1], start))
@@ -146,7 +148,7 @@ class Study(Params):
             chain.append(start)
 
     def _check_architectures(self, experiment: str) -> None:
-        """Every classifier of an experiment must be able to start from every encoder."""
+        """Check that every classifier of an experiment can start from every encoder."""
         for key in self.experiments[experiment].classifiers:
             for pretraining in self.compared(experiment):
                 found = self.architecture(key, pretraining)
@@ -158,10 +160,10 @@ class Study(Params):
                     )
 
     def architecture(self, classifier: str, pretraining: str | None) -> ArchitectureParams:
-        """Of a classifier that starts from a pre-training, or from scratch.
+        """Architecture of a classifier that starts from a pre-training, or from scratch.
 
         Raises:
-            ValueError: the two name different ones.
+            ValueError: classifier and pre-training name different ones.
         """
         own = self.classifiers[classifier].architecture
         if pretraining is None:
@@ -176,7 +178,7 @@ class Study(Params):
         return encoder
 
     def used_pretrainings(self) -> list[str]:
-        """Keys of those that take part in an experiment, and of what these start from."""
+        """Keys of the pre-trainings of all experiments, and of their starts."""
         used = {key for experiment in self.experiments for key in self.compared(experiment)}
         for key in list(used):
             while (key := self.pretraining[key].start) != RANDOM:
@@ -184,23 +186,23 @@ class Study(Params):
         return [key for key in self.pretraining if key in used]
 
     def compared(self, experiment: str) -> list[str]:
-        """Keys of the pre-trainings that take part in an experiment, in the order of their columns."""
+        """Keys of an experiment's pre-trainings, in the order of their columns."""
         entries = self.pretraining.items()
         return [key for key, entry in entries if entry.experiments is None or experiment in entry.experiments]
 
     def epsilons(self, experiment: Experiment, norm: Norm) -> tuple[Budget, ...]:
-        """The budgets of an experiment, ascending, 0 not among them."""
+        """The budgets of an experiment, ascending, without 0."""
         return experiment.epsilons.get(norm, self.attacks[norm].epsilons)
 
     def attack_params(self, experiment: Experiment, norm: Norm) -> AutoAttackParams:
-        """How an experiment's classifiers are attacked."""
+        """Parameters of the attacks on an experiment's classifiers."""
         return self.attacks[norm].params(norm, self.epsilons(experiment, norm))
 
     def probe(self, key: str, experiment: Experiment) -> Asked:
-        """The probe under a key of `probes` or `attacks`, as an experiment puts it.
+        """The probe of a key of `probes` or `attacks`, with parameters and sets for an experiment.
 
         Raises:
-            UserError: no such key, or the experiment lacks a set that the probe does not name either.
+            UserError: no such key, or neither the probe nor the experiment names a set that the probe reads.
         """
         params: Params
         if key in self.attacks:
@@ -221,4 +223,5 @@ class Study(Params):
                     f"`{name}` of the experiment on set {experiment.set!r}"
                 )
             sets[name] = image_set
+        sets |= {name: given[name] for name in registry.optional_sets(module) if name in given}
         return Asked(module, params, sets)

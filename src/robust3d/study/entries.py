@@ -25,12 +25,12 @@ PRETRAININGS = ("ae", "vae", "dvr", "pixelnerf")  # the main paper's columns; fu
 class Family(Params):
     """Objects of one kind: built and rendered here, meshes from disk rendered here, or views from disk."""
 
-    kind: str  # the module that makes or reads them, in robust3d.shapes or robust3d.families
+    kind: str  # the module that builds or reads them, in robust3d.shapes or robust3d.families
     shapes: dict[str, Any]  # that module's parameters
-    cameras: CameraParams | None = None  # not for views from disk, which bring theirs
+    cameras: CameraParams | None = None  # not for views from disk, which have their own
     render: RenderParams | None = None
     shard_instances: int | None = Field(None, ge=1)  # instances of one class in one file; changes no pixel
-    split: SplitParams | None = SplitParams()  # none: only looked at, never trained or tested on
+    split: SplitParams | None = SplitParams()  # none: only for figures, never for training or tests
 
     @model_validator(mode="after")
     def _check_shapes(self) -> "Family":
@@ -40,14 +40,20 @@ class Family(Params):
             if (getattr(self, name) is not None) != wanted:
                 what = "missing" if wanted else f"has no meaning for kind {self.kind}; leave it out"
                 raise ValueError(f"{name}: {what}")
-        mode = self.split.mode if self.split else "random"
-        if mode != "random" and (mode == "published") == (self.source == "built"):
-            raise ValueError(f"split.mode: {mode} has no meaning for kind {self.kind}")
+        if self.split is not None and self.split.mode not in (modes := self._split_modes()):
+            raise ValueError(
+                f"split.mode: {self.split.mode} has no meaning for kind {self.kind}; use {' or '.join(modes)}"
+            )
         return self
+
+    def _split_modes(self) -> tuple[str, ...]:
+        """How its objects can be divided; a module says so where it is another way than for others."""
+        usual = ("random", "orbit" if self.source == "built" else "published")
+        return getattr(registry.load("family", self.kind), "SPLIT_MODES", usual)
 
     @property
     def source(self) -> Literal["built", "meshes", "views"]:
-        """What the module gives: meshes that it builds, meshes from disk, or views from disk."""
+        """What the module provides: built meshes, meshes from disk, or views from disk."""
         return getattr(registry.load("family", self.kind), "SOURCE", "built")
 
     def shape_params(self) -> Any:
@@ -56,17 +62,17 @@ class Family(Params):
 
     @property
     def views(self) -> int:
-        """Of each instance."""
+        """Views per instance."""
         return self.cameras.views if self.cameras else self.shape_params().views
 
     @property
     def resolution_px(self) -> int:
-        """Side of a view."""
+        """Side of a view in pixels."""
         return self.render.resolution_px if self.render else self.shape_params().resolution_px
 
 
 class PretrainingData(Params):
-    """What a pre-training sees where it is not the objects of the experiment."""
+    """Data of a pre-training that differ from the experiment's."""
 
     family: str  # key of `families`, all of its classes
     input: BackgroundParams  # what the encoder sees
@@ -74,15 +80,15 @@ class PretrainingData(Params):
 
 
 class Pretraining(Params):
-    """One way to make an encoder, from which classifiers and other pre-trainings start; a column of the tables."""
+    """An initialisation: an encoder that classifiers and other pre-trainings start from; a column of the tables."""
 
     label: str  # as printed: `AE` makes the column `AE+AT`
     method: str  # the module in robust3d.pretraining
     architecture: ArchitectureParams = Field(DEFAULT, validate_default=True)  # the module in robust3d.architectures
-    start: str = RANDOM  # or the key of another entry, whose encoder is trained further
-    normalisation: Literal["imagenet", "half"] = "imagenet"  # of the encoder's input
+    start: str = RANDOM  # or the key of another entry, whose encoder it starts from
+    normalisation: Literal["imagenet", "half", "lite"] = "imagenet"  # of the encoder's input
     params: dict[str, Any] = Field(default_factory=dict)  # the method's own
-    experiments: tuple[str, ...] | None = None  # where it takes part; all of them if left out
+    experiments: tuple[str, ...] | None = None  # those that compare it; all if left out
     data: PretrainingData | None = None  # of its own; left out: objects and backgrounds of each experiment
 
     @model_validator(mode="after")
@@ -94,7 +100,18 @@ class Pretraining(Params):
         if not self.trains and (self.start != RANDOM or self.data is not None):
             key = "data" if self.start == RANDOM else "start"
             raise ValueError(f"{key}: method {self.method} trains nothing; leave it out")
+        if not self.trains and self.gives_encoder and self.method_params().weights is None:
+            self._check_package()
         return self
+
+    def _check_package(self) -> None:
+        """Refuse weights of a package that has none, and another normalisation than theirs."""
+        published = self.architecture.weights
+        if published is None or not published.package:
+            raise ValueError(f"params.weights: missing; no Python package has weights of {self.architecture.name}")
+        if self.normalisation != published.normalisation:
+            wanted = published.normalisation
+            raise ValueError(f"normalisation: {published.name} was trained on images normalised by {wanted!r}; say so")
 
     def method_params(self) -> Any:
         """The method's own, checked parameters."""
@@ -102,8 +119,13 @@ class Pretraining(Params):
 
     @property
     def trains(self) -> bool:
-        """Whether there is anything to train: a method without `make_task` takes `weights` from disk."""
+        """Whether there is anything to train: a method without `make_task` takes `weights` from disk, if any."""
         return hasattr(registry.load("pretraining", self.method), "make_task")
+
+    @property
+    def gives_encoder(self) -> bool:
+        """Whether classifiers start from something: from what is trained, or from `weights`."""
+        return self.trains or "weights" in registry.load("pretraining", self.method).Params.model_fields
 
 
 class Attack(Params):
@@ -113,13 +135,13 @@ class Attack(Params):
     settings: dict[str, Any] = Field(default_factory=dict)  # further keys of robust3d.attacks.params.AutoAttackParams
 
     def params(self, norm: str, epsilons: Sequence[Budget] | None = None) -> AutoAttackParams:
-        """The attack's parameters for one norm, over other budgets if `epsilons` names some."""
+        """The attack's parameters for one norm; `epsilons` replaces the configured budgets."""
         grid = [str(budget) for budget in (self.epsilons if epsilons is None else epsilons)]
         return parse(AutoAttackParams, {"norm": norm, "epsilons": grid, **self.settings})
 
 
 class Probe(Params):
-    """What is asked of classifiers; a table or figure names it by its key."""
+    """A test of classifiers; tables and figures refer to it by its key."""
 
     probe: str  # the module in robust3d.probes
     params: dict[str, Any] = Field(default_factory=dict)  # the module's own
@@ -128,7 +150,7 @@ class Probe(Params):
     @model_validator(mode="after")
     def _check_probe(self) -> "Probe":
         self.probe_params()
-        names = registry.probe_sets(self.probe)
+        names = registry.probe_sets(self.probe) + registry.optional_sets(self.probe)
         for name in self.sets:
             if name not in names:
                 raise ValueError(f"sets.{name}: {self.probe} reads {', '.join(names)}")
@@ -141,7 +163,7 @@ class Probe(Params):
 
 @dataclass(frozen=True)
 class Asked:
-    """A probe as it is put to the classifiers of one experiment.
+    """A probe with its parameters and sets for the classifiers of one experiment.
 
     Attributes:
         module: its name in robust3d.probes.
@@ -155,28 +177,28 @@ class Asked:
 
 
 class Experiment(Params):
-    """One train-and-test comparison: a data set, the pre-trainings to compare, and how they are judged."""
+    """One comparison: a data set, the pre-trainings to compare, the trainings and the test sets."""
 
     set: str  # key of `sets`: training, validation and test images
-    pretrain_input: BackgroundParams | None = None  # what the encoder sees during pre-training on these objects
-    pretrain_target: BackgroundParams | None = None  # what is reconstructed
+    pretrain_input: BackgroundParams | None = None  # background of the encoder's input during pre-training
+    pretrain_target: BackgroundParams | None = None  # background of the reconstruction target
     classifiers: tuple[
         str, ...
     ]  # keys of `classifiers`: adversarially trained ones, from scratch and from each encoder
     controls: tuple[str, ...] = ()  # keys of `classifiers` trained from scratch only, such as standard training
-    shifted: str | None = None  # key of `sets` that breaks a correlation of `set`; tested without attack
+    shifted: str | None = None  # key of `sets` without the correlation of `set`; tested without attack
     epsilons: dict[Literal["Linf", "L2"], tuple[Budget, ...]] = Field(default_factory=dict)  # its own budgets, in
     # place of those under `attacks`
 
     @property
     def backgrounds(self) -> tuple[BackgroundParams, BackgroundParams]:
-        """What a pre-training on its objects sees and reconstructs."""
+        """Backgrounds of a pre-training on this experiment's objects: of the input and of the target."""
         assert self.pretrain_input is not None and self.pretrain_target is not None, "checked with the study"
         return self.pretrain_input, self.pretrain_target
 
 
 def read_sets(values: Any) -> Any:
-    """Each image set by the class of its kind."""
+    """Parse each image set with the `Params` of its kind."""
     if not isinstance(values, Mapping):
         return values
     kinds = {
@@ -186,7 +208,7 @@ def read_sets(values: Any) -> Any:
 
 
 def read_sections(values: Any) -> Any:
-    """Each paper's section by its own class; a paper whose section is null is left out of the study."""
+    """Parse each paper's section with its own class; a paper whose section is null is left out of the study."""
     if not isinstance(values, Mapping):
         return values
     there = {name: section for name, section in values.items() if section is not None}
@@ -194,7 +216,7 @@ def read_sections(values: Any) -> Any:
 
 
 def read_classifiers(values: Any) -> Any:
-    """Each entry by the class of its training."""
+    """Parse each entry with the `Params` of its training."""
     if not isinstance(values, Mapping):
         return values
     found, mistakes = {}, []

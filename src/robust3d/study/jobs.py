@@ -1,8 +1,8 @@
-"""A job: its parameters (its spec), what it is made from, and where its outputs are.
+"""A job: its parameters (its spec), its inputs and the paths of its outputs.
 
 A job's folder is ``results/<stage>/<readable name>-<digest>``: the digest covers the job's spec and the digests
-of the jobs it is made from. So a name is an identity: an edited parameter is a missing file, a reverted one is
-there again.
+of the jobs that make its inputs. A name is therefore an identity: after an edit of a parameter the file is missing,
+after a revert it exists again.
 """
 
 import functools
@@ -26,16 +26,16 @@ Inputs = dict[str, tuple[tuple["Job", str], ...]]
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """One unit of work.
+    """One run of a stage.
 
     Attributes:
         stage: the rule and the module in `robust3d.stages`.
         label: readable part of the folder's name.
         params: the stage's parameters, resolved; it gets nothing else.
         inputs: named lists of (job, output name), passed on the command line.
-        bulk: the same for big files which a manifest among the inputs names; passed to Snakemake only.
+        bulk: the same for big files that a manifest among the inputs lists; passed to Snakemake only.
         plugins: (kind, name) of modules that the stage loads by name.
-        numerics: which instructions it may use (`robust3d.study.numerics`).
+        numerics: which processor instructions it may use (`robust3d.study.numerics`).
     """
 
     stage: str
@@ -48,7 +48,7 @@ class Job:
 
     @property
     def modules(self) -> tuple[str, ...]:
-        """The modules that the stage starts from: its own and its plug-ins."""
+        """The roots of the code closure: the stage's module and its plug-ins."""
         return (registry.module_name("stage", self.stage), *(registry.module_name(*p) for p in self.plugins))
 
     @functools.cached_property
@@ -76,7 +76,7 @@ class Job:
 
     @functools.cached_property
     def id(self) -> str:
-        """The folder's name."""
+        """Name of the folder."""
         return f"{self.label}-{self.digest}"
 
     @property
@@ -87,7 +87,7 @@ class Job:
 
     @property
     def request(self) -> Request | None:
-        """What it asks of a cluster on one GPU; None: it runs where Snakemake does."""
+        """Cluster resources on one GPU; None: a local job, run by Snakemake itself."""
         return STAGES[self.stage].of(self.params.get(self.stage)).request
 
     def output(self, name: str) -> str:
@@ -115,5 +115,5 @@ def _plain(value: Any) -> Any:
 
 
 def slug(text: str) -> str:
-    """Part of a folder's name, never empty: a name that begins with a hyphen looks like an option."""
+    """Text as part of a folder's name; never empty, as a name that begins with a hyphen looks like an option."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:100] or "x"

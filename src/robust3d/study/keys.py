@@ -1,4 +1,4 @@
-"""Keys of the configuration that name other keys, and their order."""
+"""Keys of the configuration that refer to other keys, and their order."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from pydantic import AfterValidator
 
 
 def in_order(first: Sequence[str]) -> AfterValidator:
-    """Brings a mapping's keys into one order, `first` and then the others by name: that of the text means nothing."""
+    """Sorts a mapping's keys, `first` and then the others by name: their order in the file has no meaning."""
     ranks = {key: rank for rank, key in enumerate(first)}
     return AfterValidator(
         lambda values: {key: values[key] for key in sorted(values, key=lambda key: (ranks.get(key, len(ranks)), key))}
@@ -15,10 +15,10 @@ def in_order(first: Sequence[str]) -> AfterValidator:
 
 
 def check_known(key: str, value: str, allowed: Mapping[Any, Any]) -> None:
-    """Whether what a key names is defined.
+    """Check that the entry that a key refers to is defined.
 
     Raises:
-        ValueError: it is not; the message lists what is.
+        ValueError: it is not; the message lists the defined ones.
     """
     if value not in allowed:
         raise ValueError(f"{key}: {value!r} is not defined; allowed: {', '.join(sorted(allowed)) or 'nothing yet'}")

@@ -6,7 +6,7 @@ This is resolved after all layers have been merged, so an overlay of an entry re
       linf: {epochs: 4, attack: {norm: Linf, steps: 7}}
       l2: {like: linf, attack: {norm: L2}}      # epochs: 4, attack: {norm: L2, steps: 7}
 
-Deeper in an entry it takes what stands at the same place of the other entry:
+Deeper in an entry it takes the value at the same path of the other entry:
 
     families:
       geons: {kind: geons, render: {samples: 8}}
@@ -23,7 +23,7 @@ LIKE = "like"
 
 
 def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with `overlay` laid over it: mappings are merged key by key, everything else is replaced."""
+    """`base` updated by `overlay`: mappings are merged key by key, everything else is replaced."""
     merged = dict(base)
     for key, value in overlay.items():
         if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
@@ -40,8 +40,7 @@ def resolve_likes(values: Mapping[str, Any]) -> dict[str, Any]:
         values: all layers, merged.
 
     Raises:
-        UserError: an entry is like one that is not defined, or has no such place, or entries are like each other in a
-            circle.
+        UserError: an entry is like one that is not defined or lacks the path, or `like` forms a circle.
     """
     try:
         return {
@@ -60,7 +59,7 @@ class _Section:
     def __init__(self, name: str, entries: Mapping[str, Any]) -> None:
         self.name, self.entries = name, entries
         self.done: dict[str, Any] = {}
-        self.open: list[str] = []  # entries whose keys are being looked up, each for the one before it
+        self.open: list[str] = []  # stack of entries whose keys are being looked up
 
     def resolved(self) -> dict[str, Any]:
         return {key: self._entry(key) for key in self.entries}
@@ -76,13 +75,13 @@ class _Section:
         return self.done[key]
 
     def _at(self, value: Any, path: tuple[str, ...]) -> Any:
-        """What stands at a place, with the keys of the entry that it is like."""
+        """The value at a path, with the keys of the entry that it is like."""
         if not isinstance(value, Mapping):
             return value
         own = {key: self._at(inner, (*path, key)) for key, inner in value.items() if key != LIKE}
         if value.get(LIKE) is None:
             return own
-        base = copy.deepcopy(self._of(value[LIKE], path))  # entries share no values
+        base = copy.deepcopy(self._of(value[LIKE], path))  # so that entries share no values
         if isinstance(base, Mapping):
             return merge(base, own)
         if own:
@@ -90,7 +89,7 @@ class _Section:
         return base
 
     def _of(self, other: Any, path: tuple[str, ...]) -> Any:
-        """What stands at the same place of another entry."""
+        """The value at the same path of another entry."""
         if not isinstance(other, str) or other not in self.entries:
             known = ", ".join(sorted(set(self.entries) - {path[0]})) or "nothing yet"
             raise UserError(f"{self._key(path)}: {other!r} is not defined; allowed: {known}")

@@ -1,9 +1,10 @@
-"""Which published data a study needs and whether it is where the configuration says; looked at before anything runs."""
+"""Which published data a study needs and whether they exist; checked before anything runs."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from robust3d import registry
+from robust3d.architectures import weights_file
 from robust3d.data.dtd import texture_folder
 from robust3d.data.published.inventory import root_folder
 from robust3d.errors import UserError
@@ -12,7 +13,7 @@ from robust3d.study.jobs import Job
 
 
 def made_from(jobs: Iterable[Job]) -> Iterator[Job]:
-    """The jobs and all that they are made from, each once."""
+    """The jobs and all jobs that they depend on, each once."""
     seen: set[int] = set()
     pending = list(jobs)
     while pending:
@@ -25,7 +26,7 @@ def made_from(jobs: Iterable[Job]) -> Iterator[Job]:
 
 
 def data_folders(jobs: Iterable[Job]) -> dict[str, str | None]:
-    """The folders of published data that the jobs read, and what is wrong with each; None: it is there."""
+    """The folders of published data that the jobs read, and the problem with each; None: it exists."""
     found: dict[str, str | None] = {}
     for job in made_from(jobs):
         found |= data_of(job)
@@ -33,7 +34,7 @@ def data_folders(jobs: Iterable[Job]) -> dict[str, str | None]:
 
 
 def data_of(job: Job) -> dict[str, str | None]:
-    """The same of one job, which reads one folder or file of published data or none."""
+    """The same for one job, which reads at most one folder or file of published data."""
     try:
         if job.stage == "inventory":
             path = job.params["source"].path
@@ -45,13 +46,14 @@ def data_of(job: Job) -> dict[str, str | None]:
             module = registry.load("set", job.params["set"]["kind"])
             params = parse(module.Params, job.params["set"])
             path = params.path
-            if job.params["data_on_disk"] is None:  # while planning; here is why
+            if job.params["data_on_disk"] is None:  # not found while planning; find out why
                 module.identity(params)
         elif job.stage == "import_encoder":
-            path = str(job.params["params"].weights)
-            if not Path(path).is_file():
-                published = job.params["architecture"].weights
-                what = published.name if published else f"weights of {job.params['architecture'].name}"
+            architecture, named = job.params["architecture"], job.params["params"].weights
+            path = str(named or f"weights of {architecture.name}")
+            if not weights_file(named, architecture).is_file():
+                published = architecture.weights
+                what = published.name if published else f"weights of {architecture.name}"
                 raise UserError(
                     f"{job.label}: no file {path}; get {what} (resources/README.md), or remove the pre-training that "
                     "needs it"

@@ -1,8 +1,8 @@
-"""How a process computes: on how many threads, and with the processor's best instructions or every AVX2 machine's.
+"""Threads and processor instructions of a process: the processor's best instructions, or AVX2 only.
 
 Both are set through the environment, before numpy or torch is loaded. `portable` gives a CPU job the same bytes on
-every processor with AVX2. MKL has a reproducible AVX2 mode, but for Intel's processors only (on AMD's it is ignored
-without a word), so its `COMPATIBLE` mode is taken. Work on a GPU is not pinned.
+every processor with AVX2. MKL has a reproducible AVX2 mode, but for Intel's processors only (on AMD's it is silently
+ignored), so its `COMPATIBLE` mode is used. GPU computations are not pinned.
 """
 
 import os
@@ -15,28 +15,28 @@ PORTABLE = {
     "ATEN_CPU_CAPABILITY": "avx2",  # torch's own kernels
     "ONEDNN_MAX_CPU_ISA": "AVX2",  # convolutions
     "MKL_CBWR": "COMPATIBLE",  # matrix products of torch
-    "OPENBLAS_CORETYPE": "Haswell",  # those of numpy and scipy
+    "OPENBLAS_CORETYPE": "Haswell",  # matrix products of numpy and scipy
     "NPY_DISABLE_CPU_FEATURES": "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL",
 }
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 def one_thread() -> None:
-    """One computing thread: sums come out the same on any number of cores, and no thread waits for another.
+    """One computing thread: sums are the same on any number of cores, and no thread waits for another.
 
-    The libraries' own choice, a thread a core, costs many times the work where other processes want the cores too: at
-    every small step the threads that have a core spin until the others had theirs.
+    The libraries' default, one thread per core, is many times slower if other processes use the cores too: at every
+    small step the running threads spin until the others get a core.
     """
     os.environ.update(dict.fromkeys(THREADS, "1"))
 
 
 def all_cores() -> None:
-    """The libraries' choice of threads, or the user's, for a long process of big steps; a thread that waits sleeps."""
+    """The libraries' or the user's number of threads, for a long process of big steps; waiting threads sleep."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def pin(variables: dict[str, str]) -> None:
-    """Pin this process, and those it starts, to the instructions that a spec names; none: the processor's best.
+    """Pin this process and its children to the instructions of a spec; empty: the processor's best.
 
     Raises:
         UserError: the processor has no AVX2, or numpy or torch is loaded already.
@@ -53,7 +53,7 @@ def pin(variables: dict[str, str]) -> None:
 
 
 def _flags() -> set[str]:
-    """What the processor can do, as Linux names it; nothing where that is not known."""
+    """Instruction sets of the processor by Linux' names; empty if unknown."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

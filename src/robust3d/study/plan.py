@@ -1,4 +1,4 @@
-"""From a study to its jobs. Tables and figures are also published under stable names (`published_paths`)."""
+"""Plans the jobs of a study. Tables and figures are also copied to stable names (`published_paths`)."""
 
 import dataclasses
 import functools
@@ -17,7 +17,7 @@ from robust3d.study.targets import paper_of, target_stage, targets
 
 
 class Plan:
-    """Every job of a study, each made once."""
+    """All jobs of a study; equal jobs are one object."""
 
     def __init__(self, study: Study, on_disk: OnDisk | None = None) -> None:
         self.study = study
@@ -25,7 +25,7 @@ class Plan:
         self.jobs: dict[tuple[str, str], Job] = {}
 
     def _add(self, job: Job) -> Job:
-        """The job itself, or the equal one that was planned before; it opens its sets by the modules of their kinds."""
+        """Register a job, with the modules of the sets that it opens; returns the equal job if there is one already."""
         opens = [made.plugins for files in job.inputs.values() for made, _ in files if made.stage == "draw_set"]
         plugins = tuple(dict.fromkeys([*job.plugins, *(plugin for found in opens for plugin in found)]))
         job = dataclasses.replace(job, plugins=plugins, numerics=self.study.numerics)
@@ -52,13 +52,13 @@ class Plan:
 
     @functools.cache  # noqa: B019
     def inventory(self, family: str) -> Job:
-        """What lies on disk of a published family; what is missing there ends the run before anything else."""
+        """Lists the files of a published family on disk; missing files end the run before other jobs start."""
         kind, params = self.study.families[family].kind, self._families[family][1]
         job_params = {"kind": kind, "source": params, "data_on_disk": self.on_disk.family(kind, params)}
         return self._add(Job("inventory", slug(family), job_params, plugins=(("family", kind),)))
 
     def _from_disk(self, family: str) -> Inputs:
-        """What a job of a family needs in order to know what lies on disk."""
+        """The inventory as an input, for families that are read from disk."""
         published = self.study.families[family].source != "built"
         return {"inventory": ((self.inventory(family), "inventory"),)} if published else {}
 
@@ -100,7 +100,7 @@ class Plan:
 
     @functools.cache  # noqa: B019
     def _blocks(self, family: str) -> dict[int, list[str]]:
-        """The instances of each block of a family of our own."""
+        """The instances of each block of a built family."""
         instances = self.instances(family)
         n_blocks = -(-len(instances) // (self.study.families[family].shard_instances or 1))
         blocks: dict[int, list[str]] = {}
@@ -109,7 +109,7 @@ class Plan:
         return blocks
 
     def _render_shard(self, family: str, class_name: str, shapes: Job, block: int, members: list[str] | None) -> Job:
-        """Renders the members of a block; None: all meshes of a file, for what lies on disk is not known yet."""
+        """Renders the instances of a block; `members` None: all meshes of the file, which are not known yet."""
         config = self.study.families[family]
         module, params = self._families[family]
         job_params = {
@@ -128,7 +128,7 @@ class Plan:
         """The family's manifest: its shards, classes and splits."""
         config = self.study.families[family]
         module, params = self._families[family]
-        by_orbit = config.split is not None and config.split.mode == "orbit"
+        by_orbit = config.source == "built" and config.split is not None and config.split.mode == "orbit"
         groups = {i: module.orbit(params, i) for i in self.instances(family)} if by_orbit else {}
         job_params = {
             "family": family,
@@ -145,7 +145,7 @@ class Plan:
 
     @functools.cache  # noqa: B019
     def _bulk(self, family: str) -> Inputs:
-        """The big files of a family, which its manifest names."""
+        """The shards (HDF5) of a family, which its manifest lists."""
         return {"shards": tuple((job, "views") for job in self.shards(family))}
 
     # --- data sets --------------------------------------------------------------------------------------------
@@ -159,7 +159,7 @@ class Plan:
         return self._add(Job("make_textures", self.study.textures.source, job_params))
 
     def views(self, family: str, *backgrounds: Any) -> tuple[Inputs, Inputs]:
-        """What a job needs to see a family on some backgrounds: (inputs, bulk files)."""
+        """A family's views on some backgrounds, as inputs of a job: (inputs, bulk files)."""
         needs_textures = any(background.needs_textures for background in backgrounds)
         inputs: Inputs = {
             "views": ((self.index_views(family), "manifest"),),
@@ -169,7 +169,7 @@ class Plan:
 
     @functools.cache  # noqa: B019
     def draw_set(self, name: str) -> Job:
-        """The table of one classification set: which view stands before which background."""
+        """The table of one classification set: image ids, classes and splits, for views also the backgrounds."""
         image_set, family = self.study.sets[name], self.study.family_of(name)
         inputs = self.views(family, image_set.background)[0] if family is not None else {}
         job_params = {"set": self.set_params(name), "seed": self.study.seed, **self.on_disk.image_set(image_set)}
@@ -177,7 +177,7 @@ class Plan:
 
     @functools.cache  # noqa: B019
     def pack_images(self, name: str) -> tuple[Job, ...]:
-        """The pixels of a set of pictures: a job for each of its blocks."""
+        """The pixels of a set of pictures, one job per block."""
         drawn, shards = self.draw_set(name), self.study.sets[name].shards
         job_params = [{**drawn.params, "block": [block, shards]} for block in range(shards)]
         inputs: Inputs = {"set": ((drawn, "table"),)}
@@ -190,7 +190,7 @@ class Plan:
         return self.study.sets[name].model_dump(mode="json", exclude={"family"})
 
     def set_inputs(self, name: str) -> tuple[Inputs, Inputs]:
-        """What a job needs to open a set: (inputs, bulk files)."""
+        """A set as inputs of a job: (inputs, bulk files)."""
         family = self.study.family_of(name)
         if family is not None:
             inputs, bulk = self.views(family, self.study.sets[name].background)
@@ -200,7 +200,7 @@ class Plan:
         return {"set": ((self.draw_set(name), "table"),), **inputs}, bulk
 
     def named_sets(self, sets: Mapping[str, str]) -> tuple[Inputs, Inputs]:
-        """The same for several sets, each under a name: keys of `sets` by name."""
+        """The same for several sets. `sets` maps the name of an input to a key of the study's `sets`."""
         inputs: Inputs = {}
         bulk: Inputs = {}
         for name, key in sets.items():
@@ -212,7 +212,7 @@ class Plan:
     # --- models -----------------------------------------------------------------------------------------------
 
     def pretrain(self, key: str, experiment: Experiment, seed: int) -> Job:
-        """A pre-training on data of its own or on the experiment's; training seeds may share one."""
+        """A pre-training on its own data or the experiment's; with `pretraining_seed` all training seeds share one."""
         seed = seed if self.study.pretraining_seed is None else self.study.pretraining_seed
         entry = self.study.pretraining[key]
         if entry.data is not None:
@@ -242,12 +242,13 @@ class Plan:
         return self._add(Job("pretrain", label, job_params, inputs, bulk, plugins))
 
     def encoder(self, key: str, experiment: Experiment, seed: int) -> Job:
-        """The encoder of a pre-training, or of weights on disk, alone."""
+        """The encoder file, extracted from a pre-training or imported from weights on disk."""
         entry = self.study.pretraining[key]
         if not entry.trains:
             params = entry.method_params()
             job_params = {"method": entry.method, "params": params, "architecture": entry.architecture}
-            job_params |= {"normalisation": entry.normalisation, "weights_sha256": self.on_disk.weights(params.weights)}
+            found = self.on_disk.weights(params.weights, entry.architecture)
+            job_params |= {"normalisation": entry.normalisation, "weights_sha256": found}
             plugins = (("pretraining", entry.method), ("architecture", entry.architecture.name))
             return self._add(Job("import_encoder", slug(key), job_params, plugins=plugins))
         source = self.pretrain(key, experiment, seed)
@@ -257,13 +258,17 @@ class Plan:
     def train_classifier(self, key: str, experiment: Experiment, pretraining: str | None, seed: int) -> Job:
         """A classifier from scratch or from an encoder."""
         inputs, bulk = self.set_inputs(experiment.set)
-        encoder = self.encoder(pretraining, experiment, seed) if pretraining else None
+        is_started = pretraining is not None and self.study.pretraining[pretraining].gives_encoder
+        encoder = self.encoder(pretraining, experiment, seed) if pretraining and is_started else None
         inputs["encoder"] = ((encoder, "encoder"),) if encoder else ()
         inputs["encoder_info"] = ((encoder, "info"),) if encoder else ()
         training = self.study.classifiers[key]
         architecture = self.study.architecture(key, pretraining)
+        own: dict[str, Any] = {"seed": seed, "architecture": architecture}
+        if pretraining and not is_started and training.normalisation == "source":
+            own["normalisation"] = self.study.pretraining[pretraining].normalisation
         job_params = {
-            "classifier": training.model_copy(update={"seed": seed, "architecture": architecture}),
+            "classifier": training.model_copy(update=own),
             "set": self.set_params(experiment.set),
         }
         label = slug(f"{experiment.set}-{key}-{pretraining or 'scratch'}-s{seed}")
@@ -273,7 +278,7 @@ class Plan:
     # --- probes -----------------------------------------------------------------------------------------------
 
     def outcomes(self, classifier: Job, probe: str, experiment: Experiment) -> Job:
-        """What a probe, a key of `probes` or `attacks`, finds of a classifier on its own sets or the experiment's."""
+        """Runs a probe (key of `probes` or `attacks`) on a classifier, on the probe's own sets or the experiment's."""
         asked = self.study.probe(probe, experiment)
         inputs, bulk = self.named_sets(asked.sets)
         inputs["classifier"] = ((classifier, "classifier"),)
@@ -287,11 +292,11 @@ class Plan:
         plugins = (("probe", asked.module), *(plugin for plugin in classifier.plugins if plugin[0] == "architecture"))
         return self._add(Job("probe", label, job_params, inputs, bulk, plugins))
 
-    # --- what a user asks for ---------------------------------------------------------------------------------
+    # --- targets of a user ------------------------------------------------------------------------------------
 
     @functools.cache  # noqa: B019
     def target(self, name: str) -> Job:
-        """A table or a figure; its module says what it is made from."""
+        """The job of a table or figure; its module lists its inputs."""
         stage, paper = target_stage(name), paper_of(name)
         if paper not in self.study.papers:
             raise UserError(f"papers.{paper}: missing; {name} needs this section of the configuration")
@@ -299,7 +304,7 @@ class Plan:
         return self._add(Job(stage, slug(name), {"target": name, **job_params}, inputs, bulk, (("target", name),)))
 
     def _makers(self) -> Iterator[Callable[[], Job]]:
-        """What plans the jobs of every family, table and figure, each with all that it is made from."""
+        """Functions that plan every family, table and figure together with the jobs they depend on."""
         yield from (functools.partial(self.index_views, family) for family in self.study.families)
         yield from (functools.partial(self.target, name) for paper in self.study.papers for name in targets(paper))
 
@@ -310,7 +315,7 @@ class Plan:
         return list(self.jobs.values())
 
     def find(self, stage: str, job: str) -> Job | None:
-        """The job of a folder, planning no more than it takes to find it; None if no table or figure needs it."""
+        """The job of a folder, planning as little as possible; None if no family, table or figure needs it."""
         makers = self._makers()
         while (stage, job) not in self.jobs:
             make = next(makers, None)
@@ -320,7 +325,7 @@ class Plan:
         return self.jobs[stage, job]
 
     def columns(self, experiment: str) -> Iterator[tuple[str, str | None]]:
-        """(label, pre-training) of an experiment's columns: from scratch first, then as the paper, then by name."""
+        """(label, pre-training) of an experiment's columns: from scratch, then the paper's order, then by name."""
         yield "AT", None
         for key in self.study.compared(experiment):
             yield f"{self.study.pretraining[key].label}+AT", key

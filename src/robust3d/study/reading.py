@@ -1,7 +1,7 @@
-"""The one way to load the configuration.
+"""Reads the configuration, for Snakemake and `robust3d` alike.
 
-Layers, later over earlier: the papers' own files, `config.yaml`, the overlay of the scale, the user's overlays, values
-of the command line.
+Layers, later over earlier: the papers' own files, `config.yaml`, the overlay of the scale, those of other objects, the
+user's overlays, values of the command line.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from robust3d.errors import UserError
 from robust3d.parsing import parse
 from robust3d.study.config import Study
 from robust3d.study.like import merge, resolve_likes
-from robust3d.study.places import scale_file
+from robust3d.study.places import objects_files, scale_file
 from robust3d.study.targets import paper_files
 from robust3d.study.yaml_text import check_plain, parse_yaml
 
@@ -24,7 +24,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """One configuration file.
 
     Raises:
-        UserError: missing, unreadable, not a mapping, or with values that YAML reads as something else than they are.
+        UserError: missing, unreadable, not a mapping, or with values that YAML would misread.
     """
     try:
         if path.stat().st_size > _LARGEST_FILE:
@@ -40,11 +40,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def read_papers() -> dict[str, Any]:
-    """What the papers' own files define: the section of each paper, and entries that it adds to shared sections.
+    """Content of the papers' own files: the section of each paper, and entries that it adds to shared sections.
 
     Raises:
-        UserError: a file sets a key that is no section with entries, the section of another paper, or an entry that
-            another paper's file defines too.
+        UserError: a file sets a key that is not a section with entries, the section of another paper, or an entry that
+            another paper's file also defines.
     """
     values: dict[str, Any] = {}
     places: dict[str, Path] = {}
@@ -65,10 +65,10 @@ def read_papers() -> dict[str, Any]:
 
 
 def command_line(entries: Sequence[str]) -> dict[str, Any]:
-    """The values of `--config KEY=VALUE …`: each is read as the line `KEY: VALUE` of a configuration file would be.
+    """The values of `--config KEY=VALUE …`: each is read like a line `KEY: VALUE` of a configuration file.
 
     Raises:
-        UserError: naming the entry that is no YAML.
+        UserError: names the entry that is not YAML.
     """
     values: dict[str, Any] = {}
     for entry in entries:
@@ -81,7 +81,7 @@ def load_study(values: Mapping[str, Any]) -> Study:
     """The checked study of merged layers.
 
     Raises:
-        UserError: naming every key that is wrong and what is allowed.
+        UserError: names every wrong key and the allowed values.
     """
     try:
         return parse(Study, resolve_likes(values))
@@ -90,30 +90,36 @@ def load_study(values: Mapping[str, Any]) -> Study:
 
 
 def read_study(paths: Sequence[Path], given: Mapping[str, Any] | None = None) -> Study:
-    """The study for everybody, `snakemake` and `robust3d` alike.
+    """The study of `snakemake` and `robust3d`.
 
     Args:
-        paths: `config.yaml`, then overlays, later ones over earlier ones.
-        given: values of the command line, over all of them.
+        paths: `config.yaml`, then overlays; later ones override earlier ones.
+        given: values of the command line; they override all files.
 
     The files of the papers (`read_papers`) are the lowest layer. The key `scale`, in any of `paths` or in `given`,
-    names an overlay of `workflow/scales`, which is merged directly after `config.yaml`. The last mention counts; null
-    means none.
+    names an overlay of `workflow/scales`, which is merged directly after `config.yaml`; `objects` names a folder of
+    `workflow/objects`, whose overlays (`default`, and the scale's) follow. The last mention counts; null means none.
 
     Raises:
-        UserError: a file, the scale's name or a key is wrong.
+        UserError: a file, the name of a scale or of objects, or a key is wrong.
     """
     layers = [read_papers(), *(read_yaml(path) for path in paths)]
     if given:
         check_plain(dict(given), "--config")
         layers.append(dict(given))
-    scales = [layer.pop("scale") for layer in layers if "scale" in layer]
-    if scales and scales[-1] is not None:
-        layers.insert(2, read_yaml(scale_file(scales[-1])))
+    scale, objects = (_last(layers, key) for key in ("scale", "objects"))
+    overlays = [scale_file(scale)] if scale is not None else []
+    overlays += objects_files(objects, scale) if objects is not None else []
+    layers[2:2] = [read_yaml(path) for path in overlays]
     values: dict[str, Any] = {}
     for layer in layers:
         values = merge(values, layer)
     return load_study(values)
+
+
+def _last(layers: Sequence[dict[str, Any]], key: str) -> Any:
+    """Take a key out of all layers: its last value, or None."""
+    return [None, *(layer.pop(key) for layer in layers if key in layer)][-1]
 
 
 def _indent(text: str) -> str:

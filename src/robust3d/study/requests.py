@@ -1,13 +1,13 @@
-"""What a job asks a cluster for: cores, memory, time and GPUs, at the paper's scale.
+"""Cluster resources of a job: cores, memory, time and GPUs, at the paper's scale.
 
-None of it shapes a result, so none of it stands in a spec; on a laptop nothing is reserved and nothing waits.
+They affect no result, so they are not part of a spec; on a laptop they are ignored.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # jobs read this module, and must import nothing that their code does not name
+if TYPE_CHECKING:  # for types only: jobs import this module, and imports here enter their code closure
     from robust3d.study.cluster import Cluster
 
 GROWTH = 0.5  # of memory and time with each further attempt, as a share of the first one's
@@ -15,13 +15,13 @@ GROWTH = 0.5  # of memory and time with each further attempt, as a share of the 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What the first attempt of a job asks for.
+    """Resources of the first attempt of a job.
 
     Attributes:
         cpus: cores; 0: the cluster's `render_cpus`.
         mem_mb: memory of the whole job, MB.
-        mem_mb_per_cpu: more of it for each core.
-        runtime_min: time limit before it is clipped to the cluster's, minutes.
+        mem_mb_per_cpu: additional memory per core, MB.
+        runtime_min: time limit before it is clipped to the cluster's maximum, minutes.
         gpus: GPUs, on one node.
     """
 
@@ -32,13 +32,13 @@ class Request:
     gpus: int = 0
 
     def on(self, cluster: "Cluster", devices: int = 1) -> "Request":
-        """What that comes to on a cluster; `devices` GPUs share the batches of a training."""
+        """The resources on a cluster; `devices` GPUs share the batches of a training."""
         cpus = self.cpus or cluster.render_cpus
         mem_mb = (self.mem_mb + self.mem_mb_per_cpu * cpus) * devices
         return replace(self, cpus=cpus * devices, mem_mb=mem_mb, mem_mb_per_cpu=0, gpus=self.gpus * devices)
 
     def mem_at(self, attempt: int, cluster: "Cluster") -> int:
-        """Memory of an attempt (from 1), MB: a job that ran out of it gets more."""
+        """Memory of an attempt (from 1), MB: a job that ran out of memory gets more."""
         return _grown(self.mem_mb, attempt, cluster.max_mem_mb)
 
     def runtime_at(self, attempt: int, cluster: "Cluster") -> int:
@@ -52,12 +52,12 @@ def _grown(first: int, attempt: int, most: int | None) -> int:
 
 
 def resources(asked: Request, cluster: "Cluster", of_job: Callable[[Any], Request] | None = None) -> dict[str, Any]:
-    """The `resources` of a rule: portable ones, and SLURM's where the cluster's file names them.
+    """The `resources` of a rule: portable ones, and SLURM's if the cluster's file has them.
 
     Args:
         asked: by the stage.
-        cluster: what it is like.
-        of_job: what the job asks that the wildcards name, on this cluster; None: what the stage asks.
+        cluster: its settings.
+        of_job: resources of the job of some wildcards on this cluster; None: the stage's.
     """
 
     def mine(wildcards: object) -> Request:

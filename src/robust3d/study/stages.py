@@ -1,7 +1,7 @@
-"""The stages, each declared once: what it writes, what shapes it, what it asks of a cluster, how people see it.
+"""Declaration of every stage: outputs, packages, cluster resources, titles.
 
 Rules (`workflow/rules/stages.smk`), planning, the audit and the site all read this. Nothing here is part of a stage's
-code closure, so a changed request of memory or a changed title makes no artifact stale. A new stage is an entry here, a
+code closure, so changing a memory request or a title makes no artifact stale. A new stage is an entry here, a
 module in `robust3d.stages` and the function that plans it.
 """
 
@@ -19,7 +19,7 @@ LOCK = "envs/requirements.lock"
 _FOLDER = "{results}/{stage}/{job}/"
 _ARRAYS = ("numpy",)
 _VIEWS = ("numpy", "h5py", "pandas", "pyarrow")
-_SOURCES = "sources.sha256"  # of what was read of data that others published
+_SOURCES = "sources.sha256"  # checksums of the published files that were read
 _SUFFIXES = {  # of published files
     "table.csv": ".csv",
     "cells.json": ".cells.json",
@@ -49,11 +49,11 @@ class Shown:
 
 @dataclass(frozen=True)
 class Variant:
-    """What is different about the jobs of one module that a stage loads by name, such as AutoAttack among the probes.
+    """Overrides for the jobs of one module that a stage loads by name, such as AutoAttack among the probes.
 
     Attributes:
-        title: what one of them is called on the site.
-        request: what one of them asks of a cluster; as many GPUs as the stage.
+        title: of such a job on the site.
+        request: cluster resources of such a job; as many GPUs as the stage.
     """
 
     title: str
@@ -62,23 +62,23 @@ class Variant:
 
 @dataclass(frozen=True)
 class Stage:
-    """What a stage writes, what shapes it, where it runs and how it is shown.
+    """Outputs of a stage, packages that affect them, resources, and how it is shown.
 
     Attributes:
         outputs: paths by name, data first; the record is added by the runner.
-        packages: those that shape the result.
-        title: what one of its jobs is called on the site.
+        packages: those whose versions affect the result.
+        title: of a job on the site.
         layer: its place in drawings of the lineage, shapes first.
-        request: what a job asks of a cluster; None: it runs where Snakemake does.
-        role: what the site and `why` take its outputs for, where they show more than the record.
-        in_parts: whether there is a job for each class or block, which are then shown as one.
+        request: cluster resources of a job; None: a local job, run by Snakemake itself.
+        role: how the site and `why` show its outputs, where they show more than the record.
+        in_parts: whether there is one job per class or block; they are then shown as one.
         matters: patterns of the parameters that `why` shows, the most important first; "*": any.
-        priority: of its jobs among those that could run.
-        reusable: whether outputs of a job that had the same parameters and inputs may be copied; not where they
-            name the places of inputs.
+        priority: of its jobs in Snakemake's scheduler.
+        reusable: whether the outputs of an earlier job with equal parameters and inputs may be copied; False where
+            outputs contain paths of inputs.
         published: stable paths of the copies that users ask for, by output; of tables and figures only.
         shown: how a report shows them.
-        variants: by the module that a job's parameter named like the stage names; others are as the stage.
+        variants: overrides by module name; the module is the job's parameter that has the stage's name.
     """
 
     outputs: dict[str, str]
@@ -96,7 +96,7 @@ class Stage:
     variants: dict[str, Variant] = field(default_factory=dict)
 
     def of(self, name: object) -> "Stage":
-        """The stage as jobs of one of its modules have it."""
+        """The stage with the overrides of one of its modules."""
         variant = self.variants.get(str(name))
         return replace(self, title=variant.title, request=variant.request) if variant else self
 
@@ -118,7 +118,7 @@ _PROBE = Request(cpus=4, mem_mb=16_000, runtime_min=60, gpus=1)
 
 # Requests are those of the paper's scale.
 STAGES: dict[str, Stage] = {
-    # The files of a published data set; its jobs run first and end the run at once if something is missing.
+    # The files of a published data set. These jobs run first, so that missing files end the run at once.
     "inventory": Stage(
         _outputs(inventory="inventory.json"),
         _ARRAYS,
@@ -229,7 +229,7 @@ STAGES: dict[str, Stage] = {
         "params.rays params.input_px",
         priority=10,
     ),
-    # The encoder of a pre-training, with what was trained in it.
+    # The encoder of a pre-training, and which of its weights were trained.
     "extract_encoder": Stage(
         _outputs(encoder="encoder.safetensors", info="encoder.json"),
         ("torch",),
@@ -239,7 +239,7 @@ STAGES: dict[str, Stage] = {
         matters="",
         priority=10,
     ),
-    # The same from weights on disk, ImageNet's for example.
+    # An encoder from weights on disk, such as ImageNet's.
     "import_encoder": Stage(
         _outputs(encoder="encoder.safetensors", info="encoder.json"),
         ("torch", "torchvision"),
@@ -263,8 +263,8 @@ STAGES: dict[str, Stage] = {
         "classifier.batch_size classifier.learning_rate classifier.batchnorm classifier.selection "
         "set.background.kind set.images",
     ),
-    # What is asked of a trained classifier, image by image: any module in robust3d.probes. One that needs more than an
-    # hour gets a line under `variants`, or more time in the profile: `set-resources: {probe: {runtime: 600}}`.
+    # Per-image tests of a trained classifier: any module in robust3d.probes. A probe that needs more than an hour gets
+    # an entry in `variants`, or more time in the profile: `set-resources: {probe: {runtime: 600}}`.
     "probe": Stage(
         _outputs(metrics="metrics.json", outcomes="outcomes.parquet"),
         _LEARNING,
@@ -277,6 +277,8 @@ STAGES: dict[str, Stage] = {
             "autoattack": Variant("AutoAttack", replace(_PROBE, runtime_min=1_440)),  # 13,000 images, five budgets
             "shift": Variant("Shift test", _PROBE),
             "accuracy": Variant("Accuracy", replace(_PROBE, runtime_min=30)),
+            "corruptions": Variant("Corruptions", replace(_PROBE, runtime_min=240)),  # 13,000 images, 96 times
+            "distortions": Variant("Distortions", replace(_PROBE, runtime_min=120)),
         },
     ),
     # A table with the lineage of its cells.
@@ -290,7 +292,7 @@ STAGES: dict[str, Stage] = {
         published=_published(_TABLE),
         shown=Shown("table", "table", "table.rst", "Tables"),
     ),
-    # A figure of numbers: the picture, and the numbers with their lineage as in a table.
+    # A plot, and its numbers with their lineage as in a table.
     "plot": Stage(
         _PLOT,
         ("numpy", "pandas", "scipy", "matplotlib"),
@@ -300,7 +302,7 @@ STAGES: dict[str, Stage] = {
         published=_published(_PLOT),
         shown=Shown("plot", "picture", "figure.rst", "Figures"),
     ),
-    # A picture: gallery, examples, reconstructions.
+    # A figure of images: gallery, examples, reconstructions.
     "draw": Stage(
         _PICTURE,
         ("numpy", "pillow"),
@@ -326,7 +328,7 @@ def lock() -> dict[str, str]:
 
 
 def locked_versions(packages: tuple[str, ...]) -> dict[str, str]:
-    """Versions from the lock, not from what is installed: the same on a head node and on a GPU node."""
+    """Versions from the lock file, not of the installed packages: the same on a head node and on a GPU node."""
     if unknown := [name for name in packages if name not in lock()]:
         raise UserError(f"{LOCK}: there is no {unknown[0]} in it; add it to envs/requirements.in and lock it")
     return {name: lock()[name] for name in packages}

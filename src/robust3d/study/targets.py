@@ -1,7 +1,7 @@
-"""What users may request: the tables and figures of each paper, under stable names.
+"""Targets of users: the tables and figures of each paper, under stable names.
 
-A target of the main paper is called `table4` and stands in ``results/table4.csv``, one of another paper
-`shapebias/table1` and ``results/shapebias/table1.csv``.
+A target of the main paper is called `table4` with the file ``results/table4.csv``, one of another paper
+`shapebias/table1` with ``results/shapebias/table1.csv``.
 """
 
 import difflib
@@ -21,7 +21,7 @@ _LISTS = {"TABLES": "table", "PLOTS": "plot", "PICTURES": "picture"}  # of a pap
 
 @functools.cache
 def papers() -> tuple[str, ...]:
-    """Every paper that there is, the main one first."""
+    """All papers, the main one first."""
     paths = importlib.import_module(PACKAGES["paper"]).__path__
     return tuple(sorted((module.name for module in pkgutil.iter_modules(paths)), key=lambda name: (name != MAIN, name)))
 
@@ -44,7 +44,7 @@ def targets(paper: str) -> dict[str, str]:
 
 
 def every_target() -> dict[str, str]:
-    """The same of all papers."""
+    """The same for all papers."""
     return {name: stage for paper in papers() for name, stage in targets(paper).items()}
 
 
@@ -82,15 +82,15 @@ def published_paths(name: str) -> dict[str, str]:
 
 
 def target_path(name: str) -> str:
-    """What a user asks for: a table's CSV, a figure's picture."""
+    """The file that a user requests: a table's CSV, a figure's picture."""
     return next(iter(published_paths(name).values()))
 
 
 def target_name(path: str) -> str:
-    """The table or figure behind a stable path: `table4` of ``results/table4.csv``.
+    """The table or figure of a stable path: `table4` of ``results/table4.csv``.
 
     Raises:
-        UserError: there is none; the message names those closest to it.
+        UserError: there is none; the message names the closest ones.
     """
     name = _stem(path) if Path(path).parts[:1] == (RESULTS,) else None
     if name not in every_target():
@@ -99,14 +99,14 @@ def target_name(path: str) -> str:
 
 
 def _stem(path: str) -> str:
-    """A path without its ending and without the folder of the results."""
+    """A path without suffix and without the results folder."""
     folder, name = Path(path).parent, Path(path).name.partition(".")[0]
     parts = folder.parts[1:] if folder.parts[:1] == (RESULTS,) else folder.parts
     return "/".join((*parts, name))
 
 
 def no_target(name: str, others: Sequence[str] = ()) -> str:
-    """What to tell of a name that is no target.
+    """Message about a name that is not a target.
 
     Args:
         name: as requested.

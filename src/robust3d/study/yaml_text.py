@@ -1,6 +1,6 @@
-"""YAML as people mean it: what it reads as something else than what stands there is refused, with its key.
+"""Reads YAML strictly: values that YAML would misread are refused, with their key.
 
-YAML 1.1 takes 03001627 for an octal number, 1:30 for 90 and 2020-01-01 for a date, and of two equal keys the last.
+YAML 1.1 reads 03001627 as an octal number, 1:30 as 90 and 2020-01-01 as a date, and uses the last of two equal keys.
 """
 
 import re
@@ -11,24 +11,24 @@ import yaml
 
 from robust3d.errors import UserError
 
-_MOST_VALUES = 100_000  # in one configuration, with aliases unfolded
+_MOST_VALUES = 100_000  # in one configuration, with aliases expanded
 _PLAIN = "tag:yaml.org,2002:"
 _OCTAL = re.compile(r"[-+]?0[0-7_]+")
 
 
 @dataclass(frozen=True)
 class _Misread:
-    """Text that YAML reads as something else."""
+    """Text that YAML would misread."""
 
     text: str
     what: str
 
 
 class _Loader(yaml.SafeLoader):
-    """Leaves a `_Misread` where YAML would read something else than what stands there."""
+    """Returns a `_Misread` for text that YAML would misread."""
 
     def compose_mapping_node(self, anchor: dict[Any, yaml.Node]) -> yaml.MappingNode:
-        """A mapping whose keys are words, each there once, as it stands: before others are merged into it."""
+        """Check a mapping as written, before merge keys are applied: its keys are text and unique."""
         node: yaml.MappingNode = super().compose_mapping_node(anchor)
         seen: set[str] = set()
         for key, _ in node.value:
@@ -79,13 +79,13 @@ def parse_yaml(text: str, name: str) -> dict[str, Any]:
         name: of its file, for messages.
 
     Raises:
-        UserError: naming every key whose value is no text, number, list or mapping, or not the one that stands there.
+        UserError: names every key whose value is not text, number, list or mapping, or would be misread.
     """
     try:
         values = yaml.load(text, _Loader)
     except RecursionError:
         raise UserError(f"{name}: not readable as YAML: nested too deeply") from None
-    except Exception as error:  # beside YAML's own, any other for tags that do not fit their value
+    except Exception as error:  # YAML's own, or any other for tags that do not fit their value
         raise UserError(f"{name}: not readable as YAML: {error}") from None
     if not isinstance(values, dict):
         raise UserError(f"{name}: a configuration is a mapping of keys to values")
@@ -94,10 +94,10 @@ def parse_yaml(text: str, name: str) -> dict[str, Any]:
 
 
 def check_plain(values: dict[Any, Any], name: str) -> None:
-    """Refuse what JSON has no word for, and aliases that unfold to more than anyone would write.
+    """Refuse values that JSON cannot represent, and aliases that expand to too many values.
 
     Raises:
-        UserError: naming every such key.
+        UserError: names every such key.
     """
     wrong: list[str] = []
     left: list[tuple[str, Any]] = [("", values)]

@@ -1,4 +1,4 @@
-"""Cells with their lineage: value, interval, what it was made from, and under which conditions.
+"""Table cells with their lineage: value, interval, sources and conditions.
 
 A table is a CSV for people and, beside it, a JSON in which every cell names its sources.
 """
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 def percent(value: float) -> str:
-    """As printed in the tables."""
+    """A share as percent with one decimal, as in the tables."""
     return f"{100 * value:.1f}"
 
 
 def source(path: Path, pointer: str) -> dict[str, str]:
-    """Where a value was read: file, JSON pointer (or column of a Parquet file), sha256."""
+    """Source of a value: file, JSON pointer (or column of a Parquet file), sha256."""
     return {"file": str(path), "pointer": pointer, "sha256": sha256(path)}
 
 
@@ -48,14 +48,14 @@ ENCODER_FACTS = (
 
 
 def conditions(classifier: dict[str, Any]) -> dict[str, Any]:
-    """What the paper leaves open, as it was in this model."""
+    """Choices of this model that the paper leaves open."""
     encoder = classifier["encoder"]
     facts = {name: classifier[name] for name in CLASSIFIER_FACTS}
     return facts | {"encoder": {name: encoder[name] for name in ENCODER_FACTS} if encoder else None}
 
 
 def data_conditions(plan: "Plan", image_set: str) -> dict[str, Any]:
-    """What the paper leaves open about the images of a set: shapes, poses, split."""
+    """Choices about the images of a set that the paper leaves open: shapes, poses, split."""
     name = plan.study.family_of(image_set)
     if name is None:
         return {"pictures": plan.set_params(image_set)}
@@ -64,10 +64,10 @@ def data_conditions(plan: "Plan", image_set: str) -> dict[str, Any]:
 
 
 def run_flags(classifiers: Sequence[dict[str, Any]]) -> list[str]:
-    """Sentences on the runs behind a cell.
+    """Flags on the runs behind a cell.
 
-    They tell of runs that collapsed, of a pre-training that several share, of images of another size that the encoder
-    saw, and of odd data.
+    About collapsed runs, a pre-training that several seeds share, encoders pre-trained on images of another size, and
+    unusual data.
     """
     flags = []
     seeds = [(model["encoder"] or {}).get("seed") for model in classifiers]
@@ -86,7 +86,7 @@ def run_flags(classifiers: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def write_table(job: "Context", table: "pd.DataFrame", caption: str, cells: list[dict[str, Any]]) -> None:
-    """Write the CSV and the cells, which say to which study they belong."""
+    """Write the CSV and the cells, with the name of the study."""
     table.to_csv(job.outputs["table"], lineterminator="\n")
     content = {
         "table": job.params["target"],

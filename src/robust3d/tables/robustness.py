@@ -1,4 +1,4 @@
-"""Accuracy under attack: which models it is asked of, a model's curve over budgets, the area under it, a cell of it."""
+"""Accuracy under attack: models, curves over budgets, areas under them, and cells."""
 
 import json
 from collections.abc import Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 CATEGORIES_STAND_IN = "procedural categories stand in for ShapeNet"
 TEXTURES_STAND_IN = "procedural textures stand in for DTD"
 OTHER_PICTURES = "the images are not those of the paper"
+REAL_OBJECTS = "real objects of Sweet Home 3D's catalogues in place of those of the paper"
 NOT_FINITE = {
     "nonfinite_logits": "adversarial images count as broken because their logits are not finite",
     "nonfinite_gradients": "entries of gradients were not finite and counted as zero",
@@ -32,26 +33,31 @@ def trained_against(study: "Study", experiment: "Experiment", norm: "Norm") -> l
     return [key for key in experiment.classifiers if study.classifiers[key].trained_against == norm]
 
 
+def object_flags(kind: str | None) -> list[str]:
+    """Sentences on objects that are not the paper's, by the kind of their family."""
+    return {"categories": [CATEGORIES_STAND_IN], "sweethome3d": [REAL_OBJECTS]}.get(kind or "", [])
+
+
 def stand_ins(study: "Study", experiment: "Experiment") -> list[str]:
-    """Sentences on what stands in for published data in an experiment's images."""
+    """Flags on stand-ins for published data in an experiment's images."""
     image_set, family = study.sets[experiment.set], study.family_of(experiment.set)
     if family is None:
         return [OTHER_PICTURES]
-    flags = [CATEGORIES_STAND_IN] if study.families[family].kind == "categories" else []
+    flags = object_flags(study.families[family].kind)
     textured = image_set.background.needs_textures and study.textures.source == "procedural"
     return flags + ([TEXTURES_STAND_IN] if textured else [])
 
 
 @dataclass(frozen=True)
 class Attacked:
-    """What AutoAttack left of one model.
+    """AutoAttack results of one model.
 
     Attributes:
         metrics: of the attack.
         budgets: E + 1 of them, ascending from 0.
-        correct: (E + 1, images) bool, right and not to be fooled within the budget.
-        metrics_path: where they were read.
-        outcomes_path: where they were read.
+        correct: (E + 1, images) bool, classified correctly and not fooled within the budget.
+        metrics_path: file of the metrics.
+        outcomes_path: file of the outcomes.
     """
 
     metrics: dict[str, Any]
@@ -67,7 +73,7 @@ class Attacked:
 
     @property
     def names(self) -> list[str]:
-        """Of the budgets."""
+        """Names of the budgets."""
         return [str(budget) for budget in self.budgets]
 
     def at(self, budget: str) -> np.ndarray:
@@ -76,11 +82,11 @@ class Attacked:
 
     @property
     def chance(self) -> float:
-        """The accuracy of guessing."""
+        """Accuracy of guessing."""
         return 1 / len(self.metrics["classifier"]["classes"])
 
     def sources(self, budget: str) -> list[dict[str, str]]:
-        """Where the accuracy at one of the budgets stands, and the images behind it."""
+        """Sources of the accuracy at a budget: its metrics and the outcomes of the images."""
         clean, least, *_ = self.names
         if budget == clean:
             value, images = pointer("clean_accuracy"), f"correct where budget = {least}"
@@ -95,7 +101,7 @@ def read_attacked(job: "Context", names: Sequence[str]) -> list[Attacked]:
 
 
 def _read(metrics: Path, outcomes: Path) -> Attacked:
-    import pandas as pd  # planning imports this module and needs none of it
+    import pandas as pd  # not at the top: planning imports this module
 
     frame = pd.read_parquet(outcomes, columns=["image", "norm", "budget", "correct", "robust"])
     robust = frame.pivot(index="budget", columns="image", values="robust")
@@ -127,15 +133,15 @@ def robust_cell(
     seed: int,
     flags: Sequence[str],
 ) -> dict[str, Any]:
-    """A cell's facts, all but its place in a table: accuracy at one budget, 0 being no attack at all.
+    """The entries of a cell, except its place in a table: accuracy at one budget; 0 means no attack.
 
     Args:
         models: one for each training seed.
-        peers: all columns that were trained and attacked alike, adversarial training from scratch first; on the
-            same images. A control is compared with it alone.
+        peers: all columns with the same training, attack and images, adversarial training from scratch first. A control
+            is compared with that one only.
         budget: the name of one that was attacked, or of 0.
         seed: of the bootstrap.
-        flags: sentences that travel with the number whatever the models did.
+        flags: sentences that always belong to the number.
     """
     correct, *columns = ([model.at(budget) for model in column] for column in (models, *peers))
     value = float(np.mean([outcome.mean() for outcome in correct]))
@@ -167,13 +173,13 @@ def robust_cell(
 
 
 def chance_flags(models: Sequence[Attacked]) -> list[str]:
-    """A sentence if the models have not learned: of what they withstand nothing follows then."""
+    """A flag if the clean accuracy is at chance: robust accuracy then means nothing."""
     clean = interval([model.correct[0] for model in models])
     return [] if clean["low"] > models[0].chance else ["clean accuracy is not beyond chance: the training did not work"]
 
 
 def _flags(metrics: Sequence[dict[str, Any]]) -> list[str]:
-    """Sentences on the models and their attacks that must travel with the number."""
+    """Flags on the models and their attacks that belong to the number."""
     flags = run_flags([content["classifier"] for content in metrics])
     for content in metrics:
         found = content["flags"]

@@ -1,9 +1,10 @@
-"""Intervals and verdicts over training seeds and test images, both drawn at random and crossed with each other.
+"""Intervals and verdicts over training seeds and test images, as two crossed random effects.
 
 Every seed's model sees the same images, so seeds and images are two crossed random effects. With S seeds and I images
 the mean of an outcome has the variance ``(M_seed + max(M_image - M_rest, 0)) / (S I)``, where the M are the mean
 squares of the two-way table (Searle, Casella, McCulloch, Variance Components, 1992, section 4.3). The part of the
-images has many degrees of freedom, that of the seeds few: Satterthwaite's ``df = (whole)^2 / (M_seed^2 / df_seed)``.
+images has many degrees of freedom, the part of the seeds few:
+Satterthwaite's ``df = (whole)^2 / (M_seed^2 / df_seed)``.
 """
 
 import math
@@ -14,7 +15,7 @@ import numpy as np
 
 from robust3d.seeds import numpy_generator
 
-LEAST_SEEDS = 3  # for a verdict; fewer say nothing of the noise of training
+LEAST_SEEDS = 3  # for a verdict; fewer give no estimate of training noise
 RESAMPLES = 10_000
 DIFFERS, ALIKE = "differs", "does not differ"
 Outcomes = Sequence[np.ndarray]  # for each seed, (images,): bool, or a mean of bools
@@ -27,9 +28,9 @@ def interval(outcomes: Outcomes) -> dict[str, Any]:
         outcomes: for each seed, (images,) bool, the same images for all.
 
     Returns:
-        `low` and `high`, shares inside [0, 1], and `kind`, which says when training noise is not in it.
+        `low` and `high`, shares in [0, 1], and `kind`, which says whether training noise is included.
     """
-    from scipy import stats  # planning imports this module and needs none of it
+    from scipy import stats  # not at the top: planning imports this module
 
     table = np.array(outcomes, float)
     seeds, images = table.shape
@@ -37,7 +38,7 @@ def interval(outcomes: Outcomes) -> dict[str, Any]:
         half = _half_width(*_variance(table, *_seed_square(table)))
         low, high = max(0.0, table.mean() - half), min(1.0, table.mean() + half)
         return {"low": low, "high": high, "kind": f"t over {seeds} seeds and {images} images, 95 %"}
-    # Several models count as one: their outcomes on an image depend on each other.
+    # Several models count as one: their outcomes on an image are dependent.
     share, z = table.mean(), float(stats.norm.ppf(0.975))
     middle = (share + z**2 / (2 * images)) / (1 + z**2 / images)
     half = z / (1 + z**2 / images) * math.sqrt(share * (1 - share) / images + z**2 / (4 * images**2))
@@ -49,15 +50,15 @@ def interval(outcomes: Outcomes) -> dict[str, Any]:
 def difference(ours: Outcomes, baseline: Outcomes, peers: Sequence[Outcomes], seed: int) -> dict[str, Any]:
     """Ours minus the baseline, paired by seed and image; a verdict from three seeds on.
 
-    Three seeds alone give two degrees of freedom, with which a difference of three standard errors is seen 40 times
-    in 100. So the noise of seeds is pooled over all columns that were trained and attacked alike, as in a two-way
+    Three seeds alone give two degrees of freedom, with which a difference of three standard errors is detected 40 times
+    in 100. So the seed variance is pooled over all columns with the same training and attack, as in a two-way
     analysis of variance (columns x seeds): ``(columns - 1) (seeds - 1)`` degrees of freedom.
 
     Args:
         ours: for each seed, (images,) bool or a mean of bools.
         baseline: the same, of the same seeds on the same images.
-        peers: columns whose noise of seeds is pooled, `ours` and the baseline among them.
-        seed: of the resampling, where there are too few seeds for a verdict.
+        peers: columns whose seed variance is pooled, including `ours` and the baseline.
+        seed: of the bootstrap, if there are too few seeds for a verdict.
 
     Returns:
         `value`, `low` and `high` as shares, `kind`, `seeds`, `p` and `verdict` (both None with fewer than three
@@ -82,7 +83,7 @@ def difference(ours: Outcomes, baseline: Outcomes, peers: Sequence[Outcomes], se
 
 
 def bars_note(seeds: int) -> str:
-    """What the bars of a figure are: the words below it."""
+    """Text below a figure that explains its error bars."""
     if seeds >= LEAST_SEEDS:
         return f"95 % intervals over {seeds} training seeds and the images"
     return f"95 % intervals over the images; {_too_few(seeds)}"
@@ -100,7 +101,7 @@ def _seed_square(table: np.ndarray) -> tuple[float, int]:
 
 
 def _pooled_seed_square(columns: Sequence[np.ndarray], table: np.ndarray) -> tuple[float, int]:
-    """The same for the difference of two columns, from how all columns depart from a common course over the seeds."""
+    """The same for a difference of columns, from the deviations of all columns from a common profile over seeds."""
     if len(columns) == 1:  # the baseline with itself
         return _seed_square(table)
     means = np.array([column.mean(axis=1) for column in columns])  # (columns, seeds)
@@ -115,7 +116,7 @@ def _variance(table: np.ndarray, seed_square: float, freedom: int) -> tuple[floa
     by_seed, by_image = table.mean(axis=1, keepdims=True), table.mean(axis=0)
     rest = float(((table - by_seed - by_image + table.mean()) ** 2).sum()) / max(1, (seeds - 1) * (images - 1))
     image_square = seeds * float(by_image.var(ddof=1)) if images > 1 else 0.0
-    # Seeds that agree to the last image by chance would give no noise at all: that of single images is the least.
+    # Seeds that agree on all images by chance would give zero variance; the variance of images is the minimum.
     seed_square = seed_square or rest
     whole = seed_square + max(image_square - rest, 0.0)
     return whole / (seeds * images), freedom * (whole / seed_square) ** 2 if seed_square else math.inf
@@ -128,7 +129,7 @@ def _half_width(variance: float, freedom: float) -> float:
 
 
 def _p_value(value: float, variance: float, freedom: float) -> float:
-    """Two-sided; without any variance a difference is either none or certain."""
+    """Two-sided p-value; without variance it is 0 or 1."""
     from scipy import stats
 
     if variance == 0:

@@ -17,7 +17,7 @@ KEPT = 2
 
 @dataclass
 class Checkpoint:
-    """Everything a run needs to go on: named tensors and plain JSON values."""
+    """Everything that is needed to resume a run: named tensors and plain JSON values."""
 
     step: int  # optimiser steps done
     tensors: dict[str, Tensor]
@@ -43,14 +43,14 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     )
     kept = {path.stem for path in sorted(folder.glob("step-*.json"))[-KEPT:]}
     for path in [*folder.glob("step-*"), *folder.glob(".partial-*-step-*")]:
-        if path.stem not in kept:  # older ones, and what a killed run left
+        if path.stem not in kept:  # older ones, and files left by a killed run
             path.unlink(missing_ok=True)
 
 
 def load_checkpoint(folder: Path, report: Callable[[str], None]) -> Checkpoint | None:
     """The newest checkpoint whose two files match their sha256; None if there is none.
 
-    A damaged one is reported and passed over for the older.
+    A damaged one is reported, and the older one is used.
     """
     for path in sorted(folder.glob("step-*.json"), reverse=True):
         try:

@@ -1,4 +1,4 @@
-"""What the trainings of a classifier share: batches, the attack, validation on clean and on attacked images."""
+"""Base of all classifier trainings: batches, the attack, validation on clean and on attacked images."""
 
 from functools import lru_cache
 
@@ -17,20 +17,20 @@ from robust3d.training.metrics import accuracy
 from robust3d.training.params import ClassifierParams
 
 VALIDATION_BATCH = 250
-COLLAPSED_SHARE = 0.99  # of the validation images that get one and the same class
+COLLAPSED_SHARE = 0.99  # of the validation images with the same predicted class
 
 
 class Classification(Task):
-    """Trains a classifier by cross-entropy; a training says which images it learns from and what it aims at.
+    """Trains a classifier by cross-entropy; subclasses choose the training images and the score.
 
-    Attacks run in eval mode, the step that follows in train mode. So an attack sees the running statistics of the batch
-    norms, and these see only the images that the training learns from.
+    Attacks run in eval mode, the optimiser step in train mode. So an attack uses the running statistics of the batch
+    norms, and these are updated by the training images only.
 
     Args:
         classifier: trained in place.
         images: to train on, on the classifier's device.
         held_out: to validate on.
-        params: attack, batch size, seed and what the training adds.
+        params: attack, batch size, seed and the training's own parameters.
     """
 
     def __init__(
@@ -45,12 +45,12 @@ class Classification(Task):
         self.images, self.held_out = images, held_out
         self.params = params
         self._copies: dict[nn.Module, nn.Module] = {}
-        self.share, self.shares = 0, 1  # of every batch, when several devices train together
+        self.share, self.shares = 0, 1  # this device's part of every batch, and the number of devices
         self.images_per_step = params.batch_size // params.devices
         self._order = lru_cache(maxsize=2)(self._shuffle)
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        """Cross-entropy of one batch, as the training shows it."""
+        """Cross-entropy of one batch of training images."""
         images, labels = self.clean_batch(step, generator)
         images = self.examples(images, labels, generator)
         logits = self.module(images)
@@ -67,17 +67,16 @@ class Classification(Task):
         return images, labels
 
     def examples(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        """The images to learn from in place of a batch of clean ones, all in [0, 1]."""
+        """The training images for a batch of clean images, both in [0, 1]."""
         return images
 
     def attack(
         self, images: Tensor, labels: Tensor, generator: torch.Generator, network: nn.Module | None = None
     ) -> Tensor:
-        """The training attack on [0, 1] images, against the classifier as it is in eval mode at this step.
+        """The training attack on [0, 1] images, against the current classifier in eval mode.
 
-        It passes through a copy with the batch norms folded into the convolutions: the same function in fewer
-        operations, and the module's own mode and buffers stay as they are. `network` is attacked in place of the
-        classifier.
+        It uses a copy with the batch norms folded into the convolutions: the same function in fewer operations, and
+        the module's mode and buffers do not change. `network` is attacked in place of the classifier.
         """
         images = images.contiguous(memory_format=torch.channels_last)
         attacked = self._attacked(self.classifier if network is None else network)
@@ -103,7 +102,7 @@ class Classification(Task):
             try:
                 folded = Folded(network, some[:1], blocked=True)
                 return folded if logits_agree(folded, itself, some) else itself
-            except Exception:  # tracers raise whatever the traced code makes them raise
+            except Exception:  # tracers raise whatever the traced code raises
                 return itself
 
     def batch(self, step: int) -> Tensor:
@@ -117,7 +116,7 @@ class Classification(Task):
         return torch.randperm(len(self.images), generator=torch_generator(self.params.seed, "order", epoch))
 
     def validate(self) -> dict[str, float]:
-        """Accuracy on clean and on attacked images; chance is what the best constant answer gets."""
+        """Accuracy on clean and on attacked images; chance is the accuracy of the best constant prediction."""
         clean, attacked = [], []
         for number, (raw, labels) in enumerate(self.held_out.batches(VALIDATION_BATCH)):
             images = to_unit(raw)
@@ -134,7 +133,7 @@ class Classification(Task):
         }
 
     def collapse(self, validation: dict[str, float]) -> str | None:
-        """Says so if (nearly) every validation image gets the same class."""
+        """A message if (nearly) every validation image gets the same class."""
         if validation["largest_answer"] < COLLAPSED_SHARE or validation["chance"] >= COLLAPSED_SHARE:
             return None
         return (
@@ -143,7 +142,7 @@ class Classification(Task):
         )
 
     def score(self, validation: dict[str, float]) -> float:
-        """What the best checkpoint has most of: accuracy on clean images, unless the training aims at another."""
+        """Score that selects the best checkpoint: accuracy on clean images, unless a training overrides it."""
         return validation["accuracy"]
 
 

@@ -30,15 +30,15 @@ from robust3d.training.params import LoopParams
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-CHECK_EVERY = 16  # steps between two looks at the losses; each look waits for the device
+CHECK_EVERY = 16  # steps between two reads of the losses; each read waits for the device
 
 
 class TrainingError(UserError):
-    """A run that cannot go on: its loss is not a number."""
+    """A run that cannot continue: its loss is NaN or infinite."""
 
 
 class Task(ABC):
-    """What is trained and on what; the loop owns optimiser, precision, checkpoints and signals.
+    """Model, data and loss of a training; the loop owns optimiser, precision, checkpoints and signals.
 
     Attributes:
         module: everything with weights or buffers that training changes; its state dict is the checkpoint.
@@ -53,23 +53,23 @@ class Task(ABC):
         """One optimiser step's loss and the scalar tensors to log (detached).
 
         The module is in train mode and on the generator's device; autocast is on if the precision says so.
-        All randomness comes from `generator`, seeded by (seed, step), or from seeds that do not depend on the
-        steps done before: that makes a resumed run equal to an uninterrupted one.
+        All randomness comes from `generator`, seeded by (seed, step), or from seeds that do not depend on earlier
+        steps: so a resumed run equals an uninterrupted one.
         """
 
     @abstractmethod
     def validate(self) -> dict[str, float]:
         """Held-out metrics, each with its trivial baseline beside it; the loop sets eval mode and no_grad.
 
-        Must give the same numbers each time it is called on the same weights. Runs without autocast.
+        Must be deterministic: the same weights give the same numbers. Runs without autocast.
         """
 
     def collapse(self, validation: dict[str, float]) -> str | None:
-        """A sentence if the validation shows that this run has collapsed, else None."""
+        """A message if the validation shows that this run has collapsed, else None."""
         return None
 
     def score(self, validation: dict[str, float]) -> float:
-        """What "best" means when the selection is "best": higher is better."""
+        """Score for the selection "best": higher is better."""
         raise NotImplementedError(f"{type(self).__name__} names no score, so it cannot select the best step")
 
 
@@ -77,24 +77,24 @@ class Pretraining(Task):
     """A task whose encoder is kept afterwards.
 
     Attributes:
-        encoder: the part of `module` that is handed on.
+        encoder: the part of `module` that is the output.
     """
 
     encoder: Encoder
 
     @abstractmethod
     def reconstructions(self, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """Truth and ours for n held-out instances, each uint8 (n, H, W, 3); sets eval mode itself."""
+        """Targets and reconstructions of n held-out instances, each uint8 (n, H, W, 3); sets eval mode itself."""
 
 
 @dataclass
 class History:
-    """What a run did; the same for an interrupted and an uninterrupted run."""
+    """Log of a run; equal for an interrupted and an uninterrupted run."""
 
     steps: int = 0  # optimiser steps done
     images_seen: int = 0  # encoder input images
-    precision: str = "fp32"  # in force, so fp32 on a CPU whatever was asked
-    selected_step: int = 0  # whose weights the module holds at the end
+    precision: str = "fp32"  # actually used: fp32 on a CPU whatever the parameters say
+    selected_step: int = 0  # the step whose weights are the output
     rows: list[dict[str, Any]] = field(default_factory=list)  # per validation: step, training, validation, collapse
 
     @property
@@ -104,7 +104,7 @@ class History:
 
     @property
     def collapse(self) -> str | None:
-        """Why the selected weights are those of a collapsed run, in a sentence; None if they are not."""
+        """Message about a collapse at the selected step; None if there is none."""
         return self.selected["collapse"]
 
 
@@ -115,22 +115,22 @@ def train(
 
     Args:
         task: what to train.
-        params: for how long and how.
+        params: steps, optimiser, validation, precision.
         seed: of every step's generator.
-        progress: folder of the checkpoints; a run found there is gone on with. None: no checkpoints.
+        progress: folder of the checkpoints; a run found there is resumed. None: no checkpoints.
         fabric: device and precision; by default the module's device and the parameters' precision.
 
     Raises:
         TrainingError: a loss or a validation metric is not a number; names the step.
         UserError: `progress` holds another run's checkpoints.
-        SystemExit: code 75 after SIGTERM or SIGINT, with the step border saved in `progress`.
+        SystemExit: code 75 after SIGTERM or SIGINT, with a checkpoint of the last finished step saved in `progress`.
     """
     fabric = fabric or make_fabric(params.precision, next(task.module.parameters()).device)
     run = _Run(task, params, seed, fabric)
     if progress is not None:
         run.restore(progress)
     run.line = ProgressLine(type(task).__name__, run.history.steps, params.steps)
-    fabric.barrier()  # all have read the checkpoint before the first one writes another
+    fabric.barrier()  # all processes have read the checkpoint before the first one writes another
     saved = time.monotonic()
     must_stop = False
     with _stop_requests(active=progress is not None) as stop:
@@ -164,13 +164,13 @@ class _Run:
         self.line = ProgressLine(type(task).__name__, 0, params.steps)
 
     def advance(self, stop: threading.Event) -> bool:
-        """One optimiser step, and the validation that falls on it; returns whether any device has got a stop signal."""
+        """One optimiser step, and a validation if one is due; returns whether any device has got a stop signal."""
         step = self.history.steps
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.params, step)
         self.task.module.train()
         share = ("device", self.fabric.global_rank) if self.fabric.global_rank else ()
-        # Dropout draws from the global state, which must depend on the step alone as the generator does.
+        # Dropout draws from the global random state, which like the generator must depend on the step alone.
         with self.fabric.autocast(), seeded_initialisation(self.seed, "dropout", step, *share):
             if self.fabric.device.type == "cuda":
                 torch.cuda.manual_seed(seed_of(self.seed, "dropout", step, *share))
@@ -216,7 +216,7 @@ class _Run:
         return {name: total / count for name, (total, count) in self.sums.items()}
 
     def validate(self) -> None:
-        """Add a row to the history, say a collapse, keep the weights if they are the best so far."""
+        """Add a row to the history, report a collapse, keep the weights if they are the best so far."""
         self.read_losses()
         step = self.history.steps
         self.task.module.eval()
@@ -239,14 +239,14 @@ class _Run:
             self.best = {name: value.detach().cpu().clone() for name, value in self.task.module.state_dict().items()}
 
     def finish(self) -> History:
-        """Put the selected weights in place."""
+        """Load the selected weights into the module."""
         if self.best:
             self.task.module.load_state_dict(self.best)
         self.task.module.eval()
         return self.history
 
     def identity(self) -> dict[str, Any]:
-        """What must be equal for a checkpoint to be this run's."""
+        """Values that a checkpoint must share with this run to be resumed."""
         return {
             "seed": self.seed,
             "world": self.fabric.world_size,
@@ -271,7 +271,7 @@ class _Run:
         save_checkpoint(folder, Checkpoint(self.history.steps, tensors, values))
 
     def restore(self, folder: Path) -> None:
-        """Go on from the newest sound checkpoint in `folder`, if there is one."""
+        """Resume from the newest valid checkpoint in `folder`, if there is one."""
         checkpoint = load_checkpoint(folder, self.line.say)
         if checkpoint is None:
             return
@@ -310,10 +310,10 @@ def _optimiser(module: nn.Module, params: LoopParams) -> torch.optim.Optimizer:
 
 @contextmanager
 def _stop_requests(active: bool) -> Iterator[threading.Event]:
-    """Set the event on SIGTERM and SIGINT; a second SIGINT acts as it would have without us.
+    """Set the event on SIGTERM and SIGINT; a second SIGINT acts as it did before.
 
     A second SIGTERM does nothing: at a time limit SLURM sends it to the step and srun passes it on again, before the
-    step border is reached.
+    current step has ended.
     """
     stop = threading.Event()
     if not active or threading.current_thread() is not threading.main_thread():

@@ -1,4 +1,4 @@
-"""Numbers that validation reports, each beside a trivial baseline: images, masks, points and accuracies."""
+"""Validation metrics and their trivial baselines: images, masks, points and accuracies."""
 
 import math
 
@@ -30,7 +30,7 @@ def mask_iou(pred: Tensor, truth: Tensor) -> float:
 
 
 def best_constant_mask(truth: Tensor) -> Tensor:
-    """The one mask (H, W) with the highest mean IoU against bool masks (N, H, W), among all level sets.
+    """The constant mask (H, W) with the highest mean IoU against bool masks (N, H, W), among all level sets.
 
     The trivial baseline of a predicted mask: a method that ignores its input can do no better than about
     this. Candidates are the sets of pixels that are foreground in at least k images, for up to 32 values of
@@ -50,9 +50,9 @@ def chamfer_l1(pred: Tensor, truth: Tensor, worst: float = math.sqrt(3.0)) -> fl
     """DVR's Chamfer-L1: mean of accuracy and completeness, Euclidean distances to the nearest point.
 
     Args:
-        pred: (N, 3) points; empty when the method made no surface.
+        pred: (N, 3) points; empty if the method gives no surface.
         truth: (M, 3) points, not empty.
-        worst: what an empty prediction costs: by default the unit cube's diagonal, in which everything lies.
+        worst: value for an empty prediction, by default the diagonal of the unit cube that contains all points.
             It is counted, never dropped from a mean.
     """
     if not len(truth):

@@ -1,7 +1,7 @@
 """One training on several devices of one node: each takes its share of every batch, gradients are averaged.
 
-With one device nothing of this is used. With more, each batch norm sees its device's share only, so the number of
-devices changes the result and is a key of the study.
+With one device this module only makes the fabric. With more, each batch norm sees its device's share only, so the
+number of devices changes the result and is a key of the study.
 """
 
 import multiprocessing
@@ -24,12 +24,12 @@ Precision = Literal["fp32", "bf16"]
 
 
 def make_fabric(precision: Precision = "fp32", device: torch.device | str | None = None, devices: int = 1) -> "Fabric":
-    """CUDA when there is one, and the precision; TF32 is off, a CPU always computes in fp32.
+    """A Fabric on CUDA if there is a GPU; TF32 is off, a CPU always computes in fp32.
 
     Raises:
         UserError: fewer GPUs than asked for.
     """
-    from lightning_fabric import Fabric  # it and torchvision load torch's compiler: over a second
+    from lightning_fabric import Fabric  # it and torchvision import torch's compiler, which takes over a second
     from lightning_fabric.plugins.environments import LightningEnvironment
 
     kind = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -42,15 +42,15 @@ def make_fabric(precision: Precision = "fp32", device: torch.device | str | None
         devices=one if devices == 1 else devices,
         strategy="auto" if devices == 1 else "ddp_spawn",
         precision="bf16-mixed" if precision == "bf16" and kind.type == "cuda" else "32-true",
-        plugins=[LightningEnvironment()],  # our processes only, also where SLURM's variables announce several
+        plugins=[LightningEnvironment()],  # only processes that we start, also where SLURM's variables announce several
     )
 
 
 def launch(function: Callable[..., Any], devices: int, precision: Precision, *arguments: Any) -> Any:
-    """Call ``function(fabric, *arguments)`` in a process for each device; the first one's answer.
+    """Call ``function(fabric, *arguments)`` in one process per device; returns the first one's result.
 
     Args:
-        function: of a module, so that a fresh process can import it.
+        function: defined in a module, so that a new process can import it.
         devices: how many; GPUs, or processes where there is none.
         precision: of the fabric.
         arguments: plain values.
@@ -63,17 +63,17 @@ def launch(function: Callable[..., Any], devices: int, precision: Precision, *ar
         return function(fabric, *arguments)
     received: list[int] = []
 
-    def hand_on(number: int, _: Any) -> None:
+    def forward_signal(number: int, _: Any) -> None:
         received.append(number)
         for child in multiprocessing.active_children():
             if child.pid is not None:
                 os.kill(child.pid, number)
 
-    previous = signal.signal(signal.SIGTERM, hand_on)
+    previous = signal.signal(signal.SIGTERM, forward_signal)
     try:
         return pickle.loads(fabric.launch(_answer, function, *arguments))  # type: ignore[arg-type]
     except ProcessExitedException:
-        if received:  # a process that had not begun to train yet ends without a word; nothing is lost
+        if received:  # a process that has not started to train ends without a message; nothing is lost
             raise SystemExit(STOPPED) from None
         raise
     finally:
@@ -81,12 +81,12 @@ def launch(function: Callable[..., Any], devices: int, precision: Precision, *ar
 
 
 def _answer(fabric: "Fabric", function: Callable[..., Any], *arguments: Any) -> bytes:
-    """As bytes: a tensor would be handed over in memory that ends with its process."""
+    """Pickle the result: a tensor would be passed in shared memory, which ends with its process."""
     return pickle.dumps(function(fabric, *arguments))
 
 
 def average_gradients(fabric: "Fabric", module: nn.Module, flag: bool) -> bool:
-    """Average the gradients over the devices in one message that also carries a flag; whether any device raised it."""
+    """Average the gradients over the devices, with a flag in the same message; returns whether any device set it."""
     if fabric.world_size == 1:
         return flag
     gradients = [weight.grad for weight in module.parameters() if weight.grad is not None]

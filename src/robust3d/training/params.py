@@ -10,7 +10,7 @@ from robust3d.params import Params
 
 
 def check_shares(batch: int, devices: int) -> None:
-    """Refuse a batch that several devices cannot share evenly; one image alone has no batch statistics.
+    """Refuse a batch that devices cannot share evenly; a share of one image has no batch statistics.
 
     Raises:
         ValueError: naming both numbers.
@@ -20,7 +20,7 @@ def check_shares(batch: int, devices: int) -> None:
 
 
 class LoopParams(Params):
-    """How long, how fast and how exactly one task is optimised."""
+    """Steps, optimiser, validation and precision of one training."""
 
     steps: int = Field(gt=0)  # optimiser steps
     learning_rate: float = Field(1e-4, gt=0)  # DVR and pixelNeRF: 1e-4
@@ -29,21 +29,23 @@ class LoopParams(Params):
     weight_decay: float = Field(0.0, ge=0)  # on every parameter, batch norm and biases included
     decay_steps: tuple[PositiveInt, ...] = ()  # steps at which the learning rate is multiplied
     decay_factor: float = Field(0.1, gt=0, le=1)  # … by this
-    validate_every: int = Field(1000, gt=0)  # steps; the last step is always validated
-    selection: Literal["last", "best"] = "last"  # which validated step's weights are handed on
+    validate_every: int = Field(1000, gt=0)  # steps between validations; the last step is always validated
+    selection: Literal["last", "best"] = "last"  # which validated step's weights are the output
     checkpoint_minutes: float = Field(10.0, ge=0)  # between checkpoints; 0: after every step
-    precision: Literal["fp32", "bf16"] = "fp32"  # bf16: autocast, weights in fp32; a CPU does fp32
+    precision: Literal["fp32", "bf16"] = "fp32"  # bf16: autocast, weights in fp32; a CPU computes in fp32
     devices: int = Field(1, ge=1)  # GPUs of one node that share a batch; each batch norm sees its own share
 
 
 class ClassifierParams(Params):
     """Parameters that all classifier trainings share (Geon3D section 4, else Madry's library); each adds its own."""
 
-    architecture: ArchitectureParams | None = None  # none: that of its encoder; from scratch the papers'
+    architecture: ArchitectureParams | None = None  # none: its encoder's; from scratch: the papers'
     objective: str = "pgd"  # the module in robust3d.trainings; standard: the control without attack
-    attack: PgdParams = Field(default=PgdParams())  # of every training's validation, and of adversarial training
-    normalisation: Literal["imagenet", "half", "source"] = "imagenet"  # source: the encoder's; paper's: this
-    normalisation_change: Literal["ignore", "fold"] = "ignore"  # encoder's differs: fold it into the first layer; open
+    attack: PgdParams = Field(default=PgdParams())  # for the validation of every training, and for adversarial training
+    normalisation: Literal["imagenet", "half", "lite", "source"] = (
+        "imagenet"  # source: the encoder's; the paper's: imagenet
+    )
+    normalisation_change: Literal["ignore", "fold"] = "ignore"  # fold: into the first layer, if the encoder's differs
     batchnorm: Literal["keep", "reset", "recalibrate"] = "keep"  # statistics at transfer; open in the paper
     augmentation: Literal["none", "flip"] = "none"  # flip: half of the images, left-right; open in the paper
     epochs: int = Field(60, gt=0)  # paper: 60
@@ -69,13 +71,13 @@ class ClassifierParams(Params):
 
     @property
     def trained_against(self) -> Norm | None:
-        """The norm of the perturbations in the images that it learns from; None: it learns from clean ones."""
+        """Norm of the training perturbations; None: training on clean images."""
         return None
 
     def loop(self, images: int) -> LoopParams:
         """The loop's parameters in steps, for a training set of `images`.
 
-        Every batch is full: an epoch that the batch size does not divide ends inside a batch.
+        All batches are full: if the batch size does not divide the images, an epoch ends inside a batch.
         """
 
         def steps(epochs: int) -> int:

@@ -1,4 +1,4 @@
-"""Before a training: are rays sampled where the objects are?"""
+"""Checks before a training that rays are sampled where the objects are."""
 
 import math
 
@@ -8,13 +8,13 @@ from robust3d.data.multiview import Multiview
 from robust3d.data.planes import Surface, outside, surface_of
 from robust3d.errors import UserError
 
-MOST_OUTSIDE = 0.01  # share of the known surface that may lie where no ray is sampled
-OBJECTS = 64  # that are looked at, evenly spaced
-_SLACK = 0.005  # of a surface in a face of the cube
+MOST_OUTSIDE = 0.01  # share of the known surface that may be outside the sampled range
+OBJECTS = 64  # that are checked, evenly spaced
+_SLACK = 0.005  # for surfaces that touch a face of the cube
 
 
 def known_surfaces(views: Multiview, hull: bool = True) -> list[Surface]:
-    """Of some objects, all if they are few; `hull`: see `surface_of`."""
+    """Surfaces of at most `OBJECTS` objects; `hull`: see `surface_of`."""
     found = []
     for row in np.linspace(0, len(views) - 1, min(OBJECTS, len(views))).astype(int).tolist():
         tensors = (views.masks, views.depth, views.world_to_camera, views.intrinsics)
@@ -25,7 +25,7 @@ def known_surfaces(views: Multiview, hull: bool = True) -> list[Surface]:
 
 
 def check_planes(near: float, far: float, *parts: Multiview) -> None:
-    """Refuse planes that leave out more of the objects' surface than a hundredth.
+    """Refuse near and far planes that cut off more than 1 % of the objects' surface.
 
     Args:
         near: distance from the camera from which rays are sampled.
@@ -33,7 +33,7 @@ def check_planes(near: float, far: float, *parts: Multiview) -> None:
         parts: views trained on and held out.
 
     Raises:
-        UserError: naming the keys, and planes that fit.
+        UserError: names the keys, and planes that fit.
     """
     surfaces = [surface for views in parts for surface in known_surfaces(views)]
     if not surfaces:
@@ -52,14 +52,14 @@ def check_planes(near: float, far: float, *parts: Multiview) -> None:
 
 
 def check_cube(half_size: float, *parts: Multiview) -> None:
-    """Refuse objects of whose surface more than a hundredth lies outside of the cube in which rays are sampled.
+    """Refuse objects with more than 1 % of their surface outside the cube in which rays are sampled.
 
     Args:
         half_size: of the cube.
-        parts: views trained on and held out; those whose depth is not known say nothing.
+        parts: views trained on and held out; those without known depth are not checked.
 
     Raises:
-        UserError: saying how far objects reach.
+        UserError: says how far objects reach.
     """
     surfaces = [surface for views in parts for surface in known_surfaces(views, hull=False)]
     share = float(np.mean([(surface.reaches > half_size + _SLACK).mean() for surface in surfaces])) if surfaces else 0.0

@@ -1,4 +1,4 @@
-"""From a pre-trained encoder to a classifier's start: trained flags, normalisation, batch norms."""
+"""Starts a classifier from a pre-trained encoder: trained flags, normalisation, batch norms."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -15,7 +15,7 @@ from robust3d.training.classification import to_unit
 BatchnormAtTransfer = Literal["keep", "reset", "recalibrate"]
 RECALIBRATION_BATCHES = 100  # at most
 # fmt: off
-FACTS = (  # of an encoder, beside which of its tensors were trained
+FACTS = (  # keys of an encoder's info, besides the flags of trained tensors
     "method", "architecture", "start", "normalisation", "input_background", "target_background", "resolution_px",
     "images_seen", "images_per_step", "devices", "steps", "selected_step", "precision", "collapse", "validation",
     "seed", "params",
@@ -26,12 +26,12 @@ FACTS = (  # of an encoder, beside which of its tensors were trained
 def extract_encoder(
     before: Mapping[str, Tensor], after: Mapping[str, Tensor], **facts: Any
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The trunk to hand on and what is known about it.
+    """The encoder's trunk and its description.
 
     Args:
         before: trunk state dict at initialisation (cloned before training).
         after: trunk state dict after training.
-        facts: what else goes into the description: method, start, normalisation, images_seen, steps, …
+        facts: further keys of the description: method, start, normalisation, images_seen, steps, …
 
     Returns:
         The state dict on the CPU, and `facts` with ``trained`` (tensor name -> whether its
@@ -57,12 +57,12 @@ def initialise_classifier(
     recalibration: Tensor | None = None,
     batch_size: int = 50,
 ) -> None:
-    """Start a classifier from an encoder's trunk; only the head keeps its fresh weights.
+    """Start a classifier from an encoder's trunk; only the head keeps its initial weights.
 
     Args:
         classifier: changed in place.
         trunk: every tensor of the classifier's architecture but the head's.
-        source_normalisation: under which the trunk was trained.
+        source_normalisation: with which the trunk was trained.
         normalisation_change: "fold" a change of normalisation into the first layer, or "ignore" it.
         batchnorm: "keep" the running statistics, "reset" them to mean 0, variance 1, or "recalibrate" them.
         recalibration: uint8 (M, 3, H, W) clean training images, for "recalibrate".
@@ -88,7 +88,7 @@ def initialise_classifier(
 
 
 def recalibrate(classifier: nn.Module, images: Tensor, batch_size: int) -> None:
-    """Set the batch norms' running statistics to the plain mean over up to 100 full clean batches.
+    """Set the batch norms' running statistics to the mean over up to 100 full clean batches.
 
     Args:
         classifier: changed in place, left in eval mode.
@@ -113,11 +113,11 @@ def recalibrate(classifier: nn.Module, images: Tensor, batch_size: int) -> None:
 def fold_normalisation(
     trunk: Mapping[str, Tensor], architecture: Architecture, source: Normalisation, target: Normalisation
 ) -> dict[str, Tensor]:
-    """The trunk that does under the `target` normalisation what `trunk` does under the `source` one.
+    """A trunk that computes with the `target` normalisation what `trunk` computes with the `source` one.
 
     The affine change goes into the first convolution's weights, its constant into the running mean of the batch norm
-    after it or into its bias. Exact except where that convolution reaches into its zero padding at the image border:
-    the two paddings are different colours.
+    after it or into its bias. Exact except where that convolution reads zero padding at the image border: zero is a
+    different colour under the two normalisations.
 
     Raises:
         UserError: the architecture has no single first layer.

@@ -1,4 +1,4 @@
-"""What pre-trainings on views of objects share: their state, and passes in eval mode while they train."""
+"""Base of the pre-trainings on views of objects: their state, and passes in eval mode during training."""
 
 from abc import abstractmethod
 from collections.abc import Iterator
@@ -18,11 +18,11 @@ class ViewPretraining(Pretraining):
 
     Args:
         params: of the method; `batch` is the number of encoder inputs in a step.
-        encoder: what is trained and handed on.
-        train: views trained on.
+        encoder: trained in place; the output.
+        train: training views.
         held_out: views of other instances, for validation and reconstructions.
-        seed: of the weights of everything but the encoder, and of the validation's views.
-        device: where all of it goes.
+        seed: of all initial weights but the encoder's, and of the validation views.
+        device: of module and data.
     """
 
     def __init__(
@@ -42,19 +42,19 @@ class ViewPretraining(Pretraining):
         self.module = self.build().to(device)
 
     def check_views(self) -> None:
-        """Refuse views that the method cannot use; by default it takes all.
+        """Refuse views that the method cannot use; by default none.
 
         Raises:
-            UserError: saying which it needs.
+            UserError: says which views it needs.
         """
 
     @abstractmethod
     def build(self) -> nn.Module:
-        """The model around the encoder; all else of the task is set when this is called."""
+        """Build the model around the encoder; called when all other attributes are set."""
 
     @contextmanager
     def in_eval_mode(self) -> Iterator[None]:
-        """Inside, the module is in eval mode and nothing is differentiated; its mode comes back."""
+        """Context with the module in eval mode and without gradients; restores the mode."""
         was_training = self.module.training
         self.module.eval()
         try:

@@ -1,1 +1,1 @@
-"""The trainings of a classifier, a module or package each: parameters that need no torch, and the task."""
+"""Trainings of a classifier, one module or package each: parameters, importable without torch, and the task."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Params(ClassifierParams):
-    """All that trainings share; the attack is that of the validation alone."""
+    """The shared parameters; `attack` is used for validation only."""
 
     objective: Literal["standard"] = "standard"
 
@@ -22,7 +22,7 @@ def make_task(
     held_out: "ImageData",
     params: Params,
 ) -> "Task":
-    """The task, which trains `classifier` in place."""
+    """The task; it trains `classifier` in place."""
     from robust3d.training.classification import Classification
 
     return Classification(classifier, images, held_out, params)

@@ -1,6 +1,6 @@
-"""What Snakemake asks of a rule: a job's files, arguments and cluster resources.
+"""What Snakemake rules need: a job's files, arguments and cluster resources.
 
-Snakemake's own objects come as arguments: nothing of ours imports it.
+Snakemake's objects are passed as arguments: no module of this package imports Snakemake.
 """
 
 import functools
@@ -35,7 +35,7 @@ from robust3d.study.watchdog import watch_slurm
 from robust3d.workflow.planned_jobs import PlannedJob, read_planned, write_planned
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-_COLLECT_AFTER = 200_000  # new objects; planning makes many, and all of them stay
+_COLLECT_AFTER = 200_000  # new objects; planning creates many, all of which stay alive
 
 
 def refuse(message: str) -> NoReturn:
@@ -45,36 +45,36 @@ def refuse(message: str) -> NoReturn:
 
 
 def for_wildcards(function: Function) -> Function:
-    """Keep a function's signature at hand: Snakemake asks for it some twenty times a job."""
+    """Cache a function's signature: Snakemake inspects it about twenty times per job."""
     function.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
     return function
 
 
 def load(workflow: Any, given: dict[str, Any]) -> Study:
-    """The study as `robust3d` loads it: a `configfile:` would merge in another way, and read numbers as text.
+    """The study as `robust3d` reads it: a `configfile:` would merge in another way, and read numbers as text.
 
     Raises:
         UserError: the configuration is wrong.
     """
     settings, is_module = workflow.config_settings, workflow.modifier.skip_configfile
-    # The folder of those who take this workflow as a module has a config.yaml of another one.
+    # Where this workflow is used as a module, config.yaml in the folder belongs to the other workflow.
     default = shipped_file("config.yaml") if is_module else own_file("config.yaml")
     workflow.configfiles.append(str(default))  # for Snakemake's reports and archives
     if settings.replace_workflow_config:
         raise UserError("--replace-workflow-config: overlays lie over config.yaml here; edit that or a copy of it")
-    if is_module:  # its user gives values where others give files
+    if is_module:  # used as a module, it gets values in place of files
         return read_study([default], given)
     return read_study([default, *settings.configfiles], command_line(settings.config_args))
 
 
 class Rules:
-    """The study of one Snakemake process and its plan; only what is asked for is planned.
+    """The study of one Snakemake process and its plan; only requested targets are planned.
 
     Args:
         workflow: Snakemake's.
-        given: its `config`.
-        logger: its own.
-        ancient: marks an input whose time means nothing.
+        given: Snakemake's `config`.
+        logger: Snakemake's.
+        ancient: Snakemake's; marks an input whose modification time is ignored.
 
     A wrong configuration, name or folder ends the process with a message.
     """
@@ -84,8 +84,8 @@ class Rules:
         self.workflow, self.logger, self.ancient = workflow, logger, ancient
         try:
             self.cluster: Cluster = read_cluster()
-            # A node's process means the data that the process that planned for it has seen.
-            on_disk = None if workflow.is_main_process else OnDisk.handed_on()
+            # A process on a node uses the identity of the data that the planning process has read.
+            on_disk = None if workflow.is_main_process else OnDisk.from_environment()
             self.plan = Plan(load(workflow, given), on_disk)
         except UserError as error:
             refuse(str(error))
@@ -99,8 +99,8 @@ class Rules:
                     f"{os.getcwd()}: this folder cannot be written, and Snakemake keeps its notes in its .snakemake; "
                     f"work in one of your own: snakemake --snakefile {workflow.main_snakefile} --directory DIR"
                 )
-        # The plugin for SLURM would ask the accounting database about an account before each submission, and drop the
-        # job without a word if that did not answer; sbatch reads this.
+        # The SLURM plugin would look up an account in the accounting database before each submission, and silently drop
+        # the job if the database did not answer; sbatch reads this variable.
         if self.cluster.account is not None:
             os.environ["SBATCH_ACCOUNT"] = self.cluster.account
 
@@ -145,10 +145,10 @@ class Rules:
     def inputs(self, stage: str) -> Callable[..., Any]:
         """Named input files of a stage's jobs.
 
-        A name with a digest is an identity, so what it stands for cannot have become newer in any sense that counts:
-        inputs of a finished job are ancient. `_compare_published` looks at what the inputs of tables and figures say.
-        Those of a job with something missing are not: else Snakemake passes it over where it makes one of its inputs
-        again, and says that all is done.
+        A path with a digest identifies its content, so inputs of a finished job are `ancient`: their times are ignored.
+        `_compare_published` compares the content of the inputs of tables and figures. Inputs of a job with a missing
+        output are not `ancient`: else Snakemake skips the job when it re-creates one of its inputs, and reports that
+        all is done.
         """
 
         def paths(wildcards: Any) -> dict[str, Any]:
@@ -165,10 +165,10 @@ class Rules:
         return for_wildcards(paths)
 
     def _recover_bulk(self, job: Job) -> None:
-        """Have big files that this unfinished job needs and that are lost made again.
+        """Re-create deleted big files that this unfinished job needs.
 
-        The job that wrote the manifest waits for them; with its manifest "forced" it runs, after them, and writes the
-        same once more.
+        The job that wrote the manifest depends on them. Forcing the manifest makes Snakemake run that job after them;
+        it writes the same manifest again.
         """
         lost = {maker for files in job.bulk.values() for maker in _lost(files)}
         if lost:
@@ -186,7 +186,7 @@ class Rules:
     # --- tables and figures -----------------------------------------------------------------------------------
 
     def finished(self) -> Callable[..., Any]:
-        """What the job of a table or figure makes, by output."""
+        """Outputs of the job of a table or figure, by name."""
 
         def paths(wildcards: Any) -> dict[str, Any]:
             job = self.target(wildcards.job)
@@ -198,14 +198,14 @@ class Rules:
 
     @functools.cache  # noqa: B019  (one object a process)
     def _compare_published(self, name: str, job: Job) -> None:
-        """Have a table or figure published anew where its stable names do not hold this study's, whole.
+        """Publish a table or figure again if its stable names do not hold this study's complete files.
 
-        Nothing is touched here: Snakemake makes "forced" files anew if it comes to running jobs, whatever it remembers.
+        No file is changed here: Snakemake re-creates "forced" files if it runs jobs, whatever its metadata says.
         """
         dag = self.workflow.dag
         stable, made = published_paths(name).values(), [job.output(output) for output in STAGES[job.stage].outputs]
         if job.stage in {rule.name for rule in dag.forcerules} or not dag.forcefiles.isdisjoint([*stable, *made]):
-            dag.forcefiles.update(stable, made)  # somebody forces one of the two: it is to be made, not only copied
+            dag.forcefiles.update(stable, made)  # the user forces one of the two: it is computed, not only copied
         why = wrong(job)
         if why and Path(target_path(name)).exists():
             dag.forcefiles.update(stable)
@@ -216,10 +216,10 @@ class Rules:
             dag.forcefiles.update(made)
 
     def no_such_target(self, wildcards: Any) -> NoReturn:
-        """Answer for a name that nothing makes."""
+        """End with a message about a name that no rule makes."""
         refuse(no_target(wildcards.name, [rule.name for rule in self.workflow.rules if not rule.has_wildcards()]))
 
-    # --- where jobs run ---------------------------------------------------------------------------------------
+    # --- resources -------------------------------------------------------------------------------------------
 
     def on_cluster(self) -> bool:
         """Whether this process submits jobs to a cluster, or is such a job."""
@@ -227,7 +227,7 @@ class Rules:
         return bool(self.workflow.remote_exec or (plugin is not None and plugin.common_settings.non_local_exec))
 
     def _request(self, stage: str, wildcards: Any) -> Request:
-        """What one job asks of the cluster, with all its GPUs."""
+        """Cluster resources of one job, for all of its GPUs."""
         job = self.job(stage, wildcards.job)
         asked = STAGES[stage].of(job.variant).request
         assert asked is not None, f"{stage} runs where Snakemake does"
@@ -244,7 +244,7 @@ class Rules:
         return for_wildcards(cores)
 
     def resources(self, stage: str) -> dict[str, Any]:
-        """What a stage's jobs ask of a cluster."""
+        """Cluster resources of a stage's jobs."""
         asked = STAGES[stage].request
         if asked is None:
             return {}
@@ -257,13 +257,13 @@ class Rules:
 
     @property
     def command(self) -> str:
-        """`robust3d` in a shell line, from the checkout that planned, whatever environment or container it runs in."""
+        """`robust3d` in a shell line: the code of this checkout, in any environment or container."""
         code = shlex.quote(str(Path(robust3d.__file__).parents[1]))
         return _without_braces(f"PYTHONPATH={code} python -m robust3d.cli")
 
     @property
     def run(self) -> str:
-        """The shell line of every stage's rule; spec and files go in by file, as a command line holds only so much."""
+        """The shell line of every stage's rule; arguments go in on stdin: command lines are limited in length."""
         store = _without_braces(f" --store {shlex.quote(self.study.store)}") if self.study.store else ""
         line = f"{self.command} run{store} --job {{wildcards.job}} --threads {{threads}} @/dev/stdin"
         return f"{line} <<'ARGUMENTS'\n{{params.arguments}}\nARGUMENTS"
@@ -271,13 +271,13 @@ class Rules:
     # --- begin and end ----------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Before the first job runs."""
+        """Checks before the first job runs."""
         workflow = self.workflow
         if workflow.touch:
             refuse("--touch: a file's time decides nothing here, so there is nothing to touch")
         needed = [job for job in workflow.dag.needrun_jobs() if job.rule.name in STAGES]
         keys = [(job.rule.name, job.wildcards_dict["job"]) for job in needed]
-        # Data that somebody has to download is missed before anything is rendered or trained.
+        # Missing data that a user has to download is reported before anything is rendered or trained.
         missing = data_folders(self.plan.jobs[key] for key in keys if key in self.plan.jobs).values()
         if any(missing):
             refuse("\n".join(filter(None, missing)))
@@ -285,18 +285,18 @@ class Rules:
             become_head(HEAD, ", ".join(sorted(workflow.dag_settings.targets)) or "tables 1 to 4")
         except UserError as error:
             refuse(str(error))
-        self.plan.on_disk.hand_on()
+        self.plan.on_disk.to_environment()
         if self.study.store and (complaint := store_trouble(Path(self.study.store))):
             self.logger.warning(f"store: {complaint}; jobs run without")
         if self.on_cluster():
             write_planned(self.job(*key) for key in keys)
             away = [job for job in workflow.dag.needrun_jobs() if not job.is_local]
             run = getattr(workflow.scheduler.get_executor(away[0]), "run_uuid", None) if away else None
-            if run:  # the name that all SLURM jobs of this process bear
+            if run:  # the name of all SLURM jobs of this process
                 watch_slurm(run, self.cluster.patience_min)
 
     def tell_failures(self, most: int = 10) -> None:
-        """At the end, also with `--quiet all`, which leaves nothing else to read."""
+        """Print the failed jobs at the end, also with `--quiet all`, which shows nothing else."""
         failed = self.workflow.scheduler.failed
         for job in sorted(failed, key=str)[:most]:
             name = job.wildcards_dict.get("job") or job.wildcards_dict.get("name", "")
@@ -308,17 +308,17 @@ class Rules:
 
 @functools.cache
 def _lost(files: tuple[tuple[Job, str], ...]) -> frozenset[Job]:
-    """The jobs whose output is not there."""
+    """The jobs whose output is missing."""
     return frozenset(job for job, output in files if not os.path.exists(job.output(output)))
 
 
 def _without_braces(text: str) -> str:
-    """For a shell line, which Snakemake formats."""
+    """Escape braces for a shell line, which Snakemake formats."""
     return text.replace("{", "{{").replace("}", "}}")
 
 
 def made_paths() -> str:
-    """Every path that a rule makes, as a regular expression."""
+    """Regular expression of all output paths of the rules."""
     stages: Iterable[str] = (
         re.escape(path).replace("<job>", "[^/]+") for stage in STAGES for path in output_paths(stage, "<job>").values()
     )

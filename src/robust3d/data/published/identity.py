@@ -33,11 +33,11 @@ def take(family: Any, params: Any) -> Inventory:
         UserError: as that module's `take_inventory`.
     """
     inventory: Inventory = family.take_inventory(params)
-    paths = [entry.path for entries in inventory.classes.values() for entry in entries.values()]
+    paths = [entry.whole for entries in inventory.classes.values() for entry in entries.values()]
     with ThreadPoolExecutor(_LOOKS) as pool:
         found = dict(zip(paths, pool.map(partial(identity_of, Path(params.path)), paths), strict=True))
     classes = {
-        label: {key: dataclasses.replace(entry, files=found[entry.path]) for key, entry in entries.items()}
+        label: {key: dataclasses.replace(entry, files=found[entry.whole]) for key, entry in entries.items()}
         for label, entries in inventory.classes.items()
     }
     return dataclasses.replace(inventory, classes=classes)
@@ -80,7 +80,7 @@ def check_unchanged(root: str, entry: Entry) -> None:
     Raises:
         UserError: naming it.
     """
-    if identity_of(Path(root), entry.path) != entry.files:
+    if identity_of(Path(root), entry.whole) != entry.files:
         raise UserError(f"{root}/{entry.path}: {_CHANGED}")
 
 

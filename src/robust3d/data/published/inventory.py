@@ -7,7 +7,7 @@ import stat
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from robust3d.data.params import SPLITS
 from robust3d.errors import UserError
@@ -26,6 +26,14 @@ class Source(NamedTuple):
     origin: str
     licence: str
     place: str
+    how: str = ""  # how to get it, where that is not to unpack an archive from `origin`
+
+    def advice(self) -> str:
+        """What to do where it is missing."""
+        return self.how or (
+            f"get it from {self.origin} (licence: {self.licence}), unpack it, for instance into {self.place}, and set "
+            "path to the folder that holds the classes"
+        )
 
 
 SOURCES = {
@@ -53,6 +61,14 @@ SOURCES = {
         "for academic research; the models belong to their authors",
         "resources/modelnet",
     ),
+    "sweethome3d": Source(
+        "Sweet Home 3D's catalogues of furniture (.sh3f files, 120 MB)",
+        "https://www.sweethome3d.com",
+        "free, most of it CC BY 3.0 and the rest CC0: creators are named in attribution.txt",
+        "/usr/share/sweethome3d/furniture",
+        "either `apt-get install sweethome3d-furniture` (Debian, Ubuntu), or download the libraries of 3D models at "
+        "https://www.sweethome3d.com and set the family's key path to the folder that holds the .sh3f files",
+    ),
     "dtd": Source(
         "the Describable Textures Dataset (dtd-r1.0.1.tar.gz)",
         "https://www.robots.ox.ac.uk/~vgg/data/dtd/",
@@ -67,10 +83,16 @@ class Missing(UserError):
 
     def __init__(self, layout: str, what: str) -> None:
         source = SOURCES[layout]
-        super().__init__(
-            f"{what}. This needs {source.name}: get it from {source.origin} (licence: {source.licence}), unpack it, "
-            f"for instance into {source.place}, and set path to the folder that holds the classes"
-        )
+        super().__init__(f"{what}. This needs {source.name}: {source.advice()}")
+
+
+class Credit(NamedTuple):
+    """Who made an object, and under which licence."""
+
+    name: str  # of the object
+    creator: str
+    licence: str
+    collection: str  # that it is part of
 
 
 @dataclass(frozen=True)
@@ -81,11 +103,30 @@ class Entry:
         path: of its folder or mesh file, from the data set's root, with forward slashes.
         bytes: size of the mesh file, or of the object's camera file: images are not looked at.
         files: identity of its files, see `robust3d.data.published.identity`; empty before it is taken.
+        folder: all files in it belong to the object, such as a mesh's pictures; empty: only what `path` names.
+        member: its name in the file, if that holds several.
+        group: of twins, which go to one side of a split; empty: none.
+        credit: what has to be said where it is shown; None: nothing is known of each object.
     """
 
     path: str
     bytes: int
     files: str = ""
+    folder: str = ""
+    member: str = ""
+    group: str = ""
+    credit: Credit | None = None
+
+    @property
+    def whole(self) -> str:
+        """The file or folder that holds all of it."""
+        return self.folder or self.path
+
+    def plain(self) -> dict[str, Any]:
+        """For JSON; what few entries have is left out where it is empty."""
+        rare = {"member": self.member, "group": self.group, "credit": self.credit and self.credit._asdict()}
+        values = {name: value for name, value in asdict(self).items() if name not in rare}
+        return values | {name: value for name, value in rare.items() if value}
 
 
 @dataclass(frozen=True)
@@ -124,6 +165,9 @@ class Inventory:
         """Text, the same for the same content."""
         content = asdict(self) | {"format": FORMAT, "totals": {"objects": self.objects, "bytes": self.bytes}}
         content["class_order"] = list(self.classes)
+        content["classes"] = {
+            label: {key: entry.plain() for key, entry in entries.items()} for label, entries in self.classes.items()
+        }
         return json.dumps(content, indent=1, sort_keys=True) + "\n"
 
     @classmethod
@@ -139,7 +183,15 @@ class Inventory:
                 raise KeyError("format")
             classes = {
                 label: {
-                    key: Entry(str(entry["path"]), int(entry["bytes"]), str(entry["files"]))
+                    key: Entry(
+                        str(entry["path"]),
+                        int(entry["bytes"]),
+                        str(entry["files"]),
+                        str(entry["folder"]),
+                        str(entry.get("member", "")),
+                        str(entry.get("group", "")),
+                        Credit(**entry["credit"]) if "credit" in entry else None,
+                    )
                     for key, entry in content["classes"][label].items()
                 }
                 for label in content["class_order"]
@@ -185,7 +237,7 @@ def root_folder(path: str | Path, layout: str) -> Path:
 
 
 def listing(folder: Path) -> list[os.DirEntry[str]]:
-    """What stands in a folder, sorted by name; hidden things and what systems leave behind are left out.
+    """Entries of a folder, sorted by name, without hidden files and files of operating systems.
 
     Raises:
         UserError: it cannot be listed.

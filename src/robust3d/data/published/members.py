@@ -4,9 +4,10 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from robust3d.data.params import SPLITS
+from robust3d.data.params import SPLITS, SplitParams
 from robust3d.data.published.inventory import Entry, Inventory
 from robust3d.data.published.text import read_text
+from robust3d.data.splits import split_instances
 from robust3d.seeds import numpy_generator, seed_of
 
 VALIDATION_SHARE = 0.1  # of a published training part that comes without a validation part
@@ -36,6 +37,21 @@ def members(inventory: Inventory, class_name: str, block: int, blocks: int) -> d
     """The objects of one block of a class, sorted by name: a hash decides, so a new object moves no other."""
     named = {name_of(class_name, key): entry for key, entry in sorted(inventory.classes[class_name].items())}
     return {name: entry for name, entry in named.items() if seed_of("block", name) % blocks == block}
+
+
+def split_groups(inventory: Inventory, params: SplitParams, seed: int, there: Collection[str]) -> dict[str, set[str]]:
+    """Names of those objects that are `there`, by split: each class divided by the ratio, twins into one part.
+
+    Raises:
+        UserError: a class has too few objects, or groups of twins, for the parts.
+    """
+    names: dict[str, set[str]] = {split: set() for split in SPLITS}
+    for label, entries in inventory.classes.items():
+        groups = {name_of(label, key): entry.group or f"alone {key}" for key, entry in entries.items()}
+        held = [name for name in groups if name in there]
+        for split, part in split_instances(held, params, seed, groups.__getitem__, of=label).items():
+            names[split].update(part)
+    return names
 
 
 def published_splits(inventory: Inventory, seed: int, there: Collection[str]) -> dict[str, set[str]]:

@@ -1,8 +1,11 @@
-"""Parses OFF and OBJ text into vertices and polygons; what does not add up is refused with the file's name."""
+"""Parses OFF and OBJ text into vertices and polygons; what does not add up is refused with the file's name.
+
+What a file says of its look is never a reason to refuse it: what cannot be read of it is among the look's faults.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +17,44 @@ _KEYWORD = re.compile(r"((?:ST)?C?N?4?n?)OFF(?=[\s\d]|$)\s*", re.ASCII)
 _COUNT = re.compile(r"\d{1,18}", re.ASCII)
 _COLOURS = (0, 1, 3, 4)  # numbers of a colour: none, a row of a colour map, RGB, RGBA
 _BLANK = r"[^\S\n]"  # any white space, such as a no-break space
-# A vertex or a face (fo once) with the lines that it goes on in; a comment ends it, whatever the comment ends in.
-_STATEMENT = re.compile(rf"^{_BLANK}*((?:v|fo?){_BLANK}[^\n#\\]*(?:\\\n?[^\n#\\]*)*)", re.MULTILINE)
+# A vertex, a place in a picture or a face (fo once) with the lines that it goes on in; a comment ends it, whatever the
+# comment ends in. Names go to the end of their line: they may hold spaces and #.
+_STATEMENT = re.compile(
+    rf"^{_BLANK}*((?:vt?|fo?){_BLANK}[^\n#\\]*(?:\\\n?[^\n#\\]*)*|(?:usemtl|mtllib)(?:{_BLANK}[^\n]*|$))", re.MULTILINE
+)
+_CORNER = re.compile(r"[^\s/]+(?:/(-?\d+)?\S*)?")
+_VERTEX, _PLACE, _FACE, _MATERIAL, _LIBRARY = range(5)
+_KINDS = {"v": _VERTEX, "vt": _PLACE, "f": _FACE, "fo": _FACE, "us": _MATERIAL, "mt": _LIBRARY}
 _FREE_FORM = re.compile(rf"^{_BLANK}*(?:surf|curv2?){_BLANK}", re.MULTILINE)
 
 
 class BrokenMesh(UserError):
     """A mesh that cannot be rendered; the message names its file and says why."""
+
+
+@dataclass
+class Look:
+    """What a mesh's file says of colours and materials.
+
+    Attributes:
+        vertex_colours: (V, 3) sRGB in [0, 1], or None.
+        face_colours: (F, 3) the same, NaN for a face without; or None.
+        uv: (T, 2) places in pictures, (0, 0) the lower left corner; NaN where one cannot be read.
+        uv_corners: beside each entry of `Polygons.faces`: (k, n) rows of `uv`, -1 where there is none.
+        libraries: what follows each `mtllib`.
+        materials: what follows each `usemtl`, each once.
+        of_face: (F,) the place of each face's in `materials`; -1: none.
+        faults: what cannot be read, in words.
+    """
+
+    vertex_colours: NDArray[np.float64] | None = None
+    face_colours: NDArray[np.float64] | None = None
+    uv: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
+    uv_corners: list[NDArray[np.int64]] = field(default_factory=list)
+    libraries: list[str] = field(default_factory=list)
+    materials: list[str] = field(default_factory=list)
+    of_face: NDArray[np.int64] | None = None
+    faults: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -30,10 +64,12 @@ class Polygons:
     Attributes:
         vertices: (V, 3) float64.
         faces: for each number of corners n: (the faces' places in the file (k,), their vertices (k, n) from 0).
+        look: colours and materials.
     """
 
     vertices: NDArray[np.float64]
     faces: list[tuple[NDArray[np.int64], NDArray[np.int64]]]
+    look: Look = field(default_factory=Look)
 
     @property
     def triangles(self) -> int:
@@ -42,7 +78,9 @@ class Polygons:
 
 
 def parse_off(text: str, path: Path, max_faces: int) -> Polygons:
-    """OFF, also with colours (COFF), normals (NOFF) and texture coordinates (STOFF), which are passed over.
+    """OFF, also with colours (of vertices: COFF), normals (NOFF) and texture coordinates (STOFF).
+
+    Normals and texture coordinates are passed over.
 
     Args:
         text: with LF line ends.
@@ -68,9 +106,39 @@ def parse_off(text: str, path: Path, max_faces: int) -> Polygons:
         return _off_without_lines(" ".join(data).split(), total, faces, path)
     vertices = _table(data[:total], path, "vertices")
     more = 3 * ("N" in keyword[1]) + 2 * ("ST" in keyword[1])
-    if vertices.shape[1] - 3 - more not in _COLOURS:
+    channels = vertices.shape[1] - 3 - more
+    if channels not in _COLOURS:
         raise BrokenMesh(f"{path}: vertices of {vertices.shape[1]} numbers in a file that says {keyword[0].strip()}")
-    return Polygons(vertices[:, :3].copy(), list(_off_faces(data[total:], total, path)))
+    look, colours = Look(), np.full((faces, 3), np.nan)
+    first = 3 + 3 * ("N" in keyword[1])
+    if channels and "C" in keyword[1]:
+        look.vertex_colours = read_colours(vertices[:, first : first + channels], "vertices", look.faults)
+    elif channels:
+        look.faults.append(f"{channels} more numbers a vertex, not taken for colours: the file does not say COFF")
+    polygons = list(_off_faces(data[total:], total, path, colours, look.faults))
+    look.face_colours = None if np.isnan(colours).all() else colours
+    return Polygons(vertices[:, :3].copy(), polygons, look)
+
+
+def read_colours(table: NDArray[np.float64], what: str, faults: list[str]) -> NDArray[np.float64] | None:
+    """Colours (n, 3) in [0, 1] from 3 or 4 numbers each: up to 1, or, where one is more than 1, up to 255.
+
+    Args:
+        table: (n, 1), (n, 3) or (n, 4); a fourth number is opacity.
+        what: has these colours.
+        faults: gets what cannot be read.
+    """
+    if table.shape[1] == 1:
+        faults.append(f"colours of {what} that are places in a colour map")
+        return None
+    if not np.isfinite(table).all() or table.min(initial=0) < 0 or table.max(initial=0) > 255:
+        faults.append(f"colours of {what} that are not between 0 and 255")
+        return None
+    table = table / (255 if table.max(initial=0) > 1 else 1)
+    if table.shape[1] == 4 and table[:, 3].min(initial=1) < 1:
+        faults.append(f"opacity of {what}; they are shown opaque")
+    colours: NDArray[np.float64] = table[:, :3]
+    return colours
 
 
 def _counts(rows: Sequence[str], path: Path) -> tuple[tuple[int, int], list[str]]:
@@ -90,7 +158,11 @@ def _counts(rows: Sequence[str], path: Path) -> tuple[tuple[int, int], list[str]
     return (int(words[0]), int(words[1])), left
 
 
-def _off_faces(rows: Sequence[str], total: int, path: Path) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+def _off_faces(
+    rows: Sequence[str], total: int, path: Path, colours: NDArray[np.float64], faults: list[str]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Faces by their number of corners; fills in the `colours` (F, 3) of those that have one."""
+    found: dict[int, NDArray[np.float64]] = {}
     for places, table in _tables(rows, path):
         sizes = _whole(table[:, 0], rows, places, path)
         for n in np.unique(sizes):
@@ -101,6 +173,16 @@ def _off_faces(rows: Sequence[str], total: int, path: Path) -> Iterator[tuple[ND
             _check_there(corners, total, rows, places[chosen], path)
             if n >= 3:  # fewer have no area
                 yield places[chosen], corners
+            if table.shape[1] > 1 + n:
+                found |= zip(places[chosen].tolist(), table[chosen, 1 + n :], strict=True)
+    widest = max((len(numbers) for numbers in found.values()), default=0)
+    chosen = np.array([place for place, numbers in found.items() if len(numbers) == widest], np.int64)
+    if len(chosen) < len(found):
+        faults.append("colours of some faces that have fewer numbers than others'")
+    if len(chosen):
+        read = read_colours(np.stack([found[place] for place in chosen.tolist()]), "faces", faults)
+        if read is not None:
+            colours[chosen] = read
 
 
 def _off_without_lines(words: Sequence[str], total: int, faces: int, path: Path) -> Polygons:
@@ -131,7 +213,7 @@ def _off_without_lines(words: Sequence[str], total: int, faces: int, path: Path)
 
 
 def parse_obj(text: str, path: Path, max_faces: int) -> Polygons:
-    """The vertices and polygons of an OBJ; materials, normals, lines and groups are passed over.
+    """The vertices and polygons of an OBJ, with its colours and the names of its materials; normals are passed over.
 
     Args:
         text: with LF line ends.
@@ -143,26 +225,90 @@ def parse_obj(text: str, path: Path, max_faces: int) -> Polygons:
     """
     if _FREE_FORM.search(text):
         raise BrokenMesh(f"{path}: free-form surfaces are not read; export it as polygons")
-    statements = [found.replace("\\\n", " ") for found in _STATEMENT.findall(text)]
+    every = [found.replace("\\\n", " ") for found in _STATEMENT.findall(text)]
+    kinds = np.array([_KINDS[line[:2].rstrip()] for line in every], np.int8)
+    statements = [line for line, kind in zip(every, kinds, strict=True) if kind in (_VERTEX, _FACE)]
     if len(statements) > 4 * max_faces:
         raise BrokenMesh(
             f"{path}: {len(statements):,} vertices and faces; at most {max_faces:,} faces are read, simplify it"
         )
-    is_vertex = np.array([statement[0] == "v" for statement in statements], bool)
-    total = int(is_vertex.sum())
+    total = int((kinds == _VERTEX).sum())
     if total in (0, len(statements)):
         raise BrokenMesh(f"{path}: an empty mesh: {total} vertices, {len(statements) - total} faces")
-    vertices = _table([line for line in statements if line[0] == "v"], path, "vertices", columns=(1, 2, 3))
-    seen = np.cumsum(is_vertex)[~is_vertex]  # vertices before each face: what a negative index counts back from
-    rows = [re.sub(r"(?<=\d)/\S*", "", line) for line in statements if line[0] == "f"]
+    lines = [line for line in statements if line[0] == "v"]
+    vertices = _table(lines, path, "vertices", columns=(1, 2, 3))
+    is_face = kinds == _FACE
+    seen = np.cumsum(kinds == _VERTEX)[is_face]  # vertices before each face: what a negative index counts back from
+    given = [line for line in statements if line[0] == "f"]
+    rows = [re.sub(r"(?<=\d)/\S*", "", line) for line in given]
     faces = []
     for places, table in _tables([row[1:].removeprefix("o") for row in rows], path):
-        given = _whole(table, rows, places, path)
-        corners = np.where(given > 0, given - 1, np.where(given < 0, seen[places][:, None] + given, -1))
+        whole = _whole(table, rows, places, path)
+        corners = np.where(whole > 0, whole - 1, np.where(whole < 0, seen[places][:, None] + whole, -1))
         _check_there(corners, total, rows, places, path)
         if corners.shape[1] >= 3:  # fewer have no area
             faces.append((places, corners))
-    return Polygons(vertices, faces)
+    look = Look()
+    look.vertex_colours = _obj_colours(lines, look.faults)
+    _name_materials(look, every, kinds)
+    _place_pictures(look, every, kinds, given, [places for places, _ in faces])
+    return Polygons(vertices, faces, look)
+
+
+def _obj_colours(lines: Sequence[str], faults: list[str]) -> NDArray[np.float64] | None:
+    """Colours that stand behind the coordinates of vertices: v x y z r g b."""
+    counts = np.fromiter((len(line.split()) - 1 for line in lines), np.int64, len(lines))
+    if counts.max() < 6:  # a fourth number is a weight
+        return None
+    if counts.min() < 6:
+        faults.append("colours of some vertices, while others have none")
+        return None
+    try:
+        table = np.loadtxt(lines, np.float64, comments=None, usecols=(4, 5, 6), ndmin=2)  # type: ignore[call-overload]
+    except ValueError:
+        faults.append("colours of vertices that are no numbers")
+        return None
+    return read_colours(table, "vertices", faults)
+
+
+def _name_materials(look: Look, every: Sequence[str], kinds: NDArray[np.int8]) -> None:
+    """The names that an OBJ gives to its libraries and to the material of each face."""
+    look.libraries = [every[i][len("mtllib") :].strip() for i in np.flatnonzero(kinds == _LIBRARY)]
+    changes = np.flatnonzero(kinds == _MATERIAL)
+    names = [every[i][len("usemtl") :].strip() for i in changes]
+    look.materials = list(dict.fromkeys(names))
+    places = {name: place for place, name in enumerate(look.materials)}
+    in_force = np.array([-1, *(places[name] for name in names)], np.int64)
+    look.of_face = in_force[np.cumsum(kinds == _MATERIAL)[kinds == _FACE]]
+
+
+def _place_pictures(
+    look: Look, every: Sequence[str], kinds: NDArray[np.int8], given: Sequence[str], groups: Sequence[NDArray[np.int64]]
+) -> None:
+    """Where the corners of an OBJ's faces lie in pictures."""
+    rows = [every[i].split()[1:3] for i in np.flatnonzero(kinds == _PLACE)]
+    if not rows or not look.materials:
+        return
+    try:
+        look.uv = np.array([[*row, "0"][:2] for row in rows], np.float64)
+    except ValueError:  # an empty row, or words
+        look.uv = np.array([[_number(text) for text in [*row, "nan", "0"][:2]] for row in rows])
+    seen = np.cumsum(kinds == _PLACE)[kinds == _FACE]
+    for places in groups:
+        table = [
+            [int(found[1] or 0) for found in _CORNER.finditer(given[place][1:].removeprefix("o"))]
+            for place in places.tolist()
+        ]
+        corners = np.clip(np.array(table, object), -(2**40), 2**40).astype(np.int64)
+        corners = np.where(corners > 0, corners - 1, np.where(corners < 0, seen[places][:, None] + corners, -1))
+        look.uv_corners.append(np.where((corners >= 0) & (corners < len(rows)), corners, -1))
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
 
 
 def _tables(rows: Sequence[str], path: Path) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:

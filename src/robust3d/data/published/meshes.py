@@ -1,11 +1,13 @@
-"""Reads meshes of published data sets, ShapeNetCore and ModelNet: geometry only, no file but the mesh is opened."""
+"""Reads meshes of published data sets, ShapeNetCore and ModelNet, with their materials if they are wanted."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from robust3d.data.params import SPLITS
+from robust3d.data.published import scenes
 from robust3d.data.published.files import MIB, reading
 from robust3d.data.published.inventory import (
     Entry,
@@ -16,17 +18,18 @@ from robust3d.data.published.inventory import (
     root_folder,
     sub_folders,
 )
+from robust3d.data.published.looks import Triangles, dressed, plain
 from robust3d.data.published.mesh_text import BrokenMesh, Polygons, parse_obj, parse_off
-from robust3d.data.published.params import SYNSETS, ModelNetParams, ShapeNetCoreParams
-from robust3d.data.published.text import read_text
+from robust3d.data.published.params import SYNSETS, Materials, ModelNetParams, ShapeNetCoreParams
+from robust3d.data.published.rooted import Files, FolderFiles
+from robust3d.data.published.text import decoded
 from robust3d.errors import UserError
 from robust3d.shapes.mesh import Mesh
 from robust3d.shapes.polygons import CrossedPolygon, triangulate
 
 MAX_FACES = 5_000_000
 _MAX_BYTES = 1024 * MIB
-_GREY = 0.6  # linear base colour of a mesh whose materials are not read
-_LONGEST_DIAGONAL = 1.4  # what the NMR camera sees from every side
+LONGEST_DIAGONAL = 1.4  # what the NMR camera sees from every side
 _MESHES = (".obj", ".ply", ".stl", ".glb", ".gltf", ".dae", ".fbx", ".3ds", ".off", ".blend", ".usd", ".usdz")
 _SHAPENET_FILES = ("models/model_normalized.obj", "model.obj")  # version 2, version 1
 
@@ -54,7 +57,7 @@ def _shapenetcore(root: Path, params: ShapeNetCoreParams) -> Inventory:
         found: dict[str, Entry] = {}
         absent = []
         for key in sub_folders(folder)[: params.instances]:
-            entry = _first_file(folder, key)
+            entry = _first_file(folder, key, with_folder=params.materials == "published")
             if entry is None:
                 absent.append(key)
             else:
@@ -91,10 +94,12 @@ def _meshes(folder: Path) -> list[Path]:
     return [path for path in found if path.suffix.lower() in _MESHES]
 
 
-def _first_file(folder: Path, key: str) -> Entry | None:
+def _first_file(folder: Path, key: str, with_folder: bool) -> Entry | None:
+    whole = f"{folder.name}/{key}"
     for file in _SHAPENET_FILES:
         try:
-            return Entry(f"{folder.name}/{key}/{file}", (folder / key / file).stat().st_size)
+            size = (folder / key / file).stat().st_size
+            return Entry(f"{whole}/{file}", size, folder=whole if with_folder else "")
         except OSError:
             continue
     return None
@@ -110,13 +115,14 @@ def _modelnet(root: Path, params: ModelNetParams) -> Inventory:
             folder = root / name / split
             if not folder.is_dir():
                 raise Missing("modelnet", f"{root / name}: no folder {split}")
-            files = [entry for entry in listing(folder) if entry.name.lower().endswith(".off")]
+            suffix = f".{params.format}"
+            files = [entry for entry in listing(folder) if entry.name.lower().endswith(suffix)]
             keys = {entry.name[:-4] for entry in files}
             others = [path for path in _meshes(folder) if path.stem not in keys]
             if others and params.missing == "error":
                 raise UserError(
-                    f"{folder}: {len(others):,} meshes are not .off, such as {others[0].name}; only .off is read, "
-                    "convert or move them (missing: skip goes on without them)"
+                    f"{folder}: {len(others):,} meshes are not {suffix}, such as {others[0].name}; only {suffix} is "
+                    "read, convert or move them (missing: skip goes on without them)"
                 )
             for entry in files[: params.instances]:
                 key = entry.name[:-4]
@@ -128,42 +134,84 @@ def _modelnet(root: Path, params: ModelNetParams) -> Inventory:
     return check_missing(inventory, params.missing, root)
 
 
-def read_mesh(path: str | Path, up: Literal["y", "z"] = "y", max_faces: int = MAX_FACES) -> Mesh:
-    """An OBJ or OFF mesh, turned y up and scaled for our cameras.
+def read_mesh(path: str | Path, up: Literal["y", "z"] = "y", max_faces: int = MAX_FACES, **look: Any) -> Mesh:
+    """A mesh in a folder, whose materials are looked for in that folder and those below: see `read_mesh_in`."""
+    path = Path(path)
+    return read_mesh_in(FolderFiles(path.parent, asked_for=path.name), path.name, up, max_faces, **look)
+
+
+def read_mesh_in(
+    files: Files,
+    name: str,
+    up: Literal["y", "z"] = "y",
+    max_faces: int = MAX_FACES,
+    materials: Materials = "published",
+    texture_px: int = 1024,
+    turn: np.ndarray | None = None,
+    crossed: Literal["error", "fan"] = "error",
+) -> Mesh:
+    """An OBJ, OFF, PLY or GLB mesh, turned y up and scaled for our cameras.
 
     Polygons become triangles; faces without area and vertices without faces are dropped; open surfaces are fine.
-    Materials and textures are not looked at.
 
     Args:
-        path: of the file.
+        files: where it and its materials lie, a folder or an archive; nothing else is opened.
+        name: of the mesh in there.
         up: the axis that points up in it.
         max_faces: of triangles; judged before parsing where the file tells.
+        materials: "published": colours, materials and pictures as the file and those that it names give them; what
+            of them cannot be read is in the mesh's `faults`. "grey": no other file is opened.
+        texture_px: larger pictures are scaled down to so many pixels a side.
+        turn: (3, 3) applied to each vertex of the file (as a column) before everything else.
+        crossed: what becomes of polygons that cross themselves, or are folded or too concave: "error", or "fan": they
+            are cut as most programs do, and counted in `faults`.
 
     Returns:
-        A grey mesh, its bounding box centred at the origin, the longest side 1 or shorter so that the diagonal is
-        at most 1.4.
+        A mesh whose bounding box is centred at the origin, the longest side 1 or shorter so that the diagonal is at
+        most 1.4.
 
     Raises:
-        BrokenMesh: unreadable, empty, too large, NaN, without area, or with faces of vertices that are not there.
+        BrokenMesh: unreadable, empty, too large, NaN, without area, with faces of vertices that are not there, or with
+            polygons that cross themselves.
     """
-    path = Path(path)
+    path = Path(files.root) / name
     kind = path.suffix.lower()
-    if kind not in (".obj", ".off"):
-        raise BrokenMesh(f"{path}: only .obj and .off meshes are read; convert it")
+    if kind not in (".obj", ".off", *scenes.KINDS):
+        raise BrokenMesh(f"{path}: only .obj and .off meshes are read, and .ply and .glb; convert it")
     try:
-        text = read_text(path, _MAX_BYTES, errors="replace")  # names and comments may be in an old 8-bit code
+        content = files.read(name, _MAX_BYTES)
+        text = "" if kind in scenes.KINDS else decoded(content, path, old_codes=True)
     except UserError as error:
         raise BrokenMesh(str(error)) from None
+    if kind in scenes.KINDS:
+        vertices, triangles, look = scenes.read_scene(content, path, texture_px, max_faces)
+        look = plain(triangles) if materials == "grey" else look
+        wide = _wide(vertices, triangles, path)
+        vertices, faces = _normalised(vertices @ (np.eye(3) if turn is None else turn.T), triangles.vertices[wide], up)
+        paint = look.paint and replace(look.paint, of_face=look.paint.of_face[wide], uv=look.paint.uv[wide])
+        return Mesh(vertices, faces, look.colours[wide], paint=paint, faults=tuple(look.faults))
+    del content
     polygons = (parse_off if kind == ".off" else parse_obj)(text, path, max_faces)
     if polygons.triangles > max_faces:
         raise BrokenMesh(f"{path}: {polygons.triangles:,} triangles; at most {max_faces:,} are read, simplify it")
     if not polygons.triangles:
         raise BrokenMesh(f"{path}: an empty mesh: no faces")
-    return _normalised(*_triangles(polygons, path), up, path)
+    if turn is not None:
+        polygons = replace(polygons, vertices=polygons.vertices @ turn.T)
+    crossed_faces: list[int] | None = [] if crossed == "fan" else None
+    vertices, triangles = _triangles(polygons, path, crossed_faces)
+    triangles = triangles.chosen(_wide(vertices, triangles, path))
+    is_grey = materials == "grey"
+    look = plain(triangles) if is_grey else dressed(polygons.look, triangles, files, name, texture_px)
+    vertices, faces = _normalised(vertices, triangles.vertices, up)
+    if crossed_faces:
+        total = sum(len(places) for places, _ in polygons.faces)
+        look.faults.append(f"{len(crossed_faces):,} of {total:,} faces cross themselves; they are cut as a fan")
+    return Mesh(vertices, faces, look.colours, paint=look.paint, faults=tuple(look.faults))
 
 
-def _triangles(polygons: Polygons, path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices (V, 3), moved and scaled into the unit cube, and triangles (F, 3) in the order of the file's faces."""
+def _triangles(polygons: Polygons, path: Path, crossed: list[int] | None) -> tuple[np.ndarray, Triangles]:
+    """Vertices (V, 3), moved and scaled into the unit cube, and triangles in the order of the file's faces."""
     used = np.unique(np.concatenate([corners.ravel() for _, corners in polygons.faces]))
     vertices = polygons.vertices.copy()
     if not np.isfinite(vertices[used]).all():
@@ -174,34 +222,44 @@ def _triangles(polygons: Polygons, path: Path) -> tuple[np.ndarray, np.ndarray]:
     if not 1e-30 < longest < 1e30:
         raise BrokenMesh(f"{path}: zero area, or a size of {longest:.3g} that is out of range")
     vertices[used] = (vertices[used] - low) / longest
-    places, triangles = [], []
-    for faces, corners in polygons.faces:
+    places, cut, in_pictures = [], [], []
+    for number, (faces, corners) in enumerate(polygons.faces):
+        ids = np.arange(corners.size).reshape(corners.shape)  # corners, not vertices: each has a place in a picture
         try:
-            triangles.append(triangulate(vertices, corners).reshape(-1, 3))
+            triangles = triangulate(vertices[corners.ravel()], ids, crossed).reshape(-1, 3)
         except CrossedPolygon as error:
             raise BrokenMesh(
                 f"{path}: face {faces[error.place] + 1} has {corners.shape[1]} corners and crosses itself, or is too "
                 "concave to be cut; make triangles of it in the program that it comes from"
             ) from None
+        uv = polygons.look.uv_corners[number] if polygons.look.uv_corners else np.full(corners.shape, -1)
+        cut.append(corners.ravel()[triangles])
+        in_pictures.append(uv.ravel()[triangles])
         places.append(np.repeat(faces, corners.shape[1] - 2))
-    order = np.argsort(np.concatenate(places), kind="stable")
-    return vertices, np.concatenate(triangles)[order]
+    source = np.concatenate(places)
+    order = np.argsort(source, kind="stable")
+    return vertices, Triangles(np.concatenate(cut)[order], source[order], np.concatenate(in_pictures)[order])
 
 
-def _normalised(vertices: np.ndarray, faces: np.ndarray, up: str, path: Path) -> Mesh:
-    corners = vertices[faces]
+def _wide(vertices: np.ndarray, triangles: Triangles, path: Path) -> np.ndarray:
+    """(F,) which triangles have an area."""
+    corners = vertices[triangles.vertices]
     edges = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max(axis=1)
     areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-    faces = faces[areas > 1e-12 * edges**2]
-    if not len(faces):
+    wide: np.ndarray = areas > 1e-12 * edges**2
+    if not wide.any():
         raise BrokenMesh(f"{path}: zero area: all its faces are lines or points")
+    return wide
+
+
+def _normalised(vertices: np.ndarray, faces: np.ndarray, up: str) -> tuple[np.ndarray, np.ndarray]:
     vertices, faces = _used(vertices, faces)
     low, high = vertices.min(axis=0), vertices.max(axis=0)
-    scale = min(1.0 / float((high - low).max()), _LONGEST_DIAGONAL / float(np.linalg.norm(high - low)))
+    scale = min(1.0 / float((high - low).max()), LONGEST_DIAGONAL / float(np.linalg.norm(high - low)))
     vertices = (vertices - (low + high) / 2) * scale
     if up == "z":
         vertices = vertices @ np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
-    return Mesh(vertices, faces.astype(np.int32), np.full((len(faces), 3), _GREY, np.float32))
+    return vertices, faces.astype(np.int32)
 
 
 def _used(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -145,7 +145,7 @@ def read_instance(
         instance_id: the id that its frames bear.
         views: how many, evenly spaced among those there; None: all.
         resolution_px: side that the pictures must have; None: any.
-        note: is called with what is odd about an object that can be read all the same.
+        note: is called with oddities of an object that can be read nevertheless.
         blank: collects the blank views, and says what to do with them; None: they are kept.
 
     Returns:

@@ -10,7 +10,7 @@ from pathlib import Path
 from robust3d.data.published.inventory import listing
 from robust3d.errors import UserError
 
-Note = Callable[[str], object]  # takes what a reader has to say about data that it reads all the same
+Note = Callable[[str], object]  # is called with remarks about data that are odd, but read
 _PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".exr", ".hdr", ".pfm", ".npy", ".npz"}
 _SHOWN = 5
 
@@ -30,7 +30,7 @@ def numbered_files(folder: Path, suffix: str, note: Note = to_stderr) -> dict[in
     Args:
         folder: of one kind of views, such as image/.
         suffix: with the dot, in small letters.
-        note: is called for pictures of other kinds that stand beside them.
+        note: is called for pictures of other kinds in the same folder.
 
     Returns:
         {} for an empty folder.

@@ -1,8 +1,8 @@
 """Parameters of published data sets on the user's disk; light enough for a dry run."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from robust3d.data.params import BlankPolicy
 from robust3d.params import Params as Base
@@ -37,6 +37,29 @@ MODELNET10 = (
     "table",
     "toilet",
 )
+
+
+Materials = Literal["published", "grey"]
+"""What meshes from disk look like: as published, or all in one grey, for questions about shape alone."""
+
+
+REAL_OBJECTS = (
+    "table",
+    "chair",
+    "sofa",
+    "bed",
+    "lamp",
+    "cabinet",
+    "door",
+    "window",
+    "plant",
+    "tree",
+    "car",
+    "person",
+    "bottle",
+    "cup",
+)
+"""Classes of Sweet Home 3D's catalogues that have a list in the project."""
 
 
 class PublishedParams(Base):
@@ -77,14 +100,49 @@ class SRNParams(PublishedParams):
     blank_views: BlankPolicy = "skip"  # as for NMR; the published sets have such views: pictures that are all white
 
 
-class ShapeNetCoreParams(PublishedParams):
+class MeshParams(PublishedParams):
+    """What is asked of meshes: how they look here."""
+
+    # Colours, materials and pictures as published (what cannot be read is flagged in every cell), or all in one grey,
+    # for questions about shape alone.
+    materials: Materials = "published"
+    texture_px: int = Field(1024, ge=8, le=8192)  # longest side of a picture on a mesh; larger ones are scaled down
+    # Polygons that cross themselves: leave the mesh out by name, or cut them as most programs do; flagged in the cells.
+    crossed: Literal["error", "fan"] = "error"
+
+    @property
+    def look(self) -> dict[str, Any]:
+        """These as `robust3d.data.published.meshes.read_mesh_in` takes them."""
+        return {"materials": self.materials, "texture_px": self.texture_px, "crossed": self.crossed}
+
+
+class ShapeNetCoreParams(MeshParams):
     """Meshes of ShapeNetCore, version 1 or 2."""
 
     classes: tuple[str, ...] = Field(default=tuple(SYNSETS), min_length=1)  # names of SYNSETS, or synset ids
 
 
-class ModelNetParams(PublishedParams):
+class ModelNetParams(MeshParams):
     """Meshes of ModelNet10 or ModelNet40, or one's own in that layout."""
 
     classes: tuple[str, ...] = Field(default=MODELNET10, min_length=1)
+    format: Literal["off", "ply", "glb"] = "off"  # of the files; ModelNet's is off
     up: Literal["y", "z"] = "z"  # axis that points up in the files; ModelNet's is z
+
+
+class SweetHome3DParams(MeshParams):
+    """Real objects of Sweet Home 3D's catalogues; classes are lists of objects."""
+
+    path: PathText = Field(default="/usr/share/sweethome3d/furniture", min_length=1)  # where Debian's package puts them
+    classes: tuple[str, ...] = Field(default=REAL_OBJECTS, min_length=1)  # names of lists, in label order
+    lists: dict[str, PathText] = Field(default_factory=dict)  # files of your own by class, in place of the project's
+    shards: int = Field(default=1, ge=1)
+    size: Literal["normalised", "metric"] = "normalised"  # each as large as fits; metric: all in one scale
+    cube_m: float = Field(default=3.0, gt=0)  # metric: side of the cube, into which every object must fit
+    crossed: Literal["error", "fan"] = "fan"  # one object in eight has such polygons, a few of thousands
+
+    @model_validator(mode="after")
+    def _lists_of_classes(self) -> "SweetHome3DParams":
+        if unknown := [name for name in self.lists if name not in self.classes]:
+            raise ValueError(f"lists.{unknown[0]}: no such class among classes")
+        return self

@@ -60,7 +60,7 @@ class Scale:
         return f"{what}. Lengths are multiplied by {self.scale:.9g}; {lies}.{self.warning()}"
 
     def warning(self) -> str:
-        """What is wrong all the same, with a blank before it."""
+        """Problems that remain after scaling, with a leading space."""
         text = ""
         if self.outside > 0:
             text += (

@@ -15,13 +15,12 @@ _MARKS = (  # those of UTF-32 first: its little-endian one begins like that of U
 )
 
 
-def read_text(path: Path, limit_bytes: int = 16 * MIB, errors: str = "strict") -> str:
+def read_text(path: Path, limit_bytes: int = 16 * MIB) -> str:
     """A text file of bounded size: UTF-8 with or without a mark, UTF-16 or UTF-32 with theirs.
 
     Args:
         path: of the file; it may be empty.
         limit_bytes: largest size.
-        errors: "replace" lets a comment in an old 8-bit code pass; what was meant as a number then is none.
 
     Returns:
         The text without marks, also those that files joined together have in the middle; every line ends in LF.
@@ -35,14 +34,30 @@ def read_text(path: Path, limit_bytes: int = 16 * MIB, errors: str = "strict") -
         content = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    return decoded(content, path)
+
+
+def decoded(content: bytes, path: Path, old_codes: bool = False) -> str:
+    """The same for bytes that were read already.
+
+    Args:
+        content: of the file.
+        path: for messages.
+        old_codes: whether what is no UTF-8 may be Latin-1, such as names and comments in a mesh.
+
+    Raises:
+        UserError: not text.
+    """
     encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
     try:
-        text = content.decode(encoding, errors)
+        text = content.decode(encoding)
     except UnicodeDecodeError:
-        raise UserError(
-            f"{path}: not a text file in {encoding.removesuffix('-sig').upper()}; is it the right file? "
-            "If it is, save it as UTF-8"
-        ) from None
+        if not (old_codes and encoding.startswith("utf-8")):
+            raise UserError(
+                f"{path}: not a text file in {encoding.removesuffix('-sig').upper()}; is it the right file? "
+                "If it is, save it as UTF-8"
+            ) from None
+        text = content.removeprefix(codecs.BOM_UTF8).decode("latin-1")
     if "\0" in text:
         raise UserError(
             f"{path}: not a text file (it holds zero bytes); is it the right file? If it is UTF-16, save it as UTF-8"

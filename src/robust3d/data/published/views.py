@@ -74,7 +74,7 @@ def check_optics(intrinsics: np.ndarray, side_px: int, where: str, hint: str) ->
 
 
 def check_object(folder: Path, frames: Sequence[Frame], hint: str, note: Callable[[str], object]) -> None:
-    """Refuse an object without a background; tell where there is no object, or what hides all other backgrounds.
+    """Refuse an object without a background; report masks without the object, and an opaque background.
 
     Args:
         folder: of the object.

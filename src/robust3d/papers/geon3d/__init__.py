@@ -1,8 +1,8 @@
 """Geon3D: Benchmarking 3D Shape Bias towards Building Robust Machine Vision; the main paper.
 
-Its targets stand directly under `results`, those of other papers under `results/<paper>`.
+Its targets are in `results`, those of other papers in `results/<paper>`.
 """
 
 TABLES = ("table1", "table2", "table3", "table4")
-PLOTS = ("figure4", "figure5", "figure6", "figure7", "figure9")  # drawn from numbers, which stand in cells of their own
+PLOTS = ("figure4", "figure5", "figure6", "figure7", "figure9")  # drawn from numbers, which have their own cells.json
 PICTURES = ("figure2", "figure3", "figure8", "figure10")

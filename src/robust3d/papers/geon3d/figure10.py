@@ -1,4 +1,4 @@
-"""Figure 10: held-out reconstructions of every pre-training of Table 4's experiment, beside the truth."""
+"""Figure 10: held-out reconstructions of every pre-training of Table 4's experiment, beside the targets."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ _TITLE_PX, _TEXT_PX = 22, 14  # the words of the pictures below have the same si
 
 
 def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """The reconstructions of the first training seed."""
+    """Inputs: the reconstructions of the first training seed."""
     name = section.table4
     experiment, seed = plan.study.experiments[name], plan.study.training_seeds[0]
     keys = [key for _, key in plan.columns(name) if key and plan.study.pretraining[key].trains]
@@ -24,8 +24,8 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
 
 
 def write(job: "Context") -> None:
-    """The methods' pictures below each other."""
-    from PIL import Image, ImageDraw, ImageFont  # planning imports this module and does not need it
+    """Write the picture: the methods' pictures below each other."""
+    from PIL import Image, ImageDraw, ImageFont  # not at the top: planning imports this module
 
     entries = job.params["pictures"]
     pictures = [Image.open(job.named("reconstructions", one["reconstructions"])).convert("RGB") for one in entries]

@@ -11,7 +11,7 @@ EXAMPLES = 13  # classes alternate in a set, so these are of different classes
 
 
 def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """The sets named under `papers.geon3d.figure3`, each with its family's views."""
+    """Inputs: the sets of `papers.geon3d.figure3`, with their families' views."""
     inputs, bulk = plan.named_sets({name: name for name in section.figure3})
     sets = [{"name": name, "set": plan.set_params(name)} for name in section.figure3]
     return {"study": plan.study.study, "sets": sets}, inputs, bulk
@@ -19,7 +19,7 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
 
 def write(job: "Context") -> None:
     """One row a set: its first test images."""
-    from robust3d.data.images import open_set  # planning imports this module and needs none of these
+    from robust3d.data.images import open_set  # not at the top: planning imports this module
     from robust3d.data.pictures import sheet
 
     rows, labels, classes = [], [], []

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """The experiments named under `papers.geon3d.figure4`."""
+    """Inputs: the experiments of `papers.geon3d.figure4`."""
     return curves.sources(plan, section.figure4.experiments, section.figure4.pretraining, ("Linf",))
 
 

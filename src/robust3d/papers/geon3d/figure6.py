@@ -1,8 +1,8 @@
-"""Figure 6: what 3D pre-training adds on geons, on the average over budgets.
+"""Figure 6: gain by 3D pre-training on geons, averaged over budgets.
 
 For each experiment of figures 4 and 5 the difference, pre-trained minus from scratch, of robust accuracy, averaged
 over the budgets above 0; then, without attack, the difference of accuracy on Table 3's shifted images. The paper's
-caption names the average only; section 5.1 says "across all perturbation budgets", and its third pair of bars are
+caption mentions the average only; section 5.1 says "across all perturbation budgets", and its third pair of bars are
 the differences of Table 3.
 """
 
@@ -34,7 +34,7 @@ NORMS: "tuple[tuple[Norm, str], ...]" = (("Linf", "figure4"), ("L2", "figure5"))
 
 
 def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """For every bar the tests of both columns: attacks, those of figures 4 and 5, or Table 3's shift."""
+    """Inputs: for every bar the outcomes of both columns: attacks of figures 4 and 5, or Table 3's shift test."""
     study = plan.study
     found = Sources(plan)
     bars: list[dict[str, Any]] = []
@@ -69,7 +69,7 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
 
 
 def _pair(plan: "Plan", wanted: "tuple[str, ...] | None", experiment: str, norm: "Norm") -> list[tuple[str, str, str]]:
-    """(classifier, label, key) of the first wanted pre-training to compare with training from scratch; None: any."""
+    """(classifier, label, key) of the first pre-training in `wanted` (None: any), for a comparison with AT."""
     study = plan.study
     trained = trained_against(study, study.experiments[experiment], norm)
     columns = [(label, key) for label, key in plan.columns(experiment) if key and (wanted is None or key in wanted)]
@@ -124,7 +124,7 @@ def cell(job: "Context", bar: dict[str, Any]) -> dict[str, Any]:
 
 
 def _printed(job: "Context", bar: dict[str, Any]) -> dict[str, Any] | None:
-    """The paper draws the bar; its height follows from Table 3."""
+    """The paper's value of the bar, computed from Table 3."""
     ours, baseline = (TABLE3.get(f"{label}-{bar['norm']}") for label in (bar["label"], "AT"))
     if ours is None or baseline is None:
         return None
@@ -134,7 +134,7 @@ def _printed(job: "Context", bar: dict[str, Any]) -> dict[str, Any] | None:
 
 def write(job: "Context") -> None:
     """Write the picture, its table and the cells."""
-    import pandas as pd  # planning imports this module and needs neither
+    import pandas as pd  # not at the top: planning imports this module
 
     from robust3d.figures.drawing import Bar, draw_bars
 

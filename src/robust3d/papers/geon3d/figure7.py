@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """The experiments named under `papers.geon3d.figure7`."""
+    """Inputs: the experiments of `papers.geon3d.figure7`."""
     return curves.sources(plan, section.figure7.experiments, section.figure7.pretraining, ("Linf", "L2"))
 
 

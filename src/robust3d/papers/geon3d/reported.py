@@ -1,4 +1,4 @@
-"""The paper's printed numbers, in percent: shown beside ours, never expected of them."""
+"""The paper's printed numbers, in percent: shown beside our results, for comparison only."""
 
 TABLE3 = {"AT-L2": 10.8, "DVR+AT-L2": 35.6, "AT-Linf": 79.0, "DVR+AT-Linf": 84.20}
 

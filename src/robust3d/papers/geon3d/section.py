@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class Curves(Params):
-    """What a figure of accuracy over budgets shows; it has a panel for each experiment and norm."""
+    """Curves of a figure of accuracy over budgets, with a panel for each experiment and norm."""
 
     experiments: tuple[str, ...] = Field(min_length=1)  # keys of `experiments`
-    pretraining: tuple[str, ...] | None = None  # keys of `pretraining`, beside AT; all that take part if left out
+    pretraining: tuple[str, ...] | None = None  # keys of `pretraining`, beside AT; left out: all of the experiment
 
 
 class Section(Params):
-    """What tables and figures show."""
+    """Contents of tables and figures."""
 
     table3: str  # key of `experiments`
     table3_probe: str = "shift"  # key of `probes`, of a shift test
@@ -36,10 +36,10 @@ class Section(Params):
     figure9: Curves  # against both
 
     def check(self, study: "Study") -> None:
-        """Whether all that it names is defined.
+        """Check that all keys that it names are defined.
 
         Raises:
-            ValueError: beginning with the key's path under the section.
+            ValueError: begins with the key's path in the section.
         """
         for key in ("table3", "table4"):
             check_known(key, getattr(self, key), study.experiments)

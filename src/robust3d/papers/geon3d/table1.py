@@ -16,9 +16,9 @@ LABELS = {"axis": "Axis", "section": "Cross-section", "sweep": "Sweep function",
 
 
 def rows() -> "pd.DataFrame":
-    """One row a feature: the paper's letters, then the letters of the codes, what they mean, and counts.
+    """One row a feature: the paper's letters, the letters of the codes, their meanings, and counts.
 
-    The four columns run in parallel, one entry a value. Only values that occur in a code are
+    The four columns are parallel lists with one entry per value. Only values that occur in a code are
     listed; ``Geons`` counts the codes that have it.
     """
     geons = [parse(code) for code in CODES]
@@ -44,7 +44,7 @@ def rows() -> "pd.DataFrame":
 
 
 def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Made from definitions alone."""
+    """No inputs: the table follows from definitions."""
     return {"study": plan.study.study}, {}, {}
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["rows", "sources", "write"]
 
-# The pairs as printed, in the paper's order: our names, then the paper's words.
+# The pairs as printed, in the paper's order: class names here, then the paper's words.
 PRINTED: dict[tuple[str, str], str] = {
     ("cone", "horn"): "Cone vs. Horn",
     ("handle", "arch"): "Handle vs. Arch",
@@ -31,7 +31,7 @@ def _short(name: str) -> str:
 
 
 def _pyramid_note() -> str:
-    """Why the printed row has to mean the truncated pyramid."""
+    """Explains why the printed row means the truncated pyramid."""
     features = " and ".join(LABELS[feature].lower() for feature in differences("cuboid", "s_s_m_p"))
     return (
         "Printed with 'Pyramid', which is none of the ten classes: a pyramid that ends in a point (s_s_m_p) "
@@ -41,7 +41,7 @@ def _pyramid_note() -> str:
 
 
 def rows() -> "pd.DataFrame":
-    """One row a pair: the feature that differs, both codes, and whether and how the paper prints the pair.
+    """One row a pair: the feature that differs, both codes, and the paper's printed row, if any.
 
     The printed pairs come first, in the paper's order, then the others in the order of the classes.
     """

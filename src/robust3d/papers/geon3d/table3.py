@@ -1,4 +1,4 @@
-"""Table 3: accuracy, without attack, when the background texture no longer goes with the class."""
+"""Table 3: accuracy without attack on test images whose background texture is not correlated with the class."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -8,6 +8,7 @@ import numpy as np
 from robust3d.named import OUTCOMES, Sources
 from robust3d.papers.geon3d.reported import TABLE3
 from robust3d.tables.cells import conditions, data_conditions, percent, run_flags, source, write_table
+from robust3d.tables.robustness import object_flags
 from robust3d.tables.statistics import difference, interval
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ ROW = "shifted"
 
 
 def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """What the table is made from: for every cell the metrics and outcomes of each seed's model."""
+    """Inputs: for every cell the metrics and outcomes of each seed's model."""
     study = plan.study
     name = section.table3
     experiment = study.experiments[name]
@@ -42,13 +43,15 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
         "cells": cells,
         "textures": study.textures.source,
     }
+    family = study.family_of(experiment.set)
+    params["family_kind"] = study.families[family].kind if family is not None else None
     params["data"] = data_conditions(plan, experiment.set)
     return params, found.inputs, {}
 
 
 def write(job: "Context") -> None:
     """Write the table and its cells."""
-    import pandas as pd  # planning imports this module and needs none of it
+    import pandas as pd  # not at the top: planning imports this module
 
     stand_in = job.params["textures"] == "procedural"
     read = [_read(job, entry["outcomes"]) for entry in job.params["cells"]]
@@ -60,10 +63,13 @@ def write(job: "Context") -> None:
         peers = groups[entry["group"]]
         paths, outcome_paths = ([job.named(kind, name) for name in entry["outcomes"]] for kind in OUTCOMES)
         value = float(np.mean([outcome.mean() for outcome in correct]))
-        flags = ["procedural textures stand in for DTD"] if stand_in else []
+        others = object_flags(job.params["family_kind"])
+        flags = [*others, *["procedural textures stand in for DTD"] * stand_in]
         flags += run_flags([content["classifier"] for content in metrics])
         printed = TABLE3.get(entry["column"])
-        comparable = job.params["study"] == "paper" and not stand_in and "pictures" not in job.params["data"]
+        comparable = (
+            job.params["study"] == "paper" and not stand_in and not others and "pictures" not in job.params["data"]
+        )
         cells.append(
             {
                 "row": ROW,
@@ -92,7 +98,7 @@ def write(job: "Context") -> None:
 
 
 def _read(job: "Context", names: list[str]) -> tuple[list[dict[str, Any]], list[np.ndarray], list[np.ndarray]]:
-    """Of each seed's model: metrics, and (images,) bool on the shifted and on its own test images."""
+    """For each seed's model: metrics, and (images,) bool on the shifted and on the original test images."""
     metrics = [json.loads(job.named("metrics", name).read_text()) for name in names]
     paths = [job.named("outcomes", name) for name in names]
     shifted, unshifted = ([correct_images(path, name) for path in paths] for name in ("shifted", "set"))
@@ -100,7 +106,7 @@ def _read(job: "Context", names: list[str]) -> tuple[list[dict[str, Any]], list[
 
 
 def correct_images(path: "Path", images: str) -> np.ndarray:
-    """(images,) bool: what a test says of one of its sets, `set` or `shifted`."""
+    """(images,) bool: which images of one set of the test, `set` or `shifted`, are classified correctly."""
     import pandas as pd
 
     frame = pd.read_parquet(path, columns=["image", "images", "correct"])

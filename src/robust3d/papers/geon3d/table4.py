@@ -7,9 +7,9 @@ from robust3d.named import Sources
 from robust3d.papers.geon3d.reported import TABLE4
 from robust3d.tables.cells import data_conditions, write_table
 from robust3d.tables.robustness import (
-    CATEGORIES_STAND_IN,
     OTHER_PICTURES,
     Attacked,
+    object_flags,
     read_attacked,
     robust_cell,
     trained_against,
@@ -21,8 +21,15 @@ if TYPE_CHECKING:
     from robust3d.study.plan import Plan
 
 
+SHOWN = {  # by the kind of the objects
+    "pictures": "another set.",
+    "categories": "the thirteen categories. The categories are procedural stand-ins for ShapeNet's.",
+    "sweethome3d": "real objects of Sweet Home 3D's catalogues.",
+}
+
+
 def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """What the table is made from: for every cell the metrics and outcomes of each seed's model."""
+    """Inputs: for every cell the metrics and outcomes of each seed's model."""
     study = plan.study
     name = section.table4
     experiment = study.experiments[name]
@@ -45,28 +52,26 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
 
 def write(job: "Context") -> None:
     """Write the table and its cells."""
-    import pandas as pd  # planning imports this module and needs none of it
+    import pandas as pd  # not at the top: planning imports this module
 
     read = [(entry, read_attacked(job, entry["outcomes"])) for entry in job.params["cells"]]
     columns: dict[str, list[list[Attacked]]] = {}
     for entry, models in read:
         columns.setdefault(entry["norm"], []).extend([] if entry["control"] else [models])
-    stand_in, pictures = job.params["family_kind"] == "categories", "pictures" in job.params["data"]
+    pictures = "pictures" in job.params["data"]
     cells = []
     for entry, models in read:
         row = row_label(entry["norm"], entry["budget"])
         alike = columns[entry["norm"]]
         peers = [*alike[:1], models] if entry["control"] else alike
-        flags = [CATEGORIES_STAND_IN] * stand_in + [OTHER_PICTURES] * pictures
+        flags = [*object_flags(job.params["family_kind"]), *[OTHER_PICTURES] * pictures]
         facts = robust_cell(models, peers, entry["budget"], job.params["seed"], flags)
-        facts["printed"] = _printed(entry, row, job.params["study"], stand_in or pictures)
+        facts["printed"] = _printed(entry, row, job.params["study"], bool(flags))
         cells.append({"row": row, "column": entry["column"], **facts, "data": job.params["data"]})
     table = pd.DataFrame({(c["row"], c["column"]): [c["text"]] for c in cells}).T[0].unstack(sort=False)
     table.index.name = "threat"
-    caption = (
-        f"AutoAttack accuracy (%) on the test images of {'another set' if pictures else 'the thirteen categories'}. "
-        + ("The categories are procedural stand-ins for ShapeNet's." if stand_in else "")
-    ).strip()
+    kind = "pictures" if pictures else job.params["family_kind"]
+    caption = f"AutoAttack accuracy (%) on the test images of {SHOWN.get(kind, 'the thirteen categories.')}"
     write_table(job, table, caption, cells)
 
 

@@ -22,7 +22,7 @@ def make_task(
     seed: int,
     device: "torch.device | str",
 ) -> "Pretraining":
-    """The autoencoder task on `device`, which trains the encoder."""
+    """The autoencoder task, which trains the encoder on `device`."""
     from robust3d.pretraining.ae.task import AutoencoderPretraining
 
     return AutoencoderPretraining(params, encoder, train, held_out, seed, device)

@@ -59,7 +59,7 @@ class AutoencoderPretraining(ViewPretraining):
         return mse, {"mse": mse.detach()}
 
     def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Input images in [0, 1] and what the decoder must give, each (batch, 3, H, W)."""
+        """Input images in [0, 1] and the decoder's targets, each (batch, 3, H, W)."""
         inputs, targets = self.train.inputs.flatten(0, 1), self.train.targets.flatten(0, 1)
         chosen = integers(len(inputs), (self.params.batch,), generator, self.device)
         truth = targets[chosen] / 255
@@ -72,17 +72,17 @@ class AutoencoderPretraining(ViewPretraining):
         return decoded * normalise.std + normalise.mean if self.params.target == "normalised" else decoded
 
     def validation_views(self) -> tuple[Tensor, Tensor]:
-        """Inputs and targets, uint8 (N, 3, H, W), of random held-out views, the same at every call."""
+        """Inputs and targets, uint8 (N, 3, H, W), of random held-out views, deterministic."""
         inputs, targets = self.held_out.inputs.flatten(0, 1), self.held_out.targets.flatten(0, 1)
         generator = torch_generator(self.seed, "autoencoder", "validation")
         chosen = torch.randperm(len(inputs), generator=generator)[: self.params.validation_images].to(self.device)
         return inputs[chosen], targets[chosen]
 
     def validate(self) -> dict[str, float]:
-        """Held-out mean squared error in [0, 1] units, the training mean image's beside it, and `spread`.
+        """Held-out mean squared error in [0, 1] units, that of the mean training image, and `spread`.
 
-        `spread` is the standard deviation of the reconstructions over the images divided by the truth's: 0
-        where every input gives the same picture.
+        `spread` is the standard deviation of the reconstructions over the images divided by the
+        targets': 0 where every input gives the same picture.
         """
         inputs, targets = self.validation_views()
         ours, truth = self.reconstruct(inputs), targets / 255
@@ -104,7 +104,7 @@ class AutoencoderPretraining(ViewPretraining):
         return -validation["mse"]
 
     def reconstructions(self, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """Truth and ours for n of the validation's views, each uint8 (n, H, W, 3)."""
+        """Targets and reconstructions of n validation views, each uint8 (n, H, W, 3)."""
         inputs, targets = (views[:n] for views in self.validation_views())
         with self.in_eval_mode():
             ours = self.reconstruct(inputs).clamp(0, 1).mul(255).round().to(torch.uint8)

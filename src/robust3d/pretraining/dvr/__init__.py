@@ -22,7 +22,7 @@ def make_task(
     seed: int,
     device: "torch.device | str",
 ) -> "Pretraining":
-    """The DVR task on `device`, which trains the encoder."""
+    """The DVR task, which trains the encoder on `device`."""
     from robust3d.pretraining.dvr.task import DVRPretraining
     from robust3d.training.planes import check_cube
 

@@ -24,8 +24,8 @@ class LossWeights(Base):
 class Params(Base):
     """DVR's architecture, rendering, losses and schedule."""
 
-    # Side that images are resized to for the encoder, whose last layer is 7x7 then (reference: `img_size_input` 224,
-    # whatever the views' size); None: the views' own, at 32 px a last layer of 1x1.
+    # Side of the encoder's input images, after resizing; at 224 its last feature map is 7x7 (reference:
+    # `img_size_input` 224 for views of any size). None: the views' own size; at 32 px the last feature map is 1x1.
     input_px: int | None = Field(224, gt=0)
     hidden: int = Field(512, gt=0)  # decoder width; reference: 512 in default.yaml, 128 in ours_rgb.yaml
     # Decoder start: "geometric" is a sphere; "default" (reference) needs ImageNet features to ever hit.
@@ -37,8 +37,8 @@ class Params(Base):
     # … changing at these steps (both as in the reference)
     march_schedule: tuple[Annotated[int, Field(gt=0)], ...] = (50_000, 100_000, 250_000)
     secant_steps: int = Field(8, ge=0)  # refinements of a crossing (reference: 8)
-    padding: float = Field(0.1, ge=0)  # what rays are sampled in, wider than the unit cube (reference: 0.1)
-    # Pixels of the freespace and normal losses: the reference code's, or the paper's equations'.
+    padding: float = Field(0.1, ge=0)  # rays are sampled in the unit cube enlarged by this much (reference: 0.1)
+    # Which pixels enter the freespace and normal losses: as in the reference code, or as in the paper's equations.
     loss_mode: Literal["code", "paper"] = "code"
     # Where the ray of a missed pixel is supervised to be occupied: anywhere in the unit cube (default.yaml), or at
     # the visual hull of the object's silhouettes (ours_rgb.yaml), anywhere if the ray misses the hull. A depth loss
@@ -55,13 +55,13 @@ class Params(Base):
         steps=400_000,  # the reference has no end; appendix D: 1.5 days on a V100
         learning_rate=1e-4,  # reference: Adam 1e-4, halved at epochs 750 and 1000 …
         # … which are these steps on Geon3D-10 at batch 32. On ShapeNet, of three times as many objects, they would be
-        # 718,000 and 958,000, after the end: a network there would be handed on at its full learning rate, noisier
-        # than on geons. One schedule in steps for both keeps the data the only difference; () is the literal reading.
+        # 718,000 and 958,000, after the last step: the encoder would come from the full learning rate, noisier than
+        # on geons. One schedule in steps for both keeps the data the only difference; () is the literal reading.
         decay_steps=(250_000, 333_000),
         decay_factor=0.5,
         validate_every=2000,  # reference: 2000
-        # The reference writes both, the last and the best by the share of pixels whose mask is right ("best" here: by
-        # mask IoU). The papers do not say which encoder was handed on; the last has seen as many images as the others'.
+        # The reference saves both, the last and the best by the share of pixels with a correct mask ("best" here: by
+        # mask IoU). The papers do not say which encoder was used; the last has seen as many images as other methods'.
         selection="last",
     )
 
@@ -77,5 +77,5 @@ class Params(Base):
         return self
 
     def march_steps_at(self, step: int) -> int:
-        """Samples per ray at a training step."""
+        """Samples per ray at a training step, by the schedule."""
         return self.march_steps[sum(step >= border for border in self.march_schedule)]

@@ -1,16 +1,17 @@
-"""DVR as a pre-training task: random pixels of random views, losses on their pixel sets, reconstructions.
+"""DVR as a pre-training task: random pixels of random views, losses on pixel sets, reconstructions.
 
-Deviations from the reference implementation, on purpose:
+Intended differences from the reference implementation:
 
-- Rays that miss the padded cube are skipped: nothing is there. (The reference marches them over a fixed depth range.)
+- Rays that miss the padded cube, which contains all objects, are skipped. (The reference marches them over a fixed
+  depth range.)
 - A ray that starts inside the object has no surface point and so no colour or normal loss. (The reference takes its
   colour at the camera's centre.)
 - A ray that meets the padded cube, but not the unit cube where objects are, is supervised to be occupied somewhere in
   the padding if the mask says so. (The reference takes a point of the fixed depth range, mostly outside both cubes.)
 - Pixels are looked up by index at their centres. (The reference reads the last row and column as empty.)
-- Objects are drawn anew at every step, with replacement, not in shuffled epochs: a step then depends on its number
-  alone, so that a run that was broken off goes on to the same weights. On average an epoch leaves out a third of them.
-- Learning rates fall at steps, not epochs, and the last weights are handed on: see `robust3d.pretraining.dvr`.
+- Objects are drawn at every step with replacement, not in shuffled epochs: a step then depends on its number alone, so
+  that an interrupted run continues to the same weights. On average an epoch leaves out a third of the objects.
+- Learning rates decay at steps, not epochs, and the output is the last weights: see `robust3d.pretraining.dvr.params`.
 """
 
 import math
@@ -45,9 +46,9 @@ from robust3d.training.draws import integers
 from robust3d.training.metrics import best_constant_mask, mask_iou
 from robust3d.training.views import ViewPretraining
 
-Anchor = Callable[[Tensor], Tensor]  # numbers of rays to depths that are held to be occupied, inf where none is known
+Anchor = Callable[[Tensor], Tensor]  # indices of rays to depths that are taken as occupied, inf where unknown
 
-BASELINE_IMAGES = 1024  # training images, evenly spaced, that the constant baselines are sought over
+BASELINE_IMAGES = 1024  # evenly spaced training images, from which the constant baselines are computed
 
 
 class PixelSets(NamedTuple):
@@ -79,9 +80,9 @@ def pixel_sets(mask: Tensor, hits: Hits, mode: str) -> PixelSets:
 
 @dataclass(frozen=True)
 class RayBatch:
-    """R rays inside the padded cube, with what their target views show."""
+    """R rays inside the padded cube, with the pixels of their target views."""
 
-    owner: Tensor  # (R,) row of the batch that the ray's object is
+    owner: Tensor  # (R,) row of the ray's object in the batch
     origins: Tensor  # (R, 3)
     directions: Tensor  # (R, 3)
     near: Tensor  # (R,) padded cube
@@ -122,8 +123,8 @@ def dvr_losses(
         decoder: occupancy and colour.
         condition: (B, blocks, width) of the batch's objects.
         rays: their pixels.
-        anchor: asked for the depths that the occupancy loss tests, on the rays where it acts; inf for a random one.
-        params: what the losses depend on.
+        anchor: gives the depths at which the occupancy loss is evaluated, for the rays it applies to; inf: random.
+        params: the method's parameters.
         step: chooses the number of march steps.
         generator: of the random points.
     """
@@ -149,7 +150,7 @@ def dvr_losses(
 def _surface_losses(
     decoder: Decoder, condition: Tensor, field: Field, rays: RayBatch, depth: Tensor, chosen: Tensor
 ) -> dict[str, Tensor]:
-    """L1 of colour and depth at predicted surface points; they move the surface by the implicit gradient."""
+    """L1 of colour and depth at predicted surface points; the gradient reaches the surface by the implicit gradient."""
     origins, directions = rays.origins[chosen], rays.directions[chosen]
     depth = implicit_depth(field, origins, directions, chosen, depth[chosen])
     points = at(origins, directions, depth)
@@ -163,10 +164,10 @@ def _surface_losses(
 def _occupancy_losses(
     field: Field, rays: RayBatch, hits: Hits, sets: PixelSets, anchor: Anchor, generator: torch.Generator
 ) -> dict[str, Tensor]:
-    """Binary cross-entropy of free and of occupied space at one point per pixel, evaluated where masked only.
+    """Binary cross-entropy of free and of occupied space at one point per pixel, for the pixels of their sets only.
 
-    Free space is tested at the false surface, else anywhere on the ray in the padded cube. Occupied space is
-    tested at `anchor`, else anywhere on the ray in the unit cube (in the padded one, if it does not meet that).
+    The free-space point is on the false surface, else random on the ray in the padded cube. The occupied point is at
+    `anchor`, else random on the ray in the unit cube (in the padded cube, if the ray does not meet the unit cube).
     """
     random = _uniform(len(rays.near), generator, rays.near)
     free_depth = torch.where(hits.depth.isfinite(), hits.depth, rays.near + random * (rays.far - rays.near))
@@ -194,7 +195,7 @@ def _normal_loss(
     neighbours = points + (_uniform((len(chosen), 3), generator, points) - 0.5) * step
     pair = normals(field, torch.stack((points, neighbours), 1), chosen, step)
     squared = (pair[:, 0] - pair[:, 1]).square().sum(-1)
-    return torch.where(squared > 0, squared, 1).sqrt().mul(squared > 0).sum()  # a norm with gradient 0 at 0
+    return torch.where(squared > 0, squared, 1).sqrt().mul(squared > 0).sum()  # a norm whose gradient at 0 is 0
 
 
 def _uniform(shape: int | tuple[int, ...], generator: torch.Generator, like: Tensor) -> Tensor:
@@ -207,10 +208,10 @@ class DVRPretraining(ViewPretraining):
     Args:
         params: of the method.
         encoder: images (B, 3, H, W) in [0, 1] to (B, encoder.feature_dim).
-        train: views trained on.
+        train: training views.
         held_out: views of other instances, for validation and reconstructions.
-        seed: of the weights of everything but the encoder, and of the validation's views.
-        device: where all of it goes.
+        seed: of all initial weights but the encoder's, and of the validation views.
+        device: of module and data.
     """
 
     params: Params
@@ -226,7 +227,7 @@ class DVRPretraining(ViewPretraining):
             return DVR(self.encoder, self.encoder.feature_dim, decoder, input_px=self.params.input_px)
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        """Weighted losses of `batch` objects, each seen in one view and compared in another, drawn alone."""
+        """Weighted losses of `batch` objects, each with one input view and another target view, drawn independently."""
         objects, view_count = self.train.masks.shape[:2]
         draws = (objects, view_count, view_count)
         chosen, view_in, view_out = (integers(n, (self.params.batch,), generator, self.device) for n in draws)
@@ -245,7 +246,7 @@ class DVRPretraining(ViewPretraining):
         return total, metrics | {"hit_fraction": hit}
 
     def validate(self) -> dict[str, float]:
-        """Mask IoU, and depth error (where the data set knows the depth) and PSNR where both masks hold.
+        """Mask IoU, and depth error (if the data set has depth) and PSNR where both masks are true.
 
         Baselines: the best constant mask; median depth and mean colour of the training objects' pixels.
         """
@@ -278,11 +279,11 @@ class DVRPretraining(ViewPretraining):
         return None
 
     def score(self, validation: dict[str, float]) -> float:
-        """The reference selects by the mask when colour supervises."""
+        """Mask IoU: the reference selects by the mask when it trains on colour."""
         return validation["mask_iou"]
 
     def reconstructions(self, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """Truth and predicted colour of n held-out targets over white, each uint8 (n, H, W, 3)."""
+        """True and predicted colour of n held-out targets over white, each uint8 (n, H, W, 3)."""
         objects, view_in, view_out = self._pairs(n)
         with self.in_eval_mode():
             ours = self._render(objects, view_in, view_out)[0].mul(255).round().to(torch.uint8)
@@ -292,7 +293,7 @@ class DVRPretraining(ViewPretraining):
         return truth.cpu().numpy(), ours.unflatten(1, truth.shape[1:3]).cpu().numpy()
 
     def _anchor(self, rays: RayBatch, objects: Tensor) -> Anchor:
-        """What is known or held to be occupied, as far as the supervision tells."""
+        """Depths that are known or assumed to be occupied, by the kind of supervision."""
         if self.params.losses.depth:
             if rays.depth.isnan().any():
                 raise UserError("pretraining.params.losses.depth: this data set has no depth maps; set it to 0")
@@ -306,7 +307,7 @@ class DVRPretraining(ViewPretraining):
 
     @cached_property
     def _whole(self) -> Tensor:
-        """Which training views show their whole object (O, V)."""
+        """Which training views (O, V) contain the whole object."""
         return shows_whole(self.train.masks)
 
     def _render(self, objects: Tensor, view_in: Tensor, view_out: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -347,7 +348,7 @@ class DVRPretraining(ViewPretraining):
         return colour, hit, depth
 
     def _pairs(self, n: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Object, input view and target view of n held-out images, the same at every call."""
+        """Object, input view and target view of n held-out images, deterministic."""
         count, views = self.held_out.masks.shape[:2]
         generator = torch_generator(self.seed, "dvr", "validation")
         order = torch.randperm(count, generator=generator)
@@ -357,7 +358,7 @@ class DVRPretraining(ViewPretraining):
 
     @cached_property
     def _constants(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Best guess without an input: best constant mask (H, W), mean colour (3,), median depth."""
+        """Baselines that ignore the input: best constant mask (H, W), mean colour (3,), median depth."""
         stride = math.ceil(self.train.masks[:, :, 0, 0].numel() / BASELINE_IMAGES)
         masks = self.train.masks.flatten(0, 1)[::stride]
         colours = self.train.targets.flatten(0, 1)[::stride].movedim(1, -1)[masks]
@@ -366,7 +367,7 @@ class DVRPretraining(ViewPretraining):
 
 
 def _mean(values: Tensor) -> float:
-    """Mean, or 0 where there is nothing to average (no image has both masks: the IoU says so)."""
+    """Mean, or 0 of no values (no pixel is in both masks; the IoU shows that)."""
     return float(values.double().mean()) if values.numel() else 0.0
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from robust3d.training.loop import Pretraining
 
 __all__ = ["NEEDS_PYRAMID", "Params", "make_task"]
-NEEDS_PYRAMID = True  # of the encoder
+NEEDS_PYRAMID = True  # the encoder has to return a feature pyramid
 
 
 def make_task(
@@ -23,7 +23,7 @@ def make_task(
     seed: int,
     device: "torch.device | str",
 ) -> "Pretraining":
-    """The pixelNeRF task on `device`, which trains the encoder."""
+    """The pixelNeRF task, which trains the encoder on `device`."""
     from robust3d.pretraining.pixelnerf.task import PixelNerfPretraining
 
     return PixelNerfPretraining(params, encoder, train, held_out, seed, device)

@@ -22,12 +22,12 @@ from robust3d.training.metrics import best_constant_mask, mask_iou, psnr
 from robust3d.training.planes import check_cube, check_planes
 from robust3d.training.views import ViewPretraining
 
-CHUNK_SAMPLES = 65_536  # points at once in validation; memory only
-BASELINE_MASKS = 1024  # training masks, evenly spaced, that the best constant mask is sought over
+CHUNK_SAMPLES = 65_536  # points per call in validation; affects memory only
+BASELINE_MASKS = 1024  # evenly spaced training masks, from which the best constant mask is computed
 
 
 class Novel(NamedTuple):
-    """Rendered held-out views beside the truth."""
+    """Rendered held-out views and the true ones."""
 
     colour: Tensor  # (N, H, W, 3) in [0, 1]
     opacity: Tensor  # (N, H, W)
@@ -63,21 +63,21 @@ class PixelNerfPretraining(ViewPretraining):
 
     Args:
         params: of the method.
-        encoder: its encoder.
-        train: views trained on; the same number of views of every object, at least two.
+        encoder: trained in place.
+        train: training views; the same number of views of every object, at least two.
         held_out: views of other instances, for validation and reconstructions.
-        seed: of the weights of everything but the encoder, and of the validation's views.
-        device: where all of it goes.
+        seed: of all initial weights but the encoder's, and of the validation views.
+        device: of module and data.
 
     Raises:
-        UserError: objects have a single view, so there is no novel one; or they lie where no ray is sampled.
+        UserError: objects have a single view, so there is no novel one; or they are outside the sampled range.
     """
 
     params: Params
     module: PixelNerf
 
     def check_views(self) -> None:
-        """Refuse objects of one view, and such as lie where no ray is sampled."""
+        """Refuse objects of one view, and objects outside the sampled range of rays."""
         if self.held_out.masks.shape[1] < 2:
             raise UserError("pixelNeRF is validated on novel views and the objects have one. Render two or more.")
         if self.params.near_far == "fixed":
@@ -120,7 +120,7 @@ class PixelNerfPretraining(ViewPretraining):
         origins, directions = self._rays(self.train, owner, target, rows, columns)
         rendering = self.module.render(scene, index, origins, directions, generator)
         coarse, fine = F.mse_loss(rendering.coarse, truth), F.mse_loss(rendering.fine, truth)
-        # without a fine pass both colours are the coarse one's, and the loss has one term
+        # without a fine pass both colours are the coarse pass's, and the loss has one term
         total = coarse + fine if self.module.fine_pass else coarse
         opacity = rendering.opacity.detach().mean()
         return total, {"mse_coarse": coarse.detach(), "mse_fine": fine.detach(), "opacity": opacity}
@@ -128,8 +128,8 @@ class PixelNerfPretraining(ViewPretraining):
     def validate(self) -> dict[str, float]:
         """PSNR, opacity IoU and mean opacity on novel views of held-out objects.
 
-        Baselines: an image of background only; the best constant mask of the training objects; beside the opacity
-        of the rays that meet the field's domain, the fraction of them that meet the object.
+        Baselines: an image of background only; the best constant mask of the training objects; for the mean
+        opacity of the rays that meet the field's domain, the fraction of them that meet the object.
         """
         novel = self._novel_views(*self._pairs(self.params.validation_objects, self.params.validation_views))
         truth = novel.truth / 255
@@ -156,13 +156,13 @@ class PixelNerfPretraining(ViewPretraining):
         return validation["psnr"]
 
     def reconstructions(self, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """Truth and ours for one novel view each of n held-out objects, uint8 (n, H, W, 3)."""
+        """True and rendered images of one novel view each of n held-out objects, uint8 (n, H, W, 3)."""
         with self.in_eval_mode():
             novel = self._novel_views(*self._pairs(n, 1))
         return novel.truth.cpu().numpy(), novel.colour.mul(255).round().to(torch.uint8).cpu().numpy()
 
     def _pixels(self, objects: Tensor, views: Tensor, step: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """A random row and column (N,) in each view, inside the mask's box until `bbox_steps`."""
+        """A random row and column (N,) in each view, inside the mask's bounding box until `bbox_steps`."""
         draw = uniform((2, len(objects)), generator, self.module.background)
         if step < self.params.bbox_steps:
             top, left, bottom, right = self.boxes[objects, views].unbind(1)
@@ -189,7 +189,7 @@ class PixelNerfPretraining(ViewPretraining):
         return origins.squeeze(1), F.normalize(directions.squeeze(1), dim=1)
 
     def _pairs(self, objects: int, targets: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Up to `objects` held-out objects (B,), source view (B,) and other views (B, T); always the same."""
+        """Up to `objects` held-out objects (B,), source view (B,) and other views (B, T); deterministic."""
         count, views = self.held_out.masks.shape[:2]
         generator = torch_generator(self.seed, "pixelnerf", "validation")
         order = torch.randperm(count, generator=generator)[:objects]

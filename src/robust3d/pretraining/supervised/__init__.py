@@ -22,7 +22,7 @@ def make_task(
     seed: int,
     device: "torch.device | str",
 ) -> "Pretraining":
-    """The classification task on `device`, which trains the encoder."""
+    """The classification task, which trains the encoder on `device`."""
     from robust3d.pretraining.supervised.task import SupervisedPretraining
 
     return SupervisedPretraining(params, encoder, train, held_out, seed, device)

@@ -14,14 +14,14 @@ from robust3d.seeds import torch_generator
 from robust3d.training.draws import integers
 from robust3d.training.views import ViewPretraining
 
-CHUNK = 256  # images at once in validation; memory only
+CHUNK = 256  # images per call in validation; affects memory only
 
 
 class LinearProbe(nn.Module):
     """Encoder and head: images in [0, 1] to logits.
 
     Args:
-        encoder: the trunk that is handed on.
+        encoder: trained in place; the output.
         classes: columns of the logits.
         seed: of the head's weights.
     """
@@ -38,15 +38,15 @@ class LinearProbe(nn.Module):
 
 
 class SupervisedPretraining(ViewPretraining):
-    """Trains encoder and head to name the class of random views.
+    """Trains encoder and head to classify random views.
 
     Args:
         params: of the method.
-        encoder: its encoder.
-        train: views trained on.
+        encoder: trained in place.
+        train: training views.
         held_out: views of other instances, for validation.
-        seed: of the head's weights and of the validation's views.
-        device: where all of it goes.
+        seed: of the head's weights and of the validation views.
+        device: of module and data.
     """
 
     params: Params
@@ -69,7 +69,7 @@ class SupervisedPretraining(ViewPretraining):
         return inputs[chosen] / 255, labels[chosen]
 
     def validate(self) -> dict[str, float]:
-        """Held-out cross-entropy and accuracy, those of guessing beside them, and the share of the commonest answer."""
+        """Held-out cross-entropy and accuracy, both also for guessing, and the share of the commonest prediction."""
         images, labels = self._validation_views
         logits = self._logits(images)
         answers = torch.bincount(logits.argmax(1), minlength=self.classes)
@@ -92,7 +92,7 @@ class SupervisedPretraining(ViewPretraining):
         return -validation["cross_entropy"]
 
     def reconstructions(self, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """Held-out images and all that a class says of them: the mean training image of the class it answers."""
+        """Held-out images, and for each the mean training image of its predicted class."""
         images = self._validation_views[0][:n]
         with self.in_eval_mode():
             answers = self._logits(images).argmax(1)
@@ -107,7 +107,7 @@ class SupervisedPretraining(ViewPretraining):
 
     @cached_property
     def _validation_views(self) -> tuple[Tensor, Tensor]:
-        """Images, uint8 (N, 3, H, W), and labels of random held-out views, the same at every call."""
+        """Images, uint8 (N, 3, H, W), and labels of random held-out views, deterministic."""
         inputs, labels = _views(self.held_out)
         generator = torch_generator(self.seed, "supervised", "validation")
         chosen = torch.randperm(len(inputs), generator=generator)[: self.params.validation_images].to(self.device)

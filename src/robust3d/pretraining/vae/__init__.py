@@ -22,7 +22,7 @@ def make_task(
     seed: int,
     device: "torch.device | str",
 ) -> "Pretraining":
-    """The variational autoencoder task on `device`, which trains the encoder."""
+    """The variational autoencoder task, which trains the encoder on `device`."""
     from robust3d.pretraining.vae.task import VariationalPretraining
 
     return VariationalPretraining(params, encoder, train, held_out, seed, device)

@@ -12,7 +12,7 @@ COLLAPSED_KL = 0.01  # mean divergence per latent below which the posterior is t
 
 
 class VariationalPretraining(AutoencoderPretraining):
-    """The same with a posterior over latents: one sample of it in training, its mean in evaluation."""
+    """The autoencoder with a posterior over latents: a sample in training, the mean in evaluation."""
 
     params: Params
     module: VariationalAutoencoder

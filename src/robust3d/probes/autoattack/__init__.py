@@ -13,7 +13,7 @@ PACKAGES = ("pyautoattack",)  # one of the backends
 
 
 def probe(params: Params, subject: "Subject") -> "Findings":
-    """One outcome an image and budget, from which tables and curves are made."""
-    from robust3d.probes.autoattack.sweep import attack  # planning imports this module and needs no torch
+    """One outcome per image and budget, the input of tables and curves."""
+    from robust3d.probes.autoattack.sweep import attack  # not at the top: planning imports this module
 
     return attack(params, subject)

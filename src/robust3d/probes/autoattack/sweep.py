@@ -1,4 +1,4 @@
-"""The attacks on a classifier's test images, which go on where a killed job has stopped."""
+"""Attacks on a classifier's test images; a restarted job resumes where the killed one stopped."""
 
 import sys
 import time
@@ -12,18 +12,18 @@ from robust3d.attacks.params import AutoAttackParams
 from robust3d.probes import Findings, Subject
 from robust3d.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 
-EVERY_S = 60.0  # so much attacking is lost at most, and the running batch, when a job is killed
+EVERY_S = 60.0  # seconds between saves: a killed job loses at most this and the running batch
 
 
 class Keeper:
-    """Keeps the state of a sweep on disk, so that a stopped one goes on; a killed one loses a minute."""
+    """Saves the state of a sweep to disk: a stopped sweep resumes exactly, a killed one loses a minute."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.saved, self.batches = folder, time.monotonic(), 0
         self.state: SweepState | None = None
 
     def found(self) -> SweepState | None:
-        """The state that an earlier attempt has left."""
+        """The state saved by an earlier attempt, if any."""
         checkpoint = load_checkpoint(self.folder, lambda text: print(text, file=sys.stderr))
         if checkpoint is None:
             return None
@@ -33,7 +33,7 @@ class Keeper:
         return SweepState(checkpoint.values["attack"], checkpoint.tensors, cost, Flags(**checkpoint.values["flags"]))
 
     def keep(self, state: SweepState) -> None:
-        """Take the newest state; write it when the last one is a minute old."""
+        """Take the newest state; write it if the last one is a minute old."""
         self.state, self.batches = state, self.batches + 1
         if time.monotonic() - self.saved >= EVERY_S:
             self.save()
@@ -49,7 +49,7 @@ class Keeper:
 
 
 def attack(params: AutoAttackParams, subject: Subject) -> Findings:
-    """One row an image and budget; the metrics hold the accuracy at each."""
+    """One row per image and budget; the metrics have the accuracy at each budget."""
     images = subject.images("set")
     pixels = images.all().float() / 255
     keeper = Keeper(subject.progress)

@@ -1,4 +1,4 @@
-"""Exports one table, figure or other result as a Workflow Run RO-Crate, with every job that it rests on.
+"""Exports one table, figure or other result as a Workflow Run RO-Crate, with every job that it depends on.
 
 The crate conforms to Process, Workflow and Provenance Run Crate 0.5 and to Workflow RO-Crate 1.0, which build on
 RO-Crate 1.1: Snakefile = workflow, rule = step, stage module = tool, job = action. All of it is read from the

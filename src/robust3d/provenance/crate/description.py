@@ -9,6 +9,7 @@ from typing import Any
 from robust3d.errors import UserError
 from robust3d.files import sha256
 from robust3d.named import kind_of
+from robust3d.provenance.attribution import attribution
 from robust3d.provenance.crate.files import BIOSCHEMAS, Crate, leaves, one, plain, quoted
 from robust3d.provenance.lineage import File, Lineage, Step
 
@@ -19,6 +20,7 @@ _PROJECT = (
     "config.yaml",
     "workflow/accepted.json",
     "workflow/scales/*",
+    "workflow/objects/*/*",
     "workflow/rules/*",
     "src/robust3d/papers/*/config.yaml",
 )
@@ -48,6 +50,7 @@ in full, in the `record.json` of each job under `results/`.
 - `rocrate-validator validate .` checks the crate.
 - Each file has its `sha256` in the metadata. Those that are not here, because they are big, were published by others
   or have changed since, are named by it: `ni:///sha-256;…` is the same hash in base64url (RFC 6920).
+- `ATTRIBUTION.txt`, where it is there, names the creators and licences of the published objects that the result shows.
 """
 
 
@@ -71,7 +74,7 @@ class Description:
         self.rules: dict[str, Any] = {}
 
     def describe(self, target: str, step: Step) -> int:
-        """Tell of a result and of every job that it rests on; returns how many these are."""
+        """Describe a result and every job that it depends on; returns their number."""
         actions, controls = [], []
         for made in self.lineage.ancestors(step):
             try:
@@ -104,6 +107,8 @@ class Description:
             actionStatus=_COMPLETED,
         )
         self._root(plain(target), [run, organize, *actions])
+        if credits := attribution(self.lineage, step):
+            self.crate.text("ATTRIBUTION.txt", credits, encodingFormat="text/plain", about=self.crate.ro.root_dataset)
         return len(actions)
 
     def _root(self, target: str, mentions: list[Any]) -> None:

@@ -38,7 +38,7 @@ def content_id(file: File) -> str:
 
 
 def plain(text: object) -> str:
-    """Text that UTF-8 can carry, whatever a record holds."""
+    """Text that UTF-8 can encode, for any content of a record."""
     return str(text).encode("utf-8", "backslashreplace").decode("utf-8")
 
 

@@ -18,6 +18,6 @@ def build_site(results: Path = Path("results")) -> Path:
     Raises:
         UserError: there is no such folder, or nothing has been made in it yet.
     """
-    from robust3d.provenance.site.build import build  # the templates' library is needed by nobody else
+    from robust3d.provenance.site.build import build  # only this needs the template library
 
     return build(results)

@@ -203,7 +203,7 @@ def _write(content: Content, site: Path) -> None:
 def _write_cell(write: Callable[..., None], content: Content, table: Table, cell: Cell) -> None:
     roots = [content.graph.node(source.step) for source in cell.sources]
     root = content.graph.node(table.step)
-    # A table rests on all of its columns, a cell on its own sources: the table's other makers are left out.
+    # A table depends on all of its columns, a cell on its own sources only: other jobs of the table are left out.
     nodes = content.graph.behind({node.id: node for node in roots if node is not None}.values())
     nodes += [root] if root is not None and root not in nodes else []
     outcomes = read_outcomes(cell, content.graph, content.files, content.frames)
@@ -232,7 +232,7 @@ def download(table: Table, suffix: str) -> str:
 
 
 def _writer(content: Content, site: Path) -> Callable[..., None]:
-    """The function that writes one page; templates escape whatever they show, and links are relative."""
+    """The function that writes one page; templates escape all values, and links are relative."""
     environment = Environment(
         loader=PackageLoader(PACKAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

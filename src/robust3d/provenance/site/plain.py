@@ -1,4 +1,4 @@
-"""Values of records and cells as text, whatever they turn out to be: a damaged file may hold anything."""
+"""Values of records and cells as text, of any type: a damaged file may hold anything."""
 
 import json
 import math

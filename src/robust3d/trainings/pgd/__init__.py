@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 class Params(ClassifierParams):
-    """All that trainings share; the attack is that of training too."""
+    """The shared parameters; `attack` is used for training and validation."""
 
     objective: Literal["pgd"] = "pgd"
 
     @property
     def trained_against(self) -> Norm:
-        """The norm of the attack."""
+        """Norm of the attack."""
         return self.attack.norm
 
 
@@ -28,7 +28,7 @@ def make_task(
     held_out: "ImageData",
     params: Params,
 ) -> "Task":
-    """The task, which trains `classifier` in place."""
+    """The task; it trains `classifier` in place."""
     from robust3d.trainings.pgd.task import AdversarialTraining
 
     return AdversarialTraining(classifier, images, held_out, params)

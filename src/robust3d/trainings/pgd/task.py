@@ -7,10 +7,10 @@ from robust3d.training.classification import Classification
 
 
 class AdversarialTraining(Classification):
-    """Every image is attacked against the network as it is at this step."""
+    """Trains on adversarial examples against the current network."""
 
     def examples(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        """The attacked images."""
+        """Adversarial images against the current network."""
         return self.attack(images, labels, generator)
 
     def score(self, validation: dict[str, float]) -> float:

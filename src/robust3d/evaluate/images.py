@@ -1,0 +1,154 @@
+"""The images that `robust3d evaluate` attacks: an .npz, a folder of classes, or a folder of pictures without labels."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from robust3d.data import imagenet
+from robust3d.data.packed import fitted
+from robust3d.data.published.files import read_npz
+from robust3d.errors import UserError
+from robust3d.imagesets import folder
+from robust3d.parsing import parse
+
+LARGEST_BYTES = 64 << 30  # of images and labels of an .npz, unpacked
+OF_PREDICTIONS = "none: each picture is attacked away from the model's own answer to it"
+
+
+@dataclass(frozen=True)
+class Given:
+    """N images of a user's.
+
+    Attributes:
+        read: images (n, 3, H, W) uint8 from one place to before another.
+        side_px: the shorter side of an image.
+        count: N.
+        labels: (N,) int64; None: there are none.
+        labelled_by: what the labels are.
+        preparation: how pictures were scaled and cut; None: taken as they are.
+        files: of the pictures, from the folder; empty for an .npz.
+        notices: sentences that must travel with the numbers.
+    """
+
+    read: Callable[[int, int], Tensor]
+    side_px: int
+    count: int
+    labels: Tensor | None
+    labelled_by: str
+    preparation: dict[str, Any] | None = None
+    files: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+
+
+def read_images(path: Path, resolution_px: int | None, resize_px: int | None, classes: int) -> Given:
+    """The images of an .npz, which are held in memory, or of a folder, which are read as they are asked for.
+
+    Args:
+        path: of the file or folder.
+        resolution_px: side to which pictures of a folder are cut.
+        resize_px: to which their shorter side is scaled before; None: to `resolution_px`.
+        classes: outputs of the classifier.
+
+    Raises:
+        UserError: something is wrong with the file, the folder or the labels.
+    """
+    if path.is_dir():
+        return _read_folder(path, resolution_px, resize_px, classes)
+    if resolution_px is not None or resize_px is not None:
+        option = "--resize" if resolution_px is None else "--resolution"
+        raise UserError(f"{option}: belongs to a folder of pictures; the images of an .npz are taken as they are")
+    return _read_arrays(path, classes)
+
+
+def _read_arrays(path: Path, classes: int) -> Given:
+    try:
+        arrays = read_npz(path, ("images", "labels"), LARGEST_BYTES)
+    except UserError as error:
+        expected = "expected an .npz with arrays `images` and `labels`, as np.savez writes it"
+        raise UserError(f"{error}; {expected}") from None
+    images, labels = arrays["images"], arrays["labels"]
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
+        raise UserError(f"{path}: `images` must be uint8 N×H×W×3, found {images.dtype} {images.shape}")
+    is_whole = labels.shape == images.shape[:1] and np.issubdtype(labels.dtype, np.integer)
+    if not is_whole or labels.min(initial=0) < 0 or labels.max(initial=0) >= 1 << 31:
+        raise UserError(
+            f"{path}: `labels` must be {len(images)} whole numbers from 0, found {labels.dtype} {labels.shape}"
+        )
+    if not len(images):
+        raise UserError(f"{path}: no images")
+    if images.max(initial=0) <= 1:
+        raise UserError(
+            f"{path}: no value of `images` is above 1; pixels go from 0 to 255 (multiply by 255, then round)"
+        )
+    if int(labels.max()) >= classes:
+        raise UserError(f"{path}: label {int(labels.max())}, but the classifier has {classes} classes")
+    pixels = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
+    places = torch.from_numpy(labels.astype(np.int64))
+    return Given(lambda a, b: pixels[a:b], min(images.shape[1:3]), len(pixels), places, "as in the file")
+
+
+def _read_folder(path: Path, resolution_px: int | None, resize_px: int | None, classes: int) -> Given:
+    """The test pictures of a folder of classes, or all of one without splits; or of a folder of pictures."""
+    if resolution_px is None:
+        raise UserError(f"{path}: a folder of pictures; say by --resolution to which side in pixels they are scaled")
+    values = {"kind": "folder", "path": str(path), "resolution_px": resolution_px, "resize_px": resize_px}
+    try:
+        params = parse(folder.Params, values)
+    except ValueError as error:
+        raise UserError(f"--images {path} --resolution {resolution_px}: {error}") from None
+    notices: tuple[str, ...] = ()
+    labels, labelled_by = None, OF_PREDICTIONS
+    if not (files := folder.loose_pictures(params)):
+        names, rows = folder.list_pictures(params, 0)
+        split = next((split for split in ("test", "val", "any") if (rows["split"] == split).any()), "train")
+        rows = rows[rows["split"] == split]
+        files = tuple(rows["instance"])
+        of_class, labelled_by, notices = _labels(path, names, classes)
+        labels = torch.tensor([of_class[name] for name in rows["class_name"]])
+        labelled_by += "" if split == "any" else f"; pictures of {split}/"
+    read = folder.picture_reader(params, 0)
+
+    def read_some(first: int, after: int) -> Tensor:
+        pictures = [fitted(read(folder.Named(file)), params).transpose(2, 0, 1) for file in files[first:after]]
+        return torch.from_numpy(np.stack(pictures))
+
+    preparation = {
+        "resize_px": params.resize_px or resolution_px,
+        "resolution_px": resolution_px,
+        "scaling": "shorter side, bilinear with antialiasing (Pillow), then the centre square",
+    }
+    return Given(read_some, resolution_px, len(files), labels, labelled_by, preparation, files, notices)
+
+
+def _labels(path: Path, names: tuple[str, ...], classes: int) -> tuple[dict[str, int], str, tuple[str, ...]]:
+    """The label of each class folder, what labels are, and notices.
+
+    Raises:
+        UserError: more folders than classes, or a folder that is no class of ImageNet where the others are.
+    """
+    places = {name: place for place, name in enumerate(names)}
+    if classes == imagenet.CLASSES:
+        found, wrong = {}, []
+        for name in names:
+            try:
+                found[name] = imagenet.class_index(name)
+            except UserError as error:
+                wrong.append(error)
+        if not wrong:
+            return found, "ImageNet's classes, by the names of the folders", ()
+        if found or len(names) != classes:
+            raise UserError(f"{path}: the classifier has ImageNet's 1,000 classes, and the folder {wrong[0]}")
+    if len(names) > classes:
+        raise UserError(f"{path}: label {len(names) - 1}, but the classifier has {classes} classes")
+    notices: tuple[str, ...] = ()
+    if len(names) < classes:
+        notices = (
+            f"{len(names)} folders for {classes} classes: class 0 is {names[0]!r}, class {len(names) - 1} is "
+            f"{names[-1]!r}; if a class in between has no folder, all labels after it are wrong",
+        )
+    return places, "places in the sorted names of the folders", notices

@@ -1,0 +1,50 @@
+"""The paper's section of the configuration: which classifiers are compared, and by which probes."""
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from robust3d.params import Params
+from robust3d.study.keys import check_known
+
+if TYPE_CHECKING:
+    from robust3d.study.config import Study
+
+
+class Model(Params):
+    """One classifier; a row of Table 3, a column of Table A1."""
+
+    label: str
+    classifier: str  # key of `classifiers`
+    pretraining: str | None = None  # key of `pretraining`; none: from scratch
+    group: str = ""  # models of one group are compared on the images that all of them get right (section 2)
+    printed: str | None = None  # the network of the paper whose printed numbers stand beside
+
+
+class Section(Params):
+    """What the tables show."""
+
+    experiment: str  # key of `experiments`, which trains the classifiers
+    models: tuple[Model, ...] = Field(min_length=1)  # the first of a group is the one that others are compared with
+    distortions: str = "distortions"  # key of `probes`, for Table 3
+    corruptions: str = "corruptions"  # key of `probes`, for Table A1 and the table of corruption errors
+
+    def check(self, study: "Study") -> None:
+        """Whether all that it names is defined.
+
+        Raises:
+            ValueError: beginning with the key's path under the section.
+        """
+        check_known("experiment", self.experiment, study.experiments)
+        for kind in ("distortions", "corruptions"):
+            key = getattr(self, kind)
+            check_known(kind, key, study.probes)
+            if study.probes[key].probe != kind:
+                raise ValueError(f"{kind}: {key} is a probe of kind {study.probes[key].probe}; name one of kind {kind}")
+        labels = [model.label for model in self.models]
+        for number, model in enumerate(self.models):
+            if model.label in labels[:number]:
+                raise ValueError(f"models: {model.label!r} is the label of two; give each its own")
+            check_known(f"models.{number}.classifier", model.classifier, study.classifiers)
+            if model.pretraining is not None:
+                check_known(f"models.{number}.pretraining", model.pretraining, study.pretraining)
