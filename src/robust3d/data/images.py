@@ -149,6 +149,8 @@ def open_set(
     classes = table.drop_duplicates("class_index").sort_values("class_index")["class_name"].tolist()
     module = registry.load("set", params["kind"])
     here = np.flatnonzero(table["split"] == split)
+    if not len(here):
+        raise UserError(f"{files['set'][0]}: no {split} image in this set (kind: {params['kind']}); choose another set")
     data: ImageData = module.open_images(params, files, table, here)
     data = replace(data, classes=tuple(classes), notices=(*notices, *data.notices))
     if len(data) * 3 * data.resolution_px**2 > resident_bytes:

@@ -39,9 +39,19 @@ class Entry(NamedTuple):
     width: int
     labels: dict[str, list[int | str]]
 
+    @property
+    def masks(self) -> list[str]:
+        """The files of its masks."""
+        return [item for given in self.labels.values() for item in given if isinstance(item, str)]
+
 
 class Broden:
     """The folder, with its index read and every file that it names looked for.
+
+    Attributes:
+        entries: the lines of the index.
+        names: of labels, by category and number.
+        files: that the index names, below `images/`, and the first line that does.
 
     Args:
         root: of the folder; it holds index.csv, label.csv and images/.
@@ -53,8 +63,8 @@ class Broden:
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
         self.names = self._read_names()
-        self.entries, lines = self._read_index()
-        self._check_files(lines)
+        self.entries, self.files = self._read_index()
+        self._check_files()
 
     @cached_property
     def keys(self) -> tuple[tuple[str, int], ...]:
@@ -144,11 +154,14 @@ class Broden:
                 items = [item.strip() for item in (row[kind] or "").split(";") if item.strip()]
                 if items:
                     labels[kind] = [int(item) if item.isdecimal() else item for item in items]
-            for file in (row["image"], *(item for given in labels.values() for item in given if isinstance(item, str))):
+            entry = Entry(row["image"], height, width, labels)
+            if entry.image in lines:
+                raise UserError(f"{self.root / 'index.csv'}, line {line}: {entry.image} has a line already")
+            for file in (entry.image, *entry.masks):
                 if not file or Path(file).is_absolute() or ".." in Path(file).parts:
                     raise UserError(f"{self.root / 'index.csv'}, line {line}: {file!r} names no file below images/")
                 lines.setdefault(file, line)
-            entries.append(Entry(row["image"], height, width, labels))
+            entries.append(entry)
         return entries, lines
 
     def _whole(self, text: str, file: str, line: int, column: str) -> int:
@@ -156,11 +169,11 @@ class Broden:
             raise UserError(f"{self.root / file}, line {line}: {column} is {text!r}, not a whole number above 0")
         return int(text)
 
-    def _check_files(self, lines: dict[str, int]) -> None:
+    def _check_files(self) -> None:
         """Whether all files that the index names are there."""
         folders: dict[str, set[str]] = {}
         missing = []
-        for file in lines:
+        for file in self.files:
             folder, _, name = file.rpartition("/")
             if folder not in folders:
                 place = self.root / "images" / folder
@@ -169,7 +182,5 @@ class Broden:
                 missing.append(file)
         if missing:
             others = f", and {len(missing) - 1:,} other files are missing" if len(missing) > 1 else ""
-            raise UserError(
-                f"{self.root / 'images' / missing[0]}: no such file, but line {lines[missing[0]]} of index.csv names "
-                f"it{others}; unpack Broden again"
-            )
+            path, line = self.root / "images" / missing[0], self.files[missing[0]]
+            raise UserError(f"{path}: no such file, but line {line} of index.csv names it{others}; unpack Broden again")

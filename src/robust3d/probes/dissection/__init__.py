@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from robust3d.data.images import ImageData
     from robust3d.probes import Findings, Subject
 
+ANY_CLASSES = True
+
 
 class Params(Base):
     """Which units, and when one is on."""

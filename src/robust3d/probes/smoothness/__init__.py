@@ -13,6 +13,8 @@ from robust3d.params import Params as Base
 if TYPE_CHECKING:
     from robust3d.probes import Findings, Subject
 
+ANY_CLASSES = True
+
 
 class Params(Base):
     """Of which maps, and under which noise."""
