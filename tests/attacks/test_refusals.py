@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from robust3d.attacks import refusals
 from robust3d.attacks.autoattack import evaluate
 from robust3d.attacks.params import AutoAttackParams, PgdParams
 from robust3d.attacks.victim import Victim, misclassified
@@ -256,3 +257,12 @@ def test_a_model_that_cannot_take_one_image_is_refused(toy):
     net = nn.Sequential(nn.Flatten(), nn.Linear(768, 8), nn.BatchNorm1d(8), nn.Linear(8, 10))
     with pytest.raises(ValueError, match=r"cannot take a single image.*batch norm"):
         attack(toy, lambda x: net.train()(x))
+
+
+def test_rounding_of_one_image_alone_is_close_and_a_change_is_not():
+    """Logits near 0 round with the size of the others."""
+    logits = torch.linspace(-3, 3, 101)[None]
+    logits[0, 50] = 0.0
+    rounded = logits + 5e-7
+    assert refusals.close(rounded, logits, refusals.ALONE)
+    assert not refusals.close(logits + 0.1, logits, refusals.ALONE)

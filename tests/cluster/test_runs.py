@@ -102,8 +102,8 @@ def test_a_job_that_always_fails_starts_once_an_attempt_and_leaves_every_log(tab
     project.change({"pretraining": {"ae": {"params": {"loop": {"devices": 2}}}}})
     edit(
         project.take_source() / "stages/pretrain.py",
-        "    told = job.params\n    params",
-        "    import os\n    told = job.params\n    with open('starts', 'a') as file:\n"
+        "    job_params = job.params\n    params",
+        "    import os\n    job_params = job.params\n    with open('starts', 'a') as file:\n"
         "        print(os.environ['SLURM_JOB_ID'], os.environ['CUDA_VISIBLE_DEVICES'], file=file)\n"
         "    raise ValueError('on purpose')\n    params",
     )

@@ -91,8 +91,7 @@ class Solid:
     def seen(self, frame):
         """Embree's first surface in the centre of each pixel: whether there is one (H, W), camera z, and its colour.
 
-        Surfaces whose picture's alpha is below one half are passed. `torn` then tells the pixels in which surfaces of
-        several colours coincide, so that none is the first.
+        Surfaces whose picture's alpha is below one half are passed.
         """
         height, width = frame.mask.shape
         origin, directions = cameras.rays(frame.world_to_camera, frame.intrinsics, height, width)
@@ -110,9 +109,6 @@ class Solid:
         )
         for at in np.flatnonzero(there)[np.argsort(-distance[there])]:  # the nearest one last
             hit[rays[at]], depth[rays[at]], colour[rays[at]] = True, distance[at], colours[at]
-        near = there & (distance < depth[rays] + 1e-5)
-        apart = near & (np.abs(colours - colour[rays]).max(axis=1) > 3)
-        self.torn = np.isin(np.arange(len(hit)), rays[apart]).reshape(height, width)
         return hit.reshape(height, width), depth.reshape(height, width), colour.reshape(height, width, 4)
 
 

@@ -172,10 +172,12 @@ def test_real_objects_have_the_mean_colour_that_trimesh_finds(tmp_path):
             meshes[path.stem], paths[path.stem] = mesh, path
     off = {}
     for frame in bare(meshes, px=96):
-        solid = Solid(paths[frame.instance])
-        hit, _, colour = solid.seen(frame)
-        both = hit & frame.mask & ~solid.torn
+        hit, depth, colour = Solid(paths[frame.instance]).seen(frame)
         assert (hit & frame.mask).sum() > 0.97 * (hit | frame.mask).sum() - 20, frame.instance
+        # At the same hits: trimesh cuts concave polygons as fans, which cover what they do not.
+        both = hit & frame.mask
+        both[both] = np.abs(depth[both] - frame.depth[both]) < 1e-3
+        assert both.sum() > 0.85 * frame.mask.sum() - 20, frame.instance
         means = [pixels[both][:, :3].astype(float).mean(axis=0) for pixels in (colour, frame.rgba)]
         off[frame.instance, frame.view] = float(np.abs(means[0] - means[1]).max())
     wrong = {place: round(value, 1) for place, value in off.items() if value > 3}

@@ -141,7 +141,7 @@ STAGES: dict[str, Stage] = {
     # A block of a class's meshes from disk.
     "read_shapes": Stage(
         _outputs(shapes="shapes.npz", manifest="manifest.json", sources=_SOURCES),
-        _ARRAYS,
+        ("numpy", "pillow", "trimesh"),
         title="Shapes",
         layer=1,
         request=Request(cpus=1, mem_mb=8_000, runtime_min=240),  # up to 1,100 meshes of ShapeNetCore
