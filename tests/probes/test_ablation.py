@@ -178,3 +178,24 @@ def test_bad_input_is_named(change, layers, says, tmp_path):
     images = replace(conflicts(noise(2, 8), "ab", "bc"), **change)
     with pytest.raises(UserError, match=says):
         ablation.probe(ablation.Params(layers=layers), asked(Classifier(FORKED, 4).eval(), images, tmp_path))
+
+
+def test_the_published_pictures_say_their_cues_by_their_names():
+    from robust3d.data.imagenet16 import CLASSES as SIXTEEN
+
+    files = ["cat/cat7-bear1.png", "dog/dog2-dog1.png"]
+    images = replace(conflicts(noise(2, 8), "ab", "bc"), rows=pd.DataFrame({"instance": files, "texture": ""}))
+    shape, texture = ablation.cues(images, SIXTEEN)
+    assert [SIXTEEN[n] for n in shape] == ["cat", "dog"] and [SIXTEEN[n] for n in texture] == ["bear", "dog"]
+    with pytest.raises(UserError, match=r"cat1\.png: a cue-conflict picture is named like"):
+        ablation.cues(replace(images, rows=images.rows.assign(instance="cat1.png")), SIXTEEN)
+
+
+def test_the_sixteen_are_answers_of_imagenets_classifiers_only(tmp_path):
+    rows = pd.DataFrame({"instance": ["cat/cat7-bear1.png", "dog/dog2-cat1.png"], "texture": ""})
+    images = replace(conflicts(noise(2), "ab", "bc"), rows=rows)
+    params = ablation.Params(answers="imagenet16", layers=("avgpool",))
+    found = ablation.probe(params, asked(Classifier(architecture("resnet18"), 1000).eval(), images, tmp_path))
+    assert sum(found.metrics["decided"].values()) == 2
+    with pytest.raises(UserError, match="this classifier has 4"):
+        ablation.probe(params, asked(Classifier(architecture("resnet18"), 4).eval(), images, tmp_path))

@@ -97,7 +97,10 @@ AE = {"label": "AE", "method": "ae"}
 @pytest.mark.parametrize(
     ("overlay", "says"),
     [
-        ({"sets": {"x": {"kind": "dreams"}}}, "there is no set called 'dreams': robust3d.imagesets have folder"),
+        (
+            {"sets": {"x": {"kind": "dreams"}}},
+            "there is no set called 'dreams': robust3d.imagesets have broden, folder",
+        ),
         ({"sets": {"x": {"kind": "folder", "path": "p"}}}, "x.resolution_px: missing"),
         ({"sets": {"x": {"kind": "folder", "path": "p", "resolution_px": 32, "family": "geons"}}}, "x.family: unknown"),
         ({"sets": {"x": {"images": [10, 10, 10]}}}, "x.family: missing"),

@@ -27,6 +27,8 @@ _ENDING = re.compile(r"\.[A-Za-z]{3,4}$")  # of a picture's file
 if TYPE_CHECKING:
     import pandas as pd
 
+    from robust3d.data.concepts import Concepts
+
 
 @dataclass(frozen=True)
 class ImageData:
@@ -42,6 +44,7 @@ class ImageData:
         notices: flags for every number that depends on these images.
         resident: (N, 3, H, W) uint8, if all are held in memory.
         read_masks: masks (n, H, W) bool of the objects at n places; None: not known.
+        concepts: what is where in the images, of sets that come with such labels.
     """
 
     labels: Tensor
@@ -53,6 +56,7 @@ class ImageData:
     notices: tuple[str, ...] = ()
     resident: Tensor | None = None
     read_masks: Read | None = None
+    concepts: "Concepts | None" = None
 
     @classmethod
     def of(cls, images: Tensor, labels: Tensor) -> "ImageData":
@@ -145,6 +149,8 @@ def open_set(
     classes = table.drop_duplicates("class_index").sort_values("class_index")["class_name"].tolist()
     module = registry.load("set", params["kind"])
     here = np.flatnonzero(table["split"] == split)
+    if not len(here):
+        raise UserError(f"{files['set'][0]}: no {split} image in this set (kind: {params['kind']}); choose another set")
     data: ImageData = module.open_images(params, files, table, here)
     data = replace(data, classes=tuple(classes), notices=(*notices, *data.notices))
     if len(data) * 3 * data.resolution_px**2 > resident_bytes:

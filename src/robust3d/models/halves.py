@@ -12,7 +12,7 @@ from robust3d.models.architecture import Architecture
 
 
 class _UpTo(fx.Tracer):
-    """Follows a network into its modules, but not into one layer, which stays one step."""
+    """Follows a network into its modules; one layer stays one step, and so do modules that have none inside."""
 
     def __init__(self, layer: str) -> None:
         super().__init__()
@@ -20,7 +20,7 @@ class _UpTo(fx.Tracer):
 
     def is_leaf_module(self, module: nn.Module, name: str) -> bool:
         """Whether a module is one step."""
-        return name == self.layer or super().is_leaf_module(module, name)
+        return name == self.layer or not any(module.children()) or super().is_leaf_module(module, name)
 
 
 def halves(network: nn.Module, layer: str) -> tuple[nn.Module, nn.Module] | None:

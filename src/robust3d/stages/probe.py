@@ -42,7 +42,8 @@ def _opener(
     job: "Context", device: str, facts: dict[str, pd.DataFrame], classes: tuple[str, ...]
 ) -> Callable[[str], ImageData]:
     """A function that opens the test images of a named set, and adds the columns `FACTS` of its images to `facts`."""
-    tested = registry.probe_sets(job.params["probe"])
+    module = registry.load("probe", job.params["probe"])
+    tested = () if getattr(module, "ANY_CLASSES", False) else registry.probe_sets(job.params["probe"])
 
     def open_named(name: str) -> ImageData:
         images = open_set(job.params["sets"][name], job.inputs, "test", name)

@@ -1,13 +1,14 @@
 """Which channels shape and texture decisions rest on: each channel is zeroed, one at a time (Shape bias section 3.4).
 
 The set's images show two cues that speak for different classes: its table has the columns `shape` and `texture`, each
-with the name of a class. A channel's shape score is the number of images that the intact network gives the class of
-their shape and, with the channel zeroed, another one; its texture score counts likewise.
+with the name of a class, or its pictures are called like the published ones, `cat7-bear1.png`. A channel's shape score
+is the number of images that the intact network gives the class of their shape and, with the channel zeroed, another
+one; its texture score counts likewise.
 """
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from robust3d.data.images import ImageData
     from robust3d.probes import Findings, Subject
 
+ANY_CLASSES = True
 NEITHER, SAME_CUE = "neither", "same cue"
 
 
@@ -27,12 +29,17 @@ class Params(Base):
     """Which channels."""
 
     layers: tuple[str, ...] = ()  # names of the architecture's layers; none: all that give maps
+    answers: Literal["class", "imagenet16"] = "class"  # imagenet16: Geirhos' sixteen, of classifiers of ImageNet
     batch_size: int = Field(100, ge=1)  # images per forward pass; changes speed, memory and rounding only
 
 
 def probe(params: Params, subject: "Subject") -> "Findings":
-    """Shape and texture score of each channel; the answer is the class of the largest logit."""
-    return ablation(params, subject, subject.classes, lambda logits: logits.argmax(1))
+    """Shape and texture score of each channel; the answer is the class of the largest logit, or one of the sixteen."""
+    if params.answers == "class":
+        return ablation(params, subject, subject.classes, lambda logits: logits.argmax(1))
+    from robust3d.data.imagenet16 import CLASSES, probabilities
+
+    return ablation(params, subject, CLASSES, lambda logits: probabilities(logits).argmax(1))
 
 
 def ablation(
@@ -110,17 +117,22 @@ def cues(images: "ImageData", classes: tuple[str, ...]) -> tuple["np.ndarray", "
     """
     import numpy as np
 
+    from robust3d.data.imagenet16 import CLASSES, cues_of
     from robust3d.errors import UserError
 
+    rows = images.rows
+    if classes == CLASSES and "shape" not in rows and "instance" in rows:
+        named = [cues_of(file) for file in rows["instance"]]
+        rows = rows.assign(shape=[cue.shape for cue in named], texture=[cue.texture for cue in named])
     numbers = {name: number for number, name in enumerate(classes)}
     found = []
     for column in ("shape", "texture"):
-        if column not in images.rows:
+        if column not in rows:
             raise UserError(
                 f"set: its images do not say which class their {column} speaks for (no column {column!r} in its "
                 "table); ablation needs a set of cue-conflict images, named by `sets: {set: …}` of the probe"
             )
-        values = images.rows[column].tolist()
+        values = rows[column].tolist()
         if unknown := [value for value in values if value not in numbers]:
             shown = ", ".join(classes[:20]) + (", …" if len(classes) > 20 else "")
             raise UserError(f"set: the {column} of an image is {unknown[0]!r}, which is not among {shown}")

@@ -12,6 +12,7 @@ from robust3d.models.halves import halves, is_exact, without, zeroed
 
 Batches = Sequence[Callable[[], Tensor]]  # each gives images (B, 3, H, W) in [0, 1] on the classifier's device
 Decide = Callable[[Tensor], Tensor]  # logits (B, K) -> answers (B,)
+_COMPARED = 8  # images on which the network that was cut is compared with the whole one
 CACHED, DIRECT = "cached", "direct"  # `direct`: whole forward passes, of a network that cannot be cut
 
 
@@ -44,7 +45,7 @@ def answers_without(
     after: list[Tensor] = []
     with torch.inference_mode(), ieee_fp32():
         parts = None if way == DIRECT else halves(model.network, layer)
-        if parts and batches and not is_exact(parts, model.network, model.normalise(batches[0]())):
+        if parts and batches and not is_exact(parts, model.network, model.normalise(batches[0]()[:_COMPARED])):
             parts = None
         for batch in batches:
             images = model.normalise(batch())

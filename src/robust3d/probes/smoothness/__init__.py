@@ -13,6 +13,8 @@ from robust3d.params import Params as Base
 if TYPE_CHECKING:
     from robust3d.probes import Findings, Subject
 
+ANY_CLASSES = True
+
 
 class Params(Base):
     """Of which maps, and under which noise."""
@@ -40,11 +42,15 @@ def probe(params: Params, subject: "Subject") -> "Findings":
     import torch
 
     from robust3d.attacks.agreement import ieee_fp32
+    from robust3d.distortions.draws import Draws
+    from robust3d.distortions.noise import gaussian_noise
     from robust3d.models.halves import channels_of
     from robust3d.probes import Findings
-    from robust3d.probes.smoothness.variation import kernel_variation, noisy, variation
+    from robust3d.probes.smoothness.variation import kernel_variation, variation
+    from robust3d.seeds import seed_of
 
     model, images = subject.model, subject.images("set")
+    seeds = [seed_of(params.seed, "smoothness", name) for name in images.ids]
     places = torch.arange(len(images)).split(params.batch_size)
     found: dict[str, dict[str, list[torch.Tensor]]] = {}
     layers: list[str] = []
@@ -54,7 +60,8 @@ def probe(params: Params, subject: "Subject") -> "Findings":
             layers = layers or list(
                 channels_of(model.architecture, model.network, model.normalise(clean), params.layers)
             )
-            both = {"clean": clean, "noisy": noisy(clean, images.rows, part.tolist(), params.noise, params.seed)}
+            draws = Draws([seeds[place] for place in part.tolist()], clean.device)
+            both = {"clean": clean, "noisy": gaussian_noise(clean, params.noise, draws).clamp(0, 1)}
             for kind, pixels in both.items():
                 outputs = model.architecture.outputs(model.network, model.normalise(pixels), layers)
                 for layer in layers:

@@ -1,17 +1,9 @@
-"""Total variation of kernels and maps, and noise that depends on nothing but the image."""
+"""Total variation of kernels and maps."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import torch
 from torch import Tensor, nn
-
-from robust3d.seeds import torch_generator
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-_IDENTITY = ("class_name", "instance", "view")  # columns that tell an image from others, where a table has them
 
 
 def variation(maps: Tensor) -> Tensor:
@@ -51,19 +43,3 @@ def kernel_variation(network: nn.Module) -> dict[str, Any]:
 
 def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
-
-
-def noisy(images: Tensor, rows: "pd.DataFrame", places: Sequence[int], sigma: float, seed: int) -> Tensor:
-    """Images with Gaussian noise, cut to [0, 1].
-
-    Args:
-        images: (B, 3, H, W) in [0, 1].
-        rows: of the whole set; an image's noise depends on what it shows, not on its place or batch.
-        places: of the images in the set.
-        sigma: standard deviation of the noise.
-        seed: of the noise.
-    """
-    columns = [column for column in _IDENTITY if column in rows]
-    names = [rows[columns].iloc[place].tolist() if columns else [place] for place in places]
-    drawn = [torch.randn(images.shape[1:], generator=torch_generator(seed, "noise", *map(str, name))) for name in names]
-    return (images + sigma * torch.stack(drawn).to(images.device)).clamp(0, 1)
