@@ -7,7 +7,7 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from robust3d.errors import UserError
 from robust3d.study.numerics import all_cores, one_thread
@@ -102,6 +102,11 @@ def _parser() -> argparse.ArgumentParser:
     _study_options(plan)
     plan.add_argument("--full", action="store_true", help="every job and every cause")
     plan.set_defaults(function=_plan)
+
+    status = commands.add_parser("status", help="what is done, what runs, and for how long the rest will take")
+    status.add_argument("target", nargs="*", help="tables and figures; none: those of the run at work")
+    _study_options(status)
+    status.set_defaults(function=_status)
 
     why = commands.add_parser("why", help="trace a cell back to the meshes")
     why.add_argument("table", type=_path, help="results/table4.csv, say")
@@ -218,6 +223,9 @@ def _study_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scale", metavar="NAME", help="an overlay of workflow/scales, as `--config scale=NAME`")
     parser.add_argument("--objects", metavar="NAME", help="other objects, as `--config objects=NAME`")
     parser.add_argument(
+        "--config", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="values, as for snakemake"
+    )
+    parser.add_argument(
         "--configfile",
         action="append",
         default=[],
@@ -227,14 +235,16 @@ def _study_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _chosen(arguments: argparse.Namespace) -> dict[str, str]:
-    """The keys of the command line that name overlays of the project."""
+def _chosen(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The values of the command line."""
+    from robust3d.study.reading import command_line
+
     named = {key: getattr(arguments, key) for key in ("scale", "objects")}
-    return {key: name for key, name in named.items() if name is not None}
+    return command_line(arguments.config) | {key: name for key, name in named.items() if name is not None}
 
 
-def _study(overlays: list[Path], chosen: dict[str, str]) -> "Study":
-    """The study that `snakemake --config scale=SCALE --configfile OVERLAYS` makes."""
+def _study(overlays: list[Path], chosen: dict[str, Any]) -> "Study":
+    """The study that `snakemake --config CHOSEN --configfile OVERLAYS` makes."""
     from robust3d.study.places import configuration
     from robust3d.study.reading import read_study
 
@@ -282,6 +292,13 @@ def _plan(arguments: argparse.Namespace) -> None:
     from robust3d.provenance.plan import tell_plan
 
     print(tell_plan(arguments.target, _study(arguments.configfile, _chosen(arguments)), arguments.full))
+
+
+def _status(arguments: argparse.Namespace) -> None:
+    from robust3d.provenance.status import tell_status
+
+    study = _study(arguments.configfile, _chosen(arguments)) if arguments.target else None
+    print(tell_status(arguments.target, study))
 
 
 def _why(arguments: argparse.Namespace) -> None:

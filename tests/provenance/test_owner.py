@@ -30,7 +30,10 @@ def own(folder: Path) -> float:
 def test_the_owner_says_who_it_is_and_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "42")
     with owner.only_owner(tmp_path):
-        assert (tmp_path / "owner").read_text() == f"process {os.getpid()} on {platform.node()}, SLURM job 42"
+        said = (tmp_path / "owner").read_text()
+        assert said.startswith(f"process {os.getpid()} on {platform.node()}, SLURM job 42, since 20")
+        assert owner.alive(tmp_path) == said
+    assert owner.alive(tmp_path) is None
     assert (tmp_path / "owner").read_text() == ""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from robust3d.errors import UserError
-from robust3d.provenance import owner, runner
+from robust3d.provenance import owner, runner, store
 from robust3d.study.jobs import Job
 from robust3d.study.like import merge
 from robust3d.study.plan import Plan
@@ -47,7 +47,7 @@ def test_a_job_publishes_outputs_and_a_record(job):
         digest = subprocess.run(["sha256sum", output["path"]], capture_output=True, text=True).stdout.split()[0]
         assert output["sha256"] == digest and output["bytes"] == os.path.getsize(output["path"])
     assert "robust3d.shapes.geons" in record["code"]
-    assert not (runner.PROGRESS / job.id).exists()
+    assert not (store.PROGRESS / job.id).exists()
     assert not list(Path("results").rglob(".partial*"))
 
 
@@ -102,7 +102,7 @@ def test_a_failing_job_leaves_nothing(job):
 
 
 def test_two_processes_with_one_job_take_turns(job):
-    with owner.only_owner(runner.PROGRESS / job.id):
+    with owner.only_owner(store.PROGRESS / job.id):
         second = run_apart(job)
         time.sleep(3)
         assert second.poll() is None and not Path(job.output("record")).exists()

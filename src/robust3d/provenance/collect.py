@@ -1,6 +1,5 @@
 """Lists, or frees, what no current target needs: finished jobs of other studies, of other code, leftovers."""
 
-import fcntl
 import os
 import shutil
 from collections.abc import Mapping
@@ -8,8 +7,8 @@ from pathlib import Path
 
 from robust3d.errors import UserError
 from robust3d.provenance.lineage import RESULTS
-from robust3d.provenance.owner import become_head
-from robust3d.provenance.store import HEAD, forget
+from robust3d.provenance.owner import alive, become_head
+from robust3d.provenance.store import HEAD, PROGRESS, forget
 from robust3d.study.config import Study
 from robust3d.study.plan import Plan
 from robust3d.study.stages import STAGES
@@ -32,9 +31,9 @@ def collect(kept: Mapping[str, Study], delete: bool) -> str:
     needed = {Path(job.output("record")).parent for study in kept.values() for job in Plan(study).every_job()}
     folders = [path for stage in STAGES for path in sorted((RESULTS / stage).glob("*")) if path not in needed]
     leftovers = [path for path in sorted(RESULTS.glob("*/*/.partial-*")) if path.parent in needed and not _alive(path)]
-    abandoned = [path for path in sorted((RESULTS / ".progress").glob("*")) if not _owned(path)]
+    abandoned = [path for path in sorted(PROGRESS.glob("*")) if not alive(path)]
     abandoned = [path for path in abandoned if path.name not in {folder.name for folder in needed}]
-    running = [path.name for path in folders if _owned(RESULTS / ".progress" / path.name)]
+    running = [path.name for path in folders if alive(PROGRESS / path.name)]
     folders = [path for path in folders if path.name not in running]
     found = [*folders, *leftovers, *abandoned]
     lines = [f"{_bytes(_size(path)):>9}  {path}" for path in found]
@@ -47,18 +46,6 @@ def collect(kept: Mapping[str, Study], delete: bool) -> str:
     verb = "freed" if delete else "can be deleted with --delete"
     studies = ", ".join(kept)
     return "\n".join([*lines, f"{total} in {len(found)} places {verb}; kept: what these studies need: {studies}"])
-
-
-def _owned(progress: Path) -> bool:
-    """Whether a process is at work in a progress folder."""
-    try:
-        with (progress / "owner").open("r+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return False
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
 
 
 def _alive(partial: Path) -> bool:

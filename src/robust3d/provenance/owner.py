@@ -26,6 +26,7 @@ from robust3d.errors import UserError
 
 BEAT_S = 20.0
 SILENT_S = 180.0  # longer than shared file systems hold back a changed time
+ASKED = "asked.json"  # in a head's folder: its jobs
 LOST = 76  # exit code of an owner that finds another one in its place
 
 
@@ -81,16 +82,39 @@ def become_head(folder: Path, making: str) -> None:
     if owner and not _gone(owner, locked) and silent_s < SILENT_S:
         hint = f" (if that was killed, start again in {SILENT_S - silent_s:.0f} s)"
         raise UserError(_refusal(owner) + hint)
-    since = time.strftime("%Y-%m-%d %H:%M:%S")
-    end = _sign(file, path, f"{_me()}, since {since}, making {making}")
+    end = _sign(file, path, f"{_me()}, making {making}")
 
     def leave() -> None:
         end()
+        (folder / ASKED).unlink(missing_ok=True)
         path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             folder.rmdir()
 
     atexit.register(leave)
+
+
+def alive(folder: Path) -> str | None:
+    """What the owner of a folder says about itself; None if there is none, or it is dead.
+
+    An owner on another node counts as alive while it touches its file.
+    """
+    path = folder / "owner"
+    try:
+        with path.open() as file:
+            owner = _said(file)
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return owner or "a process that has just started"
+            except OSError:
+                pass  # no locks here
+            else:
+                if re.search(f" on {re.escape(platform.node())}(,|$)", owner):
+                    return None
+        return owner if owner and time.time() - path.stat().st_mtime < SILENT_S else None
+    except OSError:
+        return None
 
 
 def _refusal(owner: str) -> str:
@@ -129,7 +153,8 @@ def _sign(file: IO[str], path: Path, text: str) -> Callable[[], None]:
 
 def _me() -> str:
     job = os.environ.get("SLURM_JOB_ID")
-    return f"process {os.getpid()} on {platform.node()}" + (f", SLURM job {job}" if job else "")
+    since = time.strftime("%Y-%m-%d %H:%M:%S")
+    return f"process {os.getpid()} on {platform.node()}" + (f", SLURM job {job}" if job else "") + f", since {since}"
 
 
 def _said(file: IO[str]) -> str:

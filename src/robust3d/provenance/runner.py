@@ -33,7 +33,6 @@ from robust3d.study.numerics import one_thread
 from robust3d.study.places import own_file
 from robust3d.study.stages import LOCK, STAGES
 
-PROGRESS = RESULTS / ".progress"
 Paths = dict[str, list[Path]]
 
 
@@ -123,7 +122,7 @@ def run(
     roots = tuple(spec["modules"])
     _check_code(spec, roots)
     _check_packages(spec["packages"])
-    progress = (apart or PROGRESS) / job
+    progress = (apart or store.PROGRESS) / job
     for path in outputs.values():
         path.parent.mkdir(parents=True, exist_ok=True)
     with only_owner(progress), private_temp():

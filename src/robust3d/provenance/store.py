@@ -29,7 +29,8 @@ from robust3d.study.stages import STAGES
 
 RESULTS = Path("results")
 KNOWN = ".known"
-HEAD = RESULTS / ".progress" / ".head"  # whoever runs jobs in this folder
+PROGRESS = RESULTS / ".progress"  # a folder for each job at work
+HEAD = PROGRESS / ".head"  # whoever runs jobs in this folder
 FICLONE = 0x40049409  # Linux: let a file share another one's blocks
 
 

@@ -1,0 +1,205 @@
+"""How far a run is: what is done, what runs, what is left, and for how long.
+
+A head (`snakemake`) writes the list of its jobs when it starts (`write_asked`), beside the file that says who it is. A
+job that runs owns a folder of progress. What is finished is on disk; how long the rest takes is known from the records
+of earlier jobs.
+"""
+
+import json
+import statistics
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from robust3d.errors import UserError
+from robust3d.files import write_text
+from robust3d.provenance.lineage import RESULTS, Lineage
+from robust3d.provenance.owner import ASKED, alive
+from robust3d.provenance.store import HEAD, PROGRESS
+from robust3d.study.config import Study
+from robust3d.study.jobs import Job
+from robust3d.study.plan import Plan
+from robust3d.study.targets import output_path, target_name
+
+Key = tuple[str, str]  # stage and folder name of a job
+_RUNNING, _WIDTH = 12, 112  # lines of running jobs; columns
+
+
+@dataclass(frozen=True)
+class Running:
+    """A job at work.
+
+    Attributes:
+        key: its stage and folder name.
+        owner: process and machine, or SLURM job.
+        seconds: since when, if its owner says so.
+    """
+
+    key: Key
+    owner: str
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Status:
+    """The state of some jobs.
+
+    Attributes:
+        title: what they make, and whose run it is.
+        jobs: all of them, makers before users.
+        done: those that are finished.
+        running: those at work now.
+        usual: how long a job took, by the label it has without its digest and by stage: medians of seconds.
+    """
+
+    title: str
+    jobs: tuple[Key, ...]
+    done: frozenset[Key]
+    running: tuple[Running, ...]
+    usual: dict[str, float]
+
+    def seconds(self, key: Key) -> float | None:
+        """How long a job like it took."""
+        return self.usual.get(f"{key[0]}/{_label(key[1])}", self.usual.get(key[0]))
+
+
+def write_asked(folder: Path, jobs: Iterable[Key]) -> None:
+    """Note the jobs of a head, finished ones too, for `status` in another window."""
+    write_text(folder / ASKED, json.dumps(list(jobs)))
+
+
+def tell_status(targets: Sequence[str], study: Study | None) -> str:
+    """The state in words, on one screen.
+
+    Args:
+        targets: tables and figures; none: what the run at work was asked for.
+        study: of these targets.
+
+    Raises:
+        UserError: an unknown target, or no run is at work and no target was named.
+    """
+    if targets and study is not None:
+        return as_text(_state(", ".join([*targets, *filter(None, [alive(HEAD)])]), _keys_of(targets, study)))
+    head = alive(HEAD)
+    if head is None:
+        raise UserError("nothing runs on these results; name a target: robust3d status results/table4.csv")
+    with suppress(FileNotFoundError):
+        asked = json.loads((HEAD / ASKED).read_text(encoding="utf-8"))
+        return as_text(_state(head, [(stage, job) for stage, job in asked]))
+    return f"{head}\nwhat it makes is not written down yet"
+
+
+def _keys_of(targets: Sequence[str], study: Study) -> list[Key]:
+    plan, found = Plan(study), dict[Key, None]()
+
+    def visit(job: Job) -> None:
+        if (job.stage, job.id) in found:
+            return
+        for files in (*job.inputs.values(), *job.bulk.values()):
+            for maker, _ in files:
+                visit(maker)
+        found[job.stage, job.id] = None
+
+    for name in targets:
+        visit(plan.target(target_name(name)))
+    return list(found)
+
+
+def _state(title: str, jobs: Sequence[Key]) -> Status:
+    running = []
+    for stage, job in jobs:
+        owner = alive(PROGRESS / job)
+        if owner is not None:
+            running.append(Running((stage, job), owner.partition(", since")[0], _since(owner)))
+    at_work = {found.key for found in running}
+    done = frozenset(key for key in jobs if key not in at_work and Path(output_path(key[0], "record", key[1])).exists())
+    return Status(title, tuple(jobs), done, tuple(running), _usual() if len(done) < len(jobs) else {})
+
+
+def _usual() -> dict[str, float]:
+    times: dict[str, list[float]] = {}
+    for step in Lineage().records() if RESULTS.is_dir() else ():
+        with suppress(KeyError, TypeError, ValueError):
+            seconds = float(step.record["seconds"])
+            if not step.record.get("reused"):
+                for name in (step.stage, f"{step.stage}/{step.label}"):
+                    times.setdefault(name, []).append(seconds)
+    return {name: statistics.median(found) for name, found in times.items()}
+
+
+def _since(owner: str) -> float | None:
+    text = owner.partition("since ")[2].partition(",")[0]
+    try:
+        return time.time() - datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        return None
+
+
+def _label(job: str) -> str:
+    return job.rpartition("-")[0] or job
+
+
+def as_text(status: Status) -> str:
+    """Its summary, a line a stage, and the jobs at work."""
+    at_work = {running.key for running in status.running}
+    left = [key for key in status.jobs if key not in status.done]
+    lines = [status.title, _summary(status, left)]
+    rows = []
+    for stage in dict.fromkeys(stage for stage, _ in status.jobs):
+        keys = [key for key in status.jobs if key[0] == stage]
+        waiting = [key for key in keys if key not in status.done and key not in at_work]
+        counts = [len(keys) - len(waiting) - sum(key in at_work for key in keys), sum(key in at_work for key in keys)]
+        rows.append((stage, *map(str, (*counts, len(waiting))), _work(status, waiting) if waiting else ""))
+    head = ("stage", "done", "running", "waiting", "work left, one after another")
+    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(4)]
+    for row in (head, *rows):
+        cells = [row[0].ljust(widths[0]), *(row[i].rjust(widths[i]) for i in (1, 2, 3)), row[4]]
+        lines.append("  ".join(cells).rstrip())
+    lines += [_cut(_line(status, running)) for running in status.running[:_RUNNING]]
+    more = len(status.running) - _RUNNING
+    return "\n".join(lines + ([f"and {more} more are running"] if more > 0 else []))
+
+
+def _summary(status: Status, left: Sequence[Key]) -> str:
+    text = f"{len(status.done)} of {len(status.jobs)} jobs are done"
+    if not left:
+        return text
+    if not status.running:
+        return f"{text}; nothing runs; {_work(status, left)} of work is left"
+    spent = {found.key: found.seconds or 0.0 for found in status.running}
+    known = [max(seconds - spent.get(key, 0.0), 0.0) for key in left if (seconds := status.seconds(key)) is not None]
+    if not known:
+        return f"{text}; how long the rest takes is not known: no job like these has finished"
+    unknown = len(left) - len(known)
+    text += f"; at {len(status.running)} at a time the rest takes about {_time(sum(known) / len(status.running))}"
+    return text + (f", without {unknown} jobs of unknown length" if unknown else "")
+
+
+def _work(status: Status, keys: Sequence[Key]) -> str:
+    known = [seconds for key in keys if (seconds := status.seconds(key)) is not None]
+    if not known:
+        return "unknown"
+    return _time(sum(known)) + (f" and {len(keys) - len(known)} of unknown length" if len(known) < len(keys) else "")
+
+
+def _line(status: Status, running: Running) -> str:
+    stage, job = running.key
+    text = f"running: {stage.replace('_', ' ')} {_label(job)}, {running.owner}"
+    if running.seconds is not None:
+        text += f", for {_time(running.seconds)}"
+    usual = status.seconds(running.key)
+    return text + (f" (usually {_time(usual)})" if usual is not None else "")
+
+
+def _time(seconds: float) -> str:
+    minutes = seconds / 60
+    if minutes < 2:
+        return f"{seconds:.0f} s"
+    return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…"

@@ -1,0 +1,87 @@
+"""What `robust3d status` says of a run, against jobs that are made by hand."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+
+import pytest
+
+from robust3d.errors import UserError
+from robust3d.provenance import owner, status
+
+KEYS = [("render_shard", f"a-{n}-{n:012d}") for n in range(3)] + [("probe", "a-s0-000000000003")]
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def finish(stage, job, seconds):
+    path = status.Path(status.output_path(stage, "record", job))
+    path.parent.mkdir(parents=True)
+    record = {"spec": {"stage": stage, "params": {}}, "job": job, "inputs": {}, "outputs": {}, "seconds": seconds}
+    path.write_text(json.dumps(record))
+
+
+def test_it_counts_what_is_done_runs_and_waits():
+    finish(*KEYS[0], 100.0)
+    with owner.only_owner(status.PROGRESS / KEYS[1][1]):
+        text = status.as_text(status._state("x", KEYS))
+    assert "1 of 4 jobs are done; at 1 at a time the rest takes about 3 min, without 1 jobs of unknown length" in text
+    assert [line.split()[:4] for line in text.splitlines()[3:5]] == [
+        ["render_shard", "1", "1", "1"],
+        ["probe", "0", "0", "1"],
+    ]
+    assert f"running: render shard a-1, process {os.getpid()} on {platform.node()}, for " in text
+
+
+def test_the_label_counts_before_the_stage_and_copies_do_not():
+    finish("probe", "a-s0-00000000000a", 60.0)
+    finish("probe", "b-s0-00000000000b", 600.0)
+    usual = status._usual()
+    assert usual["probe/a-s0"] == 60 and usual["probe"] == 330
+    state = status.Status("x", (), frozenset(), (), usual)
+    assert state.seconds(("probe", "a-s0-00000000000c")) == 60
+    assert state.seconds(("probe", "c-s0-00000000000c")) == 330
+    assert state.seconds(("pretrain", "c-s0-00000000000c")) is None
+
+
+def test_all_done():
+    finish(*KEYS[0], 1.0)
+    assert "1 of 1 jobs are done\n" in status.as_text(status._state("x", KEYS[:1]))
+
+
+def test_nothing_runs_says_how_to_ask():
+    with pytest.raises(UserError, match=r"name a target: robust3d status results/table4\.csv"):
+        status.tell_status([], None)
+
+
+def test_the_run_at_work_is_shown_without_a_target():
+    code = (
+        "import sys, time; from robust3d.provenance import owner, status\n"
+        "owner.become_head(status.HEAD, 'results/table4.csv')\n"
+        f"status.write_asked(status.HEAD, {KEYS!r}); print('head', flush=True); sys.stdin.read()"
+    )
+    head = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert head.stdout.readline() == "head\n"
+    text = status.tell_status([], None)
+    assert text.startswith(f"process {head.pid} on {platform.node()}, since {time.strftime('%Y')}")
+    assert "making results/table4.csv\n0 of 4 jobs are done; nothing runs; unknown" in text
+    head.communicate("")
+    assert head.returncode == 0 and not status.HEAD.exists()
+
+
+def test_a_dead_owner_does_not_run_and_one_on_another_node_runs_while_it_shows_life():
+    folder = status.PROGRESS / KEYS[0][1]
+    folder.mkdir(parents=True)
+    (folder / "owner").write_text(f"process 999999 on {platform.node()}, since 2026-01-02 03:04:05")
+    assert owner.alive(folder) is None
+    (folder / "owner").write_text("process 7 on elsewhere, SLURM job 7, since 2026-01-02 03:04:05")
+    assert owner.alive(folder) is not None
+    before = time.time() - 2 * owner.SILENT_S
+    os.utime(folder / "owner", (before, before))
+    assert owner.alive(folder) is None
