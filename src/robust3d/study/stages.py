@@ -171,6 +171,37 @@ STAGES: dict[str, Stage] = {
         in_parts=True,
         matters="kind source.path source.split source.views source.resolution_px",
     ),
+    # The voxels that the meshes of one file touch.
+    "voxelise_shard": Stage(
+        _outputs(volumes="volumes.h5", manifest="manifest.json"),
+        ("numpy", "h5py"),
+        title="Voxels",
+        layer=2,
+        request=Request(cpus=1, mem_mb=8_000, runtime_min=60),  # 1,100 meshes of ShapeNetCore, half a second each
+        in_parts=True,
+        matters="voxels.resolution voxels.object_voxels voxels.rotations voxels.* seed",
+    ),
+    # A block of a class's volumes from disk.
+    "read_volumes": Stage(
+        _outputs(volumes="volumes.h5", manifest="manifest.json", sources=_SOURCES),
+        ("numpy", "scipy", "h5py"),
+        title="Voxels",
+        layer=2,
+        request=Request(cpus=1, mem_mb=4_000, runtime_min=60),
+        in_parts=True,
+        matters="source.path source.format source.resolution",
+    ),
+    # The manifest of a voxel set: files, classes, splits.
+    "index_voxels": Stage(
+        _outputs(manifest="manifest.json"),
+        _ARRAYS,
+        title="Voxel manifest",
+        layer=3,
+        request=Request(cpus=1, mem_mb=2_000, runtime_min=30),
+        role="manifest",
+        matters="name split.mode split.ratio seed",
+        reusable=False,
+    ),
     # The manifest of a family: shards, classes, splits.
     "index_views": Stage(
         _outputs(manifest="manifest.json"),
@@ -262,6 +293,15 @@ STAGES: dict[str, Stage] = {
         "classifier.attack.epsilon classifier.attack.step_size classifier.attack.steps classifier.epochs "
         "classifier.batch_size classifier.learning_rate classifier.batchnorm classifier.selection "
         "set.background.kind set.images",
+    ),
+    # The classifier of volumes by which generated ones are judged.
+    "train_reference": Stage(
+        _outputs(reference="reference.safetensors", info="reference.json", metrics="metrics.json"),
+        ("numpy", "torch", "lightning-fabric", "h5py"),
+        title="Reference network",
+        layer=4,
+        request=Request(cpus=4, mem_mb=16_000, runtime_min=240, gpus=1),  # 60 epochs of 10,000 volumes
+        matters="reference.width reference.epochs reference.seed reference.*",
     ),
     # Per-image tests of a trained classifier: any module in robust3d.probes. A probe that needs more than an hour gets
     # an entry in `variants`, or more time in the profile: `set-resources: {probe: {runtime: 600}}`.
