@@ -13,6 +13,7 @@ from robust3d.architectures import Weights
 from robust3d.data.published.inventory import SOURCES
 from robust3d.errors import UserError
 from robust3d.study.config import Study
+from robust3d.study.entries import Objects
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,11 @@ def _installed(published: Weights | None) -> Path:
 def data_sets(study: Study) -> list[DataSet]:
     """Those that this study reads."""
     found = []
-    for name, family in study.families.items():
-        if family.source != "built":
-            params = family.shape_params()
-            found.append(_published(family.kind, f"families.{name}.shapes.path", params.path))
+    objects: dict[str, Objects] = {f"families.{name}": family for name, family in study.families.items()}
+    objects |= {f"voxels.{name}": voxels for name, voxels in study.voxels.items()}
+    for key, one in objects.items():
+        if one.source != "built":
+            found.append(_published(one.kind, f"{key}.shapes.path", one.shape_params().path))
     for name, image_set in study.sets.items():
         if (path := getattr(image_set, "path", None)) is not None:
             what, where = f"the pictures of set {name!r} (kind: {image_set.kind})", "where you have them"

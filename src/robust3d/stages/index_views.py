@@ -53,14 +53,14 @@ def run(job: "Context") -> None:
         views=params["views"],
         resolution_px=params["resolution_px"],
         extent=params["extent"],
-        splits=_splits(job, instances),
+        splits=divided(job, instances),
         shards=tuple(sorted(shards, key=lambda shard: shard.path)),
         blank=blank if blank.views else None,
         faults=faults or None,
     ).write(job.outputs["manifest"])
 
 
-def _splits(job: "Context", instances: list[str]) -> dict[str, tuple[str, ...]]:
+def divided(job: "Context", instances: list[str]) -> dict[str, tuple[str, ...]]:
     """Train, validation and test: drawn or as published; a single part "all" for a family without a split."""
     split, groups = job.params["split"], job.params["groups"]
     if split is None:

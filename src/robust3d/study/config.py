@@ -21,6 +21,7 @@ from robust3d.study.entries import (
     Family,
     Pretraining,
     Probe,
+    VoxelSet,
     read_classifiers,
     read_sections,
     read_sets,
@@ -42,6 +43,7 @@ class Study(Params):
     pretraining_seed: int | None = None  # seed of one pre-training for all training seeds; none: one per seed
     textures: TextureParams
     families: dict[str, Family]
+    voxels: dict[str, VoxelSet] = Field(default_factory=dict)  # objects as volumes; no name is also a family's
     sets: Annotated[dict[str, Any], BeforeValidator(read_sets)]  # each the `Params` of its kind in robust3d.imagesets
     pretraining: Annotated[dict[str, Pretraining], in_order(PRETRAININGS)]  # the order of columns
     classifiers: Annotated[dict[str, ClassifierParams], BeforeValidator(read_classifiers)]  # a training each
@@ -52,6 +54,9 @@ class Study(Params):
 
     @model_validator(mode="after")
     def _check_references(self) -> "Study":
+        for name in self.voxels:
+            if name in self.families:
+                raise ValueError(f"voxels.{name}: this is the name of a family; choose another")
         for name in self.sets:
             if (family := self.family_of(name)) is not None:
                 check_known(f"sets.{name}.family", family, self.families)

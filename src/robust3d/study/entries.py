@@ -1,4 +1,4 @@
-"""The entries of the configuration, each a typed model: families, sets, pre-trainings, probes, experiments."""
+"""The entries of the configuration, each a typed model: families, voxels, sets, pre-trainings, probes, experiments."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,49 +16,61 @@ from robust3d.errors import UserError
 from robust3d.params import Params
 from robust3d.parsing import parse
 from robust3d.rendering.params import RenderParams
+from robust3d.shapes.voxels import VoxelParams
 from robust3d.training.params import ClassifierParams
 
 RANDOM = "random"  # a start without another encoder
 PRETRAININGS = ("ae", "vae", "dvr", "pixelnerf")  # the main paper's columns; further ones follow by name
 
 
-class Family(Params):
-    """Objects of one kind: built and rendered here, meshes from disk rendered here, or views from disk."""
+class Objects(Params):
+    """Objects of one kind: built here, or read from disk as meshes, views or volumes."""
 
     kind: str  # the module that builds or reads them, in robust3d.shapes or robust3d.families
     shapes: dict[str, Any]  # that module's parameters
-    cameras: CameraParams | None = None  # not for views from disk, which have their own
-    render: RenderParams | None = None
-    shard_instances: int | None = Field(None, ge=1)  # instances of one class in one file; changes no pixel
     split: SplitParams | None = SplitParams()  # none: only for figures, never for training or tests
 
-    @model_validator(mode="after")
-    def _check_shapes(self) -> "Family":
+    @property
+    def source(self) -> Literal["built", "meshes", "views", "volumes"]:
+        """What the module provides: built meshes, or meshes, views or volumes from disk."""
+        return getattr(registry.load("family", self.kind), "SOURCE", "built")
+
+    def shape_params(self) -> Any:
+        """The module's own, checked parameters."""
+        return parse(registry.load("family", self.kind).Params, self.shapes, "shapes")
+
+    def _check_objects(self, wanted: Mapping[str, bool]) -> None:
+        """Check the module's parameters, that keys are there if and only if they are wanted, and the split."""
         self.shape_params()
-        ours = {"cameras": self.source != "views", "render": self.source != "views"}
-        for name, wanted in (ours | {"shard_instances": self.source == "built"}).items():
-            if (getattr(self, name) is not None) != wanted:
-                what = "missing" if wanted else f"has no meaning for kind {self.kind}; leave it out"
+        for name, is_wanted in wanted.items():
+            if (getattr(self, name) is not None) != is_wanted:
+                what = "missing" if is_wanted else f"has no meaning for kind {self.kind}; leave it out"
                 raise ValueError(f"{name}: {what}")
         if self.split is not None and self.split.mode not in (modes := self._split_modes()):
             raise ValueError(
                 f"split.mode: {self.split.mode} has no meaning for kind {self.kind}; use {' or '.join(modes)}"
             )
-        return self
 
     def _split_modes(self) -> tuple[str, ...]:
         """How its objects can be divided; a module says so where it is another way than for others."""
         usual = ("random", "orbit" if self.source == "built" else "published")
         return getattr(registry.load("family", self.kind), "SPLIT_MODES", usual)
 
-    @property
-    def source(self) -> Literal["built", "meshes", "views"]:
-        """What the module provides: built meshes, meshes from disk, or views from disk."""
-        return getattr(registry.load("family", self.kind), "SOURCE", "built")
 
-    def shape_params(self) -> Any:
-        """The module's own, checked parameters."""
-        return parse(registry.load("family", self.kind).Params, self.shapes, "shapes")
+class Family(Objects):
+    """Objects and their views: meshes rendered here, or views from disk."""
+
+    cameras: CameraParams | None = None  # not for views from disk, which have their own
+    render: RenderParams | None = None
+    shard_instances: int | None = Field(None, ge=1)  # instances of one class in one file; changes no pixel
+
+    @model_validator(mode="after")
+    def _check_family(self) -> "Family":
+        if self.source == "volumes":
+            raise ValueError(f"kind: {self.kind} are volumes, which are not rendered; name them under `voxels`")
+        ours = {"cameras": self.source != "views", "render": self.source != "views"}
+        self._check_objects(ours | {"shard_instances": self.source == "built"})
+        return self
 
     @property
     def views(self) -> int:
@@ -69,6 +81,25 @@ class Family(Params):
     def resolution_px(self) -> int:
         """Side of a view in pixels."""
         return self.render.resolution_px if self.render else self.shape_params().resolution_px
+
+
+class VoxelSet(Objects):
+    """Objects and their volumes: meshes voxelised here, or volumes from disk."""
+
+    voxels: VoxelParams | None = None  # not for volumes from disk, which have their own
+    split: SplitParams = SplitParams()
+
+    @model_validator(mode="after")
+    def _check_voxels(self) -> "VoxelSet":
+        if self.source == "views":
+            raise ValueError(f"kind: {self.kind} are views, which have no surface; name meshes or volumes")
+        self._check_objects({"voxels": self.source != "volumes"})
+        return self
+
+    @property
+    def resolution(self) -> int:
+        """Side of a volume."""
+        return self.voxels.resolution if self.voxels else self.shape_params().resolution
 
 
 class PretrainingData(Params):

@@ -10,7 +10,7 @@ from robust3d.errors import UserError
 from robust3d.named import input_name
 from robust3d.seeds import seed_of
 from robust3d.study.config import Study
-from robust3d.study.entries import RANDOM, Experiment
+from robust3d.study.entries import RANDOM, Experiment, Objects
 from robust3d.study.jobs import Inputs, Job, slug
 from robust3d.study.on_disk import OnDisk
 from robust3d.study.targets import paper_of, target_stage, targets
@@ -36,9 +36,13 @@ class Plan:
     @functools.cached_property
     def _families(self) -> dict[str, tuple[Any, Any]]:
         return {
-            name: (registry.load("family", family.kind), family.shape_params())
-            for name, family in self.study.families.items()
+            name: (registry.load("family", objects.kind), objects.shape_params())
+            for name, objects in {**self.study.families, **self.study.voxels}.items()
         }
+
+    def _objects(self, name: str) -> Objects:
+        """A family or a voxel set: they have different names."""
+        return self.study.families.get(name) or self.study.voxels[name]
 
     def classes(self, family: str) -> tuple[str, ...]:
         """Class names in label order."""
@@ -53,20 +57,20 @@ class Plan:
     @functools.cache  # noqa: B019
     def inventory(self, family: str) -> Job:
         """Lists the files of a published family on disk; missing files end the run before other jobs start."""
-        kind, params = self.study.families[family].kind, self._families[family][1]
+        kind, params = self._objects(family).kind, self._families[family][1]
         job_params = {"kind": kind, "source": params, "data_on_disk": self.on_disk.family(kind, params)}
         return self._add(Job("inventory", slug(family), job_params, plugins=(("family", kind),)))
 
     def _from_disk(self, family: str) -> Inputs:
         """The inventory as an input, for families that are read from disk."""
-        published = self.study.families[family].source != "built"
+        published = self._objects(family).source != "built"
         return {"inventory": ((self.inventory(family), "inventory"),)} if published else {}
 
     @functools.cache  # noqa: B019
     def build_shapes(self, family: str, class_name: str) -> Job:
         """The meshes of one class."""
         module, params = self._families[family]
-        kind = self.study.families[family].kind
+        kind = self._objects(family).kind
         job_params = {"kind": kind, "shapes": module.only(params, class_name), "class_name": class_name}
         job_params |= {"seed": self.study.seed}
         return self._add(Job("build_shapes", slug(f"{family}-{class_name}"), job_params, plugins=(("family", kind),)))
@@ -74,7 +78,7 @@ class Plan:
     def _read(self, stage: str, family: str, class_name: str, block: int) -> Job:
         """Reads one block of a class of a published family: meshes or views."""
         module, params = self._families[family]
-        kind = self.study.families[family].kind
+        kind = self._objects(family).kind
         job_params = {"kind": kind, "source": module.only(params, class_name), "class_name": class_name}
         job_params |= {"block": [block, params.shards]}
         label = slug(f"{family}-{class_name}-{block:03d}")
@@ -128,8 +132,6 @@ class Plan:
         """The family's manifest: its shards, classes and splits."""
         config = self.study.families[family]
         module, params = self._families[family]
-        by_orbit = config.source == "built" and config.split is not None and config.split.mode == "orbit"
-        groups = {i: module.orbit(params, i) for i in self.instances(family)} if by_orbit else {}
         job_params = {
             "family": family,
             "classes": self.classes(family),
@@ -137,16 +139,68 @@ class Plan:
             "views": config.views,
             "resolution_px": config.resolution_px,
             "split": config.split,
-            "groups": groups,
+            "groups": self._groups(family),
             "seed": self.study.seed,
         }
         inputs: Inputs = {"shards": tuple((job, "manifest") for job in self.shards(family)), **self._from_disk(family)}
         return self._add(Job("index_views", slug(family), job_params, inputs, self._bulk(family)))
 
+    def _groups(self, name: str) -> dict[str, str]:
+        """The near-duplicate group of each instance, where a built family is divided by them."""
+        split = self._objects(name).split
+        if self._objects(name).source != "built" or split is None or split.mode != "orbit":
+            return {}
+        module, params = self._families[name]
+        return {instance: module.orbit(params, instance) for instance in self.instances(name)}
+
     @functools.cache  # noqa: B019
     def _bulk(self, family: str) -> Inputs:
         """The shards (HDF5) of a family, which its manifest lists."""
         return {"shards": tuple((job, "views") for job in self.shards(family))}
+
+    # --- voxels -----------------------------------------------------------------------------------------------
+
+    @functools.cache  # noqa: B019
+    def volumes(self, name: str) -> tuple[Job, ...]:
+        """The jobs that make a voxel set's files of volumes: one for each file of meshes, or each block from disk."""
+        source, jobs = self._objects(name).source, []
+        for class_name in self.classes(name):
+            for block in range(1 if source == "built" else self._families[name][1].shards):
+                if source == "volumes":
+                    jobs.append(self._read("read_volumes", name, class_name, block))
+                    continue
+                shapes = self._read("read_shapes", name, class_name, block) if source == "meshes" else None
+                shapes = shapes or self.build_shapes(name, class_name)
+                job_params = {
+                    "class_name": class_name,
+                    "voxels": self.study.voxels[name].voxels,
+                    "seed": self.study.seed,
+                }
+                inputs: Inputs = {"shapes": ((shapes, "shapes"),)}
+                label = slug(f"{name}-{class_name}-{block:03d}")
+                jobs.append(self._add(Job("voxelise_shard", label, job_params, inputs)))
+        return tuple(jobs)
+
+    @functools.cache  # noqa: B019
+    def index_voxels(self, name: str) -> Job:
+        """The manifest of a voxel set: its files, classes and splits."""
+        files, split = self.volumes(name), self.study.voxels[name].split
+        job_params = {
+            "name": name,
+            "classes": self.classes(name),
+            "split": split,
+            "groups": self._groups(name),
+            "seed": self.study.seed,
+        }
+        inputs: Inputs = {"volumes": tuple((job, "manifest") for job in files), **self._from_disk(name)}
+        return self._add(Job("index_voxels", slug(name), job_params, inputs, self._bulk_volumes(name)))
+
+    def _bulk_volumes(self, name: str) -> Inputs:
+        return {"volumes": tuple((job, "volumes") for job in self.volumes(name))}
+
+    def voxels(self, name: str) -> tuple[Inputs, Inputs]:
+        """A voxel set as inputs of a job: (inputs, bulk files); the job opens `voxels` with `open_voxels`."""
+        return {"voxels": ((self.index_voxels(name), "manifest"),)}, self._bulk_volumes(name)
 
     # --- data sets --------------------------------------------------------------------------------------------
 
@@ -304,8 +358,9 @@ class Plan:
         return self._add(Job(stage, slug(name), {"target": name, **job_params}, inputs, bulk, (("target", name),)))
 
     def _makers(self) -> Iterator[Callable[[], Job]]:
-        """Functions that plan every family, table and figure together with the jobs they depend on."""
+        """Functions that plan every family, voxel set, table and figure together with the jobs they depend on."""
         yield from (functools.partial(self.index_views, family) for family in self.study.families)
+        yield from (functools.partial(self.index_voxels, name) for name in self.study.voxels)
         yield from (functools.partial(self.target, name) for paper in self.study.papers for name in targets(paper))
 
     def every_job(self) -> list[Job]:

@@ -171,6 +171,37 @@ STAGES: dict[str, Stage] = {
         in_parts=True,
         matters="kind source.path source.split source.views source.resolution_px",
     ),
+    # The voxels that the meshes of one file touch.
+    "voxelise_shard": Stage(
+        _outputs(volumes="volumes.h5", manifest="manifest.json"),
+        ("numpy", "h5py"),
+        title="Voxels",
+        layer=2,
+        request=Request(cpus=1, mem_mb=8_000, runtime_min=60),  # 1,100 meshes of ShapeNetCore, half a second each
+        in_parts=True,
+        matters="voxels.resolution voxels.object_voxels voxels.rotations voxels.* seed",
+    ),
+    # A block of a class's volumes from disk.
+    "read_volumes": Stage(
+        _outputs(volumes="volumes.h5", manifest="manifest.json", sources=_SOURCES),
+        ("numpy", "scipy", "h5py"),
+        title="Voxels",
+        layer=2,
+        request=Request(cpus=1, mem_mb=4_000, runtime_min=60),
+        in_parts=True,
+        matters="source.path source.format source.resolution",
+    ),
+    # The manifest of a voxel set: files, classes, splits.
+    "index_voxels": Stage(
+        _outputs(manifest="manifest.json"),
+        _ARRAYS,
+        title="Voxel manifest",
+        layer=3,
+        request=Request(cpus=1, mem_mb=2_000, runtime_min=30),
+        role="manifest",
+        matters="name split.mode split.ratio seed",
+        reusable=False,
+    ),
     # The manifest of a family: shards, classes, splits.
     "index_views": Stage(
         _outputs(manifest="manifest.json"),

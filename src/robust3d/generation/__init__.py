@@ -1,0 +1,1 @@
+"""Judging generated samples: pure functions on arrays of features and of class probabilities."""
