@@ -32,6 +32,10 @@ class Plan:
         job = dataclasses.replace(job, plugins=plugins, numerics=self.study.numerics)
         return self.jobs.setdefault((job.stage, job.id), job)
 
+    def add(self, job: Job) -> Job:
+        """The same for modules that plan jobs of their own."""
+        return self._add(job)
+
     # --- shapes and views -------------------------------------------------------------------------------------
 
     @functools.cached_property

@@ -321,6 +321,30 @@ STAGES: dict[str, Stage] = {
             "distortions": Variant("Distortions", replace(_PROBE, runtime_min=120)),
         },
     ),
+    # Introspective training on voxels, its baseline and its controls.
+    "train_voxels": Stage(
+        _outputs(
+            classifier="classifier.safetensors",
+            info="classifier.json",
+            metrics="metrics.json",
+            negatives="negatives.h5",
+        ),
+        ("numpy", "torch", "lightning-fabric", "h5py"),
+        title="Network on voxels",
+        layer=6,
+        request=Request(cpus=4, mem_mb=16_000, runtime_min=2_880, gpus=1),  # 400 syntheses of 1,000 volumes of 32 cubed
+        matters="training.objective training.supervised training.seed training.alpha training.cascades category "
+        "training.*",
+    ),
+    # Attacks on a classifier of voxels, with the answers of others.
+    "attack_voxels": Stage(
+        _outputs(metrics="metrics.json", outcomes="outcomes.parquet"),
+        (*_LEARNING, "pyarrow"),
+        title="Attacks on voxels",
+        layer=7,
+        request=_PROBE,
+        matters="attack.epsilon attack.steps attack.readings attack.*",
+    ),
     # A table with the lineage of its cells.
     "tabulate": Stage(
         _TABLE,

@@ -304,7 +304,7 @@ def learning_rate(params: LoopParams, step: int) -> float:
 def _optimiser(module: nn.Module, params: LoopParams) -> torch.optim.Optimizer:
     weights = [weight for weight in module.parameters() if weight.requires_grad]
     if params.optimiser == "adam":
-        return torch.optim.Adam(weights, params.learning_rate, weight_decay=params.weight_decay)
+        return torch.optim.Adam(weights, params.learning_rate, params.betas, weight_decay=params.weight_decay)
     return torch.optim.SGD(weights, params.learning_rate, momentum=params.momentum, weight_decay=params.weight_decay)
 
 

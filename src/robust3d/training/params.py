@@ -26,6 +26,7 @@ class LoopParams(Params):
     learning_rate: float = Field(1e-4, gt=0)  # DVR and pixelNeRF: 1e-4
     optimiser: Literal["adam", "sgd"] = "adam"  # torch's defaults besides the keys below
     momentum: float = Field(0.9, ge=0, lt=1)  # of sgd
+    betas: tuple[float, float] = (0.9, 0.999)  # of adam
     weight_decay: float = Field(0.0, ge=0)  # on every parameter, batch norm and biases included
     decay_steps: tuple[PositiveInt, ...] = ()  # steps at which the learning rate is multiplied
     decay_factor: float = Field(0.1, gt=0, le=1)  # … by this

@@ -1,0 +1,34 @@
+"""Plans jobs on voxel sets: trainings and attacks."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from robust3d.attacks.voxel_params import VoxelAttackParams
+from robust3d.named import input_name
+from robust3d.study.jobs import Inputs, Job, slug
+from robust3d.training.introspection.params import VoxelTrainingParams
+
+if TYPE_CHECKING:
+    from robust3d.study.plan import Plan
+
+
+def train_voxels(
+    plan: "Plan", voxels: str, name: str, params: VoxelTrainingParams, seed: int, category: str | None = None
+) -> Job:
+    """A training on a voxel set (key of `voxels`), or on one of its classes; `name` is for people."""
+    inputs, bulk = plan.voxels(voxels)
+    job_params = {"training": params.model_copy(update={"seed": seed}), "category": category}
+    label = slug(f"{voxels}-{name}{f'-{category}' if category else ''}-s{seed}")
+    return plan.add(Job("train_voxels", label, job_params, inputs, bulk))
+
+
+def attack_voxels(
+    plan: "Plan", voxels: str, attacked: Job, judges: Mapping[str, Job], params: VoxelAttackParams
+) -> Job:
+    """Attacks a classifier; `judges`, by name, answer to the same adversarial volumes."""
+    inputs, bulk = plan.voxels(voxels)
+    named: Inputs = {"classifier": ((attacked, "classifier"),), "info": ((attacked, "info"),)}
+    for name, judge in judges.items():
+        named |= {input_name(output, name): ((judge, output),) for output in ("classifier", "info")}
+    job_params = {"attack": params, "judges": sorted(judges)}
+    return plan.add(Job("attack_voxels", slug(f"{attacked.label}-attacked"), job_params, {**inputs, **named}, bulk))
