@@ -10,10 +10,12 @@ import pytest
 from robust3d.distortions.parameters import COMMON, EXTRA
 from robust3d.errors import UserError
 from robust3d.papers.shapebias import corruptions, table3, tableA1
-from robust3d.papers.shapebias.reported import TABLE3, TABLEA1, TABLEA1_COLUMNS
+from robust3d.papers.shapebias.reported import TABLE1, TABLE2, TABLE3, TABLE4, TABLEA1, TABLEA1_COLUMNS
+from robust3d.papers.shapebias.section import PROBES
 from robust3d.provenance.runner import Context
 from robust3d.study.plan import Plan
 from robust3d.study.reading import read_study
+from robust3d.study.targets import targets
 from robust3d.tables.cells import CLASSIFIER_FACTS
 
 CONFIG = Path(__file__).parents[2] / "config.yaml"
@@ -161,6 +163,9 @@ def test_the_printed_numbers_are_those_of_the_reference():
     rows = [tuple(values) for name, values in told["tableA1"].items() if name != "columns"]
     assert rows and sorted(rows) == sorted(TABLEA1.values())
     assert {name: tuple(row) for name, row in told["table3"].items() if name != "columns"} == TABLE3
+    assert {name: tuple(row) for name, row in told["table1"].items()} == TABLE1
+    assert {name: tuple(row) for name, row in told["table2"].items()} == TABLE2
+    assert told["table4"] == TABLE4
 
 
 @pytest.mark.parametrize(
@@ -168,6 +173,9 @@ def test_the_printed_numbers_are_those_of_the_reference():
     [
         ({"models": [{"label": "A", "classifier": "no"}]}, r"papers\.shapebias\.models\.0\.classifier: 'no'"),
         ({"corruptions": "accuracy"}, r"papers\.shapebias\.corruptions: accuracy is a probe of kind accuracy"),
+        ({"smoothness": "accuracy"}, r"papers\.shapebias\.smoothness: accuracy is a probe of kind accuracy"),
+        ({"shown": "Lite1"}, "shown: 'Lite1' is not a group of two models or more"),
+        ({"models": [{"label": "A", "classifier": "standard-alexnet", "pretraining": "lite0"}]}, "architecture"),
         ({"distortions": "no"}, r"papers\.shapebias\.distortions: 'no' is not defined"),
         ({"experiment": "no"}, r"papers\.shapebias\.experiment: 'no' is not defined"),
         ({"models": [{"label": "A", "classifier": "l2"}] * 2}, "'A' is the label of two"),
@@ -180,11 +188,14 @@ def test_a_wrong_section_is_named(tmp_path, values, says):
         read_study([CONFIG, overlay], {"scale": "test"})
 
 
-def test_tables_ask_the_trained_classifiers_of_the_main_paper():
+def test_all_targets_ask_the_same_classifiers():
     plan = Plan(read_study([CONFIG], {"scale": "test"}))
-    ours = plan.target("shapebias/table3")
-    probes = {job.label for files in ours.inputs.values() for job, _ in files}
-    assert probes == {f"categories-{key}-scratch-s0-distortions" for key in ("standard", "l2", "linf")}
-    plan.target("table4")
-    trained = [job for job in plan.jobs.values() if job.stage == "train_classifier" and "scratch" in job.label]
-    assert len(trained) == 3
+    for name in targets("shapebias"):
+        plan.target(name)
+    trained = [job for job in plan.jobs.values() if job.stage == "train_classifier"]
+    assert len(trained) == len(plan.study.papers["shapebias"].models) == 11
+    asked = {job.params["probe"] for job in plan.jobs.values() if job.stage == "probe"}
+    assert asked == set(PROBES)
+    (dissected,) = [job for job in plan.jobs.values() if job.params.get("target") == "shapebias/figure6"]
+    labels = [model["label"] for model in dissected.params["models"]]
+    assert labels == ["AlexNet", "AlexNet-L2", "GoogLeNet", "GoogLeNet-L2", "ResNet-18", "ResNet-18-L2"]
