@@ -9,7 +9,18 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from robust3d.papers.shapebias import figure3, figure4, figure5, figure6, figureA3, figureA12, table1, table4
+from robust3d.papers.shapebias import (
+    figure3,
+    figure4,
+    figure5,
+    figure6,
+    figure8,
+    figureA3,
+    figureA12,
+    table1,
+    table2,
+    table4,
+)
 from robust3d.provenance.runner import Context
 from robust3d.tables.cells import CLASSIFIER_FACTS
 from robust3d.tables.statistics import over_seeds, seed_difference
@@ -185,3 +196,93 @@ def test_figure_4_draws_all_filters_of_the_first_network(tmp_path):
     job = Context(params, inputs, {"picture": tmp_path / "t.png"}, tmp_path, 1)
     figure4.write(job)
     assert min(Image.open(tmp_path / "t.png").size) > 600
+
+
+def decided(letters: str) -> pd.DataFrame:
+    words = {"s": "shape", "t": "texture", "-": "neither"}
+    return pd.DataFrame({"image": range(len(letters)), "decision": [words[letter] for letter in letters]})
+
+
+def conflict(tmp_path: Path, models: dict[str, list[str]]) -> Context:
+    metrics = {"same_cue": {"images": 2, "correct": 1}, "by_shape": {"cone": {"shape_share": 0.25}},
+               "by_texture": {"cone": {"texture_share": None}}}  # fmt: skip
+    told = {name: [dict(metrics) for _ in seeds] for name, seeds in models.items()}
+    frames = {
+        name: [decided(letters).sample(frac=1, random_state=1) for letters in found] for name, found in models.items()
+    }
+    return made(tmp_path, told, frames)
+
+
+def test_table_2_divides_by_the_decisions_for_one_of_the_two_cues(tmp_path):
+    job = conflict(tmp_path, {"A: S": ["ssst----" * 5], "A: R": ["st------" * 5]})
+    table2.write(job)
+    cells = read(job)
+    assert [cells["S", column]["text"] for column in ("Texture", "Shape", "Neither")] == ["25.0", "75.0", "50.0"]
+    assert [cells["R", column]["text"] for column in ("Texture", "Shape", "Neither")] == ["50.0", "50.0", "75.0"]
+    assert cells["R", table2.ANSWER]["text"] == "too few seeds" and ("S", table2.ANSWER) not in cells
+    assert cells["S", "Shape"]["by_class"] == {"cone": 0.25} and cells["S", "Texture"]["by_class"] == {"cone": None}
+    assert cells["S", "Shape"]["printed"]["value"] == 26.39
+    # One seed: Wilson's interval of 15 of 20.
+    low, high = stats.binomtest(15, 20).proportion_ci(0.95, "wilson")
+    assert cells["S", "Shape"]["interval"]["low"] == pytest.approx(low)
+    assert cells["S", "Shape"]["interval"]["high"] == pytest.approx(high)
+    caption = json.loads(job.outputs["cells"].read_text())["caption"]
+    assert "R: -25.0 points of shape against S" in caption and "training noise is not known" in caption
+
+
+@pytest.mark.parametrize(("robust", "says"), [("s" * 27 + "ttt" + "-" * 10, "yes"), ("t" * 30 + "-" * 10, "no, less")])
+def test_table_2_says_which_network_sees_more_shape(tmp_path, robust, says):
+    standard = ["st" * 15 + "-" * 10, "ts" * 15 + "-" * 10, "tss" * 10 + "-" * 10]
+    job = conflict(tmp_path, {"A: S": standard, "A: R": [robust] * 3})
+    table2.write(job)
+    cells = read(job)
+    assert cells["R", table2.ANSWER]["text"] == says
+    found = cells["R", "Shape"]["difference"]
+    shares = [found.count("s") / 30 for found in standard]
+    assert found["value"] == pytest.approx(robust.count("s") / 30 - np.mean(shares))
+    assert cells["S", "Texture"]["value"] + cells["S", "Shape"]["value"] == pytest.approx(100)
+    assert cells["R", "Shape"]["difference"]["value"] == pytest.approx(-cells["R", "Texture"]["difference"]["value"])
+
+
+def test_training_noise_is_in_the_intervals_of_table_2(tmp_path):
+    """Seeds that disagree more give a wider interval and no verdict, although the means are the same."""
+    steady, shaky = ["sstt" * 10] * 3, ["ssss" * 10, "sstt" * 10, "tttt" * 10]
+    widths = []
+    for name, robust in {
+        "steady": ["ssst" * 10] * 3,
+        "shaky": ["ssss" * 10, "ssss" * 10, "tsst" * 5 + "tttt" * 5],
+    }.items():
+        (tmp_path / name).mkdir()
+        job = conflict(tmp_path / name, {"A: S": steady if name == "steady" else shaky, "A: R": robust})
+        table2.write(job)
+        cells = read(job)
+        interval = cells["S", "Shape"]["interval"]
+        widths.append(interval["high"] - interval["low"])
+        assert cells["R", table2.ANSWER]["text"] == ("yes" if name == "steady" else "cannot be told apart")
+    assert widths[1] > 2 * widths[0]
+
+
+def test_table_2_of_a_network_that_decides_for_neither(tmp_path):
+    job = conflict(tmp_path, {"A: S": ["st--"] * 3, "A: R": ["----"] * 3})
+    table2.write(job)
+    cells = read(job)
+    assert cells["R", "Shape"]["text"] == "–" and cells["R", "Neither"]["text"] == "100.0"
+    assert cells["R", table2.ANSWER]["text"] == "–" and "difference" not in cells["R", "Shape"]
+
+
+def test_figure_8_joins_the_two_probes(tmp_path):
+    lost = {"layers": {"conv1": {"shape": [4, 0, 2], "texture": [1, 1, 7]}}}
+    labels = {"layers": {"conv1": {"category": ["object", "color", "color"], "score": [0.1, 0.01, 0.2]}}}
+    for name in ("ablation", "dissection"):
+        (tmp_path / name).mkdir()
+    one = made(tmp_path / "ablation", {"A: S": [dict(lost)] * 3, "A: R": [dict(lost)] * 3})
+    two = made(tmp_path / "dissection", {"A: S": [dict(labels)] * 3, "A: R": [dict(labels)] * 3})
+    inputs = {**one.inputs, **{name.replace(":", ":d-"): files for name, files in two.inputs.items()}}
+    entries = [{**model, "outcomes": [f"d-{name}" for name in model["outcomes"]]} for model in two.params["models"]]
+    job = Context({**one.params, "dissected": entries}, inputs, one.outputs, tmp_path, 1)
+    figure8.write(job)
+    cells = read(job)
+    assert cells["S", "all shape"]["value"] == 2 and cells["S", "all texture"]["value"] == 3
+    assert cells["S", "object shape"]["value"] == 4 and cells["R", "color texture"]["value"] == 7  # one is no detector
+    assert cells["S", "color shape"]["units"] == [1, 1, 1] and ("S", "texture shape") not in cells
+    drawn(job)

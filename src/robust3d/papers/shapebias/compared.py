@@ -140,10 +140,10 @@ class Compared(Probed):
         }
 
 
-def read_metrics(job: "Context") -> list[Probed]:
-    """The models of a table of metrics."""
+def read_metrics(job: "Context", entries: str = "models") -> list[Probed]:
+    """The models of a table of metrics; `entries` is the parameter that lists them."""
     models = []
-    for entry in job.params["models"]:
+    for entry in job.params[entries]:
         metrics, outcomes = ([job.named(kind, name) for name in entry["outcomes"]] for kind in OUTCOMES)
         found = [json.loads(path.read_text()) for path in metrics]
         models.append(Probed(entry["label"], entry["group"], entry["printed"], found, (metrics, outcomes)))

@@ -32,7 +32,9 @@ class Section(Params):
     distortions: str = "distortions"  # key of `probes`, for Tables 1 and 3 and Figure 3
     corruptions: str = "corruptions"  # key of `probes`, for Table A1 and the table of corruption errors
     smoothness: str = "smoothness"  # key of `probes`, for Table 4 and Figure 5
-    dissection: str = "dissection"  # key of `probes`, for Figures 6, A3 and A12
+    dissection: str = "dissection"  # key of `probes`, for Figures 6, 8, A3 and A12
+    cue_conflict: str = "cue_conflict"  # key of `probes`, for Table 2
+    ablation: str = "ablation"  # key of `probes`, for Figure 8
     # Groups of models; of each the first two stand side by side. The paper shows AlexNet in Figures 4, 5, 8 and A3.
     shown: str = ""  # of Figures 4, 5, 8 and A3
     dissected: tuple[str, ...] = ("",)  # of Figures 6 and A12
