@@ -31,23 +31,35 @@ HARDLY_LEARNED = "accuracy on validation images is at most twice that of guessin
 
 
 def sources(
-    plan: "Plan", section: "Section", probe: str, models: "Sequence[Model] | None" = None
+    plan: "Plan",
+    section: "Section",
+    probe: str,
+    models: "Sequence[Model] | None" = None,
+    experiment: str | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """What a table is made from: of every model, or of some, the metrics and outcomes of each seed."""
-    found, study = Sources(plan), plan.study
+    """What a table is made from: of every model, or of some, the metrics and outcomes of each seed.
+
+    Args:
+        plan: of the study.
+        section: of the paper.
+        probe: key of `probes`.
+        models: None: all of the section.
+        experiment: key of the one that trains them; None: that of the section.
+    """
+    found, study, experiment = Sources(plan), plan.study, experiment or section.experiment
     entries = [
         {
             "label": model.label,
             "group": model.group,
             "printed": model.printed,
-            "outcomes": found.outcomes(section.experiment, probe, model.classifier, model.pretraining),
+            "outcomes": found.outcomes(experiment, probe, model.classifier, model.pretraining),
         }
         for model in (section.models if models is None else models)
     ]
-    experiment = study.experiments[section.experiment]
-    image_set = study.probes[probe].sets.get("set", experiment.set)
+    trained = study.experiments[experiment]
+    image_set = study.probes[probe].sets.get("set", trained.set)
     params: dict[str, Any] = {"study": study.study, "seed": study.seed, "models": entries}
-    flags = [flag for flag in stand_ins(study, experiment) if flag not in (CATEGORIES_STAND_IN, OTHER_PICTURES)]
+    flags = [flag for flag in stand_ins(study, trained) if flag not in (CATEGORIES_STAND_IN, OTHER_PICTURES)]
     params["flags"] = [NOT_THE_PAPERS, *flags]
     params["data"] = data_conditions(plan, image_set)
     return params, found.inputs, {}
@@ -150,12 +162,12 @@ def read_metrics(job: "Context", entries: str = "models") -> list[Probed]:
     return models
 
 
-def read(job: "Context") -> list[Compared]:
-    """The models of a table of right answers."""
+def read(job: "Context", entries: str = "models") -> list[Compared]:
+    """The models of a table of right answers; `entries` as in `read_metrics`."""
     import pandas as pd  # planning imports this module and needs none of it
 
     models = []
-    for model in read_metrics(job):
+    for model in read_metrics(job, entries):
         frames = [pd.read_parquet(path) for path in model.paths[1]]
         kind = "distortion" if "distortion" in frames[0] else "corruption"
         shares = [

@@ -35,6 +35,9 @@ class Section(Params):
     dissection: str = "dissection"  # key of `probes`, for Figures 6, 8, A3 and A12
     cue_conflict: str = "cue_conflict"  # key of `probes`, for Table 2
     ablation: str = "ablation"  # key of `probes`, for Figure 8
+    # Key of `experiments`, whose adversarially trained classifiers, from scratch and from each pre-training, are asked
+    # by the first three probes: for the table `initialisations`.
+    initialisations: str = "categories"
     # Groups of models; of each the first two stand side by side. The paper shows AlexNet in Figures 4, 5, 8 and A3.
     shown: str = ""  # of Figures 4, 5, 8 and A3
     dissected: tuple[str, ...] = ("",)  # of Figures 6 and A12
@@ -46,6 +49,7 @@ class Section(Params):
             ValueError: beginning with the key's path under the section.
         """
         check_known("experiment", self.experiment, study.experiments)
+        check_known("initialisations", self.initialisations, study.experiments)
         for kind in PROBES:
             key = getattr(self, kind)
             check_known(kind, key, study.probes)

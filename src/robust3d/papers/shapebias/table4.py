@@ -1,5 +1,6 @@
 """Table 4: mean total variation of the kernels of the convolutions."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from robust3d.papers.shapebias import compared
@@ -25,20 +26,24 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
 
 def write(job: "Context") -> None:
     """One row a model."""
-    models, cells = compared.read_metrics(job), []
-    for model in models:
-        for column, (key, words) in COLUMNS.items():
-            cell = compared.seeds_cell(job, model, model.peers(models)[0], _kernels, key)
-            cell |= {"formula": f"mean over seeds of {words}, three digits", "unit": ""}
-            cell["sources"] = model.metrics_source("kernels", key)
-            number = TABLE4.get(model.printed or "") if column == "Mean TV" else None
-            cell["printed"] = printed(model.printed, model.printed, number)
-            cells.append({"row": model.label, "column": column, **cell})
+    models = compared.read_metrics(job)
+    cells = [cell(job, model, models, column) for model in models for column in COLUMNS]
     caption = (
         "Mean total variation of kernels (sum of absolute differences of neighbours, summed over input channels). "
         "Relative does not change with the scale of the weights, which a batch norm undoes."
     )
     write_table(job, text_table(cells, "network"), caption, cells)
+
+
+def cell(job: "Context", model: compared.Probed, models: Sequence[compared.Probed], column: str) -> dict[str, Any]:
+    """The cell of a model, one of `models`, in one of `COLUMNS`."""
+    key, words = COLUMNS[column]
+    facts = compared.seeds_cell(job, model, model.peers(models)[0], _kernels, key)
+    facts |= {"formula": f"mean over seeds of {words}, three digits", "unit": ""}
+    facts["sources"] = model.metrics_source("kernels", key)
+    number = TABLE4.get(model.printed or "") if column == "Mean TV" else None
+    facts["printed"] = printed(model.printed, model.printed, number)
+    return {"row": model.label, "column": column, **facts}
 
 
 def _kernels(metrics: dict[str, Any], key: str) -> float | None:
