@@ -175,6 +175,10 @@ def test_the_printed_numbers_are_those_of_the_reference():
         ({"models": [{"label": "A", "classifier": "no"}]}, r"papers\.shapebias\.models\.0\.classifier: 'no'"),
         ({"corruptions": "accuracy"}, r"papers\.shapebias\.corruptions: accuracy is a probe of kind accuracy"),
         ({"smoothness": "accuracy"}, r"papers\.shapebias\.smoothness: accuracy is a probe of kind accuracy"),
+        (
+            {"initialisations": {"smoothness": "accuracy"}},
+            r"papers\.shapebias\.initialisations\.smoothness: accuracy is a probe of kind accuracy",
+        ),
         ({"shown": "Lite1"}, "shown: 'Lite1' is not a group of two models or more"),
         ({"models": [{"label": "A", "classifier": "standard-alexnet", "pretraining": "lite0"}]}, "architecture"),
         ({"distortions": "no"}, r"papers\.shapebias\.distortions: 'no' is not defined"),

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from robust3d.distortions.parameters import COMMON
+from robust3d.errors import UserError
 from robust3d.papers.shapebias import compared, table3, table4
 from robust3d.papers.shapebias.section import Model
 from robust3d.tables.cells import text_table, write_table
@@ -18,18 +19,19 @@ CORRUPTED, RELATIVE = "Corrupted", "Relative TV"
 
 def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """What the table is made from: three probes of the adversarially trained classifiers of an experiment."""
-    experiment = plan.study.experiments[section.initialisations]
+    asked = section.initialisations
+    if asked is None:
+        raise UserError("papers.shapebias.initialisations: missing; name an experiment and three probes")
     models = [
         Model(label=f"{label} {norm}", classifier=key, pretraining=start, group=norm)
-        for key in experiment.classifiers
+        for key in plan.study.experiments[asked.experiment].classifiers
         if (norm := plan.study.classifiers[key].trained_against)
-        for label, start in plan.columns(section.initialisations)
+        for label, start in plan.columns(asked.experiment)
     ]
     params: dict[str, Any] = {}
     inputs: dict[str, Any] = {}
     for probe in PROBES:
-        key = getattr(section, probe)
-        found, files, _ = compared.sources(plan, section, key, models, section.initialisations)
+        found, files, _ = compared.sources(plan, section, getattr(asked, probe), models, asked.experiment)
         params |= {**found, probe: found["models"]}
         inputs |= files
     return params, inputs, {}

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from robust3d.study.config import Study
 
 
-PROBES = ("distortions", "corruptions", "smoothness", "dissection")
+PROBES = ("distortions", "corruptions", "smoothness", "dissection", "cue_conflict", "ablation")
 
 
 class Model(Params):
@@ -22,6 +22,15 @@ class Model(Params):
     pretraining: str | None = None  # key of `pretraining`; none: from scratch
     group: str = ""  # models of one group are compared on the images that all of them get right (section 2)
     printed: str | None = None  # the network of the paper whose printed numbers stand beside
+
+
+class Initialisations(Params):
+    """Adversarially trained classifiers, from scratch and from each pre-training, and what they are asked."""
+
+    experiment: str  # key of `experiments`, which trains them
+    distortions: str  # keys of `probes`, on images of that experiment's classes
+    corruptions: str
+    smoothness: str
 
 
 class Section(Params):
@@ -35,9 +44,7 @@ class Section(Params):
     dissection: str = "dissection"  # key of `probes`, for Figures 6, 8, A3 and A12
     cue_conflict: str = "cue_conflict"  # key of `probes`, for Table 2
     ablation: str = "ablation"  # key of `probes`, for Figure 8
-    # Key of `experiments`, whose adversarially trained classifiers, from scratch and from each pre-training, are asked
-    # by the first three probes: for the table `initialisations`.
-    initialisations: str = "categories"
+    initialisations: Initialisations | None = None  # for the table of that name
     # Groups of models; of each the first two stand side by side. The paper shows AlexNet in Figures 4, 5, 8 and A3.
     shown: str = ""  # of Figures 4, 5, 8 and A3
     dissected: tuple[str, ...] = ("",)  # of Figures 6 and A12
@@ -49,12 +56,11 @@ class Section(Params):
             ValueError: beginning with the key's path under the section.
         """
         check_known("experiment", self.experiment, study.experiments)
-        check_known("initialisations", self.initialisations, study.experiments)
-        for kind in PROBES:
-            key = getattr(self, kind)
-            check_known(kind, key, study.probes)
-            if study.probes[key].probe != kind:
-                raise ValueError(f"{kind}: {key} is a probe of kind {study.probes[key].probe}; name one of kind {kind}")
+        _check_probes(study, {kind: (kind, getattr(self, kind)) for kind in PROBES})
+        if (asked := self.initialisations) is not None:
+            check_known("initialisations.experiment", asked.experiment, study.experiments)
+            kinds = ("distortions", "corruptions", "smoothness")
+            _check_probes(study, {f"initialisations.{kind}": (kind, getattr(asked, kind)) for kind in kinds})
         labels = [model.label for model in self.models]
         for number, model in enumerate(self.models):
             if model.label in labels[:number]:
@@ -74,3 +80,11 @@ class Section(Params):
     def pairs(self, *groups: str) -> tuple[Model, ...]:
         """The first two models of each of some groups."""
         return tuple(model for group in groups for model in [one for one in self.models if one.group == group][:2])
+
+
+def _check_probes(study: "Study", named: dict[str, tuple[str, str]]) -> None:
+    """Whether keys name probes of their kinds; `named` has the kind and the name by the key's path."""
+    for path, (kind, key) in named.items():
+        check_known(path, key, study.probes)
+        if study.probes[key].probe != kind:
+            raise ValueError(f"{path}: {key} is a probe of kind {study.probes[key].probe}; name one of kind {kind}")
