@@ -32,11 +32,11 @@ rule views:
         lambda wildcards: [PLAN.index_views(family).output("manifest") for family in PLAN.study.families],
 
 
-# `snakemake geon3d` makes all tables and figures of a paper.
+# `snakemake geon3d` makes all tables and figures of a paper, but those that its package says are made by their names only.
 for paper in PLAN.study.papers:
 
     rule:
         name:
             paper
         input:
-            [target_path(name) for name in targets(paper)],
+            [target_path(name) for name in of_paper(paper)],

@@ -34,6 +34,7 @@ SIZES = [  # told, side of images in px
     ("resnet50", 32),
     ("alexnet", 64),
     ({"name": "alexnet", "params": {"stem": "small"}}, 32),
+    ({"name": "alexnet", "params": {"stem": "strided", "hidden": 64, "initialisation": "he"}}, 29),
     ("googlenet", 32),
     ({"name": "googlenet", "params": {"stem": "small"}}, 16),
     ("efficientnet_lite0", 32),

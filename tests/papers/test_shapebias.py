@@ -9,11 +9,13 @@ import pytest
 
 from robust3d.distortions.parameters import COMMON, EXTRA
 from robust3d.errors import UserError
-from robust3d.papers.shapebias import corruptions, table3, tableA1
-from robust3d.papers.shapebias.reported import TABLE3, TABLEA1, TABLEA1_COLUMNS
+from robust3d.papers.shapebias import corruptions, initialisations, table3, tableA1
+from robust3d.papers.shapebias.reported import TABLE1, TABLE2, TABLE3, TABLE4, TABLEA1, TABLEA1_COLUMNS
+from robust3d.papers.shapebias.section import PROBES
 from robust3d.provenance.runner import Context
 from robust3d.study.plan import Plan
 from robust3d.study.reading import read_study
+from robust3d.study.targets import of_paper, targets
 from robust3d.tables.cells import CLASSIFIER_FACTS
 
 CONFIG = Path(__file__).parents[2] / "config.yaml"
@@ -36,6 +38,7 @@ def made(folder: Path, rights: dict[str, list[dict[str, np.ndarray]]], column: s
             outcomes, told = folder / f"{name}.parquet", folder / f"{name}.json"
             pd.concat(frames).sample(frac=1, random_state=1).to_parquet(outcomes)
             classifier = dict.fromkeys(CLASSIFIER_FACTS) | {"encoder": None, "classes": ["cone", "horn"]}
+            classifier["validation"] = {"accuracy": 1.0}
             told.write_text(json.dumps({**metrics, "classifier": classifier}))
             inputs |= {f"outcomes:{name}": [outcomes], f"metrics:{name}": [told]}
         models.append({"label": label, "group": "", "printed": "ResNet-50", "outcomes": names})
@@ -161,6 +164,9 @@ def test_the_printed_numbers_are_those_of_the_reference():
     rows = [tuple(values) for name, values in told["tableA1"].items() if name != "columns"]
     assert rows and sorted(rows) == sorted(TABLEA1.values())
     assert {name: tuple(row) for name, row in told["table3"].items() if name != "columns"} == TABLE3
+    assert {name: tuple(row) for name, row in told["table1"].items()} == TABLE1
+    assert {name: tuple(row) for name, row in told["table2"].items()} == TABLE2
+    assert told["table4"] == TABLE4
 
 
 @pytest.mark.parametrize(
@@ -168,6 +174,13 @@ def test_the_printed_numbers_are_those_of_the_reference():
     [
         ({"models": [{"label": "A", "classifier": "no"}]}, r"papers\.shapebias\.models\.0\.classifier: 'no'"),
         ({"corruptions": "accuracy"}, r"papers\.shapebias\.corruptions: accuracy is a probe of kind accuracy"),
+        ({"smoothness": "accuracy"}, r"papers\.shapebias\.smoothness: accuracy is a probe of kind accuracy"),
+        (
+            {"initialisations": {"smoothness": "accuracy"}},
+            r"papers\.shapebias\.initialisations\.smoothness: accuracy is a probe of kind accuracy",
+        ),
+        ({"shown": "Lite1"}, "shown: 'Lite1' is not a group of two models or more"),
+        ({"models": [{"label": "A", "classifier": "standard-alexnet", "pretraining": "lite0"}]}, "architecture"),
         ({"distortions": "no"}, r"papers\.shapebias\.distortions: 'no' is not defined"),
         ({"experiment": "no"}, r"papers\.shapebias\.experiment: 'no' is not defined"),
         ({"models": [{"label": "A", "classifier": "l2"}] * 2}, "'A' is the label of two"),
@@ -180,11 +193,46 @@ def test_a_wrong_section_is_named(tmp_path, values, says):
         read_study([CONFIG, overlay], {"scale": "test"})
 
 
-def test_tables_ask_the_trained_classifiers_of_the_main_paper():
+def test_all_targets_ask_the_same_classifiers():
     plan = Plan(read_study([CONFIG], {"scale": "test"}))
-    ours = plan.target("shapebias/table3")
-    probes = {job.label for files in ours.inputs.values() for job, _ in files}
-    assert probes == {f"categories-{key}-scratch-s0-distortions" for key in ("standard", "l2", "linf")}
+    for name in of_paper("shapebias"):
+        plan.target(name)
+    trained = [job for job in plan.jobs.values() if job.stage == "train_classifier"]
+    assert len(trained) == len(plan.study.papers["shapebias"].models) == 11
+    asked = {job.params["probe"] for job in plan.jobs.values() if job.stage == "probe"}
+    assert asked == set(PROBES)
+    assert set(targets("shapebias")) - set(of_paper("shapebias")) == {"shapebias/initialisations"}
+    (dissected,) = [job for job in plan.jobs.values() if job.params.get("target") == "shapebias/figure6"]
+    labels = [model["label"] for model in dissected.params["models"]]
+    assert labels == ["AlexNet", "AlexNet-L2", "GoogLeNet", "GoogLeNet-L2", "ResNet-18", "ResNet-18-L2"]
+
+
+def test_initialisations_are_the_columns_of_the_main_papers_table_4():
+    plan = Plan(read_study([CONFIG], {"scale": "test"}))
+    ours = plan.target("shapebias/initialisations")
+    labels = [model["label"] for model in ours.params["models"]]
+    assert labels[:2] == ["AT Linf", "AE+AT Linf"] and "DVR+AT L2" in labels
+    asked = len([job for job in plan.jobs.values() if job.stage == "train_classifier"])
     plan.target("table4")
-    trained = [job for job in plan.jobs.values() if job.stage == "train_classifier" and "scratch" in job.label]
-    assert len(trained) == 3
+    trained = [job for job in plan.jobs.values() if job.stage == "train_classifier"]
+    assert asked == len(labels) and len(trained) == len(labels) + 1  # and the one that is not attacked
+
+
+def test_initialisations_are_compared_within_a_norm(tmp_path):
+    right = {"none": bits("11111100"), "noise": bits("11000000")}
+    wrong = {"none": bits("11111100"), "noise": bits("00000000")}
+    found = {"accuracy": {"none": 0, "noise": 0}, "made": {}, "blank_black_and_white": 0}
+    one = made(tmp_path, {"AT L2": [right] * 3, "DVR+AT L2": [wrong] * 3}, "distortion", found)
+    (tmp_path / "b").mkdir()
+    foggy = {"none@0": bits("11111100"), "fog@1": bits("11111111"), "fog@2": bits("00000000")}
+    errors = {"errors": {"fog": 0}, "kernels": {"relative": 0.5}}
+    two = made(tmp_path / "b", {"AT L2": [foggy] * 3, "DVR+AT L2": [foggy] * 3}, "corruption", errors)
+    inputs = {**one.inputs, **{name.replace(":", ":b-"): files for name, files in two.inputs.items()}}
+    entries = [{**model, "outcomes": [f"b-{name}" for name in model["outcomes"]]} for model in two.params["models"]]
+    params = {**one.params, "distortions": one.params["models"], "corruptions": entries, "smoothness": entries}
+    job = Context(params, inputs, one.outputs, tmp_path, 1)
+    initialisations.write(job)
+    table, cells = read(job)
+    assert table.loc["AT L2"].tolist() == ["100.0", "33.3", "50.0", "0.5"]
+    assert cells["DVR+AT L2", "Noise"]["difference"]["to"] == "AT L2" and cells["DVR+AT L2", "Noise"]["n"] == 6
+    assert cells["DVR+AT L2", "Corrupted"]["corruptions"] == ["fog"]

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from robust3d.architectures import architecture
+from robust3d.data.cues import cues
 from robust3d.data.images import ImageData
 from robust3d.errors import UserError
 from robust3d.models.architecture import Architecture, batch_norms
@@ -185,10 +186,10 @@ def test_the_published_pictures_say_their_cues_by_their_names():
 
     files = ["cat/cat7-bear1.png", "dog/dog2-dog1.png"]
     images = replace(conflicts(noise(2, 8), "ab", "bc"), rows=pd.DataFrame({"instance": files, "texture": ""}))
-    shape, texture = ablation.cues(images, SIXTEEN)
+    shape, texture = cues(images, SIXTEEN, "ablation")
     assert [SIXTEEN[n] for n in shape] == ["cat", "dog"] and [SIXTEEN[n] for n in texture] == ["bear", "dog"]
     with pytest.raises(UserError, match=r"cat1\.png: a cue-conflict picture is named like"):
-        ablation.cues(replace(images, rows=images.rows.assign(instance="cat1.png")), SIXTEEN)
+        cues(replace(images, rows=images.rows.assign(instance="cat1.png")), SIXTEEN, "ablation")
 
 
 def test_the_sixteen_are_answers_of_imagenets_classifiers_only(tmp_path):

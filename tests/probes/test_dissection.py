@@ -192,6 +192,22 @@ def test_a_texture_lies_behind_the_object(tmp_path):
     assert (mask == ~masks[0]).all() and "texture" not in second.labels and "texture" not in concepts.absent
 
 
+def test_a_texture_that_an_object_is_painted_with_is_on_the_object(tmp_path):
+    from robust3d.data.concepts import concepts_of
+
+    masks = np.zeros((2, 8, 8), bool)
+    masks[:, :3] = True
+    _, data = planted(
+        torch.zeros(2, 3, 8, 8, dtype=torch.uint8), tmp_path, read_masks=lambda places: torch.from_numpy(masks[places])
+    )
+    data = replace(data, rows=data.rows.assign(texture=["cone", "arch"], painted=["grid", ""]))  # a class, a texture
+    concepts = concepts_of(data)
+    first, second = concepts.read([0, 1])
+    ((number, mask),) = first.labels["texture"]
+    assert concepts.names[number] == "grid" and (mask == masks[0]).all() and "texture" not in second.labels
+    assert "cone" not in [name for name, kind in zip(concepts.names, concepts.categories) if kind == "texture"]
+
+
 def test_the_top_images_are_the_largest_in_order_and_equal_ones_by_number(tmp_path):
     pixels = torch.zeros(6, 3, 8, 8, dtype=torch.uint8)
     pixels[:, 0, 0, 0] = torch.tensor([10, 90, 20, 90, 50, 0], dtype=torch.uint8)

@@ -22,7 +22,7 @@ def test_every_stable_name_leads_to_its_target():
         ("results/figure3.svg", "results/figure3.png"),
         ("results/table4.cell.json", "results/table4.csv"),
         ("tabels", "tables"),
-        ("quite another", "results/shapebias/corruptions.csv, tables"),
+        ("quite another", "results/shapebias/corruptions.csv, "),
     ],
 )
 def test_the_closest_names_are_told_in_one_line(name, closest):
@@ -30,7 +30,7 @@ def test_the_closest_names_are_told_in_one_line(name, closest):
     assert told.startswith(f"{name}: no such target") and closest in told and "\n" not in told
 
 
-@pytest.mark.parametrize("name", ["results/table9.csv", "table4.csv", "results/shapebias/table1.csv", "."])
+@pytest.mark.parametrize("name", ["results/table9.csv", "table4.csv", "results/shapebias/table9.csv", "."])
 def test_no_target_is_refused(name):
     with pytest.raises(UserError, match="no such target"):
         target_name(name)

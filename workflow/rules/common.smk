@@ -3,7 +3,7 @@ from snakemake.logging import logger
 
 from robust3d.registry import MAIN
 from robust3d.study.stages import STAGES
-from robust3d.study.targets import every_target, published_paths, target_path, targets
+from robust3d.study.targets import every_target, of_paper, published_paths, target_path, targets
 from robust3d.workflow.rules import Rules, made_paths
 
 RULES = Rules(workflow, config, logger, ancient)

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Literal
 
+from pydantic import Field
+
 from robust3d.architectures import Weights
 from robust3d.params import Params as Base
 
@@ -21,7 +23,12 @@ WEIGHTS = Weights(
 class Params(Base):
     """What may be chosen."""
 
-    stem: Literal["imagenet", "small"] = "imagenet"  # small: 5x5, stride 1, for images of less than 63 px
+    # For images of less than 63 px. small: 5x5, stride 1; strided: 5x5, stride 2, six times as fast.
+    stem: Literal["imagenet", "small", "strided"] = "imagenet"
+    hidden: int = Field(4096, ge=1)  # width of the two fully connected layers
+    dropout: float = Field(0.5, ge=0, lt=1)  # before each of them
+    # torch: its defaults, as torchvision; he: He et al. 2015, with which it learns in a hundred steps.
+    initialisation: Literal["torch", "he"] = "torch"
 
 
 def build(params: Params) -> "Architecture":
@@ -32,17 +39,35 @@ def build(params: Params) -> "Architecture":
     from robust3d.models.architecture import Architecture
 
     def network(classes: int) -> "nn.Module":
-        net = alexnet(num_classes=classes)
-        if params.stem == "small":
-            net.features[0] = nn.Conv2d(3, 64, 5, padding=2)
+        net = alexnet(num_classes=classes, dropout=params.dropout)
+        if params.stem != "imagenet":
+            net.features[0] = nn.Conv2d(3, 64, 5, stride=1 if params.stem == "small" else 2, padding=2)
+        if params.hidden != 4096:
+            net.classifier[1] = nn.Linear(256 * 6 * 6, params.hidden)
+            net.classifier[4] = nn.Linear(params.hidden, params.hidden)
+            net.classifier[6] = nn.Linear(params.hidden, classes)
+        if params.initialisation == "he":
+            _start_as_he(net)
         return net
 
     return Architecture(
         "alexnet",
         network,
         head="classifier.6",
-        feature_dim=4096,
+        feature_dim=params.hidden,
         layers=("features.1", "features.4", "features.7", "features.9", "features.11", "classifier.2", "classifier.5"),
         first=("features.0.weight", "features.0.bias"),
-        smallest_px=63 if params.stem == "imagenet" else 15,
+        smallest_px={"imagenet": 63, "small": 15, "strided": 29}[params.stem],
     )
+
+
+def _start_as_he(net: "nn.Module") -> None:
+    """Draw the weights with the variance that keeps that of a ReLU network's activations; the head starts small."""
+    from torch import nn
+
+    layers = [module for module in net.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    for layer in layers:
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+    nn.init.normal_(layers[-1].weight, std=0.01)

@@ -51,7 +51,7 @@ class Concepts:
 
 
 def concepts_of(images: "ImageData") -> Concepts:
-    """The concepts that come with a set, or that renders give: classes, textures behind the objects, and colours.
+    """The concepts that come with a set, or that renders give: classes, textures behind or on objects, and colours.
 
     Raises:
         UserError: there are neither.
@@ -65,10 +65,12 @@ def concepts_of(images: "ImageData") -> Concepts:
         )
     rows = images.rows
     classes = sorted(set(rows["class_name"]))
-    textures = sorted(set(rows["texture"]) - {""}) if "texture" in rows else []
+    # Of painted objects the texture is on the object, and the column `texture` has the class that it speaks for.
+    column, on_objects = ("painted", True) if "painted" in rows else ("texture", False)
+    textures = sorted(set(rows[column]) - {""}) if column in rows else []
     names = (*classes, *textures, *COLOURS)
     numbers = {name: i for i, name in enumerate(classes)}
-    behind = {name: len(classes) + i for i, name in enumerate(textures)}
+    shown = {name: len(classes) + i for i, name in enumerate(textures)}
     first_colour = len(classes) + len(textures)
 
     def read(places: Sequence[int]) -> list[Labelled]:
@@ -81,8 +83,8 @@ def concepts_of(images: "ImageData") -> Concepts:
             row = rows.iloc[place]
             colours = colour_names(picture.transpose(1, 2, 0))
             labels: dict[str, list[tuple[int, Mask | None]]] = {"object": [(numbers[row["class_name"]], mask)]}
-            if textures and row["texture"]:
-                labels["texture"] = [(behind[row["texture"]], ~mask)]
+            if textures and row[column]:
+                labels["texture"] = [(shown[row[column]], mask if on_objects else ~mask)]
             labels["color"] = [(first_colour + int(n), colours == n) for n in np.unique(colours)]
             found.append(Labelled(mask.shape[0], mask.shape[1], labels))
         return found
@@ -90,7 +92,7 @@ def concepts_of(images: "ImageData") -> Concepts:
     why = "the renders carry no such masks"
     absent = {"part": why, "scene": why, "material": why}
     if not textures:
-        absent["texture"] = "the background has none"
+        absent["texture"] = "there are none on objects or behind them"
     kinds = ("object",) * len(classes) + ("texture",) * len(textures) + ("color",) * len(COLOURS)
     return Concepts(names, kinds, read, absent)
 

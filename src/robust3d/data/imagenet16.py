@@ -7,7 +7,7 @@ belong to one of sixteen; a network's answer is the one whose members have the l
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from robust3d.errors import UserError
 
@@ -73,8 +73,12 @@ def cues_of(file: str | Path) -> Cues:
     return Cues(*found.groups())
 
 
-def probabilities(logits: "Tensor") -> "Tensor":
+def probabilities(logits: "Tensor", aggregation: Literal["mean", "sum", "max"] = "mean") -> "Tensor":
     """Mean probability over the members of each of the sixteen (N, 16), from ImageNet's logits (N, 1000).
+
+    Args:
+        logits: of ImageNet's classes.
+        aggregation: of the members' probabilities. The authors recommend the mean; others favour large classes.
 
     Raises:
         UserError: logits of other classes.
@@ -84,7 +88,8 @@ def probabilities(logits: "Tensor") -> "Tensor":
     if logits.shape[1] != IMAGENET_CLASSES:
         raise UserError(f"the sixteen classes are made of ImageNet's 1,000; this classifier has {logits.shape[1]}")
     shares = logits.double().softmax(1)
-    return torch.stack([shares[:, list(members)].mean(1) for members in MEMBERS.values()], 1)
+    over = {"mean": torch.mean, "sum": torch.sum, "max": torch.amax}[aggregation]
+    return torch.stack([over(shares[:, list(members)], 1) for members in MEMBERS.values()], 1)
 
 
 def decisions(logits: "Tensor") -> list[str]:

@@ -75,7 +75,7 @@ class Bar:
 
 
 @contextmanager
-def _reproducible() -> Iterator[None]:
+def reproducible() -> Iterator[None]:
     """Matplotlib's defaults instead of the user's settings, and ids and text that are the same in every run."""
     import matplotlib
 
@@ -92,7 +92,8 @@ def _reproducible() -> Iterator[None]:
         yield
 
 
-def _save(figure: Any, path: Path) -> None:
+def save(figure: Any, path: Path) -> None:
+    """Write an SVG without a date."""
     figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
 
 
@@ -108,7 +109,7 @@ def draw_curves(panels: Sequence[Panel], note: str, path: Path) -> None:
 
     columns = min(len(panels), 2)
     rows = -(-len(panels) // columns)
-    with _reproducible():
+    with reproducible():
         figure = Figure(figsize=(4.1 * columns + 0.4, 3.3 * rows + 0.9), layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
         handles: dict[str, Any] = {}
@@ -123,7 +124,7 @@ def draw_curves(panels: Sequence[Panel], note: str, path: Path) -> None:
             handles.values(), handles.keys(), loc="outside upper center", ncols=min(len(handles), 6), frameon=False
         )
         figure.supxlabel(note, fontsize=8, color="#444444")
-        _save(figure, path)
+        save(figure, path)
 
 
 def _draw_panel(panel: Panel, axes: "Axes") -> dict[str, Any]:
@@ -170,7 +171,7 @@ def draw_bars(bars: Sequence[Bar], ylabel: str, note: str, path: Path) -> None:
     groups = list(dict.fromkeys(bar.group for bar in bars))
     norms = list(dict.fromkeys(bar.norm for bar in bars))
     width = 0.8 / len(norms)
-    with _reproducible():
+    with reproducible():
         figure = Figure(figsize=(1.5 * len(groups) + 2.2, 4.0), layout="constrained")
         axes = figure.subplots()
         for bar in bars:
@@ -187,4 +188,4 @@ def draw_bars(bars: Sequence[Bar], ylabel: str, note: str, path: Path) -> None:
         axes.set_axisbelow(True)
         figure.legend(loc="outside upper center", ncols=len(norms), frameon=False)
         figure.supxlabel(note, fontsize=8, color="#444444")
-        _save(figure, path)
+        save(figure, path)

@@ -43,13 +43,18 @@ class Subject:
 
     def predictions(self, images: "torch.Tensor") -> "torch.Tensor":
         """Predicted labels (N,), on the CPU, of uint8 images or of floating-point ones in [0, 1]."""
+        return self.logits(images).argmax(1).cpu()
+
+    def logits(self, images: "torch.Tensor") -> "torch.Tensor":
+        """Logits (N, K), on the classifier's device, of uint8 images or of floating-point ones in [0, 1]."""
         import torch
 
         from robust3d.attacks.agreement import ieee_fp32
 
         with torch.inference_mode(), ieee_fp32():
             pixels = images.float() / 255 if images.dtype == torch.uint8 else images
-            return self.model(pixels.to(self.device)).argmax(1).cpu()
+            logits: torch.Tensor = self.model(pixels.to(self.device))
+            return logits
 
 
 @dataclass(frozen=True)

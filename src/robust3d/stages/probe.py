@@ -59,12 +59,13 @@ def _opener(
 
 
 def _with_facts(outcomes: pd.DataFrame, facts: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """The outcomes with the columns of their images.
+    """The outcomes with the columns of their images; a probe's own column of the same name stays.
 
     Raises:
         ValueError: an outcome belongs to no image that the probe was given.
     """
     known = pd.concat([rows.assign(images=name, image=range(len(rows))) for name, rows in facts.items()])
+    known = known[["images", "image", *(fact for fact in FACTS if fact in known and fact not in outcomes)]]
     merged = outcomes.merge(known, on=["images", "image"], how="left", validate="many_to_one", indicator="found")
     if (merged["found"] != "both").any():
         raise ValueError(

@@ -43,6 +43,12 @@ def targets(paper: str) -> dict[str, str]:
     return dict(sorted(found.items(), key=lambda entry: (entry[1] != stages["table"], len(entry[0]), entry[0])))
 
 
+def of_paper(paper: str) -> list[str]:
+    """The targets that the name of a paper stands for: all but its `BY_NAME`, each made when asked for itself."""
+    package = importlib.import_module(f"{PACKAGES['paper']}.{paper}")
+    return [name for name in targets(paper) if name.rpartition("/")[2] not in getattr(package, "BY_NAME", ())]
+
+
 def every_target() -> dict[str, str]:
     """The same for all papers."""
     return {name: stage for paper in papers() for name, stage in targets(paper).items()}

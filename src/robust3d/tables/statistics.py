@@ -82,6 +82,34 @@ def difference(ours: Outcomes, baseline: Outcomes, peers: Sequence[Outcomes], se
     return facts | {"p": p, "verdict": verdict, "note": None}
 
 
+def over_seeds(values: Sequence[float]) -> dict[str, Any] | None:
+    """95 % interval (t) of the mean of one number per seed, in its own unit; None with fewer than three seeds.
+
+    For numbers that are no means over images, such as how many units of a network do something.
+    """
+    from scipy import stats
+
+    numbers = np.array(values, float)
+    if len(numbers) < LEAST_SEEDS:
+        return None
+    half = float(stats.t.ppf(0.975, len(numbers) - 1) * numbers.std(ddof=1) / math.sqrt(len(numbers)))
+    kind = f"t over {len(numbers)} seeds, 95 %; noise of the test images is not in it"
+    return {"low": float(numbers.mean()) - half, "high": float(numbers.mean()) + half, "kind": kind}
+
+
+def seed_difference(ours: Sequence[float], baseline: Sequence[float]) -> dict[str, Any]:
+    """The same for the difference to a baseline, paired by seed: as `difference`, in the numbers' own unit."""
+    apart = np.array(ours, float) - np.array(baseline, float)
+    value, seeds = float(apart.mean()), len(apart)
+    found = over_seeds(apart.tolist())
+    if found is None:
+        facts = {"value": value, "low": None, "high": None, "kind": None, "seeds": seeds}
+        return facts | {"p": None, "verdict": None, "note": _too_few(seeds)}
+    p = _p_value(value, float(apart.var(ddof=1)) / seeds, seeds - 1)
+    verdict = DIFFERS if p < 0.05 else ALIKE
+    return {"value": value, **found, "seeds": seeds, "p": p, "verdict": verdict, "note": None}
+
+
 def bars_note(seeds: int) -> str:
     """Text below a figure that explains its error bars."""
     if seeds >= LEAST_SEEDS:

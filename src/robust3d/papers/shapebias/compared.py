@@ -1,7 +1,7 @@
 """What the probes found of the compared models, and on which images all of them are right."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,54 +9,71 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from robust3d.named import OUTCOMES, Sources
-from robust3d.tables.cells import conditions, data_conditions, percent, run_flags, source
+from robust3d.tables.cells import conditions, data_conditions, percent, pointer, run_flags, source
 from robust3d.tables.robustness import CATEGORIES_STAND_IN, OTHER_PICTURES, stand_ins
-from robust3d.tables.statistics import difference, interval
+from robust3d.tables.statistics import difference, interval, over_seeds, seed_difference
 
 if TYPE_CHECKING:
+    from typing import Self
+
     import pandas as pd
 
-    from robust3d.papers.shapebias.section import Section
+    from robust3d.figures.groups import Bars
+    from robust3d.papers.shapebias.section import Model, Section
     from robust3d.provenance.runner import Context
     from robust3d.study.plan import Plan
 
 CLEAN = "none"  # what the probes call an image as it is
-NOT_THE_PAPERS = "rendered images and ResNet-18 at a small size stand in for ImageNet and the paper's networks"
+NOT_THE_PAPERS = "rendered images and networks at a small size stand in for ImageNet and the paper's networks"
+STYLE = (4, 5, 3, 1, 2, 6)  # places in the drawings' styles of the models of a group, in their order
+HARDLY = 2  # of chance
+HARDLY_LEARNED = "accuracy on validation images is at most twice that of guessing"
 
 
-def sources(plan: "Plan", section: "Section", probe: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """What a table is made from: of every model the metrics and outcomes of each seed."""
-    found, study = Sources(plan), plan.study
-    models = [
+def sources(
+    plan: "Plan",
+    section: "Section",
+    probe: str,
+    models: "Sequence[Model] | None" = None,
+    experiment: str | None = None,
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """What a table is made from: of every model, or of some, the metrics and outcomes of each seed.
+
+    Args:
+        plan: of the study.
+        section: of the paper.
+        probe: key of `probes`.
+        models: None: all of the section.
+        experiment: key of the one that trains them; None: that of the section.
+    """
+    found, study, experiment = Sources(plan), plan.study, experiment or section.experiment
+    entries = [
         {
             "label": model.label,
             "group": model.group,
             "printed": model.printed,
-            "outcomes": found.outcomes(section.experiment, probe, model.classifier, model.pretraining),
+            "outcomes": found.outcomes(experiment, probe, model.classifier, model.pretraining),
         }
-        for model in section.models
+        for model in (section.models if models is None else models)
     ]
-    experiment = study.experiments[section.experiment]
-    image_set = study.probes[probe].sets.get("set", experiment.set)
-    params: dict[str, Any] = {"study": study.study, "seed": study.seed, "models": models}
-    flags = [flag for flag in stand_ins(study, experiment) if flag not in (CATEGORIES_STAND_IN, OTHER_PICTURES)]
+    trained = study.experiments[experiment]
+    image_set = study.probes[probe].sets.get("set", trained.set)
+    params: dict[str, Any] = {"study": study.study, "seed": study.seed, "models": entries}
+    flags = [flag for flag in stand_ins(study, trained) if flag not in (CATEGORIES_STAND_IN, OTHER_PICTURES)]
     params["flags"] = [NOT_THE_PAPERS, *flags]
     params["data"] = data_conditions(plan, image_set)
     return params, found.inputs, {}
 
 
 @dataclass(frozen=True)
-class Compared:
-    """One model.
+class Probed:
+    """One model, and what a probe measured of its networks.
 
     Attributes:
         label: its name.
         group: of models that are compared with each other.
         printed: the paper's network beside it, or None.
         metrics: of each seed.
-        shares: of each seed, how often (kinds, images) are right; severities are averaged.
-        names: of the images: class, instance and view.
-        kind: what the outcomes call a kind, `distortion` or `corruption`.
         paths: of metrics and of outcomes, for each seed.
     """
 
@@ -64,15 +81,48 @@ class Compared:
     group: str
     printed: str | None
     metrics: list[dict[str, Any]]
-    shares: list["pd.DataFrame"]
-    names: list[str]
-    kind: str
     paths: tuple[list[Path], list[Path]]
 
     @property
     def chance(self) -> float:
         """The accuracy of guessing."""
         return 1 / len(self.metrics[0]["classifier"]["classes"])
+
+    def peers(self, models: "Sequence[Self]") -> "list[Self]":
+        """The models of its group; the first is the one that the others are compared with."""
+        return [one for one in models if one.group == self.group]
+
+    def metrics_source(self, *keys: str) -> list[dict[str, str]]:
+        """Where a number of the metrics stands, and what is known of the classifiers."""
+        return [source(path, place) for path in self.paths[0] for place in ("/classifier", pointer(*keys))]
+
+    def facts(self) -> dict[str, Any]:
+        """What every cell tells of the models behind it."""
+        classifiers = [found["classifier"] for found in self.metrics]
+        accuracy = float(np.mean([one["validation"]["accuracy"] for one in classifiers]))
+        flags = [] if accuracy > HARDLY * self.chance else [f"{HARDLY_LEARNED}: {percent(accuracy)} %"]
+        return {
+            "validation_accuracy": accuracy,
+            "chance": self.chance,
+            "printed": None,
+            "flags": flags + run_flags(classifiers),
+            "conditions": [conditions(one) for one in classifiers],
+        }
+
+
+@dataclass(frozen=True)
+class Compared(Probed):
+    """One model, and which answers of its networks are right.
+
+    Attributes:
+        shares: of each seed, how often (kinds, images) are right; severities are averaged.
+        names: of the images: class, instance and view.
+        kind: what the outcomes call a kind, `distortion` or `corruption`.
+    """
+
+    shares: list["pd.DataFrame"]
+    names: list[str]
+    kind: str
 
     def clean(self) -> list[np.ndarray]:
         """For each seed (images,) bool, whether an image is right as it is."""
@@ -89,26 +139,36 @@ class Compared:
         return [place for pair in found for place in pair]
 
     def facts(self) -> dict[str, Any]:
-        """What every cell tells of the models behind it."""
+        """What every cell tells of the models behind it; their accuracy is that on the test images."""
         learned = interval(self.clean())["low"] > self.chance
         flags = [] if learned else ["clean accuracy is not beyond chance: the training did not work"]
+        classifiers = [found["classifier"] for found in self.metrics]
         return {
             "clean_accuracy": float(np.mean([right.mean() for right in self.clean()])),
             "chance": self.chance,
             "printed": None,
-            "flags": flags + run_flags([found["classifier"] for found in self.metrics]),
-            "conditions": [conditions(found["classifier"]) for found in self.metrics],
+            "flags": flags + run_flags(classifiers),
+            "conditions": [conditions(one) for one in classifiers],
         }
 
 
-def read(job: "Context") -> list[Compared]:
-    """The models of a table."""
+def read_metrics(job: "Context", entries: str = "models") -> list[Probed]:
+    """The models of a table of metrics; `entries` is the parameter that lists them."""
+    models = []
+    for entry in job.params[entries]:
+        metrics, outcomes = ([job.named(kind, name) for name in entry["outcomes"]] for kind in OUTCOMES)
+        found = [json.loads(path.read_text()) for path in metrics]
+        models.append(Probed(entry["label"], entry["group"], entry["printed"], found, (metrics, outcomes)))
+    return models
+
+
+def read(job: "Context", entries: str = "models") -> list[Compared]:
+    """The models of a table of right answers; `entries` as in `read_metrics`."""
     import pandas as pd  # planning imports this module and needs none of it
 
     models = []
-    for entry in job.params["models"]:
-        metrics, outcomes = ([job.named(kind, name) for name in entry["outcomes"]] for kind in OUTCOMES)
-        frames = [pd.read_parquet(path) for path in outcomes]
+    for model in read_metrics(job, entries):
+        frames = [pd.read_parquet(path) for path in model.paths[1]]
         kind = "distortion" if "distortion" in frames[0] else "corruption"
         shares = [
             frame.pivot_table(index=kind, columns="image", values="correct", aggfunc="mean").astype(float)
@@ -117,16 +177,14 @@ def read(job: "Context") -> list[Compared]:
         facts = frames[0].drop_duplicates("image").sort_values("image")
         known = [facts[name].astype(str) for name in ("class_name", "instance", "view") if name in facts]
         names = ["/".join(parts) for parts in zip(*known, strict=True)]
-        found = [json.loads(path.read_text()) for path in metrics]
-        place = entry["label"], entry["group"], entry["printed"]
-        models.append(Compared(*place, found, shares, names, kind, (metrics, outcomes)))
+        models.append(Compared(**vars(model), shares=shares, names=names, kind=kind))
     return models
 
 
 def beside_peers(models: Sequence[Compared]) -> Iterator[tuple[Compared, list[Compared], np.ndarray]]:
     """Each model, its group, and (images,) bool: those that all of the group, of every seed, get right as they are."""
     for model in models:
-        peers = [one for one in models if one.group == model.group]
+        peers = model.peers(models)
         yield model, peers, np.all([right for one in peers for right in one.clean()], axis=0)
 
 
@@ -162,3 +220,40 @@ def share_cell(
     if model is not peers[0]:
         facts["difference"] = {"to": peers[0].label, **difference(ours, others[0], others, job.params["seed"])}
     return facts
+
+
+def seeds_cell(
+    job: "Context", model: Probed, baseline: Probed, number: Callable[..., float | None], *keys: str
+) -> dict[str, Any]:
+    """A cell's facts, all but its place, formula and sources: a number of each network's metrics, over seeds.
+
+    Args:
+        job: of the table.
+        model: whose cell it is.
+        baseline: the model that it is compared with; itself: with none.
+        number: metrics of a seed and `keys` -> the number; None where there is none.
+        keys: such as that of a layer.
+    """
+    facts = {**model.facts(), "n": len(model.metrics), "data": job.params["data"]}
+    facts["flags"] = [*job.params["flags"], *facts["flags"]]
+    ours, theirs = ([number(found, *keys) for found in one.metrics] for one in (model, baseline))
+    known = [(mine, its) for mine, its in zip(ours, theirs, strict=True) if mine is not None and its is not None]
+    if len(known) < len(ours):
+        return {**facts, "text": "–", "value": None, "flags": [*facts["flags"], "some network has no such number"]}
+    values, others = ([pair[place] for pair in known] for place in (0, 1))
+    value = float(np.mean(values))
+    facts |= {"text": f"{value:.3g}", "value": value, "by_seed": values}
+    if found := over_seeds(values):
+        facts["interval"] = found
+    if model is not baseline:
+        facts["difference"] = {"to": baseline.label, **seed_difference(values, others)}
+    return facts
+
+
+def bars(label: str, place: int, cells: Sequence[Mapping[str, Any]], scale: float = 1) -> "Bars":
+    """The bars of one model from its cells; `scale` brings their intervals to the unit of their values."""
+    from robust3d.figures.groups import Bars
+
+    found = [cell.get("interval") for cell in cells]
+    bounds = [(scale * one["low"], scale * one["high"]) if one else None for one in found]
+    return Bars(label, STYLE[place % len(STYLE)], [cell["value"] for cell in cells], bounds)

@@ -9,7 +9,7 @@ from robust3d.distortions.parameters import COMMON, EXTRA
 from robust3d.papers.shapebias import compared
 from robust3d.papers.shapebias.tableA1 import LABELS, sources
 from robust3d.tables.cells import percent, text_table, write_table
-from robust3d.tables.statistics import LEAST_SEEDS, interval
+from robust3d.tables.statistics import interval, over_seeds
 
 if TYPE_CHECKING:
     from robust3d.papers.shapebias.compared import Compared
@@ -64,10 +64,5 @@ def _relative(model: "Compared", baseline: "Compared", names: Sequence[str]) -> 
         return {**facts, "text": "–", "value": None, "flags": [flag]}
     ratios = np.array([float((ours / theirs).mean()) for ours, theirs in zip(*errors, strict=True)])
     facts |= {"text": percent(float(ratios.mean())), "value": 100 * float(ratios.mean())}
-    if len(ratios) < LEAST_SEEDS or model is baseline:
-        return facts
-    from scipy import stats
-
-    half = float(stats.t.ppf(0.975, len(ratios) - 1) * ratios.std(ddof=1) / np.sqrt(len(ratios)))
-    kind = f"t over {len(ratios)} seeds, 95 %; noise of the test images is not in it"
-    return facts | {"interval": {"low": float(ratios.mean()) - half, "high": float(ratios.mean()) + half, "kind": kind}}
+    found = None if model is baseline else over_seeds(ratios.tolist())
+    return facts | ({"interval": found} if found else {})

@@ -1,4 +1,30 @@
-"""The paper's printed numbers, in percent: shown beside ours, never expected of them."""
+"""The paper's printed numbers, in percent if nothing else is said: shown beside ours, never expected of them."""
+
+from typing import Any
+
+TABLE1_COLUMNS = ("Clean", "Adversarial")
+TABLE1 = {
+    "AlexNet": (56.52, 0.18),
+    "AlexNet-R": (39.83, 22.27),
+    "GoogLeNet": (69.78, 0.08),
+    "GoogLeNet-R": (43.57, 31.23),
+    "ResNet-50": (76.13, 0.35),
+    "ResNet-50 AdvProp PGD1": (77.31, 69.02),
+    "ResNet-50 AdvProp PGD5": (77.01, 73.55),
+    "ResNet-50-R": (57.9, 36.11),
+}
+
+TABLE2_COLUMNS = ("Texture", "Shape")
+TABLE2 = {
+    "AlexNet": (73.61, 26.39),
+    "AlexNet-R": (34.67, 65.32),
+    "GoogLeNet": (74.91, 25.08),
+    "GoogLeNet-R": (34.43, 65.56),
+    "ResNet-50": (77.79, 22.2),
+    "ResNet-50 AdvProp PGD1": (68.24, 31.75),
+    "ResNet-50 AdvProp PGD5": (63.11, 36.89),
+    "ResNet-50-R": (29.63, 70.36),
+}
 
 TABLE3_COLUMNS = ("Real", "Adversarial", "Scrambled", "Stylised", "B&W", "Silhouette")
 TABLE3 = {
@@ -9,6 +35,25 @@ TABLE3 = {
     "ResNet-50": (100, 0.35, 58.04, 10.68, 16.96, 3.95),
     "ResNet-50-R": (100, 36.11, 34.46, 15.62, 53.89, 22.3),
 }
+
+TABLE4 = {
+    "AlexNet": 110.2,
+    "AlexNet-R": 63.59,
+    "GoogLeNet": 36.53,
+    "GoogLeNet-R": 22.79,
+    "ResNet-50": 18.35,
+    "ResNet-50-R": 19.96,
+}
+"""Mean total variation of the kernels, in the networks' own weights, not in percent."""
+
+FIGURE6 = {
+    "AlexNet-R": {"color": 117, "texture": 7, "object": -28},
+    "GoogLeNet-R": {"color": 102, "texture": 34, "object": -20, "part": -26},
+}
+"""Change of the number of detectors by adversarial training, as the text and the caption say it."""
+
+FIGUREA12 = {"AlexNet": 26.07, "AlexNet-R": 22.43}
+"""Mean number of concepts that a unit detects, over all layers (section 3.3.2)."""
 
 TABLEA1_COLUMNS = (
     "AlexNet",
@@ -43,3 +88,8 @@ TABLEA1 = {
     "mean": (37.16, 47.34, 59.38, 40.34, 51.7, 51.72, 57.86, 62.8),
 }
 """By our names of the corruptions; the mean is over the first fifteen."""
+
+
+def printed(network: str | None, row: Any, value: float | None) -> dict[str, Any] | None:
+    """A printed number as cells hold it; None where there is none. It is never of the same networks and images."""
+    return None if value is None or network is None else {"row": row, "value": value, "comparable": False}

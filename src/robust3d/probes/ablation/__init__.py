@@ -8,38 +8,30 @@ one; its texture score counts likewise.
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from pydantic import Field
-
-from robust3d.params import Params as Base
+from robust3d.data.cues import AnswerParams
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from robust3d.data.images import ImageData
     from robust3d.probes import Findings, Subject
 
 ANY_CLASSES = True
-NEITHER, SAME_CUE = "neither", "same cue"
 
 
-class Params(Base):
+class Params(AnswerParams):
     """Which channels."""
 
     layers: tuple[str, ...] = ()  # names of the architecture's layers; none: all that give maps
-    answers: Literal["class", "imagenet16"] = "class"  # imagenet16: Geirhos' sixteen, of classifiers of ImageNet
-    batch_size: int = Field(100, ge=1)  # images per forward pass; changes speed, memory and rounding only
 
 
 def probe(params: Params, subject: "Subject") -> "Findings":
     """Shape and texture score of each channel; the answer is the class of the largest logit, or one of the sixteen."""
-    if params.answers == "class":
-        return ablation(params, subject, subject.classes, lambda logits: logits.argmax(1))
-    from robust3d.data.imagenet16 import CLASSES, probabilities
+    from robust3d.data.cues import answers_of
 
-    return ablation(params, subject, CLASSES, lambda logits: probabilities(logits).argmax(1))
+    return ablation(params, subject, *answers_of(params, subject.classes))
 
 
 def ablation(
@@ -66,12 +58,13 @@ def ablation(
     import pandas as pd
     import torch
 
+    from robust3d.data.cues import DECISIONS, SAME_CUE, SHAPE, TEXTURE, cues, decisions
     from robust3d.models.halves import channels_of
     from robust3d.probes import Findings
     from robust3d.probes.ablation.channels import answers, answers_without
 
     images, model = subject.images("set"), subject.model
-    shape, texture = cues(images, classes)
+    shape, texture = cues(images, classes, "ablation")
     conflict = np.flatnonzero(shape != texture)
 
     def opened(part: "Tensor") -> "Tensor":
@@ -84,9 +77,8 @@ def ablation(
     example = model.normalise(opened(torch.tensor([0])))
     layers = channels_of(model.architecture, model.network, example, params.layers, maps=False)
     intact = answers(model, batches(np.arange(len(images))), decide)
-    cue = np.where(intact == shape, "shape", np.where(intact == texture, "texture", NEITHER)).astype(object)
-    cue[shape == texture] = SAME_CUE
-    decided = conflict[np.isin(cue[conflict], ("shape", "texture"))]
+    cue = decisions(intact, shape, texture)
+    decided = conflict[np.isin(cue[conflict], (SHAPE, TEXTURE))]
     names = np.array(classes, object)
     intact_rows = {"image": range(len(images)), "label": images.labels.cpu().numpy(), "cue": cue}
     frames = [pd.DataFrame({**intact_rows, "layer": "", "channel": -1, "answer": names[intact]})]
@@ -103,40 +95,7 @@ def ablation(
         rows = {"image": decided[place], "label": images.labels.cpu().numpy()[decided[place]]}
         rows |= {"cue": cue[decided[place]], "layer": layer, "channel": channel, "answer": names[after[channel, place]]}
         frames.append(pd.DataFrame(rows))
-    counts = {name: int((cue == name).sum()) for name in ("shape", "texture", NEITHER, SAME_CUE)}
+    counts = {name: int((cue == name).sum()) for name in (*DECISIONS, SAME_CUE)}
     outcomes = pd.concat(frames, ignore_index=True)
     outcomes.insert(0, "images", "set")
     return Findings({"images": len(images), "decided": counts, "layers": found}, outcomes)
-
-
-def cues(images: "ImageData", classes: tuple[str, ...]) -> tuple["np.ndarray", "np.ndarray"]:
-    """The classes (N,) that the shape and the texture of each image speak for.
-
-    Raises:
-        UserError: the table has no such columns, or an unknown class in them.
-    """
-    import numpy as np
-
-    from robust3d.data.imagenet16 import CLASSES, cues_of
-    from robust3d.errors import UserError
-
-    rows = images.rows
-    if classes == CLASSES and "shape" not in rows and "instance" in rows:
-        named = [cues_of(file) for file in rows["instance"]]
-        rows = rows.assign(shape=[cue.shape for cue in named], texture=[cue.texture for cue in named])
-    numbers = {name: number for number, name in enumerate(classes)}
-    found = []
-    for column in ("shape", "texture"):
-        if column not in rows:
-            raise UserError(
-                f"set: its images do not say which class their {column} speaks for (no column {column!r} in its "
-                "table); ablation needs a set of cue-conflict images, named by `sets: {set: …}` of the probe"
-            )
-        values = rows[column].tolist()
-        if unknown := [value for value in values if value not in numbers]:
-            shown = ", ".join(classes[:20]) + (", …" if len(classes) > 20 else "")
-            raise UserError(f"set: the {column} of an image is {unknown[0]!r}, which is not among {shown}")
-        found.append(np.array([numbers[value] for value in values], np.int64))
-    if not (found[0] != found[1]).any():
-        raise UserError("set: shape and texture of every image speak for one class, so no decision can be told apart")
-    return found[0], found[1]

@@ -1,0 +1,80 @@
+"""Figure 6: how many more or fewer units detect concepts of each category after adversarial training."""
+
+from typing import TYPE_CHECKING, Any
+
+from robust3d.papers.shapebias import compared
+from robust3d.papers.shapebias.reported import FIGURE6, printed
+from robust3d.tables.cells import text_table, write_table
+from robust3d.tables.statistics import bars_note
+
+if TYPE_CHECKING:
+    from robust3d.papers.shapebias.section import Section
+    from robust3d.provenance.runner import Context
+    from robust3d.study.plan import Plan
+
+CATEGORIES = ("object", "part", "scene", "material", "texture", "color")
+CONCEPTS = "unique concepts"
+
+
+def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """What the figure is made from."""
+    return compared.sources(plan, section, section.dissection, section.pairs(*section.dissected))
+
+
+def write(job: "Context") -> None:
+    """A group of bars for each category that the images are labelled with, a bar for each pair of models."""
+    models, cells = compared.read_metrics(job), []
+    absent = models[0].metrics[0]["absent"]
+    kinds = [kind for kind in CATEGORIES if kind not in absent]
+    for model in models:
+        baseline = model.peers(models)[0]
+        for kind in (*kinds, CONCEPTS):
+            cell = compared.seeds_cell(job, model, baseline, count, kind)
+            what = "different concepts that are detected" if kind == CONCEPTS else f"detectors of the category {kind}"
+            cell |= {"formula": f"mean over seeds of the number of {what}, in all layers, three digits", "unit": ""}
+            cell |= {"sources": model.metrics_source("detectors"), "absent": absent}
+            if model is not baseline:
+                cell["change"] = _change(model, baseline, kind)
+                number = FIGURE6.get(model.printed or "", {}).get(kind)
+                cell["printed"] = printed(model.printed, f"{model.printed}, change in %", number)
+            cells.append({"row": model.label, "column": kind, **cell})
+    caption = (
+        "Units that detect a concept of each category (IoU above 0.04), and how many different concepts. The figure "
+        "shows the change from each standard network to its robust partner."
+    )
+    write_table(job, text_table(cells, "network"), caption, cells)
+    _draw(job, models, cells)
+
+
+def count(metrics: dict[str, Any], kind: str) -> int:
+    """How many detectors of a category there are, or how many different concepts all of them detect."""
+    found = metrics["detectors"]
+    return int(found["concepts"] if kind == CONCEPTS else found["by_category"].get(kind, 0))
+
+
+def _change(model: compared.Probed, baseline: compared.Probed, kind: str) -> dict[str, Any] | None:
+    """The change in percent, the mean over seeds with its interval; None where some network has none to begin with."""
+    from robust3d.tables.statistics import over_seeds
+
+    pairs = [(count(ours, kind), count(theirs, kind)) for ours, theirs in zip(model.metrics, baseline.metrics)]
+    if not all(theirs for _, theirs in pairs):
+        return None
+    changes = [100 * (ours / theirs - 1) for ours, theirs in pairs]
+    return {"value": sum(changes) / len(changes), "unit": "%", "interval": over_seeds(changes)}
+
+
+def _draw(job: "Context", models: list[compared.Probed], cells: list[dict[str, Any]]) -> None:
+    from robust3d.figures.groups import BarPanel, draw_bar_panels  # planning needs no matplotlib
+
+    columns = list(dict.fromkeys(cell["column"] for cell in cells))
+    changed = list(dict.fromkeys(cell["row"] for cell in cells if "change" in cell))
+    series = []
+    for place, row in enumerate(changed):
+        found = [cell["change"] or {"value": None} for cell in cells if cell["row"] == row]
+        series.append(compared.bars(row, place, found))
+    panel = BarPanel("Change from the standard network", columns, "detectors (% more)", series)
+    note = f"A group without a bar: some network has no such unit. Study “{job.params['study']}”.\n"
+    note += (
+        "Intervals over the training seeds." if len(models[0].metrics) > 2 else bars_note(len(models[0].metrics)) + "."
+    )
+    draw_bar_panels([panel], note, job.outputs["picture"])
