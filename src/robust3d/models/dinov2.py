@@ -1,8 +1,8 @@
 """DINOv2's vision transformers (Oquab et al. 2024) as timm builds them, and the weights that their authors publish.
 
-Nothing is downloaded. The authors' and timm's files name the tensors alike, but for a mask token that only training uses
-and for blocks in chunks. Both hold position embeddings of images of 518 px; for others these are interpolated when they
-are read, as the authors' code does it (timm's own way gives slightly other features).
+Nothing is downloaded. Their authors' and timm's files name the tensors alike, but for a mask token that only training
+uses and for blocks in chunks. Both hold position embeddings of images of 518 px; for others these are interpolated when
+they are read, as the authors' code does it (timm's own way gives slightly other features).
 """
 
 import math
