@@ -3,11 +3,10 @@
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from robust3d.models.tokens import Tokens
-from robust3d.models.volume_rendering import uniform
+from robust3d.training.augmentation import crop_grid, cropped
 
 
 def error(pred: Tensor, truth: Tensor, kind: Literal["squared", "norm"], known: Tensor | None = None) -> Tensor:
@@ -55,13 +54,5 @@ def augmented(
     """
     if crop == 1 and not flip:
         return pictures, depth
-    draw = uniform((4, len(depth)), generator, pictures[0])
-    side = crop + (1 - crop) * draw[0]
-    sign = torch.where(draw[3] < 0.5, -1.0, 1.0) if flip else torch.ones_like(side)
-    theta = torch.zeros(len(depth), 2, 3, device=depth.device)
-    theta[:, 0, 0], theta[:, 1, 1] = side * sign, side
-    theta[:, :, 2] = ((1 - side) * (2 * draw[1:3] - 1)).T
-    grid = F.affine_grid(theta, [len(depth), 1, *depth.shape[1:]], align_corners=False)
-    cut = [F.grid_sample(one, grid, padding_mode="border", align_corners=False) for one in pictures]
-    nearest = F.grid_sample(depth[:, None], grid, mode="nearest", padding_mode="border", align_corners=False)
-    return cut, nearest[:, 0]
+    grid = crop_grid(pictures[0], crop, flip, generator)
+    return [cropped(one, grid) for one in pictures], cropped(depth[:, None], grid, "nearest")[:, 0]
