@@ -82,8 +82,9 @@ class ViewReader:
         return masks
 
     def _of_shard(self, number: int, rows: pd.DataFrame) -> Tensor:
-        frames = self._frames(number, rows, colour_only=True)
-        return load_set(rows, frames, self.textures, self.params.background, self.classes)[0]
+        change = self.params.change
+        frames = self._frames(number, rows, colour_only=change is None or change.focus is None)
+        return load_set(rows, frames, self.textures, self.params.background, self.classes, change)[0]
 
     def _frames(self, number: int, rows: pd.DataFrame, colour_only: bool) -> Frames:
         shard: Shard = self.views.shards[number]

@@ -3,7 +3,8 @@
 A probe has a class `Params`, whose import needs no torch, and a function `probe`, which takes these parameters and a
 `Subject` and returns `Findings`. `SETS` names the image sets that it reads; without it, a probe reads one set, `set`.
 The probe's entry in the configuration maps these to sets; names that it leaves out are the experiment's sets.
-`OPTIONAL_SETS` names further ones, which are there only where the entry names them: see `Subject.sets`.
+`OPTIONAL_SETS` names further ones, which are there only where the entry names them: see `Subject.sets`. With "any" the
+entry gives them names of its own.
 With `ANY_CLASSES = True` the sets may have other classes than the classifier: it does not compare answers with labels.
 `PACKAGES` names further packages that affect its results: their versions become part of its jobs' specs.
 """

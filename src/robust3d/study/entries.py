@@ -40,6 +40,8 @@ class Family(Params):
             if (getattr(self, name) is not None) != wanted:
                 what = "missing" if wanted else f"has no meaning for kind {self.kind}; leave it out"
                 raise ValueError(f"{name}: {what}")
+        if self.split is not None and self.split.parts is not None and self.source != "built":
+            raise ValueError(f"split.parts: has no meaning for kind {self.kind}, whose objects come from disk")
         if self.split is not None and self.split.mode not in (modes := self._split_modes()):
             raise ValueError(
                 f"split.mode: {self.split.mode} has no meaning for kind {self.kind}; use {' or '.join(modes)}"
@@ -150,8 +152,10 @@ class Probe(Params):
     @model_validator(mode="after")
     def _check_probe(self) -> "Probe":
         self.probe_params()
-        names = registry.probe_sets(self.probe) + registry.optional_sets(self.probe)
+        names = registry.probe_sets(self.probe) + registry.optional_sets(self.probe, self.sets)
         for name in self.sets:
+            if not name.isidentifier():
+                raise ValueError(f"sets: {name!r} is not a name of letters, digits and _")
             if name not in names:
                 raise ValueError(f"sets.{name}: {self.probe} reads {', '.join(names)}")
         return self
