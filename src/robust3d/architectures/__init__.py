@@ -1,7 +1,7 @@
 """Networks by name: one module each, with a `Params` class and a function `build`; planning imports them without torch.
 
-A module may also define `BATCH_NORMS = False`, `PYRAMID = True` (it has `maps`, see `robust3d.models.architecture`) and
-`WEIGHTS`, its published weights.
+A module may also define `BATCH_NORMS = False`, `PYRAMID = True` (it has `maps`, see `robust3d.models.architecture`),
+`TOKENS = True` (it has `tokens` without a pyramid) and `WEIGHTS`, its published weights.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ DEFAULT = "resnet18"  # of the papers
 
 @dataclass(frozen=True)
 class Weights:
-    """Published weights of an ImageNet classifier: downloaded by a rule, or the file of a Python package.
+    """Published weights, most of an ImageNet classifier: downloaded by a rule, or the file of a Python package.
 
     Attributes:
         name: as the publisher calls them.
@@ -37,6 +37,7 @@ class Weights:
         file: of that package, from where packages are installed.
         normalisation: of the images that they were trained on.
         resolution_px: side of these images.
+        has_classes: whether they are a classifier's; False: a backbone's, without a head.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Weights:
     file: str = ""
     normalisation: Literal["imagenet", "half", "lite"] = "imagenet"
     resolution_px: int = 224
+    has_classes: bool = True
 
     def installed(self) -> Path:
         """The file of the package.
@@ -95,6 +97,11 @@ class ArchitectureParams(Params):
     def pyramid(self) -> bool:
         """Whether it has a feature pyramid."""
         return getattr(self.module, "PYRAMID", False)
+
+    @property
+    def tokens(self) -> bool:
+        """Whether it has tokens: a transformer that says so, or a network with a pyramid."""
+        return getattr(self.module, "TOKENS", self.pyramid)
 
     @property
     def weights(self) -> Weights | None:

@@ -8,11 +8,12 @@ from robust3d.architectures import Weights
 from robust3d.params import Params as Base
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from robust3d.models.architecture import Architecture
 
 BATCH_NORMS = False
+TOKENS = True
 WEIGHTS = Weights(
     "torchvision's ViT_B_16_Weights.IMAGENET1K_V1",
     "https://download.pytorch.org/models/vit_b_16-c867db91.pth",
@@ -42,9 +43,11 @@ class Params(Base):
 
 def build(params: Params) -> "Architecture":
     """The architecture."""
+    import torch
     from torchvision.models import VisionTransformer
 
     from robust3d.models.architecture import Architecture
+    from robust3d.models.tokens import LAST_BLOCKS, Tokens, transformer_tokens
 
     def network(classes: int) -> "nn.Module":
         return VisionTransformer(
@@ -58,6 +61,16 @@ def build(params: Params) -> "Architecture":
             num_classes=classes,
         )
 
+    side = params.image_px // params.patch_px
+
+    def tokens(trunk: "nn.Module", images: "Tensor") -> Tokens:
+        assert isinstance(trunk, VisionTransformer)
+        patches = trunk._process_input(images)
+        x = torch.cat([trunk.class_token.expand(len(images), -1, -1), patches], dim=1) + trunk.encoder.pos_embedding
+        blocks = list(trunk.encoder.layers.children())
+        return transformer_tokens(trunk.encoder.dropout(x), blocks, trunk.encoder.ln, (side, side))
+
+    taken = min(params.layers, LAST_BLOCKS) * params.width
     return Architecture(
         "vit",
         network,
@@ -67,4 +80,6 @@ def build(params: Params) -> "Architecture":
         first=("conv_proj.weight", "conv_proj.bias"),
         smallest_px=params.image_px,
         largest_px=params.image_px,
+        tokens=tokens,
+        token_channels=(taken, taken),
     )

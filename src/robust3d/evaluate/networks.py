@@ -90,6 +90,8 @@ def _published_file(name: str) -> Path:
     weights = getattr(registry.load("architecture", name), "WEIGHTS", None)
     if weights is None:
         raise UserError(f"{name}: no weights of it are published; name a file")
+    if not weights.has_classes:
+        raise UserError(f"{name}: {weights.name} is a backbone without classes; name the file of a classifier of it")
     path: Path = weights.installed() if weights.package else Path(DOWNLOADED.format(name=name))
     if not path.is_file():
         raise UserError(f"{name}: {weights.name} is not at {path}; get it by: snakemake download_{name}")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from robust3d.errors import UserError
+from robust3d.models.tokens import Tokens
 
 IMAGENET_CLASSES = 1000  # a trunk is initialised as part of a classifier with this many classes
 Value = TypeVar("Value")
@@ -31,6 +32,8 @@ class Architecture:
         channels: of the maps that `maps` returns, the largest map first.
         maps: trunk, normalised images, how many maps, whether to keep the first max-pool -> maps (B, C, h, w).
         ignored: name prefixes of tensors in published files that the network does not have.
+        tokens: trunk, normalised images -> their `robust3d.models.tokens.Tokens`. None: it has none.
+        token_channels: of a patch and of the class token in `tokens`.
         own_names: gives the tensors of a published file, whose names may be others, under the network's own names;
             prefixes and all other names stay. None: they are the same.
     """
@@ -45,6 +48,8 @@ class Architecture:
     largest_px: int | None = None
     channels: tuple[int, ...] = ()
     maps: Callable[[nn.Module, Tensor, int, bool], list[Tensor]] | None = None
+    tokens: Callable[[nn.Module, Tensor], Tokens] | None = None
+    token_channels: tuple[int, int] = (0, 0)
     ignored: tuple[str, ...] = ()
     own_names: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] | None = None
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from robust3d.errors import UserError
 from robust3d.models.architecture import Architecture
+from robust3d.models.tokens import LAST_MAPS, Tokens, pyramid_tokens
 
 # After the stages that halve the map, at 1/2, 1/4, 1/8, 1/16, 1/32 of the image's side; of sizes 0, 1 and 2.
 STAGES = (0, 1, 2, 4, 6)
@@ -51,6 +52,8 @@ def efficientnet_lite(size: int, stem: Literal["imagenet", "small"]) -> Architec
         first=("conv_stem.weight", "bn1.running_mean"),
         channels=CHANNELS[size],
         maps=pyramid,
+        tokens=tokens,
+        token_channels=(sum(CHANNELS[size][-LAST_MAPS:]), FEATURES),
         own_names=lambda state: own_names(state, network),
     )
 
@@ -82,6 +85,13 @@ def pyramid(trunk: nn.Module, images: Tensor, levels: int, use_first_pool: bool)
         if stage in STAGES:
             maps.append(x)
     return maps
+
+
+def tokens(trunk: nn.Module, images: Tensor) -> Tokens:
+    """Tokens of the last three maps, and the pooled feature, of normalised images (B, 3, H, W)."""
+    maps = pyramid(trunk, images, len(STAGES), True)
+    head = trunk.get_submodule("bn2")(trunk.get_submodule("conv_head")(maps[-1]))
+    return pyramid_tokens(maps, trunk.get_submodule("global_pool")(head))
 
 
 def own_names(state: Mapping[str, Tensor], network: Callable[[int], nn.Module]) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from robust3d.errors import UserError
 from robust3d.models.architecture import Architecture
+from robust3d.models.tokens import Tokens
 from robust3d.seeds import seed_of
 
 Normalisation = Literal["imagenet", "half", "lite"]
@@ -93,3 +94,15 @@ class Encoder(nn.Module):
             has = f"{len(architecture.channels)} of them" if architecture.maps else "none"
             raise UserError(f"architecture: {levels} feature maps are asked for, and {architecture.name} has {has}")
         return architecture.maps(self.trunk, self.normalise(images), levels, use_first_pool)
+
+    def tokens(self, images: Tensor) -> Tokens:
+        """Tokens and class token of images (B, 3, H, W) in [0, 1], whatever the kind of network.
+
+        Raises:
+            UserError: the architecture has no tokens, or does not accept images of this size.
+        """
+        architecture = self.architecture
+        if architecture.tokens is None:
+            raise UserError(f"architecture: {architecture.name} has neither tokens nor a feature pyramid; take another")
+        architecture.check_size(min(images.shape[-2:]), "the encoder's images")
+        return architecture.tokens(self.trunk, self.normalise(images))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from robust3d.errors import UserError
 from robust3d.models.encoder import Encoder, seeded_initialisation
 from robust3d.models.implicit import cube_interval
-from robust3d.models.volume_rendering import around_depth, composite, importance, stratified
+from robust3d.models.volume_rendering import Samples, composite, further_depths, merged, stratified
 
 CONDITIONED_BLOCKS = 3  # the latent is added before these first residual blocks
 FREQUENCIES = 6  # of the positional encoding, 1.5 * 2^k per world unit
@@ -254,16 +254,14 @@ class PixelNerf(nn.Module):
         field = self._field(self.coarse, scene.coarse, rays, depths, scene.size_px)
         coarse = last = composite(*field, depths, far, self.background)
         if self.fine_pass:
-            by_weight = importance(coarse.weights, near, far, self.importance_samples, generator)
-            guided = around_depth(coarse.depth, near, far, self.depth_samples, generator)
-            further = torch.cat([by_weight, guided], dim=1)
-            depths, order = torch.cat([depths, further], dim=1).sort(dim=1)
+            further = further_depths(coarse, near, far, self.importance_samples, self.depth_samples, generator)
             if self.fine is not None and scene.fine is not None:
+                depths = torch.cat([depths, further], dim=1).sort(dim=1).values
                 field = self._field(self.fine, scene.fine, rays, depths, scene.size_px)
             else:
                 more = self._field(self.coarse, scene.coarse, rays, further, scene.size_px)
-                sigma, colour = (torch.cat(parts, dim=1) for parts in zip(field, more, strict=True))
-                field = sigma.gather(1, order), colour.gather(1, order[..., None].expand_as(colour))
+                depths, *both = merged(Samples(depths, *field), Samples(further, *more))
+                field = both[0], both[1]
             last = composite(*field, depths, far, self.background)
         sky = self.background.expand(len(index), 3)
         nothing = torch.zeros_like(origins[:, 0])

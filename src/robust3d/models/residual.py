@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torchvision.models import ResNet
 
 from robust3d.models.architecture import Architecture
+from robust3d.models.tokens import LAST_MAPS, Tokens, pyramid_tokens
 
 LAYERS = ("layer1", "layer2", "layer3", "layer4")
 
@@ -37,6 +38,8 @@ def residual(name: str, build: Callable[..., ResNet], channels: tuple[int, ...],
         first=("conv1.weight", "bn1.running_mean"),
         channels=channels,
         maps=pyramid,
+        tokens=tokens,
+        token_channels=(sum(channels[-LAST_MAPS:]), channels[-1]),
     )
 
 
@@ -60,3 +63,9 @@ def pyramid(trunk: nn.Module, images: Tensor, levels: int, use_first_pool: bool)
         x = trunk.get_submodule(name)(x)
         maps.append(x)
     return maps
+
+
+def tokens(trunk: nn.Module, images: Tensor) -> Tokens:
+    """Tokens of layer2 to layer4, and the pooled feature, of normalised images (B, 3, H, W)."""
+    maps = pyramid(trunk, images, 1 + len(LAYERS), True)
+    return pyramid_tokens(maps, maps[-1].mean((2, 3)))

@@ -21,6 +21,14 @@ class Composite(NamedTuple):
     weights: Tensor
 
 
+class Samples(NamedTuple):
+    """A field along N rays: `depths` (N, K) rising, `sigma` (N, K) densities >= 0, `colour` (N, K, 3)."""
+
+    depths: Tensor
+    sigma: Tensor
+    colour: Tensor
+
+
 def uniform(shape: tuple[int, ...], generator: torch.Generator, like: Tensor) -> Tensor:
     """U(0, 1) of `shape`, drawn on the generator's device, in the dtype and on the device of `like`."""
     return torch.rand(shape, generator=generator, device=generator.device).to(like)
@@ -116,3 +124,38 @@ def composite(sigma: Tensor, colour: Tensor, depths: Tensor, far: Tensor, backgr
         depth=(weights * depths).sum(1),
         weights=weights,
     )
+
+
+def further_depths(
+    coarse: Composite,
+    near: Tensor,
+    far: Tensor,
+    by_weight: int,
+    by_depth: int,
+    generator: torch.Generator | None,
+) -> Tensor:
+    """Where the second pass looks closer: depths (N, by_weight + by_depth), unsorted.
+
+    Args:
+        coarse: of the first pass, whose samples lie in equal bins of [near, far].
+        near: (N,).
+        far: (N,).
+        by_weight: samples by `importance`.
+        by_depth: samples by `around_depth`.
+        generator: None for deterministic samples.
+    """
+    first = importance(coarse.weights, near, far, by_weight, generator)
+    if not by_depth:
+        return first
+    return torch.cat([first, around_depth(coarse.depth, near, far, by_depth, generator)], dim=1)
+
+
+def merged(first: Samples, second: Samples) -> Samples:
+    """Samples of the same rays as one, by rising depth; those of `second` may be unsorted.
+
+    A field that both passes share needs no second evaluation of the first one's samples (EG3D, Chan et al. 2022).
+    """
+    depths, order = torch.cat([first.depths, second.depths], dim=1).sort(dim=1)
+    sigma = torch.cat([first.sigma, second.sigma], dim=1).gather(1, order)
+    colour = torch.cat([first.colour, second.colour], dim=1)
+    return Samples(depths, sigma, colour.gather(1, order[..., None].expand_as(colour)))

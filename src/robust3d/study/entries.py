@@ -99,6 +99,10 @@ class Pretraining(Params):
         needs_pyramid = getattr(registry.load("pretraining", self.method), "NEEDS_PYRAMID", False)
         if needs_pyramid and not self.architecture.pyramid:
             raise ValueError(f"architecture: {self.method} needs a feature pyramid; {self.architecture.name} has none")
+        if getattr(registry.load("pretraining", self.method), "NEEDS_TOKENS", False) and not self.architecture.tokens:
+            raise ValueError(f"architecture: {self.method} needs tokens; {self.architecture.name} has none")
+        if check_start := getattr(self.method_params(), "check_start", None):
+            check_start(self.start == RANDOM)
         if not self.trains and (self.start != RANDOM or self.data is not None):
             key = "data" if self.start == RANDOM else "start"
             raise ValueError(f"{key}: method {self.method} trains nothing; leave it out")

@@ -54,6 +54,7 @@ def data_of(job: Job) -> dict[str, str | None]:
             if not weights_file(named, architecture).is_file():
                 published = architecture.weights
                 what = published.name if published else f"weights of {architecture.name}"
+                what += f" from {published.url}" if published and published.url else ""
                 raise UserError(
                     f"{job.label}: no file {path}; get {what} (resources/README.md), or remove the pre-training that "
                     "needs it"

@@ -41,6 +41,11 @@ def best_constant_mask(truth: Tensor) -> Tensor:
     return max((count >= k for k in levels), key=lambda mask: mask_iou(mask.expand_as(truth), truth))
 
 
+def deviation(images: Tensor) -> float:
+    """Root of the variance over images (N, ...), averaged over pixels and channels; 0 if all are alike."""
+    return float(images.var(0, unbiased=False).mean().sqrt())
+
+
 def accuracy(logits: Tensor, labels: Tensor) -> float:
     """Fraction of rows (N, K) whose largest logit is the label (N,)."""
     return float((logits.argmax(1) == labels).double().mean())

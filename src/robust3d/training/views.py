@@ -12,6 +12,8 @@ from robust3d.data.multiview import Multiview
 from robust3d.models.encoder import Encoder
 from robust3d.training.loop import Pretraining
 
+BACKGROUND_VIEWS = 1024  # evenly spaced training views, of which the background's colour is taken
+
 
 class ViewPretraining(Pretraining):
     """A pre-training on views of objects, around an encoder.
@@ -62,3 +64,14 @@ class ViewPretraining(Pretraining):
                 yield
         finally:
             self.module.train(was_training)
+
+
+def median_background(views: Multiview) -> tuple[float, float, float]:
+    """The median colour, in [0, 1], of the targets outside the masks of up to 1,024 views; grey if nothing is."""
+    masks, targets = views.masks.flatten(0, 1), views.targets.flatten(0, 1)
+    step = -(-len(masks) // BACKGROUND_VIEWS)
+    outside = targets[::step].movedim(1, -1)[~masks[::step]]
+    if not len(outside):
+        return 0.5, 0.5, 0.5
+    red, green, blue = (outside.float().median(0).values / 255).tolist()
+    return red, green, blue

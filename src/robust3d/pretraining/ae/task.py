@@ -15,6 +15,7 @@ from robust3d.models.autoencoder import UPSCALE, Autoencoder, VariationalAutoenc
 from robust3d.pretraining.ae.params import Params
 from robust3d.seeds import torch_generator
 from robust3d.training.draws import integers
+from robust3d.training.metrics import deviation
 from robust3d.training.views import ViewPretraining
 
 CHUNK = 256  # images at once in validation; memory only
@@ -89,7 +90,7 @@ class AutoencoderPretraining(ViewPretraining):
         return {
             "mse": float(F.mse_loss(ours, truth)),
             "mse_baseline": float(F.mse_loss(self._mean_image.expand_as(truth), truth)),
-            "spread": _deviation(ours) / max(_deviation(truth), 1e-12),
+            "spread": deviation(ours) / max(deviation(truth), 1e-12),
         }
 
     def collapse(self, validation: dict[str, float]) -> str | None:
@@ -116,8 +117,3 @@ class AutoencoderPretraining(ViewPretraining):
         targets = self.train.targets.flatten(0, 1)
         total = torch.stack([chunk.double().sum(0) for chunk in targets.split(CHUNK)]).sum(0)
         return (total / len(targets) / 255).float()
-
-
-def _deviation(images: Tensor) -> float:
-    """Root of the variance over images, averaged over pixels and channels."""
-    return float(images.var(0, unbiased=False).mean().sqrt())

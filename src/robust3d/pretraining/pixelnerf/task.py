@@ -20,7 +20,7 @@ from robust3d.seeds import torch_generator
 from robust3d.training.draws import integers
 from robust3d.training.metrics import best_constant_mask, mask_iou, psnr
 from robust3d.training.planes import check_cube, check_planes
-from robust3d.training.views import ViewPretraining
+from robust3d.training.views import ViewPretraining, median_background
 
 CHUNK_SAMPLES = 65_536  # points per call in validation; affects memory only
 BASELINE_MASKS = 1024  # evenly spaced training masks, from which the best constant mask is computed
@@ -47,15 +47,6 @@ def bounding_boxes(masks: Tensor) -> Tensor:
 
     (top, bottom), (left, right) = span(masks.any(-1)), span(masks.any(-2))
     return torch.stack([top, left, bottom, right], dim=-1)
-
-
-def median_background(views: Multiview) -> tuple[float, float, float]:
-    """The median colour, in [0, 1], of the targets outside the masks of up to 1,024 views."""
-    masks, targets = views.masks.flatten(0, 1), views.targets.flatten(0, 1)
-    step = -(-len(masks) // BASELINE_MASKS)
-    outside = targets[::step].movedim(1, -1)[~masks[::step]]
-    red, green, blue = (outside.float().median(0).values / 255).tolist()
-    return red, green, blue
 
 
 class PixelNerfPretraining(ViewPretraining):

@@ -1,0 +1,311 @@
+"""3D-Prior's decoders (Aygun et al. 2024): a triplane that is rendered from one fixed camera, or a plain image decoder.
+
+The camera looks along z and stays where it is: the field is viewer-centred (section 3.2). Depths are camera z, in the
+units of the views; a ray's parameter is its z, so that its samples are equally long whatever its direction.
+
+All images of a batch share rays and the first pass's samples. Their planes are then read at the same places, each with
+one look-up for all images, which takes less than half the time of a look-up per image.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from robust3d.models.encoder import Encoder
+from robust3d.models.tokens import Tokens
+from robust3d.models.volume_rendering import Samples, composite, further_depths, merged, stratified
+
+PLANES = ((0, 1), (0, 2), (1, 2))  # the axes of xy, xz and yz
+NEGATIVE_SLOPE = 0.2  # of the leaky units (3DGP, Skorokhodov et al. 2023)
+
+
+class Rendered(NamedTuple):
+    """R pixels of N images.
+
+    Attributes:
+        colour: (N, R, 3) in [0, 1].
+        depth: (N, R), expected camera z; what a ray does not meet counts as `far`.
+        opacity: (N, R) in [0, 1].
+        density: (N, R, K) at all samples, per unit of depth; None without a field.
+    """
+
+    colour: Tensor
+    depth: Tensor
+    opacity: Tensor
+    density: Tensor | None
+
+
+class FixedCamera(nn.Module):
+    """A pinhole camera, and the box of what it sees between two depths as the cube [-1, 1]^3.
+
+    Args:
+        intrinsics: (3, 3) in px.
+        size_px: (height, width).
+        near: smallest depth.
+        far: largest depth.
+    """
+
+    slopes: Tensor
+    reach: Tensor
+
+    def __init__(self, intrinsics: Tensor, size_px: tuple[int, int], near: float, far: float) -> None:
+        super().__init__()
+        self.size_px, self.near, self.far = size_px, near, far
+        rows, columns = torch.meshgrid(*(torch.arange(side) + 0.5 for side in size_px), indexing="ij")
+        centres = torch.stack([columns, rows, torch.ones_like(rows)], dim=2).flatten(0, 1)
+        inverse = torch.linalg.inv(intrinsics.double().cpu())
+        corners = torch.tensor([[0.0, 0, 1], [size_px[1], size_px[0], 1]], dtype=torch.float64)
+        self.register_buffer("slopes", (centres.double() @ inverse.T)[:, :2].float(), persistent=False)
+        self.register_buffer("reach", (corners @ inverse.T)[:, :2].abs().amax(0).float() * far, persistent=False)
+
+    def points(self, pixels: Tensor, depths: Tensor) -> Tensor:
+        """Points in the cube, (..., R, K, 3), at `depths` (..., R, K) of the rays through pixels (R,), row-major."""
+        across = self.slopes[pixels][:, None] / self.reach * depths[..., None]
+        along = 2 * (depths - self.near) / (self.far - self.near) - 1
+        return torch.cat([across, along[..., None]], dim=-1)
+
+
+def sample_each(planes: Tensor, points: Tensor) -> Tensor:
+    """Mean over the planes of their bilinear samples, at points of each image.
+
+    Args:
+        planes: (N, 3, C, P, P), in the order of `PLANES`; the first axis runs along the columns. A plane's border is
+            at -1 and 1; beyond the outer cells' centres their values are repeated.
+        points: (N, M, 3) in [-1, 1].
+
+    Returns:
+        (N, M, C).
+    """
+    places = torch.stack([points[..., axes] for axes in PLANES], dim=1).flatten(0, 1)[:, None]
+    found = F.grid_sample(planes.flatten(0, 1), places, padding_mode="border", align_corners=False)
+    return found[:, :, 0].unflatten(0, planes.shape[:2]).mean(1).mT
+
+
+def sample_shared(planes: Tensor, points: Tensor) -> Tensor:
+    """The same as `sample_each` at points (M, 3) that all images share, which become channels of one look-up."""
+    count, _, channels, side, _ = planes.shape
+    table = planes.permute(1, 3, 4, 0, 2).reshape(-1, count * channels)
+    place = ((points + 1) * (side / 2) - 0.5).clamp(0, side - 1)
+    below = place.floor()
+    shares = torch.stack([1 - (place - below), place - below])  # (2, M, 3), of the lower and of the upper cell
+    cells = torch.stack([below.long(), (below.long() + 1).clamp_max(side - 1)])
+    index, weight = [], []
+    for number, (x, y) in enumerate(PLANES):
+        for row in (0, 1):
+            for column in (0, 1):
+                index.append((number * side + cells[row, :, y]) * side + cells[column, :, x])
+                weight.append(shares[row, :, y] * shares[column, :, x] / len(PLANES))
+    found = F.embedding_bag(
+        torch.stack(index, 1), table, mode="sum", per_sample_weights=torch.stack(weight, 1).to(table)
+    )
+    return found.view(-1, count, channels).transpose(0, 1)
+
+
+class Attention(nn.Module):
+    """A transformer block on queries: attention to the tokens, perhaps to each other before, and a perceptron."""
+
+    def __init__(self, width: int, heads: int, self_attention: bool) -> None:
+        super().__init__()
+        self.before = nn.LayerNorm(width) if self_attention else None
+        self.among = nn.MultiheadAttention(width, heads, batch_first=True) if self_attention else None
+        self.norm, self.token_norm, self.last = nn.LayerNorm(width), nn.LayerNorm(width), nn.LayerNorm(width)
+        self.across = nn.MultiheadAttention(width, heads, batch_first=True)
+        self.perceptron = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+
+    def forward(self, queries: Tensor, tokens: Tensor) -> Tensor:
+        """(N, Q, W) and (N, T, W) to (N, Q, W)."""
+        if self.before is not None and self.among is not None:
+            normed = self.before(queries)
+            queries = queries + self.among(normed, normed, normed, need_weights=False)[0]
+        keys = self.token_norm(tokens)
+        queries = queries + self.across(self.norm(queries), keys, keys, need_weights=False)[0]
+        return queries + self.perceptron(self.last(queries))
+
+
+class TokenProjection(nn.Module):
+    """Patches and class token to tokens of one width.
+
+    Args:
+        channels: of a patch and of the class token.
+        width: of the result.
+        class_token: "channels": further channels of every patch, "token": one more token, "none": left out.
+    """
+
+    def __init__(self, channels: tuple[int, int], width: int, class_token: str) -> None:
+        super().__init__()
+        self.class_token = class_token
+        self.patches = nn.Linear(channels[0], width)
+        self.whole = None if class_token == "none" else nn.Linear(channels[1], width)
+
+    def forward(self, tokens: Tokens) -> Tensor:
+        """(N, T, W); T + 1 with the class token as one of them, the last one."""
+        patches = self.patches(tokens.patches)
+        if self.whole is None:
+            return patches
+        whole = self.whole(tokens.class_token)[:, None]
+        # a linear map of the patch with further channels is the sum of two
+        return patches + whole if self.class_token == "channels" else torch.cat([patches, whole], dim=1)
+
+
+def upsampling(width: int, channels: int, factor: int) -> nn.Sequential:
+    """Blocks that double the size, bilinearly and then a convolution, and a last one to `channels`."""
+    layers: list[nn.Module] = []
+    for _ in range(int(math.log2(factor))):
+        layers += [
+            nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
+            nn.Conv2d(width, max(width // 2, channels), 3, padding=1),
+            nn.LeakyReLU(NEGATIVE_SLOPE),
+        ]
+        width = max(width // 2, channels)
+    return nn.Sequential(*layers, nn.Conv2d(width, channels, 3, padding=1))
+
+
+class TriplaneDecoder(nn.Module):
+    """Tokens to planes, and their rendering (sections 3.2 and 3.4).
+
+    Args:
+        token_channels: of a patch and of the class token.
+        camera: fixed.
+        background: colour behind the field, in [0, 1].
+        class_token: see `TokenProjection`.
+        width: of the queries.
+        heads: of attention.
+        blocks: of attention.
+        self_attention: whether the queries also attend to each other.
+        query_px: side of the queries' planes.
+        plane_px: side of the planes: query_px times a power of two.
+        channels: of the planes.
+        hidden: width of the field's first layer.
+        samples: per ray, stratified.
+        importance_samples: per ray, by the first pass's weights; 0: one pass.
+    """
+
+    camera: FixedCamera
+    background: Tensor
+
+    def __init__(
+        self,
+        token_channels: tuple[int, int],
+        camera: FixedCamera,
+        background: tuple[float, float, float],
+        *,
+        class_token: str,
+        width: int,
+        heads: int,
+        blocks: int,
+        self_attention: bool,
+        query_px: int,
+        plane_px: int,
+        channels: int,
+        hidden: int,
+        samples: int,
+        importance_samples: int,
+    ) -> None:
+        super().__init__()
+        self.camera, self.query_px = camera, query_px
+        self.samples, self.importance_samples = samples, importance_samples
+        self.project = TokenProjection(token_channels, width, class_token)
+        self.queries = nn.Parameter(0.02 * torch.randn(len(PLANES) * query_px**2, width))
+        self.attention = nn.ModuleList(Attention(width, heads, self_attention) for _ in range(blocks))
+        self.up = upsampling(width, channels, plane_px // query_px)
+        self.field = nn.Sequential(nn.Linear(channels, hidden), nn.LeakyReLU(NEGATIVE_SLOPE), nn.Linear(hidden, 4))
+        self.register_buffer("background", torch.tensor(background), persistent=False)
+
+    def planes(self, tokens: Tokens) -> Tensor:
+        """(N, 3, C, P, P)."""
+        projected = self.project(tokens)
+        x = self.queries.expand(len(projected), -1, -1)
+        for block in self.attention:
+            x = block(x, projected)
+        grids = x.unflatten(1, (len(PLANES), self.query_px, self.query_px)).permute(0, 1, 4, 2, 3)
+        return self.up(grids.flatten(0, 1)).unflatten(0, grids.shape[:2])
+
+    def radiance(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Density (...) and colour (..., 3) of plane features (..., C)."""
+        out = self.field(features).float()
+        return F.softplus(out[..., 3] - 1), torch.sigmoid(out[..., :3])  # no dead units, as mip-NeRF
+
+    def forward(self, tokens: Tokens, pixels: Tensor, generator: torch.Generator | None = None) -> Rendered:
+        """Render pixels (R,), row-major numbers, of each image; deterministic samples without a generator."""
+        return self.render(self.planes(tokens), pixels, generator)
+
+    def render(self, planes: Tensor, pixels: Tensor, generator: torch.Generator | None = None) -> Rendered:
+        """The same from planes (N, 3, C, P, P)."""
+        count, rays = len(planes), len(pixels)
+        near, far = (planes.new_full((rays,), limit) for limit in (self.camera.near, self.camera.far))
+        depths = stratified(near, far, self.samples, generator)
+        features = sample_shared(planes, self.camera.points(pixels, depths).flatten(0, 1))
+        sigma, colour = self.radiance(features)
+        near, far = near.repeat(count), far.repeat(count)
+        along = Samples(
+            depths.repeat(count, 1), sigma.view(count * rays, -1), colour.view(count * rays, self.samples, 3)
+        )
+        last = composite(along.sigma, along.colour, along.depths, far, self.background)
+        if self.importance_samples:
+            further = further_depths(last, near, far, self.importance_samples, 0, generator)
+            points = self.camera.points(pixels, further.view(count, rays, -1))
+            sigma, colour = self.radiance(sample_each(planes, points.flatten(1, 2)))
+            more = Samples(further, sigma.view_as(further), colour.view(*further.shape, 3))
+            along = merged(along, more)
+            last = composite(along.sigma, along.colour, along.depths, far, self.background)
+        depth = last.depth + (1 - last.opacity) * far
+        shape = (count, rays)
+        return Rendered(
+            last.colour.view(*shape, 3), depth.view(shape), last.opacity.view(shape), along.sigma.view(*shape, -1)
+        )
+
+
+class ImageDecoder(nn.Module):
+    """Without a triplane (section 4.4): up-sampling and convolutions from the grid of tokens to image and depth.
+
+    Args:
+        token_channels: of a patch and of the class token.
+        camera: for the size and the range of depths.
+        class_token: "channels" or "none", see `TokenProjection`.
+        width: of the first layer.
+        factor: by which the grid of tokens is enlarged, a power of two; the rest is bilinear.
+    """
+
+    camera: FixedCamera
+
+    def __init__(
+        self, token_channels: tuple[int, int], camera: FixedCamera, *, class_token: str, width: int, factor: int
+    ) -> None:
+        super().__init__()
+        self.camera = camera
+        self.project = TokenProjection(token_channels, width, class_token)
+        self.up = upsampling(width, 4, factor)
+
+    def forward(self, tokens: Tokens, pixels: Tensor, generator: torch.Generator | None = None) -> Rendered:
+        """Colour and depth of pixels (R,) of each image; nothing is drawn."""
+        grid = self.project(tokens).mT.unflatten(2, tokens.grid)
+        out = F.interpolate(self.up(grid), self.camera.size_px, mode="bilinear", align_corners=False).float()
+        found = torch.sigmoid(out.flatten(2)[:, :, pixels])
+        depth = self.camera.near + (self.camera.far - self.camera.near) * found[:, 3]
+        return Rendered(found[:, :3].mT, depth, torch.ones_like(depth), None)
+
+
+class Reconstruction(nn.Module):
+    """An encoder and a decoder of its tokens.
+
+    Args:
+        encoder: trained in place.
+        decoder: of its tokens.
+        input_px: side to which images are resized for the encoder; None: as they are.
+    """
+
+    encoder: Encoder
+    decoder: TriplaneDecoder | ImageDecoder
+
+    def __init__(self, encoder: Encoder, decoder: TriplaneDecoder | ImageDecoder, input_px: int | None) -> None:
+        super().__init__()
+        self.encoder, self.decoder, self.input_px = encoder, decoder, input_px
+
+    def resized(self, images: Tensor) -> Tensor:
+        """Images (N, 3, H, W) in [0, 1] as the encoder sees them."""
+        if self.input_px is None:
+            return images
+        return F.interpolate(images, (self.input_px, self.input_px), mode="bilinear", antialias=True)

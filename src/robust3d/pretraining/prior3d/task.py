@@ -1,0 +1,243 @@
+"""3D-Prior's pre-training task: image and depth of a view from its tokens, which stay near to the start's."""
+
+import copy
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from robust3d.data.multiview import Multiview
+from robust3d.errors import UserError
+from robust3d.models.architecture import batch_norms
+from robust3d.models.encoder import seeded_initialisation
+from robust3d.models.tokens import Tokens
+from robust3d.models.triplane import (
+    FixedCamera,
+    ImageDecoder,
+    Reconstruction,
+    Rendered,
+    TriplaneDecoder,
+)
+from robust3d.pretraining.prior3d.losses import augmented, density, distillation, error
+from robust3d.pretraining.prior3d.params import Params
+from robust3d.seeds import torch_generator
+from robust3d.training.draws import integers
+from robust3d.training.metrics import deviation, psnr
+from robust3d.training.views import ViewPretraining, median_background
+
+MARGIN = 0.05  # of the range of depths, before the nearest and behind the farthest
+CHUNK = 16  # images at once in validation; memory only
+BASELINE_VIEWS = 1024  # evenly spaced training views, of which the mean image and the mean depth are taken
+TRIPLANE_KEYS = {  # parameters of its decoder
+    "class_token", "width", "heads", "blocks", "self_attention", "query_px", "plane_px", "channels", "hidden",
+    "samples", "importance_samples",
+}  # fmt: skip
+COLLAPSED_SPREAD = 0.02  # reconstructions that vary less than this share of the truth are one image
+
+
+class Prior3dPretraining(ViewPretraining):
+    """Trains encoder and decoder to reconstruct random views, each from itself alone.
+
+    Args:
+        params: of the method.
+        encoder: its start; trained in place.
+        train: training views with depth.
+        held_out: views of other instances, for validation and reconstructions.
+        seed: of the decoder's weights and of the validation's views.
+        device: where all of it goes.
+
+    Raises:
+        UserError: views without depth; fewer objects than asked for; or batch norms without statistics that are to
+            be frozen.
+    """
+
+    params: Params
+    module: Reconstruction
+
+    def check_views(self) -> None:
+        """Take the objects that are asked for; refuse views of unknown depth."""
+        if self.params.objects is not None:
+            if self.params.objects > len(self.train):
+                raise UserError(f"objects: {self.params.objects} asked for, and the training set has {len(self.train)}")
+            self.train = self.train.subset(self.params.objects)
+        if not any(bool(torch.isfinite(self.train.depth[row]).any()) for row in range(len(self.train))):
+            raise UserError("3D-Prior learns from depth, and these views have none. Render them, or give depth maps.")
+        layers = batch_norms(self.encoder)
+        fresh = layers and all(
+            bool((layer.running_var == 1).all()) for layer in layers if layer.running_var is not None
+        )
+        if fresh and self.params.batch_norms == "frozen":
+            raise UserError("batch_norms: frozen, but the encoder has no statistics yet; name a start, or use batch")
+
+    def build(self) -> Reconstruction:
+        """The decoder around the encoder, and the frozen copy of the start."""
+        params, channels = self.params, self.encoder.architecture.token_channels
+        self.teacher = copy.deepcopy(self.encoder).to(self.device).eval().requires_grad_(False)
+        near, far = depth_range(self.train)
+        intrinsics = self.train.intrinsics.flatten(0, 1).double().mean(0)
+        height, width = self.train.masks.shape[-2:]
+        camera = FixedCamera(intrinsics, (height, width), near, far)
+        decoder: TriplaneDecoder | ImageDecoder
+        with seeded_initialisation(self.seed, "prior3d"):
+            if params.decoder == "convolutional":
+                decoder = ImageDecoder(
+                    channels, camera, class_token=params.class_token, width=params.width, factor=params.upscale
+                )
+            else:
+                background = params.background or median_background(self.train)
+                sizes = params.model_dump(include=TRIPLANE_KEYS)
+                decoder = TriplaneDecoder(channels, camera, background, **sizes)
+        return Reconstruction(self.encoder, decoder, params.input_px)
+
+    def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """The sum of the four weighted losses (equation 5) over a batch of views drawn with replacement."""
+        params, height_width = self.params, self.train.masks.shape[-2:]
+        if params.batch_norms == "frozen":
+            self.encoder.eval()
+        inputs, targets, depth = self.draw(generator)
+        pixels = self._pixels(int(np.prod(height_width)), generator)
+        images = self.module.resized(inputs)
+        tokens = self.encoder.tokens(images)
+        found: Rendered = self.module.decoder(tokens, pixels, generator)
+        truth, known = self._target_depth(depth.flatten(1)[:, pixels])
+        losses = {
+            "rgb": error(found.colour, targets.flatten(2)[:, :, pixels].mT, params.error),
+            "depth": error(found.depth, truth, params.error, known),
+            "density": density(found.density, params.density_term, found.depth),
+            "distillation": self._distillation(images, tokens),
+        }
+        total = torch.stack([getattr(params, f"{name}_weight") * loss for name, loss in losses.items()]).sum()
+        scalars = {name: loss.detach() for name, loss in losses.items()}
+        return total, {**scalars, "opacity": found.opacity.detach().mean()}
+
+    def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Augmented inputs and targets in [0, 1], (batch, 3, H, W), and their depth (batch, H, W)."""
+        objects, views = self.train.masks.shape[:2]
+        chosen = integers(objects * views, (self.params.batch,), generator, self.device)
+        row, view = chosen // views, chosen % views
+        pictures = [self.train.inputs[row, view] / 255]
+        if self.train.targets is not self.train.inputs:
+            pictures.append(self.train.targets[row, view] / 255)
+        depth = self.train.depth[row, view]
+        pictures, depth = augmented(pictures, depth, self.params.crop, self.params.flip, generator)
+        return pictures[0], pictures[-1], depth
+
+    def validate(self) -> dict[str, float]:
+        """Held-out image and depth, and how far the representation is from its start.
+
+        `depth_mae` is of the object's pixels, in the units of the views. Baselines: the mean training image, and the
+        mean training depth of objects at each pixel. `spread`: the standard deviation of the reconstructions over
+        images divided by the targets'.
+        """
+        inputs, targets, depth = self._validation_views
+        colour, found, apart = self._reconstruct(inputs)
+        truth, known = targets.movedim(1, 3) / 255, torch.isfinite(depth)
+        if not known.any():
+            raise UserError("3D-Prior is validated on depth, and the held-out views have none")
+        mean_image, mean_depth = self._means
+        return {
+            "psnr": psnr(colour, truth),
+            "psnr_baseline": psnr(mean_image.expand_as(truth), truth),
+            "depth_mae": float((found - depth)[known].abs().mean()),
+            "depth_mae_baseline": float((mean_depth.expand_as(depth) - depth)[known].abs().mean()),
+            "distillation": apart,
+            "spread": deviation(colour) / max(deviation(truth), 1e-12),
+        }
+
+    def collapse(self, validation: dict[str, float]) -> str | None:
+        """Collapsed when every held-out image has nearly the same reconstruction."""
+        if validation["spread"] < COLLAPSED_SPREAD:
+            share = f"{validation['spread']:.2g}"
+            return f"reconstructions have collapsed to one image: they vary {share} times as much as the truth"
+        return None
+
+    def score(self, validation: dict[str, float]) -> float:
+        """Held-out PSNR."""
+        return validation["psnr"]
+
+    def reconstructions(self, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """Image and depth map in turn, of n / 2 held-out views, true and reconstructed: uint8 (n, H, W, 3).
+
+        Depth is white at the camera's near end and black at the far one.
+        """
+        inputs, targets, depth = (part[: -(-n // 2)] for part in self._validation_views)
+        with self.in_eval_mode():
+            colour, found, _ = self._reconstruct(inputs)
+        camera = self.module.decoder.camera
+        rows = []
+        for image, z in ((targets.movedim(1, 3) / 255, depth), (colour, found)):
+            shade = 1 - (torch.nan_to_num(z, nan=camera.far, posinf=camera.far) - camera.near) / (
+                camera.far - camera.near
+            )
+            both = torch.stack([image, shade[..., None].expand_as(image)], dim=1).flatten(0, 1)[:n]
+            rows.append(both.clamp(0, 1).mul(255).round().to(torch.uint8).cpu().numpy())
+        return rows[0], rows[1]
+
+    def _pixels(self, count: int, generator: torch.Generator) -> Tensor:
+        """The numbers of the pixels to render, the same for all images of a step."""
+        if self.params.rays is None or self.params.rays >= count:
+            return torch.arange(count, device=self.device)
+        order = torch.randperm(count, generator=generator, device=generator.device)[: self.params.rays]
+        return order.to(self.device)
+
+    def _target_depth(self, depth: Tensor) -> tuple[Tensor, Tensor]:
+        """Depth to reconstruct, of the same shape, and where it is known."""
+        empty = torch.isposinf(depth)
+        far = self.module.decoder.camera.far
+        known = torch.isfinite(depth) | (empty if self.params.background_depth == "far" else torch.zeros_like(empty))
+        return torch.nan_to_num(depth, nan=far, posinf=far), known
+
+    def _distillation(self, images: Tensor, tokens: Tokens) -> Tensor:
+        """Distance to the start's representation; it is not computed where it has no weight."""
+        if not self.params.distillation_weight:
+            return torch.zeros((), device=self.device)
+        with torch.no_grad():
+            teachers = self.teacher.tokens(images)
+        return distillation(tokens, teachers, self.params.distil, self.params.error)
+
+    def _reconstruct(self, inputs: Tensor) -> tuple[Tensor, Tensor, float]:
+        """Colour (N, H, W, 3), depth (N, H, W) and distance to the start of uint8 images (N, 3, H, W)."""
+        height, width = inputs.shape[-2:]
+        pixels = torch.arange(height * width, device=self.device)
+        colours, depths, apart = [], [], 0.0
+        for chunk in inputs.split(CHUNK):
+            images = self.module.resized(chunk / 255)
+            tokens = self.encoder.tokens(images)
+            found: Rendered = self.module.decoder(tokens, pixels)
+            colours.append(found.colour.unflatten(1, (height, width)))
+            depths.append(found.depth.unflatten(1, (height, width)))
+            distance = distillation(tokens, self.teacher.tokens(images), self.params.distil, self.params.error)
+            apart += float(distance) * len(chunk)
+        return torch.cat(colours), torch.cat(depths), apart / len(inputs)
+
+    @cached_property
+    def _validation_views(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Inputs and targets, uint8 (N, 3, H, W), and depth (N, H, W), of random held-out views; deterministic."""
+        objects, views = self.held_out.masks.shape[:2]
+        generator = torch_generator(self.seed, "prior3d", "validation")
+        chosen = torch.randperm(objects * views, generator=generator)[: self.params.validation_images].to(self.device)
+        row, view = chosen // views, chosen % views
+        return self.held_out.inputs[row, view], self.held_out.targets[row, view], self.held_out.depth[row, view]
+
+    @cached_property
+    def _means(self) -> tuple[Tensor, Tensor]:
+        """The mean image (H, W, 3) in [0, 1] and the mean depth of objects at each pixel (H, W) of training views."""
+        objects, views = self.train.masks.shape[:2]
+        number = torch.arange(0, objects * views, -(-objects * views // BASELINE_VIEWS), device=self.device)
+        depth = self.train.depth[number // views, number % views].double()
+        known = torch.isfinite(depth)
+        everywhere = depth[known].mean()
+        total = torch.where(known, depth, 0.0).sum(0)
+        mean_depth = torch.where(known.any(0), total / known.sum(0).clamp(min=1), everywhere)
+        images = self.train.targets[number // views, number % views]
+        return images.double().mean(0).movedim(0, 2).float() / 255, mean_depth.float()
+
+
+def depth_range(views: Multiview) -> tuple[float, float]:
+    """Near and far of the camera: the known depths and a margin, nearer than the camera never."""
+    known = [depth[torch.isfinite(depth)] for depth in (views.depth[row] for row in range(len(views)))]
+    limits = [(float(depth.min()), float(depth.max())) for depth in known if len(depth)]
+    nearest, farthest = min(low for low, _ in limits), max(high for _, high in limits)
+    margin = MARGIN * max(farthest - nearest, 1e-3)
+    return max(nearest - margin, 1e-3), farthest + margin
