@@ -74,7 +74,7 @@ def test_a_probes_seed_is_the_studys_unless_it_is_given():
     [
         (
             {"x": {"probe": "nothing"}},
-            "no probe called 'nothing': .* have ablation, accuracy, autoattack, corruptions, dissection, distortions, "
+            "no probe called 'nothing': .* have ablation, accuracy, autoattack, corruptions, depth, dissection, distortions, "
             "robustness, shift, smoothness",
         ),
         ({"x": {"probe": "shift", "params": {"batch": 1}}}, "probes.x.params.batch: unknown key"),

@@ -22,6 +22,10 @@ if TYPE_CHECKING:  # not at run time: planning imports this module
     from robust3d.models.classifier import Classifier
 
 
+def _none(name: str) -> "ImageData":
+    raise LookupError(f"no training images of {name}")
+
+
 @dataclass(frozen=True)
 class Subject:
     """The classifier to test, and its images.
@@ -33,6 +37,7 @@ class Subject:
         images: opens the test images of a set, one of the probe's `SETS`, on `device`.
         progress: a folder that outlives a killed job.
         sets: the names that `images` knows.
+        training_images: opens the training images of a set, for probes that fit something.
     """
 
     model: "Classifier"
@@ -41,6 +46,7 @@ class Subject:
     images: Callable[[str], "ImageData"]
     progress: Path
     sets: tuple[str, ...] = ("set",)
+    training_images: "Callable[[str], ImageData]" = _none
 
     def predictions(self, images: "torch.Tensor") -> "torch.Tensor":
         """Predicted labels (N,), on the CPU, of uint8 images or of floating-point ones in [0, 1]."""
