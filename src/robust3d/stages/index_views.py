@@ -75,5 +75,5 @@ def _splits(job: "Context", instances: list[str]) -> dict[str, tuple[str, ...]]:
     by_group, settings = groups.__getitem__ if groups else None, parse(SplitParams, split)
     if settings.parts is None:
         return split_instances(instances, settings, job.params["seed"], by_group)
-    found = split_instances(job.params["every_instance"], settings, job.params["seed"], by_group)
-    return {name: tuple(i for i in found[name] if i in set(instances)) for name in SPLITS}
+    every = split_instances(job.params["every_instance"], settings, job.params["seed"], by_group)
+    return {name: tuple(i for i in every[name] if i in set(instances)) for name in SPLITS}

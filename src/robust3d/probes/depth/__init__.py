@@ -48,6 +48,6 @@ def probe(params: Params, subject: "Subject") -> "Findings":
     frame = pd.DataFrame({"images": "set", "image": range(len(images)), **scores(head, tested)})
     beside = pd.DataFrame(scores(lambda features: features.new_full((len(features), 1, 1, 1), mean_depth), tested))
     frame = frame.assign(**{f"mean_depth_{name}": beside[name] for name in beside})
-    means = {name: float(frame[name].mean()) for name in frame if name not in ("images", "image")}
+    means = {str(name): float(frame[name].mean()) for name in frame if name not in ("images", "image")}
     facts = {"training_images": len(seen.features), "training_loss": loss, "mean_depth": mean_depth}
     return Findings({"images": len(frame), **means, **facts}, frame)
