@@ -66,9 +66,10 @@ def probe_sets(name: str) -> tuple[str, ...]:
     return tuple(getattr(load("probe", name), "SETS", ("set",)))
 
 
-def optional_sets(name: str) -> tuple[str, ...]:
-    """The names of further image sets that a probe reads where its entry names them."""
-    return tuple(getattr(load("probe", name), "OPTIONAL_SETS", ()))
+def optional_sets(name: str, given: Iterable[str] = ()) -> tuple[str, ...]:
+    """The names of further image sets that a probe reads where its entry names them: with "any" those `given`."""
+    known = getattr(load("probe", name), "OPTIONAL_SETS", ())
+    return tuple(one for one in given if one not in probe_sets(name)) if known == "any" else tuple(known)
 
 
 def names(kind: str) -> list[str]:

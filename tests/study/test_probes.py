@@ -74,8 +74,8 @@ def test_a_probes_seed_is_the_studys_unless_it_is_given():
     [
         (
             {"x": {"probe": "nothing"}},
-            "no probe called 'nothing': .* have ablation, accuracy, autoattack, corruptions, cue_conflict, "
-            "dissection, distortions, shift, smoothness",
+            "no probe called 'nothing': .* have ablation, accuracy, autoattack, brain, corruptions, cue_conflict, depth, "
+            "dissection, distortions, robustness, shift, smoothness",
         ),
         ({"x": {"probe": "shift", "params": {"batch": 1}}}, "probes.x.params.batch: unknown key"),
         ({"x": {"probe": "accuracy", "sets": {"shifted": "black"}}}, "probes.x.sets.shifted: accuracy reads set"),
@@ -99,7 +99,7 @@ def test_table_3_refuses_a_probe_that_shifts_nothing():
     [
         (
             {"objective": "sgd"},
-            "classifiers.linf.objective: there is no training called 'sgd': .* have advprop, pgd, standard",
+            "classifiers.linf.objective: there is no training called 'sgd': .* have advprop, linear, pgd, standard",
         ),
         ({"objective": 3}, "classifiers.linf"),
         ({"epoch": 3}, "classifiers.linf.epoch: unknown key"),

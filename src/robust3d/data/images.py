@@ -44,6 +44,7 @@ class ImageData:
         notices: flags for every number that depends on these images.
         resident: (N, 3, H, W) uint8, if all are held in memory.
         read_masks: masks (n, H, W) bool of the objects at n places; None: not known.
+        read_depths: depth (n, H, W) float32 at n places, camera z, not finite where unknown; None: not known.
         concepts: what is where in the images, of sets that come with such labels.
     """
 
@@ -57,6 +58,7 @@ class ImageData:
     resident: Tensor | None = None
     read_masks: Read | None = None
     concepts: "Concepts | None" = None
+    read_depths: Read | None = None
 
     @classmethod
     def of(cls, images: Tensor, labels: Tensor) -> "ImageData":
@@ -104,6 +106,16 @@ class ImageData:
         if self.read_masks is None:
             raise UserError("these images have no masks of their objects; views have them, pictures from disk have not")
         return self.read_masks(torch.as_tensor(indices).cpu().numpy()).to(self.labels.device)
+
+    def depths(self, indices: Tensor | Sequence[int]) -> Tensor:
+        """Depth (n, H, W) float32 on the device of the labels, the camera's z; not finite where it is not known.
+
+        Raises:
+            UserError: these images have no depth.
+        """
+        if self.read_depths is None:
+            raise UserError("these images have no depth; views have it, pictures from disk have not")
+        return self.read_depths(torch.as_tensor(indices).cpu().numpy()).to(self.labels.device)
 
     @property
     def ids(self) -> list[str]:

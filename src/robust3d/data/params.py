@@ -37,6 +37,8 @@ class SplitParams(Base):
     ratio: tuple[PositiveInt, PositiveInt, PositiveInt] = (8, 1, 1)  # train : val : test (paper §3)
     mode: Literal["random", "orbit", "published"] = "random"  # paper: random; orbit keeps near-duplicates in one part;
     # published: the split of a data set on disk; the ratio is ignored
+    parts: Annotated[tuple[SplitName, ...], Field(min_length=1)] | None = None  # of a built family, only objects of
+    # these are rendered, such as the same test objects in other light; none: all
 
 
 class TextureParams(Base):
@@ -132,12 +134,30 @@ def equal_counts(wanted: int, key: str, split: SplitName, classes: int, availabl
     return tuple(wanted // classes + (label < wanted % classes) for label in range(classes))
 
 
+class ChangeParams(Base):
+    """One thing that differs from the usual pictures of the same views: see `robust3d.data.changes`."""
+
+    size: float | None = Field(None, gt=0, le=1)  # of the objects, times their own, about the image's middle
+    pan_px: float | None = Field(None, gt=0)  # the camera turns during the exposure, by so many pixels
+    zoom: float | None = Field(None, gt=1)  # the focal length grows during the exposure, up to so many times
+    focus: Literal["near", "far"] | None = None  # what of each object, and of the background behind it, is sharp
+    blur_px: float = Field(2.0, gt=0)  # focus: diameter of the blur at the other end of the object
+
+    @model_validator(mode="after")
+    def _one(self) -> "ChangeParams":
+        given = [name for name in ("size", "pan_px", "zoom", "focus") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"one of size, pan_px, zoom, focus at a time, got {' and '.join(given) or 'none'}")
+        return self
+
+
 class SetParams(Base):
     """A fixed-size classification set drawn inside the splits (paper §5: 10,000/1,000/1,000 images)."""
 
     kind: str = "views"  # the module in robust3d.imagesets
     images: tuple[PositiveInt, PositiveInt, PositiveInt] = (10_000, 1_000, 1_000)  # train, val, test
     background: BackgroundParams = BackgroundParams()  # of the images
+    change: ChangeParams | None = None  # for tests: one thing that is otherwise than in the renders
     label_order: Names | None = None  # class names by label, not stated in the paper; null: the family's order
 
     _label_order = field_validator("label_order")(distinct)

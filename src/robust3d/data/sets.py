@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, get_args
 import numpy as np
 
 from robust3d.data.backgrounds import Backgrounds, image_seed
-from robust3d.data.params import BackgroundParams, SetParams, SplitName
+from robust3d.data.params import BackgroundParams, ChangeParams, SetParams, SplitName
 from robust3d.data.textures import Textures
 from robust3d.errors import UserError, why_unreadable
 from robust3d.seeds import numpy_generator
@@ -71,6 +71,8 @@ def draw_set(
     backgrounds = Backgrounds(params.background, textures, len(classes))
     rows = []
     for split in get_args(SplitName):
+        if not any(splits[split].values()):
+            continue  # a family of which this part was not rendered
         fewest = min(classes, key=lambda name: len(splits[split][name]))
         counts = params.counts(split, len(classes), len(splits[split][fewest]) * views)
         for label, (name, count) in enumerate(zip(classes, counts, strict=True)):
@@ -143,6 +145,7 @@ def load_set(
     textures: Textures | None,
     background: BackgroundParams,
     classes: Sequence[str],
+    change: ChangeParams | None = None,
 ) -> tuple["torch.Tensor", "torch.Tensor"]:
     """The images of rows of a set, composited on `background`.
 
@@ -155,11 +158,14 @@ def load_set(
         textures: needed for textured backgrounds.
         background: of the images.
         classes: all class names in label order, also those without a row here.
+        change: what else is otherwise; a focus needs frames with depth.
 
     Returns:
         Images (N, 3, H, W) uint8 and labels (N,) int64, in the order of the rows.
     """
     import torch
+
+    from robust3d.data.changes import after_compositing, before_compositing  # they need torch
 
     backgrounds = Backgrounds(background, textures, len(classes))
     keys = zip(frames.class_name.tolist(), frames.instance.tolist(), frames.view.tolist(), strict=True)
@@ -172,6 +178,10 @@ def load_set(
             raise ValueError(f"label {label} is {name} in the set but {classes[label]} in `classes`")
         if (name, instance, view) not in where:
             raise ValueError(f"no frame of {name} {instance}, view {view}")
-        images[i] = backgrounds.behind(frames.rgba[where[name, instance, view]], label, split, key)
+        place = where[name, instance, view]
+        rgba = frames.rgba[place] if change is None else before_compositing(change, frames.rgba[place])
+        images[i] = backgrounds.behind(rgba, label, split, key)
+        if change is not None:
+            images[i] = after_compositing(change, images[i], frames.depth[place])
     labels = torch.tensor(rows["class_index"].to_numpy(np.int64))
     return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), labels

@@ -15,6 +15,7 @@ from robust3d.data.params import SetParams
 from robust3d.data.sets import load_set
 from robust3d.data.shards import Frames, read_shards
 from robust3d.data.textures import Textures
+from robust3d.errors import UserError
 from robust3d.parsing import parse
 
 
@@ -46,6 +47,7 @@ class ViewReader:
             labels=torch.tensor(self.rows["class_index"].to_numpy("int64")),
             read=self.read,
             read_masks=self.read_masks,
+            read_depths=self.read_depths,
             resolution_px=self.views.resolution_px,
             rows=self.rows,
             background=self.params.background.kind,
@@ -69,10 +71,24 @@ class ViewReader:
         """Masks (n, H, W) bool of the objects of some rows.
 
         Raises:
-            UserError: a shard is missing or is not the one of the manifest.
+            UserError: a shard is missing or is not the one of the manifest; or the set's change moves pixels.
         """
+        return self._exact(places, "mask", torch.bool)
+
+    def read_depths(self, places: np.ndarray) -> Tensor:
+        """Depth (n, H, W) float32 of some rows, camera z in the renders' units, not finite at the background.
+
+        Raises:
+            UserError: as `read_masks`.
+        """
+        return self._exact(places, "depth", torch.float32)
+
+    def _exact(self, places: np.ndarray, name: str, kind: torch.dtype) -> Tensor:
+        """One of the exact pictures of frames."""
+        if self.params.change is not None and self.params.change.focus is None:
+            raise UserError(f"change: the {name} of these views is not known any more; take the set without it")
         side = self.views.resolution_px
-        masks = torch.empty(len(places), side, side, dtype=torch.bool)
+        found = torch.empty(len(places), side, side, dtype=kind)
         for number in np.unique(self.shard[places]).tolist():
             here = np.flatnonzero(self.shard[places] == number)
             rows = self.rows.iloc[places[here]]
@@ -80,12 +96,13 @@ class ViewReader:
             keys = zip(frames.class_name.tolist(), frames.instance.tolist(), frames.view.tolist(), strict=True)
             where = {key: position for position, key in enumerate(keys)}
             wanted = zip(rows["class_name"], rows["instance"], rows["view"].tolist(), strict=True)
-            masks[here] = torch.from_numpy(frames.mask[[where[key] for key in wanted]])
-        return masks
+            found[here] = torch.from_numpy(getattr(frames, name)[[where[key] for key in wanted]])
+        return found
 
     def _of_shard(self, number: int, rows: pd.DataFrame) -> Tensor:
-        frames = self._frames(number, rows, colour_only=True)
-        return load_set(rows, frames, self.textures, self.params.background, self.classes)[0]
+        change = self.params.change
+        frames = self._frames(number, rows, colour_only=change is None or change.focus is None)
+        return load_set(rows, frames, self.textures, self.params.background, self.classes, change)[0]
 
     def _frames(self, number: int, rows: pd.DataFrame, colour_only: bool) -> Frames:
         shard: Shard = self.views.shards[number]

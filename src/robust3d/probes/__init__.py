@@ -3,7 +3,8 @@
 A probe has a class `Params`, whose import needs no torch, and a function `probe`, which takes these parameters and a
 `Subject` and returns `Findings`. `SETS` names the image sets that it reads; without it, a probe reads one set, `set`.
 The probe's entry in the configuration maps these to sets; names that it leaves out are the experiment's sets.
-`OPTIONAL_SETS` names further ones, which are there only where the entry names them: see `Subject.sets`.
+`OPTIONAL_SETS` names further ones, which are there only where the entry names them: see `Subject.sets`. With "any" the
+entry gives them names of its own.
 With `ANY_CLASSES = True` the sets may have other classes than the classifier: it does not compare answers with labels.
 `PACKAGES` names further packages that affect its results: their versions become part of its jobs' specs.
 """
@@ -21,6 +22,10 @@ if TYPE_CHECKING:  # not at run time: planning imports this module
     from robust3d.models.classifier import Classifier
 
 
+def _none(name: str) -> "ImageData":
+    raise LookupError(f"no training images of {name}")
+
+
 @dataclass(frozen=True)
 class Subject:
     """The classifier to test, and its images.
@@ -32,6 +37,7 @@ class Subject:
         images: opens the test images of a set, one of the probe's `SETS`, on `device`.
         progress: a folder that outlives a killed job.
         sets: the names that `images` knows.
+        training_images: opens the training images of a set, for probes that fit something.
     """
 
     model: "Classifier"
@@ -40,6 +46,7 @@ class Subject:
     images: Callable[[str], "ImageData"]
     progress: Path
     sets: tuple[str, ...] = ("set",)
+    training_images: "Callable[[str], ImageData]" = _none
 
     def predictions(self, images: "torch.Tensor") -> "torch.Tensor":
         """Predicted labels (N,), on the CPU, of uint8 images or of floating-point ones in [0, 1]."""

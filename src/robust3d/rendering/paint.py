@@ -10,6 +10,8 @@ from mathutils import Vector
 from robust3d.rendering.params import RenderParams
 from robust3d.shapes.mesh import Material, Paint
 
+_DARK = 0.2  # share of the light that a dark cube of a pattern gives back
+
 
 def plain_paint(params: RenderParams) -> bpy.types.Material:
     """Matt paint in the colour that the mesh carries; lights without shadow are part of the paint.
@@ -83,6 +85,8 @@ def _paint(
     colour, alpha = carried.outputs["Color"], None
     if material is not None:
         colour, alpha = _picture(nodes, links, colour, material, image, holes)
+    if params.checks is not None:
+        colour = _checked(nodes, links, colour, params.checks)
     brightness = nodes.new("ShaderNodeValue")
     brightness.outputs[0].default_value = params.ambient
     total = brightness.outputs[0]
@@ -108,6 +112,18 @@ def _paint(
     links.new(glow.outputs[0], both.inputs[0])
     links.new(diffuse.outputs[0], both.inputs[1])
     links.new(_layered(nodes, links, both.outputs[0], alpha), output.inputs["Surface"])
+
+
+def _checked(nodes: Any, links: Any, colour: Any, checks: float) -> Any:
+    """A colour that is dark in every other cube of a grid that is fixed to the object."""
+    place, cubes, product = (nodes.new(f"ShaderNode{kind}") for kind in ("TexCoord", "TexChecker", "VectorMath"))
+    product.operation = "MULTIPLY"
+    cubes.inputs["Scale"].default_value = checks
+    cubes.inputs["Color1"].default_value, cubes.inputs["Color2"].default_value = (1, 1, 1, 1), (*[_DARK] * 3, 1)
+    links.new(place.outputs["Object"], cubes.inputs["Vector"])
+    links.new(colour, product.inputs[0])
+    links.new(cubes.outputs["Color"], product.inputs[1])
+    return product.outputs[0]
 
 
 def _picture(

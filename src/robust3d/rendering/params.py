@@ -43,6 +43,9 @@ class RenderParams(Base):
         Sun(direction=(0.5, -0.85, 0.1), strength=0.08),
     )
     ambient: float = Field(0.05, ge=0)  # how bright a white surface looks that no light reaches
+    checks: float | None = Field(
+        None, gt=0
+    )  # a pattern of cubes, so many to a unit of length, on all colours; none: plain
     # Objects with a view that shows nothing of them, or nothing else: end there, leave them out, or take them as they
     # are. Cells say what was found.
     blank_views: BlankPolicy = "skip"

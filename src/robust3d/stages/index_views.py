@@ -72,5 +72,8 @@ def divided(job: "Context", instances: list[str]) -> dict[str, tuple[str, ...]]:
         else:
             found = split_groups(inventory, parse(SplitParams, split), seed, there)
         return {name: tuple(i for i in instances if i in found[name]) for name in SPLITS}
-    by_group = groups.__getitem__ if groups else None
-    return split_instances(instances, parse(SplitParams, split), job.params["seed"], by_group)
+    by_group, settings = groups.__getitem__ if groups else None, parse(SplitParams, split)
+    if settings.parts is None:
+        return split_instances(instances, settings, job.params["seed"], by_group)
+    every = split_instances(job.params["every_instance"], settings, job.params["seed"], by_group)
+    return {name: tuple(i for i in every[name] if i in set(instances)) for name in SPLITS}

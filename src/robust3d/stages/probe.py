@@ -32,7 +32,12 @@ def run(job: "Context") -> None:
     ).to(device)
     facts: dict[str, pd.DataFrame] = {}
     opener = _opener(job, device, facts, tuple(info["classes"]))
-    subject = Subject(model, tuple(info["classes"]), device, opener, job.progress, tuple(job.params["sets"]))
+    sets = tuple(job.params["sets"])
+
+    def training_images(name: str) -> ImageData:
+        return open_set(job.params["sets"][name], job.inputs, "train", name).to(device)
+
+    subject = Subject(model, tuple(info["classes"]), device, opener, job.progress, sets, training_images)
     found = module.probe(parse(module.Params, job.params["params"]), subject)
     save_set(_with_facts(found.outcomes, facts), job.outputs["outcomes"])
     job.write_json("metrics", {**found.metrics, "classifier": info})

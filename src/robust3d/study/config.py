@@ -75,6 +75,9 @@ class Study(Params):
                 check_known(f"{at}.family", entry.data.family, self.families)
                 if self.families[entry.data.family].split is None:
                     raise ValueError(f"{at}.family: {entry.data.family!r} has no split, so nothing is trained on it")
+                parts = self.families[entry.data.family].split.parts  # type: ignore[union-attr]
+                if parts is not None and not {"train", "val"} <= set(parts):
+                    raise ValueError(f"{at}.family: of {entry.data.family!r} only {', '.join(parts)} is rendered")
             self._check_start(name)
         for key in self.experiments:
             self._check_labels(key)
@@ -228,5 +231,5 @@ class Study(Params):
                     f"`{name}` of the experiment on set {experiment.set!r}"
                 )
             sets[name] = image_set
-        sets |= {name: given[name] for name in registry.optional_sets(module) if name in given}
+        sets |= {name: given[name] for name in registry.optional_sets(module, given) if name in given}
         return Asked(module, params, sets)

@@ -46,6 +46,8 @@ class Objects(Params):
             if (getattr(self, name) is not None) != is_wanted:
                 what = "missing" if is_wanted else f"has no meaning for kind {self.kind}; leave it out"
                 raise ValueError(f"{name}: {what}")
+        if self.split is not None and self.split.parts is not None and self.source != "built":
+            raise ValueError(f"split.parts: has no meaning for kind {self.kind}, whose objects come from disk")
         if self.split is not None and self.split.mode not in (modes := self._split_modes()):
             raise ValueError(
                 f"split.mode: {self.split.mode} has no meaning for kind {self.kind}; use {' or '.join(modes)}"
@@ -185,8 +187,10 @@ class Probe(Params):
     @model_validator(mode="after")
     def _check_probe(self) -> "Probe":
         self.probe_params()
-        names = registry.probe_sets(self.probe) + registry.optional_sets(self.probe)
+        names = registry.probe_sets(self.probe) + registry.optional_sets(self.probe, self.sets)
         for name in self.sets:
+            if not name.isidentifier():
+                raise ValueError(f"sets: {name!r} is not a name of letters, digits and _")
             if name not in names:
                 raise ValueError(f"sets.{name}: {self.probe} reads {', '.join(names)}")
         return self
@@ -221,6 +225,7 @@ class Experiment(Params):
         str, ...
     ]  # keys of `classifiers`: adversarially trained ones, from scratch and from each encoder
     controls: tuple[str, ...] = ()  # keys of `classifiers` trained from scratch only, such as standard training
+    pretraining_per_seed: bool = False  # one for each training seed, whatever `pretraining_seed` is
     shifted: str | None = None  # key of `sets` without the correlation of `set`; tested without attack
     epsilons: dict[Literal["Linf", "L2"], tuple[Budget, ...]] = Field(default_factory=dict)  # its own budgets, in
     # place of those under `attacks`

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from robust3d import registry
+from robust3d.data.splits import split_instances
 from robust3d.errors import UserError
 from robust3d.named import input_name
 from robust3d.seeds import seed_of
@@ -109,11 +110,17 @@ class Plan:
 
     @functools.cache  # noqa: B019
     def _blocks(self, family: str) -> dict[int, list[str]]:
-        """The instances of each block of a built family."""
-        instances = self.instances(family)
+        """The instances of each block of a built family; of those that are rendered."""
+        instances, split = self.instances(family), self.study.families[family].split
         n_blocks = -(-len(instances) // (self.study.families[family].shard_instances or 1))
+        rendered = set(instances)
+        if split is not None and split.parts is not None:
+            module, params = self._families[family]
+            by_orbit = functools.partial(module.orbit, params) if split.mode == "orbit" else None
+            found = split_instances(instances, split, self.study.seed, by_orbit)
+            rendered = {instance for part in split.parts for instance in found[part]}
         blocks: dict[int, list[str]] = {}
-        for instance in instances:
+        for instance in (one for one in instances if one in rendered):
             blocks.setdefault(seed_of("block", instance) % n_blocks, []).append(instance)
         return blocks
 
@@ -147,6 +154,8 @@ class Plan:
             "groups": self._groups(family),
             "seed": self.study.seed,
         }
+        if config.split is not None and config.split.parts is not None:
+            job_params["every_instance"] = self.instances(family)
         inputs: Inputs = {"shards": tuple((job, "manifest") for job in self.shards(family)), **self._from_disk(family)}
         return self._add(Job("index_views", slug(family), job_params, inputs, self._bulk(family)))
 
@@ -278,7 +287,8 @@ class Plan:
 
     def pretrain(self, key: str, experiment: Experiment, seed: int) -> Job:
         """A pre-training on its own data or the experiment's; with `pretraining_seed` all training seeds share one."""
-        seed = seed if self.study.pretraining_seed is None else self.study.pretraining_seed
+        shared = None if experiment.pretraining_per_seed else self.study.pretraining_seed
+        seed = seed if shared is None else shared
         entry = self.study.pretraining[key]
         if entry.data is not None:
             family, seen, target = entry.data.family, entry.data.input, entry.data.target

@@ -43,6 +43,7 @@ class Classification(Task):
         self.module = classifier.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # the faster layout
         self.classifier: nn.Module = self.module  # what is validated; a training may have more in its module
         self.images, self.held_out = images, held_out
+        self.count = len(images)  # of an epoch
         self.params = params
         self._copies: dict[nn.Module, nn.Module] = {}
         self.share, self.shares = 0, 1  # this device's part of every batch, and the number of devices
@@ -107,13 +108,13 @@ class Classification(Task):
 
     def batch(self, step: int) -> Tensor:
         """Indices of a step's images (of this device's share): the epochs' shuffles end to end, cut into batches."""
-        size, count = self.params.batch_size, len(self.images)
+        size, count = self.params.batch_size, self.count
         places = range(step * size, (step + 1) * size)[self.share :: self.shares]
         index = torch.stack([self._order(place // count)[place % count] for place in places])
         return index.to(self.images.labels.device)
 
     def _shuffle(self, epoch: int) -> Tensor:
-        return torch.randperm(len(self.images), generator=torch_generator(self.params.seed, "order", epoch))
+        return torch.randperm(self.count, generator=torch_generator(self.params.seed, "order", epoch))
 
     def validate(self) -> dict[str, float]:
         """Accuracy on clean and on attacked images; chance is the accuracy of the best constant prediction."""

@@ -298,7 +298,8 @@ class _Run:
 
 def learning_rate(params: LoopParams, step: int) -> float:
     """The learning rate of a step (from 0): a function of the step alone, so it needs no state."""
-    return params.learning_rate * params.decay_factor ** sum(step >= decay for decay in params.decay_steps)
+    falling = (1 + math.cos(math.pi * step / params.steps)) / 2 if params.schedule == "cosine" else 1.0
+    return falling * params.learning_rate * params.decay_factor ** sum(step >= decay for decay in params.decay_steps)
 
 
 def _optimiser(module: nn.Module, params: LoopParams) -> torch.optim.Optimizer:

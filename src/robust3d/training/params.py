@@ -30,6 +30,7 @@ class LoopParams(Params):
     weight_decay: float = Field(0.0, ge=0)  # on every parameter, batch norm and biases included
     decay_steps: tuple[PositiveInt, ...] = ()  # steps at which the learning rate is multiplied
     decay_factor: float = Field(0.1, gt=0, le=1)  # … by this
+    schedule: Literal["steps", "cosine"] = "steps"  # cosine: falls along half a cosine to 0 at the last step, besides
     validate_every: int = Field(1000, gt=0)  # steps between validations; the last step is always validated
     selection: Literal["last", "best"] = "last"  # which validated step's weights are the output
     checkpoint_minutes: float = Field(10.0, ge=0)  # between checkpoints; 0: after every step

@@ -1,0 +1,79 @@
+"""Figure 4: shape bias of frozen backbones, before and after: shape decisions among those for shape or texture."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from robust3d.errors import UserError
+from robust3d.papers.prior3d import compared
+from robust3d.tables.cells import percent, text_table, write_table
+from robust3d.tables.statistics import bars_note, interval
+
+if TYPE_CHECKING:
+    from robust3d.papers.prior3d.section import Section
+    from robust3d.provenance.runner import Context
+    from robust3d.study.plan import Plan
+
+COLUMN = "Shape bias"
+FORMULA = "mean over seeds of decisions for the shape / decisions for the shape or the texture, x 100, one decimal"
+
+
+def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """What the figure is made from.
+
+    Raises:
+        UserError: the section names no probe of cue conflicts.
+    """
+    if section.figure4 is None:
+        raise UserError("papers.prior3d.figure4: name a key of `probes` that decides between shape and texture")
+    params, inputs, bulk = compared.sources(plan, section, section.rows, {section.figure4: []})
+    return {**params, "probe": section.figure4}, inputs, bulk
+
+
+def write(job: "Context") -> None:
+    """Write the picture, its table and the cells."""
+    from robust3d.figures.drawing import Bar, draw_bars  # planning needs no matplotlib
+
+    cells = [_cell(job, row) for row in job.params["rows"]]
+    write_table(job, text_table(cells, "backbone"), "Share (%) of decisions for the shape.", cells)
+    bars = [
+        Bar(cell["row"], COLUMN, cell["value"], *(100 * cell["interval"][end] for end in ("low", "high")))
+        for cell in cells
+        if cell["value"] is not None
+    ]
+    note = f"Study “{job.params['study']}”. Bars: {bars_note(len(cells[0]['conditions']))}."
+    draw_bars(bars, "Shape bias (%)", note, job.outputs["picture"])
+
+
+def _cell(job: "Context", row: dict[str, Any]) -> dict[str, Any]:
+    ours = compared.Outcomes(job, row, job.params["probe"])
+    decisions = [frame.sort_values("image")["decision"].to_numpy(str) for frame in ours.frames]
+    decided = [found[np.isin(found, ("shape", "texture"))] for found in decisions]
+    facts = ours.facts()
+    cell = {"row": row["label"], "column": COLUMN, "unit": "%", "formula": FORMULA, "printed": None, **facts}
+    cell |= {"data": job.params["data"][job.params["probe"]], "sources": ours.sources("set", "decision")}
+    cell["flags"] = [*job.params["flags"], *facts["flags"]]
+    if not all(map(len, decided)):
+        return {**cell, "text": "–", "value": None, "flags": [*cell["flags"], "no decision for shape or texture"]}
+    biases = [float((found == "shape").mean()) for found in decided]
+    # Which images are decided differs between seeds, so that only images of one seed, or seeds, can be an interval.
+    value, size = float(np.mean(biases)), min(map(len, decided))
+    return {
+        **cell,
+        "text": percent(value),
+        "value": 100 * value,
+        "n": size,
+        "by_seed": biases,
+        "interval": _interval(biases, decided),
+    }
+
+
+def _interval(biases: list[float], decided: list[np.ndarray]) -> dict[str, Any]:
+    if len(biases) < 3:
+        return interval([decided[0] == "shape"])
+    from scipy import stats
+
+    middle = float(np.mean(biases))
+    half = float(stats.t.ppf(0.975, len(biases) - 1) * np.std(biases, ddof=1) / np.sqrt(len(biases)))
+    kind = f"t over {len(biases)} seeds, 95 %; noise of the images is not in it"
+    return {"low": max(0.0, middle - half), "high": min(1.0, middle + half), "kind": kind}

@@ -1,0 +1,119 @@
+"""The paper's section of the configuration: backbones before and after, and what they are asked."""
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from robust3d.params import Params
+from robust3d.study.keys import check_known
+
+if TYPE_CHECKING:
+    from robust3d.study.config import Study
+
+
+class Row(Params):
+    """A frozen backbone; a row of the tables."""
+
+    label: str
+    pretraining: str | None  # key of `pretraining`; null: random weights
+    against: str | None = None  # label of the row that it is compared with
+    printed: str | None = None  # the row of the paper whose printed numbers stand beside
+
+
+class Column(Params):
+    """A set on which the linear classifiers are tested."""
+
+    label: str
+    set: str  # a name under `sets` of the probe
+    printed: str | None = None  # the column of the paper
+
+
+class DepthColumn(Params):
+    """A head for depth."""
+
+    label: str
+    probe: str  # key of `probes`, of kind depth
+    printed: str | None = None  # the column of the paper
+
+
+class Amount(Params):
+    """A point of Figure 5."""
+
+    label: str  # such as the number of objects
+    pretraining: str  # key of `pretraining`
+
+
+Rows = Annotated[tuple[Row, ...], Field(min_length=1)]
+Columns = Annotated[tuple[Column, ...], Field(min_length=1)]
+
+
+class Section(Params):
+    """What the tables show."""
+
+    experiment: str  # key of `experiments`
+    classifier: str  # key of `classifiers`, of objective linear
+    probe: str  # key of `probes`, of kind robustness
+    rows: Rows  # of tables 1 to 3
+    table1: Columns
+    table2: Columns
+    table3: Columns  # accuracy without a change; then come
+    depth: tuple[DepthColumn, ...] = ()
+    ablations: Rows  # of Table 4
+    table4: Columns
+    figure4: str | None = (
+        None  # key of `probes` whose outcomes tell decisions for shape and texture; null: an empty figure
+    )
+    figure5: tuple[Amount, ...] = Field(min_length=1)
+    figure5_sets: Columns
+
+    def check(self, study: "Study") -> None:
+        """Whether all that it names is defined.
+
+        Raises:
+            ValueError: beginning with the key's path under the section.
+        """
+        check_known("experiment", self.experiment, study.experiments)
+        check_known("classifier", self.classifier, study.classifiers)
+        objective = study.classifiers[self.classifier].objective
+        if objective != "linear":
+            raise ValueError(f"classifier: {self.classifier} is trained by {objective}; backbones are frozen in linear")
+        self._check_probe(study, "probe", self.probe, "robustness")
+        for number, depth in enumerate(self.depth):
+            self._check_probe(study, f"depth.{number}.probe", depth.probe, "depth")
+        if self.figure4 is not None:
+            check_known("figure4", self.figure4, study.probes)
+        for name in ("rows", "ablations"):
+            self._check_rows(study, name, getattr(self, name))
+        for number, amount in enumerate(self.figure5):
+            self._check_start(study, f"figure5.{number}.pretraining", amount.pretraining)
+        there = {"set": None, **study.probes[self.probe].sets}
+        for name in ("table1", "table2", "table3", "table4", "figure5_sets"):
+            for number, column in enumerate(getattr(self, name)):
+                check_known(f"{name}.{number}.set", column.set, there)
+
+    def _check_probe(self, study: "Study", at: str, key: str, kind: str) -> None:
+        check_known(at, key, study.probes)
+        if study.probes[key].probe != kind:
+            raise ValueError(f"{at}: {key} is a probe of kind {study.probes[key].probe}; name one of kind {kind}")
+
+    def _check_rows(self, study: "Study", name: str, rows: tuple[Row, ...]) -> None:
+        labels = [row.label for row in rows]
+        for number, row in enumerate(rows):
+            if row.label in labels[:number]:
+                raise ValueError(f"{name}: {row.label!r} is the label of two; give each its own")
+            if row.against is not None and (row.against not in labels or row.against == row.label):
+                raise ValueError(f"{name}.{number}.against: no other row is called {row.against!r}")
+            self._check_start(study, f"{name}.{number}.pretraining", row.pretraining)
+
+    def _check_start(self, study: "Study", at: str, key: str | None) -> None:
+        """Whether a classifier of this section can start from a pre-training."""
+        if key is not None:
+            check_known(at, key, study.pretraining)
+            entry = study.pretraining[key]
+            family = study.family_of(study.experiments[self.experiment].set)
+            if entry.trains and entry.data is None and family is None:
+                raise ValueError(f"{at}: {key} needs views; give it `data` of its own")
+        try:
+            study.architecture(self.classifier, key)
+        except ValueError as error:
+            raise ValueError(f"{at}: {error}") from None

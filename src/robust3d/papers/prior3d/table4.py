@@ -1,0 +1,23 @@
+"""Table 4: ablations."""
+
+from typing import TYPE_CHECKING, Any
+
+from robust3d.papers.prior3d import compared
+from robust3d.papers.prior3d.reported import TABLE4
+
+if TYPE_CHECKING:
+    from robust3d.papers.prior3d.section import Section
+    from robust3d.provenance.runner import Context
+    from robust3d.study.plan import Plan
+
+CAPTION = "Accuracy (%) of linear classifiers on frozen features: ablations."
+
+
+def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """What the table is made from."""
+    return compared.sources(plan, section, section.ablations, {section.probe: section.table4})
+
+
+def write(job: "Context") -> None:
+    """One row a backbone, before and after."""
+    compared.write(job, CAPTION, TABLE4)

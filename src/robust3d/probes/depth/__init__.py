@@ -1,0 +1,53 @@
+"""Depth from frozen features: a linear head and one like DPT's, on the tokens of a classifier's trunk.
+
+The protocol is DINOv2's where it fits: the trunk is frozen, each head gives scores of depth bins, depth is their mean,
+and the loss is scale-invariant in the logarithm. Left out are its loss on gradients, flips and sliding windows. Heads
+are trained on the set's training images, whose features are computed once, and tested on its test images, both on
+pixels that show the object. Depth is the camera's z in units of the renders; beside it, the mean training depth.
+"""
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from robust3d.params import Params as Base
+
+if TYPE_CHECKING:
+    from robust3d.probes import Findings, Subject
+
+
+class Params(Base):
+    """Heads and their training."""
+
+    head: Literal["linear", "dpt"] = "linear"  # linear: one 1x1 convolution; dpt: four scales, fused
+    bins: int = Field(256, ge=2)  # between the smallest and largest training depth (DINOv2: 256)
+    width: int = Field(64, ge=1)  # of the dpt head (DINOv2: 256)
+    upscale: int = Field(4, ge=1)  # of the tokens before the linear head (DINOv2: 4)
+    steps: int = Field(400, ge=1)  # DINOv2: 38,400
+    batch: int = Field(32, ge=1)  # images per step (DINOv2: 16)
+    learning_rate: float = Field(1e-3, gt=0)  # of Adam, along a cosine to 0 (DINOv2: AdamW, 1e-4)
+    images: int | None = Field(None, ge=1)  # of the training images, the first ones; none: all
+    seed: int = Field(0, ge=0)  # of the head and of the order of the images
+
+
+def probe(params: Params, subject: "Subject") -> "Findings":
+    """The errors of each test image, and their means.
+
+    Raises:
+        UserError: the set has no depth, or the architecture no tokens.
+    """
+    import pandas as pd  # planning imports this module and needs none of these
+
+    from robust3d.probes import Findings
+    from robust3d.probes.depth.task import fit, read, scores
+
+    images, train = subject.images("set"), subject.training_images("set")
+    seen = read(subject, train, params.images)
+    head, mean_depth, loss = fit(params, seen, subject.device)
+    tested = read(subject, images)
+    frame = pd.DataFrame({"images": "set", "image": range(len(images)), **scores(head, tested)})
+    beside = pd.DataFrame(scores(lambda features: features.new_full((len(features), 1, 1, 1), mean_depth), tested))
+    frame = frame.assign(**{f"mean_depth_{name}": beside[name] for name in beside})
+    means = {str(name): float(frame[name].mean()) for name in frame if name not in ("images", "image")}
+    facts = {"training_images": len(seen.features), "training_loss": loss, "mean_depth": mean_depth}
+    return Findings({"images": len(frame), **means, **facts}, frame)

@@ -1,0 +1,167 @@
+"""Heads of many learning rates on the frozen features of one encoder."""
+
+from math import isfinite
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from robust3d.attacks.agreement import ieee_fp32
+from robust3d.data.images import ImageData
+from robust3d.errors import UserError
+from robust3d.models.classifier import Classifier
+from robust3d.seeds import torch_generator
+from robust3d.training.classification import Classification, to_unit
+from robust3d.trainings.linear import Params
+
+BATCH = 250  # images per pass through the encoder
+ROWS = 2048  # features whose logits by all heads are in memory at once
+_FLAT = 1e-6  # a feature of a smaller standard deviation is constant, and stays as it is
+
+
+def frozen_features(classifier: Classifier, images: ImageData, index: Tensor, mirrored: bool = False) -> Tensor:
+    """What enters the head, (n, feature_dim) float32, of images at some places; in eval mode, without gradients.
+
+    Args:
+        classifier: not changed; left in eval mode.
+        images: uint8, on the classifier's device.
+        index: (n,) places.
+        mirrored: of the images left-right.
+    """
+    found: list[Tensor] = []
+    head = classifier.network.get_submodule(classifier.architecture.head)
+    watch = head.register_forward_pre_hook(lambda _, inputs: found.append(inputs[0].detach().float()))
+    classifier.eval()
+    try:
+        with torch.no_grad(), ieee_fp32():
+            for part in index.split(BATCH):
+                pixels = to_unit(images.batch(part))
+                classifier(pixels.flip(3) if mirrored else pixels)
+    finally:
+        watch.remove()
+    return torch.cat(found)
+
+
+class Heads(nn.Module):
+    """One linear layer for each learning rate, and the chosen one, which is the classifier's own head.
+
+    Args:
+        rates: number of layers K.
+        chosen: the classifier's head (D inputs, C classes); filled by `choose`, not trained.
+        seed: of the initial weights, normal with standard deviation 0.01 as DINOv2's; biases are 0.
+    """
+
+    def __init__(self, rates: int, chosen: nn.Linear, seed: int) -> None:
+        super().__init__()
+        drawn = torch.randn(rates, *chosen.weight.shape, generator=torch_generator(seed, "heads")) * 0.01
+        self.weight = nn.Parameter(drawn.to(chosen.weight.device))  # (K, C, D)
+        self.bias = nn.Parameter(torch.zeros(rates, 1, chosen.out_features, device=chosen.weight.device))
+        self.chosen = chosen.requires_grad_(False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, D) to the logits (K, B, C) of every head."""
+        return torch.baddbmm(self.bias, features.expand(len(self.weight), -1, -1), self.weight.transpose(1, 2))
+
+    def choose(self, number: int, mean: Tensor, scale: Tensor) -> None:
+        """Make one head the classifier's, for features before they were centred by `mean` and divided by `scale`."""
+        with torch.no_grad():
+            weight = self.weight[number] / scale
+            self.chosen.weight.copy_(weight)
+            self.chosen.bias.copy_(self.bias[number, 0] - weight @ mean)
+
+
+class LinearProbe(Classification):
+    """Trains all heads at once.
+
+    The heads share no weight, so a head whose loss is multiplied by r has r times the learning rate: with SGD and no
+    weight decay the two are the same.
+    """
+
+    def __init__(self, classifier: Classifier, images: ImageData, held_out: ImageData, params: Params) -> None:
+        super().__init__(classifier, images, held_out, params)
+        classifier.requires_grad_(False)
+        head = classifier.network.get_submodule(classifier.architecture.head)
+        assert isinstance(head, nn.Linear) and head.bias is not None, "the last layer of an architecture is linear"
+        self.rates = params.scaled_rates
+        self.module = self.heads = Heads(len(self.rates), head, params.seed)
+        index = _labelled(images.labels, params)
+        self.labels, self.count = images.labels[index], len(index)
+        looks = [False, True] if params.augmentation == "flip" else [False]
+        features = torch.stack([frozen_features(classifier, images, index, mirrored) for mirrored in looks])
+        self.mean, self.scale = _statistics(features.flatten(0, 1), params.standardise)
+        self.features = self._standardised(features)  # (1 or 2, N, D)
+        everything = torch.arange(len(held_out), device=held_out.labels.device)
+        self.held_out_features = self._standardised(frozen_features(classifier, held_out, everything))
+
+    def _standardised(self, features: Tensor) -> Tensor:
+        return (features - self.mean) / self.scale
+
+    def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """Cross-entropies of one batch, those of smaller learning rates multiplied by less."""
+        index = self.batch(step)
+        look = torch.randint(len(self.features), index.shape, generator=generator, device=index.device)
+        labels, logits = self.labels[index], self.heads(self.features[look, index])
+        losses = functional.cross_entropy(logits.transpose(1, 2), labels.expand(len(logits), -1), reduction="none")
+        shares = torch.tensor(self.rates, device=losses.device) / max(self.rates)
+        right = (logits.detach().argmax(2) == labels).double().mean(1)
+        each = losses.mean(1) * shares
+        return torch.where(each.isfinite(), each, 0.0).sum(), {"accuracy": right.max()}  # others are not spoilt
+
+    def validate(self) -> dict[str, float]:
+        """Chooses the head of the highest accuracy on the held-out images, of equal ones that of the smaller loss."""
+        labels = self.held_out.labels
+        parts = [self.heads(part) for part in self.held_out_features.split(ROWS)]
+        answers = torch.cat([part.argmax(2) for part in parts], 1)
+        right = (answers == labels).double().mean(1).tolist()
+        losses = self._losses(parts, labels)
+        best = max(range(len(right)), key=lambda number: (isfinite(losses[number]), right[number], -losses[number]))
+        if not isfinite(losses[best]):
+            raise UserError(f"learning_rates: with each of {len(losses)} the loss is not finite; add smaller ones")
+        self.heads.choose(best, self.mean, self.scale)
+        return {
+            "accuracy": right[best],
+            "chance": float(labels.bincount().max() / len(labels)),
+            "largest_answer": float(answers[best].bincount().max() / len(labels)),
+            "loss": losses[best],
+            "learning_rate": self.rates[best],
+        }
+
+    @staticmethod
+    def _losses(parts: list[Tensor], labels: Tensor) -> list[float]:
+        """The mean cross-entropy of each head."""
+        sums = torch.zeros(len(parts[0]), dtype=torch.float64, device=labels.device)
+        for logits, truth in zip(parts, labels.split(ROWS), strict=True):
+            each = functional.cross_entropy(logits.transpose(1, 2), truth.expand(len(logits), -1), reduction="none")
+            sums += each.double().sum(1)
+        means: list[float] = (sums / len(labels)).tolist()
+        return means
+
+    @property
+    def attacked(self) -> str:
+        """Nothing is attacked in this training."""
+        return "nothing"
+
+
+def _labelled(labels: Tensor, params: Params) -> Tensor:
+    """Places (n,) of the images whose labels are used, ascending."""
+    if params.labels_per_class is None:
+        return torch.arange(len(labels), device=labels.device)
+    chosen = []
+    for label in labels.unique().tolist():
+        places = (labels == label).nonzero()[:, 0].cpu()
+        if len(places) < params.labels_per_class:
+            raise UserError(
+                f"labels_per_class: {params.labels_per_class}, but class {label} has {len(places)} training images; "
+                "ask for fewer, or for more `images` of the set"
+            )
+        order = torch.randperm(len(places), generator=torch_generator(params.seed, "labels", label))
+        chosen.append(places[order[: params.labels_per_class]])
+    return torch.cat(chosen).sort().values.to(labels.device)
+
+
+def _statistics(features: Tensor, standardise: bool) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (D,) of the training features, or 0 and 1."""
+    if not standardise:
+        return torch.zeros_like(features[0]), torch.ones_like(features[0])
+    spread = features.double().std(0, unbiased=False).float()
+    return features.double().mean(0).float(), torch.where(spread < _FLAT, torch.ones_like(spread), spread)
