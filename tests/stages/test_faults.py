@@ -10,6 +10,7 @@ from robust3d.data.frame import Frame
 from robust3d.data.manifest import Views
 from robust3d.data.published.identity import take
 from robust3d.families import shapenetcore
+from robust3d.parsing import parse
 from robust3d.provenance.runner import Context
 from robust3d.stages import index_views, read_shapes, render_shard
 from robust3d.tables.cells import run_flags
@@ -47,7 +48,7 @@ def indexed(tmp_path, monkeypatch):
     def run(materials="published"):
         root = tmp_path / "set"
         source = {"path": str(root), "classes": ["chair"], "materials": materials}
-        inventory = take(shapenetcore, shapenetcore.Params(**source))
+        inventory = take(shapenetcore, parse(shapenetcore.Params, source))
         (tmp_path / "inventory.json").write_text(inventory.to_json())
 
         def job(params, inputs, *outputs):
