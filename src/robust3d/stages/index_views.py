@@ -1,6 +1,7 @@
 """Gathers the shards of a family into its manifest and divides its instances into train, validation and test."""
 
 import json
+import sys
 from typing import TYPE_CHECKING
 
 from robust3d.data.blank import BlankViews
@@ -47,7 +48,7 @@ def run(job: "Context") -> None:
         if not any(name in shard.instances for shard in shards):
             why = "; ".join(blank.notices(params["family"])) or "see what its jobs left out"
             raise UserError(f"{params['family']}: not one sound object of class {name}; {why}")
-    Views(
+    found = Views(
         family=params["family"],
         classes=tuple(params["classes"]),
         views=params["views"],
@@ -57,7 +58,10 @@ def run(job: "Context") -> None:
         shards=tuple(sorted(shards, key=lambda shard: shard.path)),
         blank=blank if blank.views else None,
         faults=faults or None,
-    ).write(job.outputs["manifest"])
+    )
+    for notice in found.notices():  # counts and names what could not be read
+        print(f"note: {notice}", file=sys.stderr)
+    found.write(job.outputs["manifest"])
 
 
 def divided(job: "Context", instances: list[str]) -> dict[str, tuple[str, ...]]:

@@ -253,3 +253,43 @@ def test_faults_travel_in_words():
     (notice,) = fault_notices("core", faults)
     assert "2 faults" in notice and "1 object," in notice and "chair/a: picture 'x.png' is not there" in notice
     assert fault_notices("core", {}) == []
+
+
+@pytest.mark.parametrize(
+    "library, head, told",
+    [
+        ("newmtl m\nKd 255 128 0\n", "", "colour 255 128 0 is not between 0 and 1"),
+        ("newmtl m\nKd -1 0 0\n", "", "colour -1 0 0 is not between"),
+        ("newmtl m\nKd 1 0 0\nnewmtl m\nKd 0 1 0\n", "", "material m: described 2 times; the last one counts"),
+    ],
+)
+def test_odd_materials_are_told(tmp_path, library, head, told):
+    assert told in obj(tmp_path, "usemtl m\nf 1 2 3\n", library).faults[0]
+
+
+def test_odd_but_legal_materials_are_read(tmp_path):
+    """Byte order mark, CRLF, tabs, capitals, no newline at the end, comments behind names, accents in two letters."""
+    (tmp_path / "cafe\u0301.png").write_bytes(png())
+    picture = "\ufeffNEWMTL\tm\r\n\tKD 1 0 0\r\nillum 2\r\nMap_Kd -S 1 1 1 caf\u00e9.png # red"
+    faces = "USEMTL\tm\r\nf 1/1 2/2 3/3"
+    for head in ('mtllib "a.mtl"\r\n', "MTLLIB a.mtl # mine\r\n", "mtllib\ta.mtl\r\n"):
+        mesh = obj(tmp_path, faces, picture.encode(), head=head)
+        assert not mesh.faults and len(mesh.paint.pictures) == 1
+    same = obj(tmp_path, "usemtl m\nf 1 2 3\n", "newmtl m\nKd 1 0 0\nnewmtl m\nKd 1 0 0\n")
+    assert not same.faults
+
+
+@pytest.mark.parametrize(
+    "colours, first, told",
+    [
+        ("1.0004 0.5 0", 1.0, ""),
+        ("255 128 0", 1.0, ""),
+        ("1.5 0.5 0", 0.6, "neither shares up to 1 nor whole numbers"),
+        ("0.5 0.5 0 255", 0.6, "7 numbers"),
+    ],
+)
+def test_ranges_of_colours_of_vertices(tmp_path, colours, first, told):
+    (tmp_path / "a.obj").write_text("".join(f"v {v} {colours}\n" for v in ("0 0 0", "1 0 0", "0 1 0")) + "f 1 2 3\n")
+    mesh = read_mesh(tmp_path / "a.obj")
+    assert np.isclose(mesh.colours.reshape(-1)[0], first, atol=1e-6)
+    assert (not mesh.faults) if not told else told in mesh.faults[0]

@@ -1,11 +1,13 @@
 """Meshes of ModelNet's and ShapeNetCore's kind, real ones and hand-made ones, become what the renderer draws."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from robust3d.data.published.inventory import Missing
+from robust3d.data.published.identity import take
+from robust3d.data.published.inventory import Inventory, Missing
 from robust3d.data.published.meshes import BrokenMesh, read_mesh, take_inventory
 from robust3d.data.published.params import ModelNetParams, ShapeNetCoreParams
 from robust3d.errors import UserError
@@ -193,3 +195,35 @@ def test_meshes_of_other_kinds_are_not_left_out_in_silence(tmp_path):
         take_inventory(tmp_path, params)
     skipping = params.model_copy(update={"missing": "skip"})
     assert list(take_inventory(tmp_path, skipping).classes["chair"]) == ["test", "train"]
+
+
+@pytest.mark.parametrize("suffix", ["ply", "glb", "gltf"])
+def test_inventories_of_other_formats(tmp_path, suffix):
+    for place in (
+        f"train/a.{suffix}",
+        f"train/b.v2.{suffix.upper()}",
+        f"test/c.{suffix}",
+        "train/a.bin",
+        "train/a.png",
+    ):
+        (tmp_path / "chair" / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "chair" / place).write_text("")
+    family = SimpleNamespace(take_inventory=lambda params: take_inventory(params.path, params))
+    params = ModelNetParams(path=str(tmp_path), classes=("chair",), format=suffix)
+    inventory = take(family, params)
+    assert inventory.splits["chair"] == {"train": ("a", "b.v2"), "val": (), "test": ("c",)}
+    entries = inventory.classes["chair"]
+    assert entries["b.v2"].path == f"chair/train/b.v2.{suffix.upper()}"
+    assert Inventory.from_json(inventory.to_json()) == inventory
+    with pytest.raises(UserError, match=r"no object of class|are not \.off"):
+        take_inventory(tmp_path, ModelNetParams(path="x", classes=("chair",)))
+    (tmp_path / "chair/train/a.png").write_text("another picture")
+    again = take(family, params).classes["chair"]
+    changed = {key for key in entries if again[key].files != entries[key].files}
+    assert changed == ({"a", "b.v2"} if suffix == "gltf" else set())
+    (tmp_path / f"chair/test/a.{suffix}").write_text("")
+    with pytest.raises(UserError, match="has the same name"):
+        take_inventory(tmp_path, params)
+    (tmp_path / f"chair/test/a.{suffix}").rename(tmp_path / "chair/test/more.off")
+    with pytest.raises(UserError, match=rf"1 meshes are not \.{suffix}, such as more.off"):
+        take_inventory(tmp_path, params)

@@ -33,7 +33,7 @@ def take(family: Any, params: Any) -> Inventory:
         UserError: as that module's `take_inventory`.
     """
     inventory: Inventory = family.take_inventory(params)
-    paths = [entry.whole for entries in inventory.classes.values() for entry in entries.values()]
+    paths = list(dict.fromkeys(e.whole for entries in inventory.classes.values() for e in entries.values()))
     with ThreadPoolExecutor(_LOOKS) as pool:
         found = dict(zip(paths, pool.map(partial(identity_of, Path(params.path)), paths), strict=True))
     classes = {

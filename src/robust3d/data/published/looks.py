@@ -119,10 +119,19 @@ class _Pictures:
     held: list[bytes] = field(default_factory=list)
     places: dict[str, int | None] = field(default_factory=dict)
 
+    def _find(self, beside: str, name: str) -> str:
+        """The file of that name, or of what stands before a comment."""
+        try:
+            return find(self.files, beside, name)
+        except UserError:
+            if " #" not in name:
+                raise
+            return find(self.files, beside, name.partition(" #")[0])
+
     def place(self, beside: str, name: str) -> int | None:
         """The place of a picture that a file names; None if it cannot be read."""
         try:
-            path = find(self.files, beside, name)
+            path = self._find(beside, name)
         except UserError as error:
             self.faults.append(f"picture {error}")
             return None

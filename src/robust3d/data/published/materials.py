@@ -76,6 +76,7 @@ def parse_mtl(text: str, tell: Tell) -> dict[str, Described]:
         tell: of what cannot be read.
     """
     materials: dict[str, Described] = {}
+    twice: dict[str, list[Described]] = {}
     material: Described | None = None
     name = ""
     for line in text.split("\n"):
@@ -83,12 +84,18 @@ def parse_mtl(text: str, tell: Tell) -> dict[str, Described]:
         keyword, rest = keyword.lower(), rest.strip()
         if keyword == "newmtl":
             name, material = rest, Described()
-            materials[name] = material
+            first = materials.setdefault(name, material)
+            if first is not material:
+                twice[name] = [*twice.get(name, [first]), material]
+                materials[name] = material
         elif material is not None and keyword in ("kd", "d", "tr", "map_kd", "map_d"):
             try:
                 _describe(material, keyword, rest, partial(_tell_of, name, tell))
             except (ValueError, IndexError):
                 _tell_of(name, tell, f"a line {f'{keyword} {rest}'.strip()[:60]!r}")
+    for name, several in twice.items():
+        if any(other != several[-1] for other in several):
+            _tell_of(name, tell, f"described {len(several)} times; the last one counts")
     return materials
 
 
@@ -106,6 +113,8 @@ def _describe(material: Described, keyword: str, rest: str, tell: Tell) -> None:
     if keyword == "kd":
         numbers = [_finite(word) for word in words[:3]]
         red, green, blue = numbers if len(numbers) == 3 else numbers[:1] * 3
+        if not all(-1e-3 <= number <= 1.001 for number in numbers):
+            tell(f"its colour {' '.join(words[:3])} is not between 0 and 1 and is cut to that")
         material.colour = (min(max(red, 0.0), 1.0), min(max(green, 0.0), 1.0), min(max(blue, 0.0), 1.0))
     elif keyword == "d":
         material.alpha = min(max(_finite(words[-1]), 0.0), 1.0)
@@ -200,12 +209,15 @@ def read_libraries(files: Files, mesh: str, libraries: Sequence[str], tell: Tell
 
 
 def _library_names(files: Files, mesh: str, names: str) -> Sequence[str]:
-    try:
-        find(files, mesh, names)
-    except NotThere:
-        several = names.split()
-        return several if len(several) > 1 else [names]
-    return [names]
+    """One name if a file has it, as it stands, in quotes or before a comment; else each word is one."""
+    for one in (names, names.strip('"'), names.partition(" #")[0].strip().strip('"')):
+        try:
+            find(files, mesh, one)
+            return [one]
+        except NotThere:
+            continue
+    several = names.partition(" #")[0].split()
+    return several if len(several) > 1 else [names]
 
 
 def _why(error: UserError) -> str:

@@ -20,7 +20,7 @@ _BLANK = r"[^\S\n]"  # any white space, such as a no-break space
 # A vertex, a place in a picture or a face (fo once) with the lines that it goes on in; a comment ends it, whatever the
 # comment ends in. Names go to the end of their line: they may hold spaces and #.
 _STATEMENT = re.compile(
-    rf"^{_BLANK}*((?:vt?|fo?){_BLANK}[^\n#\\]*(?:\\\n?[^\n#\\]*)*|(?:usemtl|mtllib)(?:{_BLANK}[^\n]*|$))", re.MULTILINE
+    rf"^{_BLANK}*((?:vt?|fo?){_BLANK}[^\n#\\]*(?:\\\n?[^\n#\\]*)*|(?i:usemtl|mtllib)(?:{_BLANK}[^\n]*|$))", re.MULTILINE
 )
 _CORNER = re.compile(r"[^\s/]+(?:/(-?\d+)?\S*)?")
 _VERTEX, _PLACE, _FACE, _MATERIAL, _LIBRARY = range(5)
@@ -134,7 +134,11 @@ def read_colours(table: NDArray[np.float64], what: str, faults: list[str]) -> ND
     if not np.isfinite(table).all() or table.min(initial=0) < 0 or table.max(initial=0) > 255:
         faults.append(f"colours of {what} that are not between 0 and 255")
         return None
-    table = table / (255 if table.max(initial=0) > 1 else 1)
+    is_share = table.max(initial=0) <= 1.001  # some programs write a little more than 1
+    if not is_share and (table != np.round(table)).any():
+        faults.append(f"colours of {what} that are neither shares up to 1 nor whole numbers up to 255")
+        return None
+    table = np.minimum(table, 1) if is_share else table / 255
     if table.shape[1] == 4 and table[:, 3].min(initial=1) < 1:
         faults.append(f"opacity of {what}; they are shown opaque")
     colours: NDArray[np.float64] = table[:, :3]
@@ -226,7 +230,7 @@ def parse_obj(text: str, path: Path, max_faces: int) -> Polygons:
     if _FREE_FORM.search(text):
         raise BrokenMesh(f"{path}: free-form surfaces are not read; export it as polygons")
     every = [found.replace("\\\n", " ") for found in _STATEMENT.findall(text)]
-    kinds = np.array([_KINDS[line[:2].rstrip()] for line in every], np.int8)
+    kinds = np.array([_KINDS[line[:2].rstrip().lower()] for line in every], np.int8)
     statements = [line for line, kind in zip(every, kinds, strict=True) if kind in (_VERTEX, _FACE)]
     if len(statements) > 4 * max_faces:
         raise BrokenMesh(
@@ -259,6 +263,9 @@ def _obj_colours(lines: Sequence[str], faults: list[str]) -> NDArray[np.float64]
     """Colours that stand behind the coordinates of vertices: v x y z r g b."""
     counts = np.fromiter((len(line.split()) - 1 for line in lines), np.int64, len(lines))
     if counts.max() < 6:  # a fourth number is a weight
+        return None
+    if (counts == 7).any():
+        faults.append("colours of vertices: 7 numbers, which may be a weight and a colour or a colour and its opacity")
         return None
     if counts.min() < 6:
         faults.append("colours of some vertices, while others have none")

@@ -117,7 +117,7 @@ def _modelnet(root: Path, params: ModelNetParams) -> Inventory:
                 raise Missing("modelnet", f"{root / name}: no folder {split}")
             suffix = f".{params.format}"
             files = [entry for entry in listing(folder) if entry.name.lower().endswith(suffix)]
-            keys = {entry.name[:-4] for entry in files}
+            keys = {entry.name[: -len(suffix)] for entry in files}
             others = [path for path in _meshes(folder) if path.stem not in keys]
             if others and params.missing == "error":
                 raise UserError(
@@ -125,11 +125,13 @@ def _modelnet(root: Path, params: ModelNetParams) -> Inventory:
                     "read, convert or move them (missing: skip goes on without them)"
                 )
             for entry in files[: params.instances]:
-                key = entry.name[:-4]
+                key = entry.name[: -len(suffix)]
                 if key in found:
                     raise UserError(f"{entry.path}: {root / found[key].path} has the same name; leave one of them")
-                found[key] = Entry(f"{name}/{split}/{entry.name}", entry.stat().st_size)
-            splits[split] = tuple(entry.name[:-4] for entry in files[: params.instances])
+                # Buffers and pictures of a .gltf lie beside it, under names that only it tells.
+                beside = f"{name}/{split}" if params.format == "gltf" else ""
+                found[key] = Entry(f"{name}/{split}/{entry.name}", entry.stat().st_size, folder=beside)
+            splits[split] = tuple(entry.name[: -len(suffix)] for entry in files[: params.instances])
         inventory.classes[name], inventory.splits[name] = dict(sorted(found.items())), splits
     return check_missing(inventory, params.missing, root)
 
@@ -150,7 +152,7 @@ def read_mesh_in(
     turn: np.ndarray | None = None,
     crossed: Literal["error", "fan"] = "error",
 ) -> Mesh:
-    """An OBJ, OFF, PLY or GLB mesh, turned y up and scaled for our cameras.
+    """An OBJ, OFF, PLY or glTF mesh, turned y up and scaled for our cameras.
 
     Polygons become triangles; faces without area and vertices without faces are dropped; open surfaces are fine.
 
@@ -177,14 +179,14 @@ def read_mesh_in(
     path = Path(files.root) / name
     kind, is_grey = path.suffix.lower(), materials == "grey"
     if kind not in (".obj", ".off", *scenes.KINDS):
-        raise BrokenMesh(f"{path}: only .obj and .off meshes are read, and .ply and .glb; convert it")
+        raise BrokenMesh(f"{path}: only .obj and .off meshes are read, and .ply, .glb and .gltf; convert it")
     try:
         content = files.read(name, _MAX_BYTES)
         text = "" if kind in scenes.KINDS else decoded(content, path, old_codes=True)
     except UserError as error:
         raise BrokenMesh(str(error)) from None
     if kind in scenes.KINDS:
-        vertices, triangles, look = scenes.read_scene(content, path, texture_px, max_faces)
+        vertices, triangles, look = scenes.read_scene(content, path, files, name, texture_px, max_faces)
         vertices = vertices if turn is None else vertices @ turn.T
         which = _wide(vertices, triangles, path)
         triangles = triangles.chosen(which)

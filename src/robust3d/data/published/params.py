@@ -126,7 +126,7 @@ class ModelNetParams(MeshParams):
     """Meshes of ModelNet10 or ModelNet40, or one's own in that layout."""
 
     classes: tuple[str, ...] = Field(default=MODELNET10, min_length=1)
-    format: Literal["off", "ply", "glb"] = "off"  # of the files; ModelNet's is off
+    format: Literal["off", "ply", "glb", "gltf"] = "off"  # of the files; ModelNet's is off
     up: Literal["y", "z"] = "z"  # axis that points up in the files; ModelNet's is z
 
 

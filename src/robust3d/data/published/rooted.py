@@ -6,6 +6,7 @@ bytes. Any class with the three members of `Files` will do. Names have forward s
 
 import os
 import re
+import unicodedata
 from collections.abc import Collection
 from pathlib import Path
 from typing import Protocol
@@ -130,9 +131,14 @@ def _spelling(files: Files, folder: str, name: str, shown: str) -> str:
     names = files.names(folder)
     if name in names:
         return name
-    alike = sorted(other for other in names if other.casefold() == name.casefold())
+    alike = sorted(other for other in names if _plain(other) == _plain(name))
     if len(alike) > 1:
         raise NotThere(f"{shown} may be {' or '.join(alike)}")
     if not alike:
         raise NotThere(f"{shown} is not there")
     return alike[0]
+
+
+def _plain(name: str) -> str:
+    """Without capitals, and with accents as one letter: some systems write them as two."""
+    return unicodedata.normalize("NFC", name).casefold()

@@ -1,99 +1,122 @@
-"""Reads PLY and glTF (GLB) meshes through trimesh: triangles, colours, materials with pictures."""
+"""Reads PLY and glTF (.gltf, .glb) meshes: triangles, colours, materials with pictures; PLY through trimesh."""
 
 import io
+import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from robust3d.data.published.files import MIB
+from robust3d.data.published.gltf import Part, read_parts
 from robust3d.data.published.looks import GREY, Dressed, Triangles
 from robust3d.data.published.materials import linear, read_picture
 from robust3d.data.published.mesh_text import BrokenMesh
+from robust3d.data.published.rooted import Files, find
 from robust3d.shapes.mesh import Material, Paint
 
-KINDS = (".ply", ".glb")
+KINDS = (".ply", ".glb", ".gltf")
+_TEXTURE = re.compile(rb"comment[ \t]+TextureFile[ \t]+([^\r\n]*)", re.IGNORECASE)
+_PLACE = re.compile(rb"(property[^\r\n]*[ \t])((?:texture_)?[uv]|[st]|texcoord)\b(?=[ \t]*\r?\n)")
 
 
-def read_scene(content: bytes, path: Path, texture_px: int, max_faces: int) -> tuple[np.ndarray, Triangles, Dressed]:
+def read_scene(
+    content: bytes, path: Path, files: Files, name: str, texture_px: int, max_faces: int
+) -> tuple[np.ndarray, Triangles, Dressed]:
     """Vertices (V, 3), triangles and their look. Colours of PLY count as sRGB, those of glTF are linear.
 
-    Raises:
-        BrokenMesh: damaged, empty or too large.
-    """
-    import trimesh  # only users of these formats need it
+    Args:
+        content: of the file.
+        path: for messages.
+        files: where it lies, and what it names.
+        name: of the file in there.
+        texture_px: larger pictures are scaled down to so many pixels a side.
+        max_faces: more triangles are refused.
 
+    Raises:
+        BrokenMesh: damaged, empty or too large, or of parts that are not there.
+    """
+    faults: list[str] = []
     try:
-        scene: Any = trimesh.load(io.BytesIO(content), file_type=path.suffix[1:].lower(), process=False, force="scene")
-        parts = [part for part in scene.dump(concatenate=False) if len(getattr(part, "faces", ()))]
-        counted = sum(len(part.faces) for part in parts)
-    except Exception as error:  # the library raises whatever goes wrong
-        raise BrokenMesh(
-            f"{path}: cannot be read ({str(error)[:160] or type(error).__name__}); export it again"
-        ) from None
+        if path.suffix.lower() == ".ply":
+            parts = _ply(content, files, name, texture_px, faults)
+        else:
+            parts = read_parts(content, path, files, name, texture_px, GREY, faults)
+    except BrokenMesh:
+        raise
+    except Exception as error:  # trimesh raises whatever goes wrong
+        why = str(error)[:160] or type(error).__name__
+        raise BrokenMesh(f"{path}: cannot be read ({why}); export it again") from None
+    counted = sum(len(part.faces) for part in parts)
     if not 0 < counted <= max_faces:
         raise BrokenMesh(f"{path}: {counted:,} triangles; there have to be some, and at most {max_faces:,}")
     offsets = np.cumsum([0, *(len(part.vertices) for part in parts)])
-    vertices = np.concatenate([np.asarray(part.vertices, np.float64) for part in parts])
-    faces = np.concatenate([np.asarray(part.faces, np.int64) + at for part, at in zip(parts, offsets, strict=False)])
-    if faces.min() < 0 or faces.max() >= len(vertices) or not np.isfinite(vertices[np.unique(faces)]).all():
-        raise BrokenMesh(f"{path}: faces of vertices that are not there, or coordinates that are NaN or infinite")
-    is_linear = path.suffix.lower() == ".glb"
-    look = Dressed(np.full((len(faces), 3, 3), GREY, np.float32))
-    materials, pictures, chosen, uv = [Material()], [], [], []
-    for part, at in zip(parts, np.cumsum([0, *(len(part.faces) for part in parts)]), strict=False):
-        here = slice(at, at + len(part.faces))
-        material, colours, places, picture = _part(part, is_linear, texture_px, look.faults)
-        look.colours[here] = colours
-        if picture is not None:
-            if picture not in pictures:
-                pictures.append(picture)
-            material = Material(material.alpha, pictures.index(picture))
+    vertices = np.concatenate([part.vertices for part in parts])
+    if any(part.faces.min() < 0 or part.faces.max() >= len(part.vertices) for part in parts):
+        raise BrokenMesh(f"{path}: faces of vertices that are not there")
+    faces = np.concatenate([part.faces + at for part, at in zip(parts, offsets, strict=False)])
+    if not np.isfinite(vertices[np.unique(faces)]).all():
+        raise BrokenMesh(f"{path}: coordinates that are NaN or infinite")
+    look = Dressed(np.concatenate([part.colours for part in parts]), _paint(parts), list(dict.fromkeys(faults))[:20])
+    return vertices, Triangles(faces, np.arange(len(faces)), np.full(faces.shape, -1)), look
+
+
+def _paint(parts: list[Part]) -> Paint | None:
+    """Materials and pictures of all parts, each once; None if all are opaque and without pictures."""
+    materials, pictures, chosen = [Material()], [], []
+    for part in parts:
+        material = part.material
+        if part.picture is not None:
+            if part.picture not in pictures:
+                pictures.append(part.picture)
+            material = Material(material.alpha, pictures.index(part.picture), material.clamp)
         if material not in materials:
             materials.append(material)
         chosen.append(np.full(len(part.faces), materials.index(material), np.int32))
-        uv.append(places)
-    if len(materials) > 1:
-        look.paint = Paint(tuple(materials), np.concatenate(chosen), np.concatenate(uv), tuple(pictures))
-    source = np.arange(len(faces))
-    return vertices, Triangles(faces, source, np.full(faces.shape, -1)), look
+    if len(materials) == 1:
+        return None
+    places = np.concatenate([part.places for part in parts])
+    return Paint(tuple(materials), np.concatenate(chosen), places, tuple(pictures))
 
 
-def _part(
-    part: Any, is_linear: bool, texture_px: int, faults: list[str]
-) -> tuple[Material, Any, np.ndarray, bytes | None]:
-    """Material without picture, colours that fit (F, 3, 3), places (F, 3, 2), and the picture as PNG."""
-    faces, places = np.asarray(part.faces), np.zeros((len(part.faces), 3, 2), np.float32)
+def _ply(content: bytes, files: Files, name: str, texture_px: int, faults: list[str]) -> list[Part]:
+    import trimesh  # only users of these formats need it
 
-    def convert(levels: Any) -> np.ndarray:
-        shares = np.asarray(levels, np.float64)[..., :3] / 255
-        return shares.astype(np.float32) if is_linear else linear(shares)
+    head, end, body = content.partition(b"end_header")
+    named = [line.decode("utf-8", "replace").strip() for line in _TEXTURE.findall(head)]
+    picture = None
+    if named:
+        try:
+            picture = read_picture(files.read(find(files, name, named[-1]), 256 * MIB), texture_px)
+        except ValueError as error:  # UserError is one
+            faults.append(f"picture {str(error)[:200]}")
+    if len(named) > 1:
+        faults.append(f"{len(named)} pictures; {named[-1][:80]} is shown everywhere")
+    if picture is None:  # trimesh would invent a picture, and pass over colours
+        head = _PLACE.sub(rb"\1_\2", _TEXTURE.sub(b"comment", head))
+    given: Any = SimpleNamespace(get=lambda reference: picture)
+    file = io.BytesIO(head + end + body)
+    scene: Any = trimesh.load(file, file_type="ply", resolver=given, process=False, force="scene")
+    solids = [solid for solid in scene.dump(concatenate=False) if len(getattr(solid, "faces", ()))]
+    return [_solid(solid, picture, faults) for solid in solids]
 
-    kind = getattr(part.visual, "kind", None)
+
+def _solid(solid: Any, picture: bytes | None, faults: list[str]) -> Part:
+    """What trimesh read of a PLY."""
+    faces = np.asarray(solid.faces, np.int64)
+    colours, places = np.full((*faces.shape, 3), GREY, np.float32), np.zeros((*faces.shape, 2), np.float32)
+    kind = getattr(solid.visual, "kind", None)
     if kind == "vertex":
-        return Material(), convert(part.visual.vertex_colors)[faces], places, None
-    if kind == "face":
-        return Material(), convert(part.visual.face_colors)[:, None], places, None
-    given = getattr(part.visual, "material", None)
-    if kind != "texture" or given is None or not hasattr(given, "baseColorFactor"):
-        return Material(), np.float32(GREY), places, None
-    factor = np.array([255] * 4 if given.baseColorFactor is None else given.baseColorFactor, float).ravel() / 255
-    mode = given.alphaMode or "OPAQUE"
-    if mode == "MASK" and (given.alphaCutoff or 0.5) != 0.5:
-        faults.append(f"material {given.name or ''}: holes where alpha is below {given.alphaCutoff:g}, cut at 0.5")
-    material = Material(float(factor[3]) if mode == "BLEND" else 1.0)
-    colour = np.float32(factor[:3])
-    if given.baseColorTexture is None:
-        return material, colour, places, None
-    try:
-        image = given.baseColorTexture
-        file = io.BytesIO()
-        (image.convert("RGB") if mode == "OPAQUE" else image.convert("RGBA")).save(file, "PNG")
-        picture = read_picture(file.getvalue(), texture_px)
-        corners = np.asarray(part.visual.uv, np.float64)[faces]
-        if not np.isfinite(corners).all():
-            raise ValueError("no places in it")
-    except Exception as error:  # a picture that Pillow cannot decode, or no places
-        faults.append(f"picture of material {given.name or ''}: {str(error)[:160]}")
-        return material, colour, places, None
-    places = (corners - np.floor(corners.min(axis=1, keepdims=True))).astype(np.float32)
-    return material, colour, places, picture
+        colours = linear(np.asarray(solid.visual.vertex_colors, np.float64)[..., :3] / 255)[faces]
+    elif kind == "face":
+        colours = np.repeat(linear(np.asarray(solid.visual.face_colors, np.float64)[:, None, :3] / 255), 3, axis=1)
+    uv = getattr(solid.visual, "uv", None)
+    if picture is not None and (uv is None or not np.isfinite(uv).all()):
+        faults.append("faces have no place in the picture")
+        picture = None
+    if picture is not None:
+        corners = np.asarray(uv, np.float64)[faces]
+        places = (corners - np.floor(corners.min(axis=1, keepdims=True))).astype(np.float32)
+        colours = np.ones_like(colours)
+    return Part(np.asarray(solid.vertices, np.float64), faces, colours, Material(), picture, places)
