@@ -135,12 +135,17 @@ def equal_counts(wanted: int, key: str, split: SplitName, classes: int, availabl
 class SetParams(Base):
     """A fixed-size classification set drawn inside the splits (paper §5: 10,000/1,000/1,000 images)."""
 
-    kind: Literal["views"] = "views"
+    kind: str = "views"  # the module in robust3d.imagesets
     images: tuple[PositiveInt, PositiveInt, PositiveInt] = (10_000, 1_000, 1_000)  # train, val, test
     background: BackgroundParams = BackgroundParams()  # of the images
     label_order: Names | None = None  # class names by label, not stated in the paper; null: the family's order
 
     _label_order = field_validator("label_order")(distinct)
+
+    @property
+    def needs_textures(self) -> bool:
+        """Whether its images show textures."""
+        return self.background.needs_textures
 
     def counts(self, split: SplitName, classes: int, available: int) -> tuple[int, ...]:
         """Images of class 0, 1, … in one split: see `equal_counts`; `available` is instances times views."""
@@ -153,6 +158,23 @@ class SetParams(Base):
             UserError: a name that the family does not have.
         """
         return ordered_labels(self.label_order, family)
+
+
+class CuedSetParams(SetParams):
+    """A set of views of painted objects: see `robust3d.imagesets.cue_conflict`."""
+
+    kind: str = "cue_conflict"
+    shows: Literal["both", "shape", "texture"] = "both"  # shape: objects as rendered; texture: without any
+    # Share of images whose object has the texture of its own class; the others have that of any other class.
+    validity: float = Field(1.0, ge=0, le=1)
+    mapping: Names | None = None  # texture of class 0, 1, …; none: the study's textures in their order
+
+    _mapping = field_validator("mapping")(distinct)
+
+    @property
+    def needs_textures(self) -> bool:
+        """Whether its images show textures: its table says of which class they are."""
+        return True
 
 
 class PictureSetParams(Base):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -27,8 +27,10 @@ class ViewReader:
         rows: of the set's table.
     """
 
+    Settings: ClassVar[type[SetParams]] = SetParams
+
     def __init__(self, params: Mapping[str, Any], files: Mapping[str, Sequence[Path]], rows: pd.DataFrame) -> None:
-        self.params: SetParams = parse(SetParams, params)
+        self.params: Any = parse(self.Settings, params)
         self.views = Views.read(files["views"][0])
         self.textures = Textures.load(files["textures"][0]) if files["textures"] else None
         self.classes = self.params.labels(self.views.classes)

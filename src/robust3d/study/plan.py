@@ -158,9 +158,9 @@ class Plan:
             job_params["data_on_disk"] = self.on_disk.textures(self.study.textures, self.study.seed)
         return self._add(Job("make_textures", self.study.textures.source, job_params))
 
-    def views(self, family: str, *backgrounds: Any) -> tuple[Inputs, Inputs]:
-        """A family's views on some backgrounds, as inputs of a job: (inputs, bulk files)."""
-        needs_textures = any(background.needs_textures for background in backgrounds)
+    def views(self, family: str, *seen: Any) -> tuple[Inputs, Inputs]:
+        """A family's views on some backgrounds or in a set, as inputs of a job: (inputs, bulk files)."""
+        needs_textures = any(one.needs_textures for one in seen)
         inputs: Inputs = {
             "views": ((self.index_views(family), "manifest"),),
             "textures": ((self.textures, "textures"),) if needs_textures else (),
@@ -171,7 +171,7 @@ class Plan:
     def draw_set(self, name: str) -> Job:
         """The table of one classification set: image ids, classes and splits, for views also the backgrounds."""
         image_set, family = self.study.sets[name], self.study.family_of(name)
-        inputs = self.views(family, image_set.background)[0] if family is not None else {}
+        inputs = self.views(family, image_set)[0] if family is not None else {}
         job_params = {"set": self.set_params(name), "seed": self.study.seed, **self.on_disk.image_set(image_set)}
         return self._add(Job("draw_set", slug(name), job_params, inputs, plugins=(("set", image_set.kind),)))
 
@@ -193,7 +193,7 @@ class Plan:
         """A set as inputs of a job: (inputs, bulk files)."""
         family = self.study.family_of(name)
         if family is not None:
-            inputs, bulk = self.views(family, self.study.sets[name].background)
+            inputs, bulk = self.views(family, self.study.sets[name])
         else:
             packs = self.pack_images(name)
             inputs, bulk = ({"images": tuple((job, output) for job in packs)} for output in ("manifest", "images"))

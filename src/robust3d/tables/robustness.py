@@ -44,7 +44,7 @@ def stand_ins(study: "Study", experiment: "Experiment") -> list[str]:
     if family is None:
         return [OTHER_PICTURES]
     flags = object_flags(study.families[family].kind)
-    textured = image_set.background.needs_textures and study.textures.source == "procedural"
+    textured = image_set.needs_textures and study.textures.source == "procedural"
     return flags + ([TEXTURES_STAND_IN] if textured else [])
 
 
