@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from robust3d.checkpoint_options import add_evaluate, add_probe
 from robust3d.errors import UserError
 from robust3d.study.numerics import all_cores, one_thread
 
@@ -25,7 +26,7 @@ def main() -> None:
     arguments = _parser().parse_args(given)
     arguments.command = ["robust3d", *given]
     # Before anything loads numpy or torch. AutoAttack may have all cores: it takes long, and is started one at a time.
-    all_cores() if arguments.function is _evaluate else one_thread()
+    all_cores() if arguments.function in (_evaluate, _probe) else one_thread()
     try:
         arguments.function(arguments)
         sys.stdout.flush()
@@ -197,33 +198,8 @@ def _parser() -> argparse.ArgumentParser:
     download.add_argument("--marker", type=_path, help="a file to write at the end that says what was fetched")
     download.set_defaults(function=_download)
 
-    evaluate = commands.add_parser("evaluate", help="AutoAttack against an ImageNet classifier or your own checkpoint")
-    evaluate.add_argument(
-        "checkpoint",
-        type=_path,
-        help="efficientnet_lite0, or another architecture whose ImageNet weights are here; or the state of a network: "
-        ".safetensors, .pth or .pt",
-    )
-    evaluate.add_argument(
-        "--architecture",
-        metavar="NAME",
-        help="of a file, as in the configuration: vit, or {name: vit, params: {patch_px: 8}}",
-    )
-    kinds = (
-        ".npz with images (uint8, N×H×W×3) and labels, or a folder of pictures: test/CLASS/… or CLASS/…, or pictures "
-        "without labels. Folders of an ImageNet classifier's classes have a synset id, an index or a name"
-    )
-    evaluate.add_argument("--images", type=_path, required=True, help=kinds)
-    evaluate.add_argument("--resolution", type=int, metavar="PX", help="side to which pictures of a folder are cut")
-    evaluate.add_argument("--resize", type=int, metavar="PX", help="to which their shorter side is scaled before")
-    evaluate.add_argument("--norm", choices=("Linf", "L2"), default="Linf")
-    evaluate.add_argument("--epsilon", nargs="+", default=["8/255"], help="budgets, ascending; fractions allowed")
-    evaluate.add_argument("--backend", choices=("own", "pyautoattack"), default="own")
-    evaluate.add_argument("--normalisation", choices=("imagenet", "half", "lite"), help="default: the weights'")
-    evaluate.add_argument("--batch-size", type=int, metavar="N", help="changes speed and memory only")
-    evaluate.add_argument("--json", action="store_true", help="as JSON on stdout, all else on stderr")
-    evaluate.add_argument("--outcomes", type=_path, help="write per-image outcomes to this Parquet file")
-    evaluate.set_defaults(function=_evaluate)
+    add_evaluate(commands, _path).set_defaults(function=_evaluate)
+    add_probe(commands, _path).set_defaults(function=_probe)
     return parser
 
 
@@ -431,6 +407,12 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     from robust3d.evaluate import evaluate_checkpoint
 
     evaluate_checkpoint(arguments)
+
+
+def _probe(arguments: argparse.Namespace) -> None:
+    from robust3d.evaluate.probing import probe_checkpoint
+
+    probe_checkpoint(arguments)
 
 
 if __name__ == "__main__":

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+    from robust3d.data.imagenet16 import Cues
     from robust3d.data.images import ImageData
 
 SHAPE, TEXTURE, NEITHER = "shape", "texture", "neither"  # what a decision goes with
 SAME_CUE = "same cue"  # both cues name one class, so the decision says nothing
+_SHOWN = 5  # files in a message
 DECISIONS = (SHAPE, TEXTURE, NEITHER)
 Aggregation = Literal["mean", "sum", "max"]
 
@@ -67,12 +69,12 @@ def cues(images: "ImageData", classes: tuple[str, ...], asks: str) -> tuple["np.
     """
     import numpy as np
 
-    from robust3d.data.imagenet16 import CLASSES, cues_of
+    from robust3d.data.imagenet16 import CLASSES
     from robust3d.errors import UserError
 
     rows = images.rows
     if classes == CLASSES and "shape" not in rows and "instance" in rows:
-        named = [cues_of(file) for file in rows["instance"]]
+        named = _named(rows["instance"].tolist())
         rows = rows.assign(shape=[cue.shape for cue in named], texture=[cue.texture for cue in named])
     numbers = {name: number for number, name in enumerate(classes)}
     found = []
@@ -90,6 +92,28 @@ def cues(images: "ImageData", classes: tuple[str, ...], asks: str) -> tuple["np.
     if not (found[0] != found[1]).any():
         raise UserError("set: shape and texture of every image speak for one class, so no decision can be told apart")
     return found[0], found[1]
+
+
+def _named(files: Sequence[str]) -> "list[Cues]":
+    """The cues that the names of pictures say.
+
+    Raises:
+        UserError: some have other names; the message shows the first of them.
+    """
+    from robust3d.data.imagenet16 import cues_of
+    from robust3d.errors import UserError
+
+    found, wrong = [], []
+    for file in files:
+        try:
+            found.append(cues_of(file))
+        except UserError as error:
+            wrong.append((file, error))
+    if wrong:
+        others = ", ".join(str(file) for file, _ in wrong[1:_SHOWN]) + (", …" if len(wrong) > _SHOWN else "")
+        more = f"; {len(wrong)} of {len(files)} pictures are named otherwise, also {others}" if others else ""
+        raise UserError(f"{wrong[0][1]}{more}")
+    return found
 
 
 def decisions(answers: "np.ndarray", shape: "np.ndarray", texture: "np.ndarray") -> "np.ndarray":

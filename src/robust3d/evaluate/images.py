@@ -33,6 +33,7 @@ class Given:
         preparation: how pictures were scaled and cut; None: taken as they are.
         files: of the pictures, from the folder; empty for an .npz.
         notices: sentences that must travel with the numbers.
+        class_names: the folder of each picture; empty for others.
     """
 
     read: Callable[[int, int], Tensor]
@@ -43,16 +44,17 @@ class Given:
     preparation: dict[str, Any] | None = None
     files: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
 
 
-def read_images(path: Path, resolution_px: int | None, resize_px: int | None, classes: int) -> Given:
+def read_images(path: Path, resolution_px: int | None, resize_px: int | None, classes: int | None) -> Given:
     """The images of an .npz, which are held in memory, or of a folder, which are read as they are asked for.
 
     Args:
         path: of the file or folder.
         resolution_px: side to which pictures of a folder are cut.
         resize_px: to which their shorter side is scaled before; None: to `resolution_px`.
-        classes: outputs of the classifier.
+        classes: outputs of the classifier; None: labels are numbers of folders, which nothing compares with them.
 
     Raises:
         UserError: something is wrong with the file, the folder or the labels.
@@ -65,7 +67,7 @@ def read_images(path: Path, resolution_px: int | None, resize_px: int | None, cl
     return _read_arrays(path, classes)
 
 
-def _read_arrays(path: Path, classes: int) -> Given:
+def _read_arrays(path: Path, classes: int | None) -> Given:
     try:
         arrays = read_npz(path, ("images", "labels"), LARGEST_BYTES)
     except UserError as error:
@@ -85,14 +87,14 @@ def _read_arrays(path: Path, classes: int) -> Given:
         raise UserError(
             f"{path}: no value of `images` is above 1; pixels go from 0 to 255 (multiply by 255, then round)"
         )
-    if int(labels.max()) >= classes:
+    if classes is not None and int(labels.max()) >= classes:
         raise UserError(f"{path}: label {int(labels.max())}, but the classifier has {classes} classes")
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
     places = torch.from_numpy(labels.astype(np.int64))
     return Given(lambda a, b: pixels[a:b], min(images.shape[1:3]), len(pixels), places, "as in the file")
 
 
-def _read_folder(path: Path, resolution_px: int | None, resize_px: int | None, classes: int) -> Given:
+def _read_folder(path: Path, resolution_px: int | None, resize_px: int | None, classes: int | None) -> Given:
     """The test pictures of a folder of classes, or all of one without splits; or of a folder of pictures."""
     if resolution_px is None:
         raise UserError(f"{path}: a folder of pictures; say by --resolution to which side in pixels they are scaled")
@@ -102,14 +104,15 @@ def _read_folder(path: Path, resolution_px: int | None, resize_px: int | None, c
     except ValueError as error:
         raise UserError(f"--images {path} --resolution {resolution_px}: {error}") from None
     notices: tuple[str, ...] = ()
-    labels, labelled_by = None, OF_PREDICTIONS
+    labels, labelled_by, folders = None, OF_PREDICTIONS, ()
     if not (files := folder.loose_pictures(params)):
         names, rows = folder.list_pictures(params, 0)
         split = next((split for split in ("test", "val", "any") if (rows["split"] == split).any()), "train")
         rows = rows[rows["split"] == split]
         files = tuple(rows["instance"])
         of_class, labelled_by, notices = _labels(path, names, classes)
-        labels = torch.tensor([of_class[name] for name in rows["class_name"]])
+        folders = tuple(rows["class_name"])
+        labels = torch.tensor([of_class[name] for name in folders])
         labelled_by += "" if split == "any" else f"; pictures of {split}/"
     read = folder.picture_reader(params, 0)
 
@@ -122,16 +125,18 @@ def _read_folder(path: Path, resolution_px: int | None, resize_px: int | None, c
         "resolution_px": resolution_px,
         "scaling": "shorter side, bilinear with antialiasing (Pillow), then the centre square",
     }
-    return Given(read_some, resolution_px, len(files), labels, labelled_by, preparation, files, notices)
+    return Given(read_some, resolution_px, len(files), labels, labelled_by, preparation, files, notices, folders)
 
 
-def _labels(path: Path, names: tuple[str, ...], classes: int) -> tuple[dict[str, int], str, tuple[str, ...]]:
+def _labels(path: Path, names: tuple[str, ...], classes: int | None) -> tuple[dict[str, int], str, tuple[str, ...]]:
     """The label of each class folder, what labels are, and notices.
 
     Raises:
         UserError: more folders than classes, or a folder that is no class of ImageNet where the others are.
     """
     places = {name: place for place, name in enumerate(names)}
+    if classes is None:
+        return places, "places in the sorted names of the folders", ()
     if classes == imagenet.CLASSES:
         found, wrong = {}, []
         for name in names:

@@ -376,7 +376,10 @@ class Plan:
         if paper not in self.study.papers:
             raise UserError(f"papers.{paper}: missing; {name} needs this section of the configuration")
         job_params, inputs, bulk = registry.load("target", name).sources(self, self.study.papers[paper])
-        return self._add(Job(stage, slug(name), {"target": name, **job_params}, inputs, bulk, (("target", name),)))
+        opened = [made.plugins for files in inputs.values() for made, _ in files if made.stage == "train_classifier"]
+        networks = [plugin for plugins in opened for plugin in plugins if plugin[0] == "architecture"]
+        plugins = (("target", name), *dict.fromkeys(networks))
+        return self._add(Job(stage, slug(name), {"target": name, **job_params}, inputs, bulk, plugins))
 
     def _makers(self) -> Iterator[Callable[[], Job]]:
         """Functions that plan every family, voxel set, table and figure together with the jobs they depend on."""

@@ -29,8 +29,8 @@ def papers() -> tuple[str, ...]:
 def paper_files() -> dict[str, Path]:
     """The configuration files of papers that have one of their own, `config.yaml` in the paper's package."""
     folders = [Path(path) for path in importlib.import_module(PACKAGES["paper"]).__path__]
-    files = {paper: folder / paper / "config.yaml" for paper in papers() for folder in folders}
-    return {paper: path for paper, path in files.items() if path.is_file()}
+    files = [(paper, folder / paper / "config.yaml") for paper in papers() for folder in folders]
+    return {paper: path for paper, path in files if path.is_file()}
 
 
 @functools.cache

@@ -20,7 +20,9 @@ ADVPROP = "auxiliary_"  # what a validation says of the other set of batch norms
 
 def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """What the table is made from: the answers that Table 3 counts too."""
-    return compared.sources(plan, section, section.distortions)
+    params, inputs, bulk = compared.sources(plan, section, section.distortions)
+    asked: Any = plan.study.probes[section.distortions].probe_params()
+    return {**params, "attack": asked.attack.model_dump(mode="json")}, inputs, bulk
 
 
 def write(job: "Context") -> None:
@@ -40,7 +42,7 @@ def write(job: "Context") -> None:
                 facts["difference"] = {"to": peers[0].label, **difference(ours, others[0], others, job.params["seed"])}
             facts["flags"] = [*job.params["flags"], *facts["flags"]]
             if kind != compared.CLEAN:
-                facts["attack"] = model.metrics[0]["made"][kind]
+                facts["attack"] = job.params.get("attack")
             if norms := _both_norms(model):
                 facts["batch_norms"] = norms
                 facts["flags"].append(
