@@ -173,6 +173,19 @@ def _parser() -> argparse.ArgumentParser:
     check_views.add_argument("--objects", type=int, default=24, help="how many objects to check, evenly spaced")
     check_views.set_defaults(function=_check_views)
 
+    voxelise = commands.add_parser("voxelise", help="make volumes of meshes of your own: OFF, OBJ, PLY, glTF")
+    voxelise.add_argument("folder", type=_path, help="of meshes, or with a folder of meshes for each class")
+    voxelise.add_argument("--out", type=_path, required=True, help="file of volumes to write, such as voxels.h5")
+    voxelise.add_argument("--resolution", type=int, default=32, metavar="R", help="side of the grid")
+    voxelise.add_argument("--object-voxels", type=int, metavar="N", help="that the longest side spans; default: R")
+    voxelise.add_argument(
+        "--rotations", type=int, default=1, metavar="N", help="volumes of each mesh about its vertical"
+    )
+    voxelise.add_argument(
+        "--up", choices=("y", "z"), default="y", help="axis that points up in the meshes; ModelNet: z"
+    )
+    voxelise.set_defaults(function=_voxelise)
+
     download = commands.add_parser("download", help="download the DTD textures or ImageNet weights")
     download.add_argument("name", help="dtd, or an architecture with published weights")
     download.add_argument("--to", type=_path, default=Path("resources"), help="folder")
@@ -382,6 +395,13 @@ def _check_views(arguments: argparse.Namespace) -> None:
     print(report.text())
     if not report.ok:
         sys.exit(1)
+
+
+def _voxelise(arguments: argparse.Namespace) -> None:
+    from robust3d.data.own_volumes import voxelise_folder
+
+    grid = {name: getattr(arguments, name) for name in ("resolution", "object_voxels", "rotations")}
+    print(voxelise_folder(arguments.folder, arguments.out, arguments.up, **grid))
 
 
 def _download(arguments: argparse.Namespace) -> None:

@@ -62,8 +62,7 @@ def _root(features: F64) -> F64:
     centred = (features - features.mean(0)) / np.sqrt(len(features) - 1)
     if len(centred) <= centred.shape[1]:
         return centred
-    root: F64 = np.linalg.qr(centred, mode="r")
-    return root
+    return np.asarray(np.linalg.qr(centred, mode="r"))
 
 
 @dataclass(frozen=True)

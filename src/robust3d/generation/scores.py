@@ -27,7 +27,7 @@ class Score:
 
 
 def inception_score(probabilities: F64, splits: int = 10, labels: NDArray[np.integer] | None = None) -> Score:
-    """The exponential of the mean divergence between p(class | sample) and its mean over the samples (Salimans et al. 2016).
+    """Inception score (Salimans et al. 2016): exp of the mean divergence of p(class | sample) from its mean.
 
     Each part has a mean of its own, so a part in which classes are missing scores lower: samples that lie class by
     class must be mixed, or `labels` given.

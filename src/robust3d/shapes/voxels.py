@@ -175,7 +175,7 @@ class _Triangles:
 
 def _parts(corners: F64, normals: F64, resolution: int) -> Iterator[_Triangles]:
     """The triangles that reach into the grid, so many at once that their columns fit into memory."""
-    limits = -1, resolution  # far away is as good as just outside, and fits into an integer
+    limits = -2, resolution + 2  # far away is as good as outside, and fits into an integer
     low = np.ceil(np.clip(corners.min(1) - TOUCH, *limits)).astype(np.int64) - 1
     high = np.floor(np.clip(corners.max(1) + TOUCH, *limits)).astype(np.int64)
     low, high = np.maximum(low, 0), np.minimum(high, resolution - 1)

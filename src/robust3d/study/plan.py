@@ -14,6 +14,7 @@ from robust3d.study.entries import RANDOM, Experiment, Objects
 from robust3d.study.jobs import Inputs, Job, slug
 from robust3d.study.on_disk import OnDisk
 from robust3d.study.targets import paper_of, target_stage, targets
+from robust3d.training.reference3d.params import ReferenceParams
 
 
 class Plan:
@@ -205,6 +206,12 @@ class Plan:
     def voxels(self, name: str) -> tuple[Inputs, Inputs]:
         """A voxel set as inputs of a job: (inputs, bulk files); the job opens `voxels` with `open_voxels`."""
         return {"voxels": ((self.index_voxels(name), "manifest"),)}, self._bulk_volumes(name)
+
+    def train_reference(self, name: str, params: ReferenceParams) -> Job:
+        """The classifier that judges volumes generated after a voxel set."""
+        inputs, bulk = self.voxels(name)
+        label = slug(f"{name}-s{params.seed}")
+        return self._add(Job("train_reference", label, {"reference": params}, inputs, bulk))
 
     # --- data sets --------------------------------------------------------------------------------------------
 

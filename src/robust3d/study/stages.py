@@ -294,6 +294,15 @@ STAGES: dict[str, Stage] = {
         "classifier.batch_size classifier.learning_rate classifier.batchnorm classifier.selection "
         "set.background.kind set.images",
     ),
+    # The classifier of volumes by which generated ones are judged.
+    "train_reference": Stage(
+        _outputs(reference="reference.safetensors", info="reference.json", metrics="metrics.json"),
+        ("numpy", "torch", "lightning-fabric", "h5py"),
+        title="Reference network",
+        layer=4,
+        request=Request(cpus=4, mem_mb=16_000, runtime_min=240, gpus=1),  # 60 epochs of 10,000 volumes
+        matters="reference.width reference.epochs reference.seed reference.*",
+    ),
     # Per-image tests of a trained classifier: any module in robust3d.probes. A probe that needs more than an hour gets
     # an entry in `variants`, or more time in the profile: `set-resources: {probe: {runtime: 600}}`.
     "probe": Stage(

@@ -61,6 +61,12 @@ SOURCES = {
         "for academic research; the models belong to their authors",
         "resources/modelnet",
     ),
+    "volumes": Source(
+        "volumes as .mat, .npy or .binvox, such as 3D ShapeNets' of ModelNet (volumetric_data in 3DShapeNetsCode.zip)",
+        "https://3dshapenets.cs.princeton.edu",
+        "for academic research; the models belong to their authors",
+        "resources/volumes",
+    ),
     "sweethome3d": Source(
         "Sweet Home 3D's catalogues of furniture (.sh3f files, 120 MB)",
         "https://www.sweethome3d.com",

@@ -1,0 +1,1 @@
+"""Training of the reference classifier of volumes."""
