@@ -81,7 +81,7 @@ def test_the_92_images_give_the_published_correlations():
     if folder is None or not folder.is_dir():
         pytest.skip("no shared/data/brain_rdm92 beside the project")
     people = read_rdms(folder / "92_brainRDMs.mat")
-    assert list(people)[0] == "hIT | BE | Session: 1" and len(people) == 8
+    assert next(iter(people)) == "hIT | BE | Session: 1" and len(people) == 8
     names = list(people)
     means = [(people[names[i]] + people[names[i + 1]]) / 2 for i in range(0, 8, 2)]
     assert rsa.rsa_ceiling(means) == pytest.approx((0.372, 0.666), abs=1e-3)

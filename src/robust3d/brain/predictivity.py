@@ -129,7 +129,7 @@ def projection(features: int, dimension: int, seed: int) -> sparse.csr_array | N
     generator = numpy_generator(seed, "projection", features, dimension)
     share = 1 / np.sqrt(features)
     counts = generator.binomial(dimension, share, size=features)
-    columns = np.concatenate([generator.choice(dimension, size=int(n), replace=False) for n in counts])
+    columns = generator.integers(dimension, size=int(counts.sum()))  # the few that meet add up
     values = generator.choice([-1.0, 1.0], size=len(columns)) / np.sqrt(share * dimension)
     pointers = np.concatenate([[0], np.cumsum(counts)])
     return sparse.csr_array((values, columns, pointers), shape=(features, dimension))

@@ -73,9 +73,8 @@ def _responses(path: Path, file: Any) -> tuple[Any, list[str]]:
         order = _dimensions(variable)
         if {"presentation", "neuroid"} <= set(order) and set(order) <= set(DIMENSIONS):
             return file[name], order
-    raise UserError(
-        f"{path}: no variable over the dimensions presentation and neuroid in it; it holds {', '.join(file) or 'nothing'}"
-    )
+    there = ", ".join(file) or "nothing"
+    raise UserError(f"{path}: no variable over the dimensions presentation and neuroid in it; it holds {there}")
 
 
 def _dimensions(variable: Any) -> list[str]:
