@@ -1,4 +1,4 @@
-"""Steps of DVR and pixelNeRF against literal reference paths, whole and item by item (S1 … S10 of the notes)."""
+"""Steps of DVR, pixelNeRF and 3D-Prior against literal paths, whole and item by item (S1 … S10 of the notes)."""
 
 import copy
 import tempfile
@@ -11,19 +11,33 @@ from harness import Row, Sample, Section, busy_row, device, interleaved, rate_ro
 from inputs import balls
 from reference import dvr as reference_dvr
 from reference import pixelnerf as reference_pixelnerf
+from reference import prior3d as reference_prior3d
 
 from robust3d.architectures import architecture
 from robust3d.data.multiview import Multiview
 from robust3d.models.encoder import Encoder
-from robust3d.pretraining import dvr, pixelnerf
+from robust3d.pretraining import dvr, pixelnerf, prior3d
 from robust3d.seeds import torch_generator
 from robust3d.training.loop import LoopParams, Pretraining
 
 RESNET18, HALF = architecture("resnet18"), "half"
 
-SIZES = {"dvr": {"batch": 16, "pixels": 256, "hidden": 128}, "pixelnerf": {"batch": 4, "rays": 128, "width": 128}}
-GPU_SIZES = {"dvr": {"batch": 64, "pixels": 1024, "hidden": 128}, "pixelnerf": {"batch": 4, "rays": 128}}
-TOY = {"dvr": {"batch": 2, "pixels": 32, "hidden": 16}, "pixelnerf": {"batch": 2, "rays": 8, "width": 16}}
+PRIOR3D = {"width": 64, "heads": 4, "query_px": 8, "plane_px": 32, "channels": 16, "hidden": 32}
+SIZES = {
+    "dvr": {"batch": 16, "pixels": 256, "hidden": 128},
+    "pixelnerf": {"batch": 4, "rays": 128, "width": 128},
+    "prior3d": {"batch": 8, **PRIOR3D},  # all pixels, as in the paper
+}
+GPU_SIZES = {
+    "dvr": {"batch": 64, "pixels": 1024, "hidden": 128},
+    "pixelnerf": {"batch": 4, "rays": 128},
+    "prior3d": {"batch": 32},
+}
+TOY = {
+    "dvr": {"batch": 2, "pixels": 32, "hidden": 16},
+    "pixelnerf": {"batch": 2, "rays": 8, "width": 16},
+    "prior3d": {"batch": 2, "rays": 32, **PRIOR3D},
+}
 
 
 def measure(toy: bool, repeats: int) -> Section:
@@ -40,6 +54,7 @@ def measure(toy: bool, repeats: int) -> Section:
         reference_dvr.write_files(train, folder)
         _dvr(section, train, folder, sizes["dvr"], steps, long, repeats)
         _pixelnerf(section, train, folder, sizes["pixelnerf"], steps, long, repeats)
+    _prior3d(section, train, sizes["prior3d"], steps, long, repeats)
     if device() == "cuda":
         section.rows += on_gpu(train, sizes, steps)
     return section
@@ -152,6 +167,55 @@ def _pixelnerf(section: Section, train: Any, folder: Path, sizes: dict, steps: i
         with torch.no_grad():
             quality[name] = fresh.validate()["psnr"]
     section.facts["pixelNeRF held-out PSNR after the long run, dB"] = quality
+
+
+def _prior3d(section: Section, train: Multiview, sizes: dict, steps: int, long: int, repeats: int) -> None:
+    params = prior3d.Params(loop=LoopParams(steps=1), **sizes)
+    encoder = Encoder(RESNET18)
+    encoder.train()(train.inputs[:, 0] / 255)  # its batch norms have statistics, as a start's have
+    task = prior3d.make_task(params, encoder, train, train, 0, device())
+    literal = reference_prior3d.Literal()
+    variants = {
+        "ours": _runner(task, task, steps),
+        "literal": _runner(task, reference_prior3d.Step(task, literal), steps),
+    }
+    items = {
+        "planes of all images looked up together": "each_image",
+        "field in parts": "at_once",
+        "first samples evaluated once": "again",
+    }
+    for item, switch in items.items():
+        how = reference_prior3d.Literal(**{switch: False})
+        variants[item] = _runner(task, reference_prior3d.Step(task, how), steps)
+    variants |= _in_bf16(task, steps)
+    samples = interleaved(variants, repeats)
+    images = steps * params.batch
+    bar = 1.5 if device() == "cpu" else None
+    peer, literals = "literal path", samples["literal"]
+    section.rows.append(rate_row("3D-Prior step", "images/s", images, samples["ours"], literals, peer, bar=bar))
+    for item in items:
+        section.rows.append(
+            rate_row(f"3D-Prior, literal but {item}", "images/s", images, samples[item], literals, peer)
+        )
+    section.facts["3D-Prior, memory for gradients, MiB an image"] = {
+        name: _kept_mib(path) / params.batch
+        for name, path in (("ours", task), ("literal", reference_prior3d.Step(task, literal)))
+    }
+    _equal_losses(section, "3D-Prior", task, reference_prior3d.Step(task, literal), long)
+
+
+def _kept_mib(path: Any) -> float:
+    """What a step keeps for its gradients, each tensor once: the peak of its memory besides weights and data."""
+    kept: dict[int, int] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        found = path.loss(0, torch_generator(0, "step", 0, device=device()))
+    del found
+    return sum(kept.values()) / 2**20
 
 
 def _dvr_params(sizes: dict[str, int], march_steps: int = 16) -> dvr.Params:
