@@ -42,7 +42,7 @@ class Params(PictureSetParams):
     label: str = "character_label"  # its column of classes
     only: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # column: values, as they are written there
     # Which of the classifier's classes are right for each of these: JSON {name: [class or number, …]}, or lines of a
-    # name and a class. Numbers count the classifier's classes from 0 (PUG's class_to_imagenet_idx.json). None: the same.
+    # name and a class. Numbers count the classifier's classes from 0 (PUG's class_to_imagenet_idx.json). None: alike.
     class_list: FilePath | None = None
     images_per_class: int | None = Field(None, ge=1)  # drawn at random; none: all
 

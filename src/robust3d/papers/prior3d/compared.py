@@ -12,7 +12,7 @@ from robust3d.tables.robustness import stand_ins
 from robust3d.tables.statistics import difference, interval
 
 if TYPE_CHECKING:
-    from robust3d.papers.prior3d.section import Column, DepthColumn, Row, Section
+    from robust3d.papers.prior3d.section import Row, Section
     from robust3d.provenance.runner import Context
     from robust3d.study.plan import Plan
 
@@ -22,7 +22,7 @@ Printed = Mapping[str, tuple[Any, ...]]
 
 
 def sources(
-    plan: "Plan", section: "Section", rows: "Sequence[Row]", probes: "Mapping[str, Sequence[Column | DepthColumn]]"
+    plan: "Plan", section: "Section", rows: "Sequence[Row]", probes: "Mapping[str, Sequence[Any]]"
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """What a table is made from: for every row and probe the metrics and outcomes of each seed."""
     found, study = Sources(plan), plan.study
@@ -171,5 +171,5 @@ def cells_of(job: "Context", printed: Printed) -> list[dict[str, Any]]:
 def _printed(row: str | None, column: str | None, printed: Printed, comparable: bool) -> dict[str, Any] | None:
     if row not in printed or column not in printed["columns"]:
         return None
-    value = printed[row][printed["columns"].index(column)]
+    value = printed[row][printed["columns"].index(column)]  # type: ignore[index]  # None is not in it
     return {"row": row, "column": column, "value": value, "comparable": comparable}
