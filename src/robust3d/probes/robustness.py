@@ -74,8 +74,10 @@ def accepted_labels(name: str, images: "ImageData", classes: "Sequence[str]") ->
     label_of = {one: label for label, one in enumerate(classes)}
     given: dict[str, list[str | int]] = {one: [one] for one in images.classes}
     if "accepted" in images.rows:
-        told = images.rows.drop_duplicates("class_name")
-        given |= {one: json.loads(text) for one, text in zip(told["class_name"], told["accepted"], strict=True)}
+        first_rows = images.rows.drop_duplicates("class_name")
+        given |= {
+            one: json.loads(text) for one, text in zip(first_rows["class_name"], first_rows["accepted"], strict=True)
+        }
     found = [[_label(answer, label_of) for answer in given[one]] for one in images.classes]
     unknown = [one for one, labels in zip(images.classes, found, strict=True) if None in labels or not labels]
     if unknown:

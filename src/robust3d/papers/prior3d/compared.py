@@ -12,7 +12,7 @@ from robust3d.tables.robustness import stand_ins
 from robust3d.tables.statistics import difference, interval
 
 if TYPE_CHECKING:
-    from robust3d.papers.prior3d.section import Column, DepthColumn, Row, Section
+    from robust3d.papers.prior3d.section import Row, Section
     from robust3d.provenance.runner import Context
     from robust3d.study.plan import Plan
 
@@ -22,11 +22,11 @@ Printed = Mapping[str, tuple[Any, ...]]
 
 
 def sources(
-    plan: "Plan", section: "Section", rows: "Sequence[Row]", probes: "Mapping[str, Sequence[Column | DepthColumn]]"
+    plan: "Plan", section: "Section", rows: "Sequence[Row]", probes: "Mapping[str, Sequence[Any]]"
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """What a table is made from: for every row and probe the metrics and outcomes of each seed."""
     found, study = Sources(plan), plan.study
-    told = [
+    asked = [
         {
             **row.model_dump(include={"label", "against", "printed"}),
             "probes": {
@@ -36,7 +36,7 @@ def sources(
         for row in rows
     ]
     experiment = study.experiments[section.experiment]
-    params: dict[str, Any] = {"study": study.study, "seed": study.seed, "rows": told}
+    params: dict[str, Any] = {"study": study.study, "seed": study.seed, "rows": asked}
     params["columns"] = [
         {"probe": key, **column.model_dump(exclude={"probe"}, mode="json")}
         for key, columns in probes.items()
@@ -83,11 +83,11 @@ def accuracy_cell(
     """A cell's facts: the accuracy on one set, and its difference to another row's."""
     rights = ours.values(name, "correct")
     value = float(np.mean([right.mean() for right in rights]))
-    told = ours.metrics[0]["sets"][name]
-    chance = 1 / told["classes"]
+    facts_of_set = ours.metrics[0]["sets"][name]
+    chance = 1 / facts_of_set["classes"]
     facts = ours.facts()
     found = interval(rights)
-    flags = [*facts["flags"], *told["notices"]]
+    flags = [*facts["flags"], *facts_of_set["notices"]]
     if found["low"] <= chance:
         flags.append("accuracy is not beyond chance")
     cell = {
@@ -171,5 +171,5 @@ def cells_of(job: "Context", printed: Printed) -> list[dict[str, Any]]:
 def _printed(row: str | None, column: str | None, printed: Printed, comparable: bool) -> dict[str, Any] | None:
     if row not in printed or column not in printed["columns"]:
         return None
-    value = printed[row][printed["columns"].index(column)]
+    value = printed[row][printed["columns"].index(column)]  # type: ignore[index]  # None is not in it
     return {"row": row, "column": column, "value": value, "comparable": comparable}

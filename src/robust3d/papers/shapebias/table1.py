@@ -63,8 +63,8 @@ def _both_norms(model: compared.Compared) -> list[dict[str, dict[str, float]]]:
     """For each seed of AdvProp's classifiers the accuracies on validation images through each set of batch norms."""
     found = []
     for content in model.metrics:
-        told: dict[str, float] = content["classifier"].get("validation") or {}
-        auxiliary = {name.removeprefix(ADVPROP): value for name, value in told.items() if name.startswith(ADVPROP)}
+        validated: dict[str, float] = content["classifier"].get("validation") or {}
+        auxiliary = {name.removeprefix(ADVPROP): value for name, value in validated.items() if name.startswith(ADVPROP)}
         if auxiliary:
-            found.append({"clean": {name: told[name] for name in auxiliary}, "auxiliary": auxiliary})
+            found.append({"clean": {name: validated[name] for name in auxiliary}, "auxiliary": auxiliary})
     return found

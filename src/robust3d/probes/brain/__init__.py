@@ -96,9 +96,9 @@ def probe(params: Params, subject: "Subject") -> "Findings":
         for name, values in features.items():
             scores = predictivity.site_scores(values[report], responses[report], splits[1], *settings)
             site, explained = scores.mean(0), ceilings.explained(scores.mean(0), most)
-            told = predictivity.score(scores, params.seed)._asdict()
+            scored = predictivity.score(scores, params.seed)._asdict()
             middle = float(np.nanmedian(explained)) if np.isfinite(explained).any() else None
-            layers[name] = told | {"explained": middle, "selection": chosen.selection[name]}
+            layers[name] = scored | {"explained": middle, "selection": chosen.selection[name]}
             columns = {"region": region, "layer": name, "site": mine.sites, "animal": mine.animals, "score": site}
             frames.append(pd.DataFrame(columns).assign(ceiling=most, chosen=name == chosen.layer))
         regions[region] = {

@@ -1,0 +1,188 @@
+"""Published benchmarks for tests only, in the folders that their authors give: no picture is for training.
+
+    ImageNet-R, ImageNet-Sketch    <path>/<class>/<picture>
+    ImageNet-3DCC                  <path>/<severity>/<class>/<picture>, a path for each corruption: layout: severities
+    PUG: ImageNet                  <path>/<picture> with a table of labels: `table`, `label`, and `only` for its factors
+
+Classes have the names of folders, for ImageNet n01443537 and the like. Where they are called otherwise than the
+classifier's, `class_list` says which they are.
+"""
+
+import csv
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, model_validator
+
+from robust3d.data.packed import open_images
+from robust3d.data.params import PictureSetParams, ordered_labels
+from robust3d.data.published.files import read_photograph
+from robust3d.errors import UserError
+from robust3d.imagesets import folder
+from robust3d.params import FilePath, PathText
+from robust3d.parsing import parse
+from robust3d.seeds import numpy_generator
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from PIL.Image import Image
+
+__all__ = ["Params", "draw", "identity", "list_pictures", "open_images", "picture_reader"]
+
+
+class Params(PictureSetParams):
+    """Folder, layout and classes."""
+
+    path: PathText  # the folder
+    layout: Literal["classes", "severities", "table"] = "classes"
+    table: FilePath | None = None  # CSV of the pictures, for layout: table
+    file: str = "filename"  # its column of files, from `path`
+    label: str = "character_label"  # its column of classes
+    only: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # column: values, as they are written there
+    # Which of the classifier's classes are right for each of these: JSON {name: [class or number, …]}, or lines of a
+    # name and a class. Numbers count the classifier's classes from 0 (PUG's class_to_imagenet_idx.json). None: alike.
+    class_list: FilePath | None = None
+    images_per_class: int | None = Field(None, ge=1)  # drawn at random; none: all
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Params":
+        if (self.layout == "table") != (self.table is not None):
+            raise ValueError("table: goes with layout: table, and only with it")
+        if self.only and self.table is None:
+            raise ValueError("only: chooses rows of a table; give one")
+        if self.images is not None:
+            raise ValueError("images: all pictures are test images; choose fewer by images_per_class")
+        return self
+
+
+def identity(params: Params) -> str:
+    """Sixteen hex digits over names, sizes and times of the pictures, the table and the list of classes."""
+    import hashlib
+
+    root, lines = Path(params.path), []
+    for file in sorted(rows[1] for rows in _listed(params)):
+        try:
+            status = (root / file).stat()
+        except OSError as error:
+            raise UserError(f"{root / file}: cannot be read: {error.strerror}") from None
+        lines.append(f"{file}\t{status.st_size}\t{status.st_mtime_ns}")
+    for path in (params.table, params.class_list):
+        lines.append(_text(path) if path else "")
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def list_pictures(params: Params, seed: int) -> "tuple[tuple[str, ...], pd.DataFrame]":
+    """Class names, sorted, and for each picture class and file.
+
+    Raises:
+        UserError: folder, table, or list of classes are missing or do not fit together.
+    """
+    import pandas as pd
+
+    found = _listed(params)
+    classes = tuple(sorted({name for name, _ in found}))
+    rows = {"split": "test", "class_name": [name for name, _ in found], "instance": [file for _, file in found]}
+    return classes, pd.DataFrame(rows)
+
+
+def draw(params: Mapping[str, Any], files: Mapping[str, Sequence[Path]], seed: int) -> "tuple[pd.DataFrame, list[str]]":
+    """The table of the set, all of it test images, classes alternating."""
+    import pandas as pd
+
+    settings = parse(Params, params)
+    classes, rows = list_pictures(settings, seed)
+    labels = ordered_labels(settings.label_order, classes)
+    accepted = _accepted(settings, labels)
+    chosen = []
+    for label, name in enumerate(labels):
+        ids = sorted(rows.loc[rows["class_name"] == name, "instance"])
+        order = numpy_generator(seed, "set", "test", name).permutation(len(ids))[: settings.images_per_class]
+        chosen += [(rank, label, name, ids[i], accepted.get(name)) for rank, i in enumerate(order)]
+    chosen.sort(key=lambda row: row[:2])
+    table = pd.DataFrame(chosen, columns=["rank", "class_index", "class_name", "instance", "accepted"])
+    table = table.drop(columns="rank").assign(split="test", view=0, texture="")
+    return (table if accepted else table.drop(columns="accepted")), []
+
+
+def picture_reader(params: Params, seed: int) -> "Callable[[Any], Image]":
+    """A function that returns the picture of a row, upright and in RGB."""
+    return lambda row: read_photograph(Path(params.path) / row.instance)
+
+
+def _listed(params: Params) -> list[tuple[str, str]]:
+    """(class, file) of every picture."""
+    root = Path(params.path)
+    if params.layout == "table":
+        return _of_table(params)
+    if params.layout == "classes":
+        return _of_folder(root, "")
+    if not root.is_dir():
+        raise UserError(f"path: no folder {root}; it has to hold <severity>/<class>/<picture>")
+    severities = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
+    if not severities or not all(name.isdecimal() for name in severities):
+        has = ", ".join(severities[:5]) or "no folder"
+        raise UserError(f"{root}: folders 1 to 5 of severities are expected, and there are {has}; or layout: classes")
+    return [one for name in severities for one in _of_folder(root / name, f"{name}/")]
+
+
+def _of_folder(root: Path, prefix: str) -> list[tuple[str, str]]:
+    """The pictures of folders of classes."""
+    asked = folder.Params(kind="folder", resolution_px=8, path=str(root), layout="classes")
+    _, rows = folder.list_pictures(asked, 0)
+    return [(name, prefix + file) for name, file in zip(rows["class_name"], rows["instance"], strict=True)]
+
+
+def _of_table(params: Params) -> list[tuple[str, str]]:
+    """The pictures of a table, with the wanted values only."""
+    assert params.table is not None
+    rows = list(csv.DictReader(_text(params.table).splitlines()))
+    there = list(rows[0]) if rows else []
+    for column in (params.file, params.label, *params.only):
+        if column not in there:
+            raise UserError(f"{params.table}: no column {column!r}; there are {', '.join(map(str, there)) or 'none'}")
+    kept = [row for row in rows if all(row[column] in values for column, values in params.only.items())]
+    if not kept:
+        values = {column: sorted({row[column] for row in rows})[:8] for column in params.only}
+        raise UserError(f"{params.table}: no row has what `only` asks for; there are {values}")
+    return [(row[params.label], row[params.file]) for row in kept]
+
+
+def _accepted(params: Params, labels: Sequence[str]) -> dict[str, str]:
+    """The classifier's classes that are right for each class, as JSON; empty without a list.
+
+    Raises:
+        UserError: the list lacks a class, or is none; names the file.
+    """
+    path = params.class_list
+    if path is None:
+        return {}
+    text = _text(path)
+    if path.suffix == ".json":
+        try:
+            listed = json.loads(text)
+        except ValueError as error:
+            raise UserError(f"{path}: not JSON: {error}") from None
+    else:
+        listed = dict(line.split(None, 1) for line in text.splitlines() if len(line.split(None, 1)) == 2)
+    if not isinstance(listed, dict):
+        raise UserError(f"{path}: a mapping from names to classes is expected")
+    found: dict[str, list[Any]] = {}
+    for name, value in listed.items():
+        found[name] = value if isinstance(value, list) else [value.strip() if isinstance(value, str) else value]
+        if not all(isinstance(one, str) or type(one) is int for one in found[name]):
+            raise UserError(f"{path}: {name} stands for {value!r}; names or whole numbers of classes are expected")
+    if missing := [name for name in labels if name not in found]:
+        shown = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "")
+        raise UserError(f"{path}: {len(missing)} of {len(labels)} classes of {params.path} are not in it: {shown}")
+    return {name: json.dumps(found[name]) for name in labels}
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read as text: {error}") from None
