@@ -5,7 +5,7 @@ belong to one of sixteen; a network's answer is the one whose members have the l
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -88,7 +88,7 @@ def probabilities(logits: "Tensor", aggregation: Literal["mean", "sum", "max"] =
     if logits.shape[1] != IMAGENET_CLASSES:
         raise UserError(f"the sixteen classes are made of ImageNet's 1,000; this classifier has {logits.shape[1]}")
     shares = logits.double().softmax(1)
-    over = {"mean": torch.mean, "sum": torch.sum, "max": torch.amax}[aggregation]
+    over: Callable[[Tensor, int], Tensor] = getattr(torch, "amax" if aggregation == "max" else aggregation)
     return torch.stack([over(shares[:, list(members)], 1) for members in MEMBERS.values()], 1)
 
 

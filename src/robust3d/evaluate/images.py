@@ -104,7 +104,8 @@ def _read_folder(path: Path, resolution_px: int | None, resize_px: int | None, c
     except ValueError as error:
         raise UserError(f"--images {path} --resolution {resolution_px}: {error}") from None
     notices: tuple[str, ...] = ()
-    labels, labelled_by, folders = None, OF_PREDICTIONS, ()
+    folders: tuple[str, ...] = ()
+    labels, labelled_by = None, OF_PREDICTIONS
     if not (files := folder.loose_pictures(params)):
         names, rows = folder.list_pictures(params, 0)
         split = next((split for split in ("test", "val", "any") if (rows["split"] == split).any()), "train")

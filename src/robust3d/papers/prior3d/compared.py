@@ -26,7 +26,7 @@ def sources(
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """What a table is made from: for every row and probe the metrics and outcomes of each seed."""
     found, study = Sources(plan), plan.study
-    asked = [
+    cells = [
         {
             **row.model_dump(include={"label", "against", "printed"}),
             "probes": {
@@ -36,7 +36,7 @@ def sources(
         for row in rows
     ]
     experiment = study.experiments[section.experiment]
-    params: dict[str, Any] = {"study": study.study, "seed": study.seed, "rows": asked}
+    params: dict[str, Any] = {"study": study.study, "seed": study.seed, "rows": cells}
     params["columns"] = [
         {"probe": key, **column.model_dump(exclude={"probe"}, mode="json")}
         for key, columns in probes.items()
