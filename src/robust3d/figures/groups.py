@@ -155,6 +155,8 @@ def _draw_bars(panel: BarPanel, axes: "Axes") -> dict[str, Any]:
     axes.set_xticks(
         range(len(panel.groups)), panel.groups, rotation=40 if turned else 0, ha="right" if turned else "center"
     )
+    if not any(value for bars in panel.series for value in bars.values):
+        axes.set_ylim(0, 1)
     axes.set_xlim(-0.6, len(panel.groups) - 0.4)
     axes.set_ylabel(panel.ylabel)
     axes.set_title(panel.title, fontsize=10)
@@ -164,6 +166,8 @@ def _draw_bars(panel: BarPanel, axes: "Axes") -> dict[str, Any]:
 
 
 def _draw_cloud(panel: CloudPanel, axes: "Axes") -> dict[str, Any]:
+    from matplotlib.ticker import NullFormatter
+
     handles: dict[str, Any] = {}
     for cloud in panel.clouds:
         colour, marker, _ = STYLES[cloud.style % len(STYLES)]
@@ -173,6 +177,8 @@ def _draw_cloud(panel: CloudPanel, axes: "Axes") -> dict[str, Any]:
     if values:
         axes.set_xscale("log")
         axes.set_yscale("log")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_minor_formatter(NullFormatter())
         low, high = min(values) / 1.2, max(values) * 1.2
         axes.plot([low, high], [low, high], color="#777777", linewidth=1, zorder=0)
         axes.set_xlim(low, high)
