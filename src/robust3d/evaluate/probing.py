@@ -148,7 +148,7 @@ def _announce(arguments: argparse.Namespace, network: Network, given: Given, par
 
 
 def metric_lines(found: Findings) -> list[str]:
-    """The single numbers among the metrics, of two levels at most, and the 95 % interval of the shape share over images."""
+    """The single numbers among the metrics, of two levels at most, and the 95 % interval of the shape share."""
     lines: list[str] = []
     for name, value in found.metrics.items():
         inner = value.items() if isinstance(value, dict) else [("", value)]
