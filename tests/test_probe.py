@@ -72,11 +72,12 @@ def test_a_probe_prints_its_numbers_and_writes_a_folder(model, pictures, robust3
         ({"--probe": "cue"}, "there is no probe called 'cue'"),
         ({"--probe": "shift"}, "it reads the sets set, shifted, and this command gives one"),
         ({"--architecture": "alexnet"}, "--architecture names another"),
-        ({"--params": "batch=3"}, "batch: unknown key.* cue_conflict has answers, aggregation, batch_size"),
+        ({"--params": "batch=3"}, r"batch: unknown key \(cue_conflict has answers, aggregation, batch_size"),
         ({"--params": "batch_size"}, "expected KEY=VALUE"),
         ({"--params": "answers=class"}, "no column 'shape'"),
         ({"--probe": "ablation", "--params": "layers=[layer9]"}, "resnet18 has no layer 'layer9'"),
-        ({"--images": "nowhere"}, "nowhere"),
+        ({"--images": "nowhere"}, "--images nowhere: no such file or folder"),
+        ({"--images": "."}, "no picture in it|no folder of a class"),
         ({"--out": "no/such/folder"}, "--out no/such/folder"),
     ],
 )
@@ -114,3 +115,22 @@ def test_lite0_decides_as_measured_elsewhere(robust3d, tmp_path):
     assert robust3d(*asked, "--images", folder, "--out", tmp_path / "out")[0] == 0
     found = json.loads((tmp_path / "out" / "metrics.json").read_text())["metrics"]
     assert [found[name] for name in ("shape", "texture", "neither")] == [36, 129, 75]
+
+
+def test_folders_are_the_classes_of_a_model_made_here_by_name(pictures, robust3d, tmp_path):
+    """The model's classes are not in alphabetical order, and it always answers with the first."""
+    network = architecture("resnet18").network(2)
+    with torch.no_grad():
+        network.fc.weight.zero_()
+        network.fc.bias.copy_(torch.tensor([1.0, 0.0]))
+    path = tmp_path / "model.safetensors"
+    save_file(network.state_dict(), path)
+    told = {"classes": ["dog", "cat"], "normalisation": "half", "architecture": {"name": "resnet18", "params": {}}}
+    path.with_suffix(".json").write_text(json.dumps(told))
+    given = ["probe", path, "--probe", "accuracy", "--images", pictures, "--resolution", 32]
+    code, out, err = robust3d(*given)
+    assert code == 0 and "normalisation          half" in out and "set correct" in out, err
+    assert [line.split()[-1] for line in out.splitlines() if line.startswith("set correct")] == ["1"]
+    (pictures / "dog").rename(pictures / "wolf")
+    code, _, err = robust3d(*given)
+    assert code == 2 and "'wolf' is no class of the classifier (dog, cat)" in err
