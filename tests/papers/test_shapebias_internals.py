@@ -39,8 +39,10 @@ def made(folder: Path, models: dict[str, list[dict]], outcomes: dict[str, list[p
                 "classes": ["cone", "horn", "arch"],
                 **told,
             }
-            (folder / f"{file}.json").write_text(json.dumps({**metrics, "classifier": classifier}))
-            frame = outcomes[name][seed] if outcomes else pd.DataFrame({"image": [0]})
+            told = json.dumps({**metrics, "classifier": classifier}, sort_keys=True)  # as the stage writes it
+            (folder / f"{file}.json").write_text(told)
+            inside = metrics.get("layers", metrics.get("maps", {}))  # in the order in which they run
+            frame = outcomes[name][seed] if outcomes else pd.DataFrame({"layer": [*inside, *inside]})
             frame.to_parquet(folder / f"{file}.parquet")
             inputs |= {f"metrics:{file}": [folder / f"{file}.json"], f"outcomes:{file}": [folder / f"{file}.parquet"]}
         printed = {"S": "AlexNet", "R": "AlexNet-R"}.get(label)
@@ -126,7 +128,7 @@ def test_table_4_compares_with_the_first_of_the_group_seed_by_seed(tmp_path):
 
 def dissected(objects: int, colours: int, diversity: int) -> dict:
     layer = {"detectors": {"units": 3, "concepts": 2, "by_category": {"object": objects, "color": colours}}}
-    layers = {"conv1": {**layer, "diversity": [diversity, 0]}, "conv2": {**layer, "diversity": [diversity] * 6}}
+    layers = {"relu": {**layer, "diversity": [diversity, 0]}, "conv2": {**layer, "diversity": [diversity] * 6}}
     whole = {"units": 6, "concepts": 2, "by_category": {"object": 2 * objects, "color": 2 * colours}}
     return {"detectors": whole, "layers": layers, "concepts": 20, "absent": {"part": "none", "scene": "none",
             "material": "none", "texture": "none"}}  # fmt: skip
@@ -144,13 +146,15 @@ def test_figures_of_dissection_count_units_and_concepts(tmp_path):
     drawn(job)
     figureA12.write(job)
     cells = read(job)
-    assert cells["S", "all layers"]["value"] == 7 and cells["S", "conv1"]["value"] == 4
+    assert cells["S", "all layers"]["value"] == 7 and cells["S", "relu"]["value"] == 4
     assert cells["R", "all layers"]["difference"]["value"] == pytest.approx(14 / 8 - 7)
-    assert cells["S", "all layers"]["printed"]["value"] == 26.07 and cells["S", "conv1"]["printed"] is None
+    assert cells["S", "all layers"]["printed"]["value"] == 26.07 and cells["S", "relu"]["printed"] is None
     drawn(job)
     figureA3.write(job)
     cells = read(job)
-    assert cells["S", "object conv1"]["value"] == 4 and cells["R", "color conv2"]["value"] == 4
+    columns = list(pd.read_csv(job.outputs["table"], index_col=0).columns)
+    assert columns == ["object relu", "object conv2", "color relu", "color conv2"]  # not by name
+    assert cells["S", "object relu"]["value"] == 4 and cells["R", "color conv2"]["value"] == 4
     drawn(job)
 
 

@@ -13,11 +13,9 @@ from robust3d.study.jobs import Job
 from robust3d.study.like import merge
 from robust3d.study.needs import data_folders
 from robust3d.study.plan import Plan
-from robust3d.study.reading import load_study, read_yaml
-from robust3d.study.targets import paper_files
+from robust3d.study.reading import load_study, read_papers, read_yaml
 
-OWN = next(iter(paper_files().values()))  # scales change entries of a paper's file too
-BASE = merge(merge(read_yaml(OWN), read_yaml(Path("config.yaml"))), read_yaml(Path("workflow/scales/test.yaml")))
+BASE = merge(merge(read_papers(), read_yaml(Path("config.yaml"))), read_yaml(Path("workflow/scales/test.yaml")))
 
 
 LITE0 = {

@@ -8,9 +8,9 @@ import pytest
 from robust3d.errors import UserError
 from robust3d.study.like import merge
 from robust3d.study.plan import Plan
-from robust3d.study.reading import load_study, read_yaml
+from robust3d.study.reading import load_study, read_papers, read_yaml
 
-BASE = merge(read_yaml(Path("config.yaml")), read_yaml(Path("workflow/scales/test.yaml")))
+BASE = merge(merge(read_papers(), read_yaml(Path("config.yaml"))), read_yaml(Path("workflow/scales/test.yaml")))
 DARK = {"like": "categories", "split": {"parts": ["test"]}, "render": {"like": "categories", "ambient": 0.2}}
 
 

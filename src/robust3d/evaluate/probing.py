@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ def probe_checkpoint(arguments: argparse.Namespace) -> None:
     module = registry.load("probe", arguments.probe)
     if (needed := registry.probe_sets(arguments.probe)) != ("set",):
         raise UserError(f"--probe {arguments.probe}: it reads the sets {', '.join(needed)}, and this command gives one")
+    if not arguments.images.exists():
+        raise UserError(f"--images {arguments.images}: no such file or folder")
     if arguments.out:
         _check_place(arguments.out)
     described = _description(arguments.checkpoint)
@@ -45,7 +48,7 @@ def probe_checkpoint(arguments: argparse.Namespace) -> None:
         arguments.normalisation or described.get("normalisation"),
     )
     params = _params(arguments, module, network.model.num_classes)
-    given = _images(arguments, network, getattr(module, "ANY_CLASSES", False))
+    given = _images(arguments, network, getattr(module, "ANY_CLASSES", False), described.get("classes"))
     images = _as_set(given)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model, classes = network.model.to(device), _class_names(described, network, given)
@@ -89,16 +92,26 @@ def _params(arguments: argparse.Namespace, module: Any, classes: int) -> Any:
         raise UserError(f"--params: {error} ({arguments.probe} has {known})") from None
 
 
-def _images(arguments: argparse.Namespace, network: Network, any_classes: bool) -> Given:
-    """The images, with labels of the classifier's classes where the probe compares them."""
+def _images(arguments: argparse.Namespace, network: Network, any_classes: bool, known: list[str] | None) -> Given:
+    """The images, with labels of the classifier's classes where the probe compares them: by name where they are known.
+
+    Raises:
+        UserError: as `read_images`; no labels where they are needed; a folder that is no class of the classifier.
+    """
     resolution_px, resize_px = arguments.resolution, arguments.resize
     if arguments.images.is_dir():
         resize_px = network.resize_px(resize_px, resolution_px)
         resolution_px = resolution_px or network.resolution_px
-    classes = None if any_classes else network.model.num_classes
+    by_name = known is not None and arguments.images.is_dir()
+    classes = None if any_classes or by_name else network.model.num_classes
     given = read_images(arguments.images, resolution_px, resize_px, classes)
     if given.labels is None and not any_classes:
         raise UserError(f"{arguments.images}: pictures without labels; {arguments.probe} needs a folder for each class")
+    if known is not None and by_name and not any_classes:
+        if unknown := sorted(set(given.class_names) - set(known)):
+            raise UserError(f"{arguments.images}: {unknown[0]!r} is no class of the classifier ({', '.join(known)})")
+        labels = torch.tensor([known.index(name) for name in given.class_names])
+        given = replace(given, labels=labels, labelled_by="the classifier's classes, by the names of the folders")
     network.model.architecture.check_size(given.side_px, str(arguments.images))
     return given
 
@@ -148,7 +161,7 @@ def _announce(arguments: argparse.Namespace, network: Network, given: Given, par
 
 
 def metric_lines(found: Findings) -> list[str]:
-    """Single numbers among the metrics, of two levels at most, and the 95 % interval of the shape share over images."""
+    """The single numbers among the metrics, of two levels at most, and the 95 % interval of the shape share."""
     lines: list[str] = []
     for name, value in found.metrics.items():
         inner = value.items() if isinstance(value, dict) else [("", value)]

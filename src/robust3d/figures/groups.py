@@ -1,5 +1,6 @@
 """Draws numbers of several models side by side, as groups of bars, and the points of several models in one plane."""
 
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\")
+_LETTERS = 12  # of a note, in an inch
 _LONG = 26  # letters below a panel that fit side by side
 
 
@@ -104,7 +106,8 @@ def _draw(
 ) -> None:
     from matplotlib.figure import Figure
 
-    columns = 1 if width > 6 else min(len(panels), 2)
+    columns = 1 if width > 6.5 else min(len(panels), 2)
+    width = max(width, 6.0) if columns == 1 else width
     rows = -(-len(panels) // columns)
     with reproducible():
         figure = Figure(figsize=(width * columns + 0.4, 3.3 * rows + 1.1), layout="constrained")
@@ -123,7 +126,8 @@ def _draw(
             ncols=min(len(handles), per_row),
             frameon=False,
         )
-        figure.supxlabel(note, fontsize=10, color="#444444")
+        lines = [line for part in note.split("\n") for line in textwrap.wrap(part, int(_LETTERS * width * columns))]
+        figure.supxlabel("\n".join(lines), fontsize=10, color="#444444")
         save(figure, path)
 
 
@@ -151,6 +155,9 @@ def _draw_bars(panel: BarPanel, axes: "Axes") -> dict[str, Any]:
     axes.set_xticks(
         range(len(panel.groups)), panel.groups, rotation=40 if turned else 0, ha="right" if turned else "center"
     )
+    if not any(value for bars in panel.series for value in bars.values):
+        axes.set_ylim(0, 1)
+    axes.set_xlim(-0.6, len(panel.groups) - 0.4)
     axes.set_ylabel(panel.ylabel)
     axes.set_title(panel.title, fontsize=10)
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
@@ -159,6 +166,8 @@ def _draw_bars(panel: BarPanel, axes: "Axes") -> dict[str, Any]:
 
 
 def _draw_cloud(panel: CloudPanel, axes: "Axes") -> dict[str, Any]:
+    from matplotlib.ticker import NullFormatter
+
     handles: dict[str, Any] = {}
     for cloud in panel.clouds:
         colour, marker, _ = STYLES[cloud.style % len(STYLES)]
@@ -168,6 +177,8 @@ def _draw_cloud(panel: CloudPanel, axes: "Axes") -> dict[str, Any]:
     if values:
         axes.set_xscale("log")
         axes.set_yscale("log")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_minor_formatter(NullFormatter())
         low, high = min(values) / 1.2, max(values) * 1.2
         axes.plot([low, high], [low, high], color="#777777", linewidth=1, zorder=0)
         axes.set_xlim(low, high)

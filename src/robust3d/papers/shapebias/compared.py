@@ -92,6 +92,12 @@ class Probed:
         """The models of its group; the first is the one that the others are compared with."""
         return [one for one in models if one.group == self.group]
 
+    def layers(self) -> list[str]:
+        """The layers in the order in which they run: that of the outcomes. Metrics have them by name."""
+        import pandas as pd  # planning imports this module and needs none of it
+
+        return list(pd.read_parquet(self.paths[1][0], columns=["layer"])["layer"].drop_duplicates())
+
     def metrics_source(self, *keys: str) -> list[dict[str, str]]:
         """Where a number of the metrics stands, and what is known of the classifiers."""
         return [source(path, place) for path in self.paths[0] for place in ("/classifier", pointer(*keys))]

@@ -14,14 +14,17 @@ FILES = ("classifier", "info")
 
 
 def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """What the figure is made from: the networks of the first training seed."""
+    """What the figure is made from: two networks of different training seeds, where there are two.
+
+    Networks of one seed start from the same weights, so that the nearest filter would be the one at the same place.
+    """
     found, study = Sources(plan), plan.study
-    experiment, seed = study.experiments[section.experiment], study.training_seeds[0]
+    experiment, seeds = study.experiments[section.experiment], (*study.training_seeds, *study.training_seeds)
     models = []
-    for model in section.pairs(section.shown):
+    for model, seed in zip(section.pairs(section.shown), seeds):
         trained = plan.train_classifier(model.classifier, experiment, model.pretraining, seed)
         models.append({"label": model.label, "network": found.add(trained, *FILES)})
-    return {"study": study.study, "seed": seed, "models": models}, found.inputs, {}
+    return {"study": study.study, "models": models}, found.inputs, {}
 
 
 def write(job: "Context") -> None:

@@ -21,7 +21,7 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
 def write(job: "Context") -> None:
     """A panel for each layer: points are the channels of the first training seed. The table has all seeds."""
     models = compared.read_metrics(job)
-    layers, cells = list(models[0].metrics[0]["maps"]), []
+    layers, cells = models[0].layers(), []
     for model in models:
         for layer in layers:
             cell = compared.seeds_cell(job, model, models[0], _growth, layer)

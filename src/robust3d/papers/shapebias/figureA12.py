@@ -27,7 +27,7 @@ def write(job: "Context") -> None:
     models, cells = compared.read_metrics(job), []
     for model in models:
         baseline = model.peers(models)[0]
-        for layer in (ALL, *model.metrics[0]["layers"]):
+        for layer in (ALL, *model.layers()):
             cell = compared.seeds_cell(job, model, baseline, _diversity, layer)
             cell |= {
                 "formula": f"mean over seeds and units of {layer} of concepts with an IoU of 0.01 or more, three digits"

@@ -24,7 +24,7 @@ def write(job: "Context") -> None:
     models, cells = compared.read_metrics(job), []
     for model in models:
         for kind in KINDS:
-            for layer in model.metrics[0]["layers"]:
+            for layer in model.layers():
                 cell = compared.seeds_cell(job, model, models[0], _count, layer, kind)
                 cell |= {"formula": f"mean over seeds of the number of {kind} detectors in {layer}, three digits"}
                 cell |= {"unit": "", "panel": kind, "layer": layer, "sources": model.metrics_source("layers", layer)}
