@@ -29,7 +29,7 @@ def draw_volume(volume: NDArray[np.generic], size_px: int = 160, colour: str = "
     """
     filled = np.asarray(volume, np.float64) > 0.5
     side, canvas_px = filled.shape[0], size_px * _OVERSAMPLING
-    scale = canvas_px / (2 * side * max(_WIDE, 1.0)) * 0.98
+    scale = canvas_px / (2 * side * max(_WIDE, 1.0)) * 0.95
     image = Image.new("RGB", (canvas_px, canvas_px), "white")
     drawing = ImageDraw.Draw(image)
 
