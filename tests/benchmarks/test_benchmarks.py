@@ -12,7 +12,7 @@ RUN = Path(__file__).parent / "run.py"
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "section", ["rendering", "reconstruction", "training", "attacks", "corruptions", "ablation", "workflow"]
+    "section", ["rendering", "reconstruction", "training", "attacks", "corruptions", "ablation", "voxels", "workflow"]
 )
 def test_benchmark_runs(section, tmp_path):
     if section == "attacks":

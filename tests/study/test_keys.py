@@ -20,8 +20,8 @@ BASE = resolve_likes(read_yaml(ROOT / "config.yaml"))  # what is like something 
 SWAPPED = object()  # the first two entries of a list change places
 AUTO = object()  # another value of the same type
 EVERYWHERE = {
-    "build_shapes", "render_shard", "index_views", "make_textures", "draw_set", "pretrain", "extract_encoder",
-    "train_classifier", "probe", "tabulate", "plot", "draw",
+    "build_shapes", "voxelise_shard", "index_voxels", "render_shard", "index_views", "make_textures", "draw_set",
+    "pretrain", "extract_encoder", "train_classifier", "probe", "tabulate", "plot", "draw",
 }  # fmt: skip
 
 EACH_ENCODERS = {"classifiers.linf.architecture": None, "classifiers.l2.architecture": None}
@@ -37,6 +37,8 @@ TABLE: list[tuple[str, Any, set[str]]] = [
         AUTO,
         {
             "build_shapes",
+            "voxelise_shard",
+            "index_voxels",
             "render_shard",
             "index_views",
             "make_textures",
@@ -89,6 +91,21 @@ TABLE: list[tuple[str, Any, set[str]]] = [
     ("pretraining.imagenet.label", "X", set()),
     ("pretraining.supervised.params.*", AUTO, set()),
     ("pretraining.imagenet.params.weights", "resources/other.pth", set()),
+    # Voxels: what is built, where it lies in the grid, how the objects are divided.
+    (
+        "voxels.stand_ins.kind",
+        {
+            "voxels.stand_ins.kind": "geons",
+            "voxels.stand_ins.shapes": {"classes": ["cone"], "scalings": [0.5, 1.0, 1.5]},
+        },
+        {"build_shapes", "voxelise_shard", "index_voxels"},
+    ),
+    ("voxels.stand_ins.shapes.instances", AUTO, {"build_shapes"}),
+    ("voxels.stand_ins.voxels.object_voxels", 12, {"voxelise_shard"}),
+    ("voxels.stand_ins.voxels.up", "z", {"voxelise_shard"}),
+    ("voxels.stand_ins.voxels.*", AUTO, {"voxelise_shard"}),
+    ("voxels.stand_ins.split.ratio", [8, 1, 1], {"index_voxels"}),
+    ("voxels.stand_ins.split.mode", "orbit", {"index_voxels"}),
     # Shapes: what is built; what the camera must see of it; which instances there are to divide.
     (
         "families.gallery.kind",
@@ -355,6 +372,8 @@ def specs(values: dict[str, Any]) -> dict[str, set[str]]:
     plan = Plan(load_study(values))
     for target in targets(MAIN):  # other papers bring entries of their own
         plan.target(target)
+    for name in plan.study.voxels:  # which no table of the main paper reads
+        plan.index_voxels(name)
     found: dict[str, set[str]] = {}
     for (stage, _), job in plan.jobs.items():
         found.setdefault(stage, set()).add(job.spec)
