@@ -121,6 +121,14 @@ MUTANTS = [
     Mutant("tables/statistics.py", "+ max(image_square - rest, 0.0)", "", "tables/test_statistics.py", "over_seeds_and_images"),
     Mutant("tables/statistics.py", "seed_square = seed_square or rest", "pass", "tables/test_statistics.py", "agree_by_chance"),
     Mutant("provenance/recompute.py", 'if detail is None and elsewhere:', 'if detail is None:', "provenance/test_recompute.py", "other_bytes_on_this"),
+    # 3D-Prior
+    Mutant("models/triplane.py", "PLANES = ((0, 1), (0, 2), (1, 2))", "PLANES = ((0, 1), (0, 2), (2, 0))", "pretraining/test_prior3d.py", "moving_along or bilinearly"),
+    Mutant("models/triplane.py", "index.append((number * side + cells[row, :, y]) * side + cells[column, :, x])", "index.append((number * side + cells[column, :, x]) * side + cells[row, :, y])", "pretraining/test_prior3d.py", "bilinearly"),
+    Mutant("models/triplane.py", "depth = last.depth + (1 - last.opacity) * far", "depth = last.depth", "pretraining/test_prior3d.py", "slab"),
+    Mutant("pretraining/prior3d/task.py", "self.teacher = copy.deepcopy(self.encoder)", "self.teacher = self.encoder", "pretraining/test_prior3d.py", "gradients_reach"),
+    Mutant("pretraining/prior3d/task.py", "            self.encoder.eval()", "            pass", "pretraining/test_prior3d.py", "exactly_zero"),
+    Mutant("pretraining/simsiam/task.py", "embedding.detach().float()", "embedding.float()", "pretraining/test_simsiam.py", "minus_the_cosine"),
+    Mutant("models/dinov2.py", "scale = (side + OFFSET) / before", "scale = side / before", "models/test_dinov2.py", "by_hand or interpolated"),
 ]
 # fmt: on
 

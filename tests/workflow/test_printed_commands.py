@@ -222,6 +222,7 @@ TRIED: dict[str, Trial] = {
     "snakemake views": dry_run,
     "snakemake download_dtd": dry_run,
     "snakemake download_resnet18": dry_run,
+    "snakemake download_vit_base_patch14_dinov2": dry_run,
     "snakemake -R": forced,
     "snakemake --report report.html": real(),
     "make": make_dry_run,

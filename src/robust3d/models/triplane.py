@@ -222,7 +222,7 @@ class TriplaneDecoder(nn.Module):
         for block in self.attention:
             x = block(x, projected)
         grids = x.unflatten(1, (len(PLANES), self.query_px, self.query_px)).permute(0, 1, 4, 2, 3)
-        return self.up(grids.flatten(0, 1)).unflatten(0, grids.shape[:2])
+        return self.up(grids.flatten(0, 1)).float().unflatten(0, grids.shape[:2])  # read in fp32, also under autocast
 
     def radiance(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Density (N, M) and colour (N, M, 3) of plane features (N, M, C)."""

@@ -58,10 +58,24 @@ def test_the_checksums_are_torchvisions():
     from torchvision.models import get_model_weights
 
     assert (DOWNLOADS["dtd"].url, DOWNLOADS["dtd"].digest) == (DTD._URL, DTD._MD5)
-    for name in DOWNLOADS.keys() - {"dtd"}:
+    for name in (name for name in DOWNLOADS.keys() - {"dtd"} if not name.endswith("_dinov2")):
         published = get_model_weights("vit_b_16" if name == "vit" else name).IMAGENET1K_V1
         assert DOWNLOADS[name].url == published.url and DOWNLOADS[name].target == f"{name}.pth"
         assert DOWNLOADS[name].url.endswith(f"-{DOWNLOADS[name].digest}.pth")
+
+
+@pytest.mark.parametrize(
+    ("size", "letter", "digest"),  # as others who pin these files have found them
+    [
+        ("small", "s", "b938bf1bc15cd2ec0feacfe3a1bb553fe8ea9ca46a7e1d8d00217f29aef60cd9"),
+        ("base", "b", "0b8b82f85de91b424aded121c7e1dcc2b7bc6d0adeea651bf73a13307fad8c73"),
+        ("large", "l", "d5383ea8f4877b2472eb973e0fd72d557c7da5d3611bd527ceeb1d7162cbf428"),
+    ],
+)
+def test_the_weights_of_dinov2_are_the_published_ones(size, letter, digest):
+    found = DOWNLOADS[f"vit_{size}_patch14_dinov2"]
+    assert found.url == f"https://dl.fbaipublicfiles.com/dinov2/dinov2_vit{letter}14/dinov2_vit{letter}14_pretrain.pth"
+    assert found.algorithm == "sha256" and len(found.digest) == 16 and digest.startswith(found.digest)
 
 
 def test_an_archive_is_unpacked_and_a_file_is_put_in_place(server, tmp_path):

@@ -126,19 +126,22 @@ class Prior3dPretraining(ViewPretraining):
     def validate(self) -> dict[str, float]:
         """Held-out image and depth, and how far the representation is from its start.
 
-        `depth_mae` is of the object's pixels, in the units of the views. Baselines: the mean training image, and the
-        mean training depth of objects at each pixel. `spread`: the standard deviation of the reconstructions over
-        images divided by the targets'.
+        `depth_rmse` is of all pixels that have a target, `depth_mae` of the objects' alone, in the units of the views.
+        Baselines: at each pixel the mean training image, the mean target, and the mean depth of objects there.
+        `spread`: the standard deviation of the reconstructions over images divided by the targets'.
         """
         inputs, targets, depth = self._validation_views
         colour, found, apart = self._reconstruct(inputs)
         truth, known = targets.movedim(1, 3) / 255, torch.isfinite(depth)
         if not known.any():
             raise UserError("3D-Prior is validated on depth, and the held-out views have none")
-        mean_image, mean_depth = self._means
+        mean_image, mean_depth, mean_target = self._means
+        wanted, counts = self._target_depth(depth)
         return {
             "psnr": psnr(colour, truth),
             "psnr_baseline": psnr(mean_image.expand_as(truth), truth),
+            "depth_rmse": float((found - wanted)[counts].square().mean().sqrt()),
+            "depth_rmse_baseline": float((mean_target.expand_as(depth) - wanted)[counts].square().mean().sqrt()),
             "depth_mae": float((found - depth)[known].abs().mean()),
             "depth_mae_baseline": float((mean_depth.expand_as(depth) - depth)[known].abs().mean()),
             "distillation": apart,
@@ -221,17 +224,21 @@ class Prior3dPretraining(ViewPretraining):
         return self.held_out.inputs[row, view], self.held_out.targets[row, view], self.held_out.depth[row, view]
 
     @cached_property
-    def _means(self) -> tuple[Tensor, Tensor]:
-        """The mean image (H, W, 3) in [0, 1] and the mean depth of objects at each pixel (H, W) of training views."""
+    def _means(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Of training views: mean image (H, W, 3) in [0, 1], mean depth of objects and mean target (H, W)."""
         objects, views = self.train.masks.shape[:2]
         number = torch.arange(0, objects * views, -(-objects * views // BASELINE_VIEWS), device=self.device)
-        depth = self.train.depth[number // views, number % views].double()
-        known = torch.isfinite(depth)
-        everywhere = depth[known].mean()
-        total = torch.where(known, depth, 0.0).sum(0)
-        mean_depth = torch.where(known.any(0), total / known.sum(0).clamp(min=1), everywhere)
-        images = self.train.targets[number // views, number % views]
-        return images.double().mean(0).movedim(0, 2).float() / 255, mean_depth.float()
+        depth = self.train.depth[number // views, number % views]
+        images = self.train.targets[number // views, number % views].double().mean(0).movedim(0, 2) / 255
+        target, counts = self._target_depth(depth)
+        return images.float(), _mean_where(torch.isfinite(depth), depth), _mean_where(counts, target)
+
+
+def _mean_where(counts: Tensor, values: Tensor) -> Tensor:
+    """Mean over images (N, H, W) of the values that count, and that of the whole where none does, (H, W)."""
+    total = torch.where(counts, values.double(), 0.0)
+    mean = total.sum(0) / counts.sum(0).clamp(min=1)
+    return torch.where(counts.any(0), mean, total.sum() / counts.sum().clamp(min=1)).float()
 
 
 def depth_range(views: Multiview) -> tuple[float, float]:
