@@ -46,7 +46,7 @@ def test_a_probe_reads_the_experiments_sets_or_its_own():
     assert {job for job, _ in far.bulk["shards:shifted"]} == set(plan.shards("categories"))
     with pytest.raises(UserError, match=r"probes\.shift: shift reads a set called `shifted`"):
         asked(plan, "shift")
-    with pytest.raises(UserError, match=r"no probe 'L1' .* there are Linf, L2, accuracy, far, shift"):
+    with pytest.raises(UserError, match=r"no probe 'L1' .* there are Linf, L2, accuracy, depth_dpt, depth_linear, far, shift"):
         asked(plan, "L1")
 
 
