@@ -15,7 +15,16 @@ from pathlib import Path
 import torch
 from harness import device, machine, machine_class, no_tf32, table
 
-SECTIONS = ("rendering", "reconstruction", "training", "attacks", "corruptions", "ablation", "workflow")
+SECTIONS = (
+    "rendering",
+    "reconstruction",
+    "training",
+    "attacks",
+    "corruptions",
+    "ablation",
+    "introspection",
+    "workflow",
+)
 
 
 def main() -> None:
