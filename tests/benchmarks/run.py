@@ -15,7 +15,17 @@ from pathlib import Path
 import torch
 from harness import device, machine, machine_class, no_tf32, table
 
-SECTIONS = ("rendering", "reconstruction", "training", "attacks", "corruptions", "ablation", "voxels", "workflow")
+SECTIONS = (
+    "rendering",
+    "reconstruction",
+    "training",
+    "attacks",
+    "corruptions",
+    "ablation",
+    "voxels",
+    "introspection",
+    "workflow",
+)
 
 
 def main() -> None:

@@ -52,7 +52,7 @@ def run(job: "Context") -> None:
         "most_passes": params.passes,
         "synthesis": _summary(pool),
         "notices": list(dict.fromkeys([*volumes.notices, *held_out.notices])),
-        "training": job.params["training"],
+        "training": params.model_dump(mode="json"),
     }
     job.write_json("info", info)
     job.write_json("metrics", {"rows": history.rows})

@@ -1,0 +1,48 @@
+"""Synthesis of pseudo-negatives against a literal loop that also computes the gradients of the weights."""
+
+import torch
+from harness import Row, Section, device, interleaved, spread
+from torch import Tensor
+
+from robust3d.models.introspective.network import IntrospectiveNetwork
+from robust3d.models.introspective.params import NetworkParams, SynthesisParams
+from robust3d.models.introspective.synthesis import frozen_weights, synthesise
+
+
+def literal(model: IntrospectiveNetwork, start: Tensor, params: SynthesisParams) -> Tensor:
+    """Synthesis as it is usually written: torch's optimiser, backward through everything, the same stopping rule."""
+    x = start.clone().requires_grad_()
+    optimiser = torch.optim.Adam([x], params.learning_rate, betas=(params.beta1, params.beta2))
+    for _ in range(params.max_steps):
+        optimiser.zero_grad()
+        model.zero_grad()
+        scores = model.score(x)[0]
+        if float(scores.detach().mean()) >= 1e9:
+            break
+        (-scores.sum()).backward()
+        optimiser.step()
+        with torch.no_grad():
+            x.clamp_(0, 1)
+    return x.detach()
+
+
+def measure(toy: bool, repeats: int) -> Section:
+    """Both do the same steps from the same noise."""
+    resolution, width, batch, steps = (16, 0.125, 4, 2) if toy else (32, 0.5, 16, 10)
+    model = IntrospectiveNetwork(NetworkParams(resolution=resolution, width=width), 1).to(device())
+    generator = torch.Generator().manual_seed(0)
+    start = torch.randn(batch, 1, *(resolution,) * 3, generator=generator).to(device())
+    params = SynthesisParams(beta1=0.0, beta2=0.9, max_steps=steps)
+
+    def ours() -> Tensor:
+        with frozen_weights(model):
+            return synthesise(lambda x: (model.score(x)[0], None), start, params, 1e9).volumes
+
+    samples = interleaved({"ours": ours, "theirs": lambda: literal(model, start, params)}, 1 if toy else repeats)
+    seconds = {name: [sample.seconds for sample in found] for name, found in samples.items()}
+    ratio = spread([b / a for a, b in zip(seconds["ours"], seconds["theirs"])])
+    name = f"Synthesis, {batch} volumes of {resolution} voxels, {steps} steps"
+    totals = spread(seconds["ours"]), spread(seconds["theirs"])
+    section = Section("introspection", {"resolution": resolution, "width": width, "batch": batch, "steps": steps})
+    section.rows = [Row(name, "s", *totals, ratio=ratio, bar=1.3, peer="a literal loop")]
+    return section
