@@ -117,8 +117,11 @@ class Assembly:
         return self._with_sites(varied), len(self.sites) - len(varied)
 
     def _with_sites(self, kept: Sequence[int]) -> "Assembly":
-        names = {name: tuple(getattr(self, name)[place] for place in kept) for name in ("sites", "regions", "animals")}
-        return replace(self, trials=self.trials[:, kept], **names)
+        def chosen(names: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(names[place] for place in kept)
+
+        sites, regions, animals = (chosen(names) for names in (self.sites, self.regions, self.animals))
+        return replace(self, trials=self.trials[:, kept], sites=sites, regions=regions, animals=animals)
 
     def of(self, wanted: Sequence[str]) -> "Assembly":
         """The responses to some images, which then stand in the order of `wanted`.
