@@ -111,7 +111,7 @@ def _flow(value: Any) -> str:
 def test_columns_are_the_papers_then_by_name():
     more = {key: {"label": key.title(), "method": "ae"} for key in ("wide", "deep")}
     for overlay in ({"pretraining": more}, {"pretraining": dict(reversed(more.items()))}):
-        values = merge(merge(read_yaml(CONFIG), read_yaml(scale_file("test"))), overlay)
+        values = merge(merge(merge(read_papers(), read_yaml(CONFIG)), read_yaml(scale_file("test"))), overlay)
         values["pretraining"] = dict(reversed(values["pretraining"].items()))
         values["pretraining"]["imagenet"]["experiments"] = ["categories"]
         labels = [label for label, _ in Plan(load_study(values)).columns("categories")]

@@ -55,7 +55,7 @@ def test_a_papers_file_lies_below_config_the_scale_and_overlays(paper, tmp_path)
         "classifiers": {"long": {"like": "linf", "epochs": 70}},
     })  # fmt: skip
     study = read_study([CONFIG], {"scale": "test"})
-    assert list(study.papers) == ["geon3d", "leaf", "shapebias"]
+    assert list(study.papers) == ["geon3d", "leaf", "prior3d", "shapebias", "winn3d"]
     assert study.papers["leaf"].family == "leaves" and study.papers["leaf"].columns == 1
     assert study.families["leaves"].render == study.families["geons"].render  # of the scale
     long, linf = study.classifiers["long"], study.classifiers["linf"]
@@ -77,7 +77,7 @@ def test_a_papers_file_changes_no_job_of_another(paper):
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"seed": 3}, "seed: a paper's file only adds entries to families, sets"),
+        ({"seed": 3}, "seed: a paper's file only adds entries to families, voxels, sets"),
         ({"scale": "gpu"}, "scale: a paper's file only adds entries"),
         ({"textures": {"source": "dtd"}}, "textures: a paper's file only adds entries"),
         ({"sets": [1]}, "sets: a paper's file only adds entries"),

@@ -55,8 +55,8 @@ def test_encoders_see_equally_many_images():
     for study in (read_study([Path("config.yaml")]), scale("gpu")):
         seen = {}
         for name, entry in study.pretraining.items():
-            if not entry.trains:
-                continue
+            if not entry.trains or entry.experiments == ():
+                continue  # not a column of the main paper's tables
             params = entry.method_params()
             seen[name] = params.batch * params.loop.steps
         assert len(set(seen.values())) == 1, seen

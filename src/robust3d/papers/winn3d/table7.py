@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from robust3d.attacks.voxels import correction_rate
 from robust3d.papers.winn3d import compared
 from robust3d.papers.winn3d.reported import TABLE7, TABLE7_COLUMNS
 from robust3d.tables.cells import percent, source, text_table, write_table
@@ -112,6 +111,8 @@ def _correction(
     job: "Context", attacked: "Model", judge: "Model", where: dict[str, Any], column: str, suffix: str
 ) -> dict[str, Any]:
     """How many of the wrong answers of `attacked` the `judge` gets right."""
+    from robust3d.attacks.voxels import correction_rate  # planning imports this module and needs no torch
+
     pairs = zip(attacked.wrong(where), attacked.wrong(where, judge.key))
     rates = [correction_rate(by_a, by_b) for by_a, by_b in pairs]
     known = [rate for rate in rates if np.isfinite(rate)]
