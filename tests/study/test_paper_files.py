@@ -77,7 +77,7 @@ def test_a_papers_file_changes_no_job_of_another(paper):
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"seed": 3}, "seed: a paper's file only adds entries to families, sets"),
+        ({"seed": 3}, "seed: a paper's file only adds entries to families, voxels, sets"),
         ({"scale": "gpu"}, "scale: a paper's file only adds entries"),
         ({"textures": {"source": "dtd"}}, "textures: a paper's file only adds entries"),
         ({"sets": [1]}, "sets: a paper's file only adds entries"),

@@ -22,7 +22,7 @@ def test_every_stable_name_leads_to_its_target():
         ("results/figure3.svg", "results/figure3.png"),
         ("results/table4.cell.json", "results/table4.csv"),
         ("tabels", "tables"),
-        ("quite another", "results/shapebias/corruptions.csv, tables"),
+        ("quite another", "results/winn3d/table7.csv, tables"),
     ],
 )
 def test_the_closest_names_are_told_in_one_line(name, closest):
