@@ -54,7 +54,7 @@ def test_a_papers_file_lies_below_config_the_scale_and_overlays(paper, tmp_path)
                                 "render": {"like": "geons"}, "shard_instances": 4}},
         "classifiers": {"long": {"like": "linf", "epochs": 70}},
     })  # fmt: skip
-    study = read_study([CONFIG], {"scale": "test"})
+    study = read_study([CONFIG], {"scale": "test", "papers": {"winn3d": None}})
     assert list(study.papers) == ["geon3d", "leaf"]
     assert study.papers["leaf"].family == "leaves" and study.papers["leaf"].columns == 1
     assert study.families["leaves"].render == study.families["geons"].render  # of the scale
