@@ -28,7 +28,7 @@ def literal(model: IntrospectiveNetwork, start: Tensor, params: SynthesisParams)
 
 def measure(toy: bool, repeats: int) -> Section:
     """Both do the same steps from the same noise."""
-    resolution, width, batch, steps = (16, 0.125, 4, 2) if toy else (32, 0.5, 16, 10)
+    resolution, width, batch, steps = (16, 0.125, 4, 2) if toy else (32, 0.25, 8, 5)
     model = IntrospectiveNetwork(NetworkParams(resolution=resolution, width=width), 1).to(device())
     generator = torch.Generator().manual_seed(0)
     start = torch.randn(batch, 1, *(resolution,) * 3, generator=generator).to(device())
