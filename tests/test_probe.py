@@ -77,7 +77,7 @@ def test_a_probe_prints_its_numbers_and_writes_a_folder(model, pictures, robust3
         ({"--params": "answers=class"}, "no column 'shape'"),
         ({"--probe": "ablation", "--params": "layers=[layer9]"}, "resnet18 has no layer 'layer9'"),
         ({"--images": "nowhere"}, "--images nowhere: no such file or folder"),
-        ({"--images": "."}, "no picture in it|no folder of a class"),
+        ({"--images": "empty"}, "no picture in it|no folder of a class"),
         ({"--out": "no/such/folder"}, "--out no/such/folder"),
     ],
 )
@@ -85,6 +85,7 @@ def test_bad_input_is_one_message(change, says, model, pictures, robust3d, monke
     import re
 
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
     given = {"--architecture": "resnet18", "--probe": "cue_conflict", "--images": pictures, "--resolution": 32}
     words = [word for option in (given | change).items() for word in option]
     code, _, err = robust3d("probe", model, *words)

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from configuration import at_test_scale
 from safetensors.numpy import save_file
 
 from robust3d.errors import UserError
@@ -13,9 +14,8 @@ from robust3d.provenance import runner
 from robust3d.provenance.likeness import apart
 from robust3d.provenance.recompute import recompute, tell
 from robust3d.study.jobs import Job
-from robust3d.study.like import merge
 from robust3d.study.plan import Plan
-from robust3d.study.reading import load_study, read_yaml
+from robust3d.study.reading import load_study
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def jobs(tmp_path, monkeypatch) -> list[Job]:
     """Two cheap finished jobs, in a folder of their own."""
-    values = merge(read_yaml(ROOT / "config.yaml"), read_yaml(ROOT / "workflow/scales/test.yaml"))
+    values = at_test_scale()
     (tmp_path / "envs").symlink_to(ROOT / "envs")
     monkeypatch.chdir(tmp_path)
     # The tests' process has imported more than a job may.

@@ -6,13 +6,13 @@ import time
 from pathlib import Path
 
 import pytest
+from configuration import at_test_scale
 
 from robust3d.errors import UserError
 from robust3d.provenance import owner, runner, store
 from robust3d.study.jobs import Job
-from robust3d.study.like import merge
 from robust3d.study.plan import Plan
-from robust3d.study.reading import load_study, read_yaml
+from robust3d.study.reading import load_study
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def job(tmp_path, monkeypatch) -> Job:
     """A cheap real job, in a folder of its own."""
-    values = merge(read_yaml(ROOT / "config.yaml"), read_yaml(ROOT / "workflow/scales/test.yaml"))
+    values = at_test_scale()
     (tmp_path / "envs").symlink_to(ROOT / "envs")
     monkeypatch.chdir(tmp_path)
     return Plan(load_study(values)).build_shapes("geons", "cone")

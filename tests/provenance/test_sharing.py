@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from configuration import at_test_scale
 from safetensors.numpy import save_file
 
 from robust3d.files import sha256
 from robust3d.provenance import runner, store
 from robust3d.provenance.store import Finished
 from robust3d.study.jobs import Job
-from robust3d.study.like import merge
 from robust3d.study.plan import Plan
-from robust3d.study.reading import load_study, read_yaml
+from robust3d.study.reading import load_study
 
 ROOT = Path(__file__).parents[2]
 ANN, BEN, LAB = 61001, 61002, 61003  # two users and a group of theirs
@@ -31,7 +31,7 @@ OUTPUTS = ("shapes", "manifest", "record")
 def plan() -> Plan:
     here = Path.cwd()
     os.chdir(ROOT)  # where the lock is
-    values = merge(read_yaml(ROOT / "config.yaml"), read_yaml(ROOT / "workflow/scales/test.yaml"))
+    values = at_test_scale()
     plan = Plan(load_study(values))
     for name in ("cone", "cuboid", "horn"):
         _ = plan.build_shapes("geons", name).spec

@@ -1,11 +1,11 @@
 from pathlib import Path
 
 import pytest
+from configuration import at_test_scale
 
 from robust3d.study.jobs import Job
-from robust3d.study.like import merge
 from robust3d.study.plan import Plan
-from robust3d.study.reading import load_study, read_yaml
+from robust3d.study.reading import load_study
 
 ROOT = Path(__file__).parents[2]
 
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def jobs(tmp_path, monkeypatch) -> tuple[Job, Job]:
     """The meshes of a class and a shard of it that takes some seconds."""
-    values = merge(read_yaml(ROOT / "config.yaml"), read_yaml(ROOT / "workflow/scales/test.yaml"))
+    values = at_test_scale()
     values["families"]["geons"] |= {"shard_instances": 27}
     values["families"]["geons"]["shapes"]["scalings"] = [0.5, 1.0, 1.5]
     values["families"]["geons"]["cameras"]["views"] = 24

@@ -1,9 +1,9 @@
 """Encoders in the configuration: architecture, start, normalisation; what does not go together is refused."""
 
 import json
-from pathlib import Path
 
 import pytest
+from configuration import at_test_scale
 
 from robust3d.architectures import Weights
 from robust3d.architectures.efficientnet_lite0 import WEIGHTS
@@ -13,9 +13,9 @@ from robust3d.study.jobs import Job
 from robust3d.study.like import merge
 from robust3d.study.needs import data_folders
 from robust3d.study.plan import Plan
-from robust3d.study.reading import load_study, read_papers, read_yaml
+from robust3d.study.reading import load_study
 
-BASE = merge(merge(read_papers(), read_yaml(Path("config.yaml"))), read_yaml(Path("workflow/scales/test.yaml")))
+BASE = at_test_scale()
 
 
 LITE0 = {

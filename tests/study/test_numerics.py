@@ -5,12 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from configuration import at_test_scale
 
 from robust3d.errors import UserError
 from robust3d.study import numerics
-from robust3d.study.like import merge
 from robust3d.study.plan import Plan
-from robust3d.study.reading import load_study, read_papers, read_yaml
+from robust3d.study.reading import load_study
 
 ROOT = Path(__file__).parents[2]
 SHOW = """
@@ -67,7 +67,7 @@ def test_a_processor_without_avx2_is_refused(monkeypatch):
 
 
 def test_portable_work_has_names_of_its_own_and_native_work_keeps_its():
-    values = merge(merge(read_papers(), read_yaml(ROOT / "config.yaml")), read_yaml(ROOT / "workflow/scales/test.yaml"))
+    values = at_test_scale()
     plans = {mode: Plan(load_study(values | {"numerics": mode})) for mode in ("native", "portable")}
     digests = {mode: {(job.stage, job.label): job.digest for job in plan.every_job()} for mode, plan in plans.items()}
     assert digests["native"].keys() == digests["portable"].keys()

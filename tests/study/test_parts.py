@@ -1,16 +1,16 @@
 """A family of which only the test objects are rendered, such as the same ones in other light."""
 
 import json
-from pathlib import Path
 
 import pytest
+from configuration import at_test_scale
 
 from robust3d.errors import UserError
 from robust3d.study.like import merge
 from robust3d.study.plan import Plan
-from robust3d.study.reading import load_study, read_papers, read_yaml
+from robust3d.study.reading import load_study
 
-BASE = merge(merge(read_papers(), read_yaml(Path("config.yaml"))), read_yaml(Path("workflow/scales/test.yaml")))
+BASE = at_test_scale()
 DARK = {"like": "categories", "split": {"parts": ["test"]}, "render": {"like": "categories", "ambient": 0.2}}
 
 

@@ -1,17 +1,17 @@
 import json
-from pathlib import Path
 
 import pytest
+from configuration import at_test_scale
 
 from robust3d.errors import UserError
 from robust3d.registry import MAIN
 from robust3d.study.jobs import Job
 from robust3d.study.like import merge
 from robust3d.study.plan import Plan
-from robust3d.study.reading import load_study, read_papers, read_yaml
+from robust3d.study.reading import load_study
 from robust3d.study.targets import target_path, targets
 
-BASE = merge(merge(read_papers(), read_yaml(Path("config.yaml"))), read_yaml(Path("workflow/scales/test.yaml")))
+BASE = at_test_scale()
 TARGETS = tuple(targets(MAIN))
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from configuration import at_test_scale
 
 from robust3d.study.like import merge
-from robust3d.study.reading import read_yaml
 
 ROOT = Path(__file__).parents[2]
 SMALL = {"ae", "dvr"}  # enough for every stage of tables 3 and 4
@@ -25,9 +25,11 @@ class Project:
         folder.mkdir()
         for name in ("Snakefile", "workflow", "envs", "profiles"):
             (folder / name).symlink_to(ROOT / name)
-        values = merge(read_yaml(ROOT / "config.yaml"), read_yaml(ROOT / "workflow/scales/test.yaml"))
-        values["pretraining"] = {
-            name: values["pretraining"][name] for name in values["pretraining"] if name in pretrainings
+        values = at_test_scale()
+        values["pretraining"] = {  # and those that are no column, from which others start
+            name: entry
+            for name, entry in values["pretraining"].items()
+            if name in pretrainings or entry.get("experiments") == [] or "like" in entry
         }
         for name in ("figure4", "figure5", "figure7", "figure9"):
             curves = values["papers"]["geon3d"][name]

@@ -7,15 +7,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from project import ROOT, Project
+from configuration import at_test_scale
+from project import Project
 from test_audit import copied
 
 from robust3d.architectures import architecture
 from robust3d.files import sha256
 from robust3d.models.classifier import Classifier
 from robust3d.provenance.why import why
-from robust3d.study.like import merge
-from robust3d.study.reading import read_yaml
 
 RESNET18 = architecture("resnet18")
 
@@ -128,7 +127,7 @@ def test_the_controls_become_curves_after_the_papers(project):
     import torch
 
     weights = project.folder / "resnet18.pth"
-    values = merge(read_yaml(ROOT / "config.yaml"), read_yaml(ROOT / "workflow/scales/test.yaml"))["pretraining"]
+    values = at_test_scale()["pretraining"]
     imagenet = values["imagenet"] | {"experiments": ["categories"], "params": {"weights": weights.name}}
     project.change({"pretraining": {"supervised": values["supervised"], "imagenet": imagenet}})
     told = project.snakemake("--cores", "2", "results/figure9.svg")

@@ -177,6 +177,34 @@ def evaluate_pictures(command: str, project: Project) -> None:
     assert "1 images, 1000 classes, efficientnet_lite0" in run(command, project, folder)
 
 
+def probe(command: str, project: Project) -> None:
+    import torch
+    from PIL import Image
+    from safetensors.torch import save_file
+    from torchvision.models import resnet50
+
+    folder = project.folder.parent / "probe"
+    if not folder.exists():
+        (folder / "DIR/cat").mkdir(parents=True)
+        pixels = np.random.default_rng(0).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((224, 224)).save(folder / "DIR/cat/cat1-dog2.png")
+        torch.manual_seed(0)
+        save_file(resnet50().state_dict(), folder / "model.safetensors")
+    assert "neither" in run(command, project, folder)
+
+
+def voxelise(command: str, project: Project) -> None:
+    import trimesh
+
+    folder = project.folder.parent / "voxelise"
+    shutil.rmtree(folder, ignore_errors=True)
+    for name in ("DIR", "meshes"):
+        (folder / name).mkdir(parents=True)
+        trimesh.creation.box().export(folder / name / "box.off")
+    run(command, project, folder)
+    assert (folder / "voxels.h5").exists()
+
+
 def worktree(command: str, project: Project) -> None:
     if not (ROOT / ".git").exists():
         pytest.skip("this is no git checkout")
@@ -216,6 +244,8 @@ TRIED: dict[str, Trial] = {
     "snakemake figures": dry_run,
     "snakemake geon3d": dry_run,
     "snakemake shapebias": dry_run,
+    "snakemake prior3d": dry_run,
+    "snakemake winn3d": dry_run,
     "snakemake results/shapebias/corruptions.csv": dry_run,
     "snakemake toy": nothing,  # test_new_paper.py
     "snakemake -n": lambda command, project: dry_run("snakemake", project),
@@ -241,6 +271,8 @@ TRIED: dict[str, Trial] = {
         run(command, project, user_checkout(project)) and None
     ),
     "snakemake results/table4.csv --config scale=test --configfile my.yaml": dry_run,
+    "robust3d status": nothing,  # it wants a run at work: tests/provenance/test_status.py
+    "robust3d status results/table4.csv --config scale=test": real(),
     "robust3d gc": real(),
     'robust3d accept RULE --reason "…"': nothing_to_accept,
     'robust3d why results/table4.csv --row "Linf 8/255" --column DVR+AT': real(),
@@ -252,6 +284,12 @@ TRIED: dict[str, Trial] = {
     "robust3d site": real(),
     "robust3d evaluate model.safetensors --images test.npz --norm Linf --epsilon 4/255 8/255": evaluate,
     "robust3d evaluate efficientnet_lite0 --images DIR": evaluate_pictures,
+    "robust3d evaluate": nothing,
+    "robust3d probe": nothing,
+    "robust3d probe model.safetensors --architecture resnet50 --probe cue_conflict --images DIR --out found": probe,
+    "robust3d probe efficientnet_lite0 --probe cue_conflict --images DIR --resolution 224": probe,
+    "robust3d voxelise DIR --out voxels.h5": voxelise,
+    "robust3d voxelise meshes/ --resolution 32 --out voxels.h5": voxelise,
     "robust3d check-views DIR": nothing,  # after export-views
     "robust3d export-views FAMILY --format dvr --out DIR": export_views,
     "robust3d export-views FAMILY --format dvr|srn --out DIR": export_views,
@@ -272,7 +310,7 @@ def test_every_printed_command_is_tried():
     assert not unknown, "say in this file how each is tried"
 
 
-NAMED = ("geon3d", "shapebias", "toy", "figures", "views")  # targets that are no files
+NAMED = ("geon3d", "shapebias", "prior3d", "winn3d", "toy", "figures", "views")  # targets that are no files
 
 
 def test_each_program_understands_what_is_printed(monkeypatch):
@@ -282,8 +320,11 @@ def test_each_program_understands_what_is_printed(monkeypatch):
     monkeypatch.chdir(ROOT)
     for command in printed():
         program, *words = shlex.split(command)
-        if program == "robust3d" and words:
+        if program == "robust3d" and len(words) > 1:
             cli._parser().parse_args([word.partition("|")[0] for word in words])
+        elif program == "robust3d" and words:  # the name of a command, which may want arguments
+            with pytest.raises(SystemExit, match="0"):
+                cli._parser().parse_args([*words, "--help"])
         if program == "snakemake" and command != "snakemake -R":
             _, parsed = parse_args(words)
             wanted = [word for word in words if word.startswith("results/") or word in NAMED]

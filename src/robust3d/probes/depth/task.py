@@ -13,7 +13,7 @@ from robust3d.data.images import ImageData
 from robust3d.errors import UserError
 from robust3d.models.encoder import seeded_initialisation
 from robust3d.probes import Subject
-from robust3d.probes.depth import Params
+from robust3d.probes.depth.params import Params
 from robust3d.seeds import torch_generator
 
 BATCH = 250  # images per pass through the trunk

@@ -12,7 +12,7 @@ from robust3d.errors import UserError
 from robust3d.models.classifier import Classifier
 from robust3d.seeds import torch_generator
 from robust3d.training.classification import Classification, to_unit
-from robust3d.trainings.linear import Params
+from robust3d.trainings.linear.params import Params
 
 BATCH = 250  # images per pass through the encoder
 ROWS = 2048  # features whose logits by all heads are in memory at once
