@@ -45,7 +45,7 @@ class Section(Params):
     cue_conflict: str = "cue_conflict"  # key of `probes`, for Table 2
     ablation: str = "ablation"  # key of `probes`, for Figure 8
     initialisations: Initialisations | None = None  # for the table of that name
-    # Groups of models; of each the first two stand side by side. The paper shows AlexNet in Figures 4, 5, 8 and A3.
+    # Groups of models; of each the first two stand side by side.
     shown: str = ""  # of Figures 4, 5, 8 and A3
     dissected: tuple[str, ...] = ("",)  # of Figures 6 and A12
 
