@@ -88,9 +88,12 @@ def verdict(found: dict[str, Any]) -> str:
 
 
 def share(decisions: Sequence[np.ndarray], cue: str) -> dict[str, Any]:
-    """The share of decisions for a cue among those for one of the two, with an interval over seeds and images."""
+    """The share of decisions for a cue among those for one of the two, with an interval over seeds and images.
+
+    There is none where a seed decides for neither on all images.
+    """
     counted = np.any([_decided(found) for found in decisions], axis=0)
-    if not counted.any():
+    if not all(_decided(found).any() for found in decisions):
         return {"text": "–", "value": None, "interval": None}
     kept = _linear([found[counted] for found in decisions], cue)
     value = float(np.mean([found.mean() for found in kept]))
