@@ -1,14 +1,9 @@
-import math
-
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from robust3d.attacks.voxels import (
-    adversarial_error,
     binarised,
-    correction_rate,
     flip,
     iterative_fgsm,
     loss_gradient,
@@ -105,12 +100,3 @@ def test_quarter_turns_keep_the_vertical(up, axis):
     torch.testing.assert_close(turned.sum(planes), clean.sum(planes))  # each level has as many voxels as before
     losses = torch.stack([model(torch.rot90(clean, k, planes))[:, 0] for k in range(4)])
     torch.testing.assert_close(model(turned)[:, 0], losses.amin(0))
-
-
-def test_correction_rate_on_a_hand_table():
-    a = np.array([1, 1, 1, 1, 0, 0, 0, 0], bool)  # A wrong on four of eight
-    b = np.array([1, 0, 0, 0, 1, 1, 0, 0], bool)  # B wrong on one of these four
-    assert adversarial_error(a) == 0.5 and correction_rate(a, b) == 0.75
-    assert correction_rate(b, a) == pytest.approx(1 - 1 / 3)
-    assert correction_rate(a, a) == 0.0 and correction_rate(a, ~a) == 1.0
-    assert math.isnan(correction_rate(np.zeros(4, bool), np.ones(4, bool)))

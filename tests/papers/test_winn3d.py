@@ -248,3 +248,12 @@ def test_what_is_planned(study):
 def test_a_wrong_section_is_one_message(changes, message):
     with pytest.raises(UserError, match=message):
         read_study([CONFIG], {"papers": {"winn3d": changes}})
+
+
+def test_correction_rate_on_a_hand_table():
+    a = np.array([1, 1, 1, 1, 0, 0, 0, 0], bool)  # A wrong on four of eight
+    b = np.array([1, 0, 0, 0, 1, 1, 0, 0], bool)  # B wrong on one of these four
+    assert table7.correction_rate(a, b) == 0.75
+    assert table7.correction_rate(b, a) == pytest.approx(1 - 1 / 3)
+    assert table7.correction_rate(a, a) == 0.0 and table7.correction_rate(a, ~a) == 1.0
+    assert np.isnan(table7.correction_rate(np.zeros(4, bool), np.ones(4, bool)))

@@ -5,9 +5,7 @@ Volumes are (N, D, H, W) in [0, 1], like images of D channels.
 
 from collections.abc import Callable, Iterator
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -119,16 +117,3 @@ def quarter_turns(model: Model, volumes: Tensor, labels: Tensor, up: str) -> Ten
         losses = [functional.cross_entropy(model(x), labels, reduction="none") for x in turned]
     worst = torch.stack(losses).argmax(0)
     return torch.stack(turned)[worst, torch.arange(len(volumes), device=volumes.device)]
-
-
-def adversarial_error(wrong: NDArray[np.bool_]) -> float:
-    """N_A / N: the share of adversarial examples of A that A gets wrong (3DWINN, Table 7)."""
-    return float(np.mean(wrong))
-
-
-def correction_rate(wrong_by_a: NDArray[np.bool_], wrong_by_b: NDArray[np.bool_]) -> float:
-    """1 - N_{A and B} / N_A: of A's wrong answers on its adversarial examples, the share that B gets right.
-
-    NaN if A gets none wrong.
-    """
-    return float(np.mean(~wrong_by_b[wrong_by_a])) if wrong_by_a.any() else float("nan")

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robust3d.named import Sources
-from robust3d.study.voxel_jobs import attack_voxels, train_voxels
 from robust3d.tables.statistics import LEAST_SEEDS
 
 if TYPE_CHECKING:
@@ -24,6 +23,8 @@ Bits = NDArray[np.bool_]
 
 def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Inputs: of each training and seed the classifier's facts, and its outcomes under attack."""
+    from robust3d.study.voxel_jobs import attack_voxels, train_voxels  # for planning; writing needs none of it
+
     study, found = plan.study, Sources(plan)
     params = {key: section.training(study, key) for key in section.trainings}
     models: list[dict[str, Any]] = [

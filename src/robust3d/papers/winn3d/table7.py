@@ -111,8 +111,6 @@ def _correction(
     job: "Context", attacked: "Model", judge: "Model", where: dict[str, Any], column: str, suffix: str
 ) -> dict[str, Any]:
     """How many of the wrong answers of `attacked` the `judge` gets right."""
-    from robust3d.attacks.voxels import correction_rate  # planning imports this module and needs no torch
-
     pairs = zip(attacked.wrong(where), attacked.wrong(where, judge.key))
     rates = [correction_rate(by_a, by_b) for by_a, by_b in pairs]
     known = [rate for rate in rates if np.isfinite(rate)]
@@ -159,3 +157,11 @@ def _printed(job: "Context", row: str, column: str, suffix: str) -> dict[str, An
 
 def _pointer(where: dict[str, Any]) -> str:
     return ", ".join(f"{key} = {value}" for key, value in where.items())
+
+
+def correction_rate(wrong_by_a: compared.Bits, wrong_by_b: compared.Bits) -> float:
+    """1 - N_{A and B} / N_A: of A's wrong answers on its adversarial examples, the share that B gets right.
+
+    NaN if A gets none wrong.
+    """
+    return float(np.mean(~wrong_by_b[wrong_by_a])) if wrong_by_a.any() else float("nan")
