@@ -12,7 +12,7 @@ from image_files import save
 from safetensors.torch import save_file
 from torchvision.models import resnet18
 
-from robust3d import cli
+from robust3d import command_line
 from robust3d.study.numerics import THREADS
 
 ROOT = Path(__file__).parents[1]
@@ -133,7 +133,8 @@ def test_only_a_lone_attack_computes_on_more_than_one_thread(command, tmp_path):
     words = [command, *arguments.get(command, ["x", "--images", "y"])]
     code = (
         "import os, sys; from robust3d import cli;"
-        f"cli._{command.replace('-', '_')} = lambda a: print(__import__('torch').get_num_threads(), os.environ);"
+        f"cli.COMMANDS[{command.replace('-', '_')!r}] = "
+        "lambda a: print(__import__('torch').get_num_threads(), os.environ);"
         f"sys.argv = {['robust3d', *words]!r}; cli.main()"
     )
     environment = {name: value for name, value in os.environ.items() if name not in THREADS}
@@ -186,7 +187,7 @@ def test_a_missing_python_is_named(tmp_path):
 
 
 def test_signs_that_a_terminal_lacks_are_written_out():
-    code = "from robust3d import cli; cli._doctor = lambda _: print('\u03b5 \xe9 \\udce9'); cli.main()"
+    code = "from robust3d import cli; cli.COMMANDS['doctor'] = lambda _: print('\u03b5 \xe9 \\udce9'); cli.main()"
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
     command = [sys.executable, "-c", code, "doctor"]
     told = subprocess.run(command, env=environment, capture_output=True, text=True)
@@ -195,7 +196,7 @@ def test_signs_that_a_terminal_lacks_are_written_out():
 
 def test_a_tilde_that_the_shell_leaves(monkeypatch):
     monkeypatch.setenv("HOME", "/home/x")
-    given = cli._parser().parse_args(["evaluate", "~/a.pt", "--images=~/b.npz"])
+    given = command_line.parser(None).parse_args(["evaluate", "~/a.pt", "--images=~/b.npz"])
     assert (given.checkpoint, given.images) == (Path("/home/x/a.pt"), Path("/home/x/b.npz"))
 
 

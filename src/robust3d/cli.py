@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robust3d.checkpoint_options import add_evaluate, add_probe
+from robust3d.command_line import parser
 from robust3d.errors import UserError
 from robust3d.study.numerics import all_cores, one_thread
 
@@ -23,18 +23,18 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names and signs that the terminal's encoding lacks
     given = _from_file(sys.argv[1:])
-    arguments = _parser().parse_args(given)
+    arguments = parser(__doc__).parse_args(given)
     arguments.command = ["robust3d", *given]
     # Before anything loads numpy or torch. AutoAttack may have all cores: it takes long, and is started one at a time.
-    all_cores() if arguments.function in (_evaluate, _probe) else one_thread()
+    all_cores() if arguments.function in ("evaluate", "probe") else one_thread()
     try:
-        arguments.function(arguments)
+        COMMANDS[arguments.function](arguments)
         sys.stdout.flush()
     except UserError as error:
         print(f"robust3d: {error}", file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:
-        if arguments.function in (_run, _publish):
+        if arguments.function in ("run", "publish"):
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # a reader such as `head` has seen enough
         sys.exit(1)
@@ -59,169 +59,6 @@ def _from_file(given: list[str]) -> list[str]:
             print(f"robust3d: {word[1:]}: cannot be read: {error}", file=sys.stderr)
             sys.exit(2)
     return words
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="robust3d", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    run = commands.add_parser(
-        "run", help="run one job, as the workflow does", epilog="@FILE stands for the words of a file, one a line."
-    )
-    run.add_argument("--job", required=True, help="the job's folder name")
-    run.add_argument("--spec", required=True, help="canonical JSON: parameters, code digest, packages")
-    run.add_argument("--threads", type=int, default=1)
-    run.add_argument("--input", nargs="+", action="append", default=[], metavar=("NAME", "FILE"))
-    run.add_argument("--output", nargs=2, action="append", default=[], metavar=("NAME", "FILE"))
-    run.add_argument("--store", type=Path, help="folder of finished jobs that several checkouts or users share")
-    run.add_argument(
-        "--apart", type=Path, help="compute the job even if it is finished already, and write only to this folder"
-    )
-    run.set_defaults(function=_run)
-
-    publish = commands.add_parser("publish", help="copy a finished table or figure to its stable names")
-    publish.add_argument("record", type=Path, help="of the job that made it")
-    publish.add_argument("--output", nargs=2, action="append", required=True, metavar=("NAME", "FILE"))
-    publish.set_defaults(function=_publish)
-
-    check = commands.add_parser("check", help="check a configuration and this machine")
-    check.add_argument("overlays", nargs="*", type=_path, help="the same as --configfile, before it")
-    _study_options(check)
-    check.set_defaults(function=_check)
-
-    doctor = commands.add_parser("doctor", help="check project, disk and cluster before a long run")
-    _study_options(doctor)
-    doctor.add_argument("--quick", action="store_true", help="skip the test render, the GPU and the test jobs")
-    doctor.add_argument(
-        "--wait", type=int, default=60, metavar="SECONDS", help="longest wait in the queue for each test job"
-    )
-    doctor.add_argument("--json", action="store_true", help="as JSON")
-    doctor.set_defaults(function=_doctor)
-
-    plan = commands.add_parser("plan", help="what a target would run, what it would reuse, and why")
-    plan.add_argument("target", nargs="*", default=["results/table4.csv"], help="tables and figures")
-    _study_options(plan)
-    plan.add_argument("--full", action="store_true", help="every job and every cause")
-    plan.set_defaults(function=_plan)
-
-    status = commands.add_parser("status", help="what is done, what runs, and for how long the rest will take")
-    status.add_argument("target", nargs="*", help="tables and figures; none: those of the run at work")
-    _study_options(status)
-    status.set_defaults(function=_status)
-
-    why = commands.add_parser("why", help="trace a cell back to the meshes")
-    why.add_argument("table", type=_path, help="results/table4.csv, say")
-    why.add_argument("--row", required=True, help="label of the row as printed")
-    why.add_argument("--column", required=True, help="label of the column as printed")
-    why.add_argument("--full", action="store_true", help="every parameter, hash and command")
-    why.add_argument("--json", action="store_true", help="machine-readable output")
-    why.set_defaults(function=_why)
-
-    verify = commands.add_parser("verify", help="rehash the files behind the results and compare them with the records")
-    verify.add_argument("target", nargs="*", help="tables, figures or other results; everything if left out")
-    _study_options(verify)
-    verify.add_argument("--recompute", type=int, metavar="N", help="run N recorded jobs again, the cheapest first")
-    verify.add_argument("--stage", action="append", metavar="STAGE", help="with --recompute: only jobs of this stage")
-    verify.add_argument("--full", action="store_true", help="a line for each finding")
-    verify.set_defaults(function=_verify)
-
-    diff = commands.add_parser("diff", help="the first difference between two results folders, and its kind")
-    diff.add_argument("a", type=_path, help="a results folder, or a file in one")
-    diff.add_argument("b", type=_path)
-    diff.add_argument("--cell", nargs=3, metavar=("TABLE", "ROW", "COLUMN"), help="table4, 'Linf 8/255', AT")
-    diff.set_defaults(function=_diff)
-
-    export = commands.add_parser("export", help="a Workflow Run RO-Crate of a table or figure")
-    export.add_argument("target", help="results/table4.csv, say")
-    export.add_argument("--crate", type=_path, required=True, help="folder to write, new or empty")
-    export.add_argument(
-        "--with-data", action="store_true", help="include the big files, which are otherwise named by their hash"
-    )
-    export.set_defaults(function=_export)
-
-    site = commands.add_parser("site", help="a static site of all that is built, in results/site/")
-    site.set_defaults(function=_site)
-
-    collect = commands.add_parser("gc", help="list, or delete, what no current target needs")
-    collect.add_argument(
-        "--keep",
-        action="append",
-        default=[],
-        type=_path,
-        metavar="OVERLAY",
-        help="an overlay of config.yaml whose study is kept as well; may be repeated",
-    )
-    collect.add_argument(
-        "--scale",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="a scale whose study is kept as well; may be repeated",
-    )
-    collect.add_argument("--delete", action="store_true", help="delete it; otherwise it is only listed")
-    collect.set_defaults(function=_gc)
-
-    accept = commands.add_parser("accept", help="declare that a code change does not affect existing results")
-    accept.add_argument("rule", help="name of the stage")
-    accept.add_argument("--reason", required=True, help="why no result can differ; it is shown with every such result")
-    _study_options(accept)
-    accept.set_defaults(function=_accept)
-
-    export_views = commands.add_parser("export-views", help="write a family's views in DVR's or SRN's layout")
-    export_views.add_argument("family", help="a key of families")
-    export_views.add_argument("--format", choices=("dvr", "srn"), required=True)
-    export_views.add_argument("--out", type=_path, required=True, help="folder to write, new or empty")
-    _study_options(export_views)
-    export_views.set_defaults(function=_export_views)
-
-    check_views = commands.add_parser("check-views", help="check views of your own in DVR's or SRN's layout")
-    check_views.add_argument("folder", type=_path, help="a data set, a class of it, or one object")
-    check_views.add_argument("--objects", type=int, default=24, help="how many objects to check, evenly spaced")
-    check_views.set_defaults(function=_check_views)
-
-    voxelise = commands.add_parser("voxelise", help="make volumes of meshes of your own: OFF, OBJ, PLY, glTF")
-    voxelise.add_argument("folder", type=_path, help="of meshes, or with a folder of meshes for each class")
-    voxelise.add_argument("--out", type=_path, required=True, help="file of volumes to write, such as voxels.h5")
-    voxelise.add_argument("--resolution", type=int, default=32, metavar="R", help="side of the grid")
-    voxelise.add_argument("--object-voxels", type=int, metavar="N", help="that the longest side spans; default: R")
-    voxelise.add_argument(
-        "--rotations", type=int, default=1, metavar="N", help="volumes of each mesh about its vertical"
-    )
-    voxelise.add_argument(
-        "--up", choices=("y", "z"), default="y", help="axis that points up in the meshes; ModelNet: z"
-    )
-    voxelise.set_defaults(function=_voxelise)
-
-    download = commands.add_parser("download", help="download the DTD textures or ImageNet weights")
-    download.add_argument("name", help="dtd, or an architecture with published weights")
-    download.add_argument("--to", type=_path, default=Path("resources"), help="folder")
-    download.add_argument("--marker", type=_path, help="a file to write at the end that says what was fetched")
-    download.set_defaults(function=_download)
-
-    add_evaluate(commands, _path).set_defaults(function=_evaluate)
-    add_probe(commands, _path).set_defaults(function=_probe)
-    return parser
-
-
-def _path(text: str) -> Path:
-    """A path as a person types it: the shell leaves the ~ of `--images=~/a.npz` to us."""
-    return Path(os.path.expanduser(text))
-
-
-def _study_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--scale", metavar="NAME", help="an overlay of workflow/scales, as `--config scale=NAME`")
-    parser.add_argument("--objects", metavar="NAME", help="other objects, as `--config objects=NAME`")
-    parser.add_argument(
-        "--config", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="values, as for snakemake"
-    )
-    parser.add_argument(
-        "--configfile",
-        action="append",
-        default=[],
-        type=_path,
-        metavar="OVERLAY",
-        help="an overlay over config.yaml and the scale, as for snakemake; may be repeated",
-    )
 
 
 def _chosen(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -413,6 +250,29 @@ def _probe(arguments: argparse.Namespace) -> None:
     from robust3d.evaluate.probing import probe_checkpoint
 
     probe_checkpoint(arguments)
+
+
+COMMANDS = {
+    "run": _run,
+    "publish": _publish,
+    "check": _check,
+    "doctor": _doctor,
+    "plan": _plan,
+    "status": _status,
+    "why": _why,
+    "verify": _verify,
+    "diff": _diff,
+    "export": _export,
+    "site": _site,
+    "gc": _gc,
+    "accept": _accept,
+    "export_views": _export_views,
+    "check_views": _check_views,
+    "voxelise": _voxelise,
+    "download": _download,
+    "evaluate": _evaluate,
+    "probe": _probe,
+}
 
 
 if __name__ == "__main__":

@@ -288,9 +288,9 @@ def test_one_architecture_is_named_where_it_is_defined_and_as_the_default():
         }
         published = {file for file in naming if file.endswith("/reported.py")} | {"distortions/parameters.py"}
         # Beside it, numbers that papers print of a network may name it.
-        assert naming - published - {"architectures/__init__.py", "cli.py", "checkpoint_options.py"} == {
-            f"architectures/{name}.py"
-        }, name
+        assert naming - published - {"architectures/__init__.py", "command_line.py"} == {f"architectures/{name}.py"}, (
+            name
+        )
     assert DEFAULT == "resnet18"
 
 

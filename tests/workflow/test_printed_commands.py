@@ -15,7 +15,7 @@ import pytest
 import yaml
 from project import ROOT, Project
 
-from robust3d import cli
+from robust3d import command_line
 
 PROGRAMS = ("snakemake", "make", "robust3d", "python", "sh", "git", "conda")
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "resources/README.md")]
@@ -321,10 +321,10 @@ def test_each_program_understands_what_is_printed(monkeypatch):
     for command in printed():
         program, *words = shlex.split(command)
         if program == "robust3d" and len(words) > 1:
-            cli._parser().parse_args([word.partition("|")[0] for word in words])
+            command_line.parser(None).parse_args([word.partition("|")[0] for word in words])
         elif program == "robust3d" and words:  # the name of a command, which may want arguments
             with pytest.raises(SystemExit, match="0"):
-                cli._parser().parse_args([*words, "--help"])
+                command_line.parser(None).parse_args([*words, "--help"])
         if program == "snakemake" and command != "snakemake -R":
             _, parsed = parse_args(words)
             wanted = [word for word in words if word.startswith("results/") or word in NAMED]

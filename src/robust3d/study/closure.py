@@ -20,7 +20,7 @@ import grimp
 import robust3d
 from robust3d.files import write_text
 
-_NEUTRAL = "checkpoint_options cli errors files named parsing progress provenance registry scratch study workflow"
+_NEUTRAL = "cli command_line errors files named parsing progress provenance registry scratch study workflow"
 NEUTRAL = tuple(f"robust3d.{name}" for name in _NEUTRAL.split())
 SOURCE = Path(robust3d.__file__).parent
 _MOST_KEPT = 5_000  # file versions in the cache
