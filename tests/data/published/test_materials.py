@@ -261,6 +261,8 @@ def test_faults_travel_in_words():
         ("newmtl m\nKd 255 128 0\n", "", "colour 255 128 0 is not between 0 and 1"),
         ("newmtl m\nKd -1 0 0\n", "", "colour -1 0 0 is not between"),
         ("newmtl m\nKd 1 0 0\nnewmtl m\nKd 0 1 0\n", "", "material m: described 2 times; the last one counts"),
+        ("newmtl m\nKd 1 0 0\nKe 0.5 0 0\n", "", "material m: it shines by itself (Ke 0.5 0 0), which is not shown"),
+        ("newmtl m\nKd 1 1 1\nillum 7\n", "", "material m: glass without a `d`, shown opaque"),
     ],
 )
 def test_odd_materials_are_told(tmp_path, library, head, told):
@@ -275,6 +277,8 @@ def test_odd_but_legal_materials_are_read(tmp_path):
     for head in ('mtllib "a.mtl"\r\n', "MTLLIB a.mtl # mine\r\n", "mtllib\ta.mtl\r\n"):
         mesh = obj(tmp_path, faces, picture.encode(), head=head)
         assert not mesh.faults and len(mesh.paint.pictures) == 1
+    dull = obj(tmp_path, "usemtl m\nf 1 2 3\n", "newmtl m\nKd 1 0 0\nKe 0 0 0\nillum 4\nd 0.5\n")
+    assert not dull.faults
     same = obj(tmp_path, "usemtl m\nf 1 2 3\n", "newmtl m\nKd 1 0 0\nnewmtl m\nKd 1 0 0\n")
     assert not same.faults
 

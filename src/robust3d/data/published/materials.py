@@ -31,6 +31,8 @@ _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "TGA", "WEBP", "PPM")
 _SWITCHES = ("-blendu", "-blendv", "-cc", "-clamp", "-imfchan", "-type", "-boost", "-texres", "-bm")  # with one word
 _NUMBERS = {"-o": 3, "-s": 3, "-t": 3, "-mm": 2}  # with so many numbers at most
 _WORD = re.compile(r"\S+")
+_KEYWORDS = ("kd", "d", "tr", "map_kd", "map_d", "ke", "illum")
+_GLASS = "glass"  # among what a material says: light goes through it by refraction
 
 
 @dataclass
@@ -88,7 +90,7 @@ def parse_mtl(text: str, tell: Tell) -> dict[str, Described]:
             if first is not material:
                 twice[name] = [*twice.get(name, [first]), material]
                 materials[name] = material
-        elif material is not None and keyword in ("kd", "d", "tr", "map_kd", "map_d"):
+        elif material is not None and keyword in _KEYWORDS:
             try:
                 _describe(material, keyword, rest, partial(_tell_of, name, tell))
             except (ValueError, IndexError):
@@ -96,6 +98,9 @@ def parse_mtl(text: str, tell: Tell) -> dict[str, Described]:
     for name, several in twice.items():
         if any(other != several[-1] for other in several):
             _tell_of(name, tell, f"described {len(several)} times; the last one counts")
+    for name, material in materials.items():
+        if _GLASS in material.said and not material.said & {"d", "tr"}:
+            _tell_of(name, tell, "glass without a `d`, shown opaque")
     return materials
 
 
@@ -124,6 +129,10 @@ def _describe(material: Described, keyword: str, rest: str, tell: Tell) -> None:
         material.picture = parse_map(rest, tell)
     elif keyword == "map_d":
         material.mask = parse_map(rest, tell).name
+    elif keyword == "illum" and words[0] in ("4", "6", "7", "9"):
+        material.said.add(_GLASS)
+    elif keyword == "ke" and any(_finite(word) > 0 for word in words[:3]):
+        tell(f"it shines by itself (Ke {' '.join(words[:3])}), which is not shown")
     material.said.add(keyword)
 
 
