@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from robust3d.architectures import ArchitectureParams, weights_file
 from robust3d.data.dtd import files_identity
 from robust3d.data.params import TextureParams
 from robust3d.data.published.identity import take, write_checksums
@@ -113,3 +114,15 @@ def test_weights(lineage, place):
     assert told(one, lineage) == set()
     Path("w.pth").write_bytes(b"Weights")
     assert told(one, lineage) == {("CHANGED", "w.pth", f"other bytes than {one.name} read")}
+
+
+def test_weights_of_a_package(lineage, monkeypatch):
+    params = {"params": {"weights": None}, "architecture": "efficientnet_lite0"}
+    params["weights_sha256"] = sha256(weights_file(None, ArchitectureParams.model_validate("efficientnet_lite0")))
+    one = step("import_encoder", params)
+    assert told(one, lineage) == set() and len(list(check_sources(one, lineage))) == 1
+    ((state, path, _),) = told(step("import_encoder", params | {"weights_sha256": "0" * 64}), lineage)
+    assert state == "CHANGED" and path.endswith(".pth")
+    nobody = step("import_encoder", params | {"architecture": "resnet50"})
+    ((state, _, detail),) = check_sources(nobody, lineage)
+    assert state == "OK" and "not on this machine" in detail

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from robust3d import registry
+from robust3d.architectures import ArchitectureParams, weights_file
 from robust3d.data.params import TextureParams
 from robust3d.errors import UserError
 from robust3d.files import cause, sha256
@@ -43,7 +44,8 @@ def check_sources(step: Step, lineage: Lineage) -> Iterator[Checked]:
 def _root(params: dict[str, Any]) -> Path | None:
     """The folder of the published data that a step read, or the file of weights."""
     if "weights_sha256" in params:
-        return Path((params.get("weights") or params["params"])["weights"])
+        named = (params.get("weights") or params["params"])["weights"]
+        return Path(named) if named else _of_package(params["architecture"])
     for source in (
         params.get("source"),
         params.get("textures"),
@@ -52,6 +54,15 @@ def _root(params: dict[str, Any]) -> Path | None:
         if isinstance(source, dict) and source.get("path"):
             return Path(source["path"])
     return None
+
+
+def _of_package(architecture: Any) -> Path:
+    """A package's file of weights for an architecture; a path that is not there if it is not installed."""
+    found = parse(ArchitectureParams, architecture)
+    try:
+        return weights_file(None, found)
+    except UserError:
+        return Path(f"weights of {found.name}")
 
 
 def _bytes(step: Step, root: Path, checksums: Path) -> Iterator[Checked]:
