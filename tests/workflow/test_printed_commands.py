@@ -272,7 +272,9 @@ TRIED: dict[str, Trial] = {
     ),
     "snakemake results/table4.csv --config scale=test --configfile my.yaml": dry_run,
     "robust3d status": nothing,  # it wants a run at work: tests/provenance/test_status.py
-    "robust3d status results/table4.csv --config scale=test": real(),
+    "robust3d status results/table4.csv --config scale=test": lambda command, project: (
+        run(command, project, user_checkout(project)) and None
+    ),
     "robust3d gc": real(),
     'robust3d accept RULE --reason "…"': nothing_to_accept,
     'robust3d why results/table4.csv --row "Linf 8/255" --column DVR+AT': real(),
@@ -286,7 +288,8 @@ TRIED: dict[str, Trial] = {
     "robust3d evaluate efficientnet_lite0 --images DIR": evaluate_pictures,
     "robust3d evaluate": nothing,
     "robust3d probe": nothing,
-    "robust3d probe model.safetensors --architecture resnet50 --probe cue_conflict --images DIR --out found": probe,
+    "robust3d probe model.safetensors --architecture resnet50 --probe cue_conflict --images DIR --resolution 224 "
+    "--out found": probe,
     "robust3d probe efficientnet_lite0 --probe cue_conflict --images DIR --resolution 224": probe,
     "robust3d voxelise DIR --out voxels.h5": voxelise,
     "robust3d voxelise meshes/ --resolution 32 --out voxels.h5": voxelise,

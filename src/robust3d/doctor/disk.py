@@ -16,7 +16,8 @@ from robust3d.study.stages import STAGES
 
 BYTES_A_PIXEL = 1.0  # of a stored view; 0.4 (geons) to 1.0 (chairs) were measured at 32 px, larger images pack better
 BYTES_A_VIEW = 600  # camera, box and index
-BYTES_A_MODEL = 250_000_000  # an encoder with decoder, its optimiser and two checkpoints
+BYTES_A_PRETRAINING = 250_000_000  # an encoder with decoder, its optimiser and two checkpoints
+BYTES_A_NETWORK = 100_000_000  # an encoder or classifier; ResNet-18 has 43, ResNet-50 95
 SCRATCH_BYTES = 1_000_000_000
 RESULTS = Path("results")
 TRY_LOCK = "import fcntl, sys; fcntl.flock(open(sys.argv[1]), fcntl.LOCK_EX | fcntl.LOCK_NB)"
@@ -33,7 +34,7 @@ def bytes_to_make(study: Study, plan: Plan) -> int:
     for job in plan.jobs.values():
         keeps_model = {"model", "encoder", "classifier"} & set(STAGES[job.stage].outputs)
         if keeps_model and not Path(job.output("record")).exists():
-            total += BYTES_A_MODEL
+            total += BYTES_A_PRETRAINING if job.stage == "pretrain" else BYTES_A_NETWORK
     return int(total)
 
 
