@@ -110,7 +110,7 @@ def test_what_cannot_be_read_is_neither_missing_nor_changed(shapes):
 
 def test_a_command_that_may_not_read_a_file_says_so_in_one_line(shapes, monkeypatch, capsys):
     shapes[0].chmod(0)
-    monkeypatch.setattr(cli, "_site", lambda arguments: shapes[0].read_bytes())
+    monkeypatch.setitem(cli.COMMANDS, "site", lambda arguments: shapes[0].read_bytes())
     monkeypatch.setattr(sys, "argv", ["robust3d", "site"])
     with another_user(), pytest.raises(SystemExit) as stopped:
         cli.main()

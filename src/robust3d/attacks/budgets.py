@@ -24,7 +24,7 @@ class Budget(float):
 
     `str(budget)` is the name, and `Budget(name)` is the same budget again. The name is what the user wrote, in a
     standard spelling: 1, 1.0 and 2/2 have the name `1.0`. A number with more than four decimals that is a multiple of
-    1/255 takes the name and the value of the fraction: 0.0627451 is `16/255`.
+    1/255 takes the name and the value of the fraction: 0.0627451 is `16/255`, and 0.19999999 is 0.2.
     """
 
     name: str
@@ -88,7 +88,8 @@ def _number(written: Any) -> tuple[float, str]:
     value = abs(value)  # no negative zero
     steps = round(255 * value)
     if round(value, 4) != value and math.isclose(255 * value, steps, rel_tol=SAME):
-        return steps / 255, f"{steps}/255"
+        nearest = steps / 255
+        return nearest, repr(nearest) if round(nearest, 4) == nearest else f"{steps}/255"
     return value, repr(value)
 
 
