@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor
 
+COLLAPSED_SPREAD = 0.02  # reconstructions that vary less than this share of the truth are one image
+
 
 def psnr(pred: Tensor, truth: Tensor) -> float:
     """Mean over images of the peak signal-to-noise ratio in dB, for values in [0, 1].
@@ -44,6 +46,17 @@ def best_constant_mask(truth: Tensor) -> Tensor:
 def deviation(images: Tensor) -> float:
     """Root of the variance over images (N, ...), averaged over pixels and channels; 0 if all are alike."""
     return float(images.var(0, unbiased=False).mean().sqrt())
+
+
+def one_image(spread: float) -> str | None:
+    """The sentence of a pre-training whose reconstructions are one image, whatever its input; None if they are not.
+
+    Args:
+        spread: deviation of held-out reconstructions over that of the truth.
+    """
+    if spread >= COLLAPSED_SPREAD:
+        return None
+    return f"reconstructions have collapsed to one image: they vary {spread:.2g} times as much as the truth"
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:

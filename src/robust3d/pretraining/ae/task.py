@@ -15,11 +15,10 @@ from robust3d.models.autoencoder import UPSCALE, Autoencoder, VariationalAutoenc
 from robust3d.pretraining.ae.params import Params
 from robust3d.seeds import torch_generator
 from robust3d.training.draws import integers
-from robust3d.training.metrics import deviation
+from robust3d.training.metrics import deviation, one_image
 from robust3d.training.views import ViewPretraining
 
 CHUNK = 256  # images at once in validation; memory only
-COLLAPSED_SPREAD = 0.02  # reconstructions that vary less than this share of the truth are one image
 
 
 class AutoencoderPretraining(ViewPretraining):
@@ -95,10 +94,7 @@ class AutoencoderPretraining(ViewPretraining):
 
     def collapse(self, validation: dict[str, float]) -> str | None:
         """Collapsed when every held-out image has nearly the same reconstruction."""
-        if validation["spread"] < COLLAPSED_SPREAD:
-            share = f"{validation['spread']:.2g}"
-            return f"reconstructions have collapsed to one image: they vary {share} times as much as the truth"
-        return None
+        return one_image(validation["spread"])
 
     def score(self, validation: dict[str, float]) -> float:
         """Minus the held-out mean squared error."""

@@ -23,7 +23,7 @@ from robust3d.pretraining.prior3d.losses import augmented, density, distillation
 from robust3d.pretraining.prior3d.params import Params
 from robust3d.seeds import torch_generator
 from robust3d.training.draws import integers
-from robust3d.training.metrics import deviation, psnr
+from robust3d.training.metrics import deviation, one_image, psnr
 from robust3d.training.views import ViewPretraining, median_background
 
 MARGIN = 0.05  # of the range of depths, before the nearest and behind the farthest
@@ -33,7 +33,6 @@ TRIPLANE_KEYS = {  # parameters of its decoder
     "class_token", "width", "heads", "blocks", "self_attention", "query_px", "plane_px", "channels", "hidden",
     "samples", "importance_samples",
 }  # fmt: skip
-COLLAPSED_SPREAD = 0.02  # reconstructions that vary less than this share of the truth are one image
 
 
 class Prior3dPretraining(ViewPretraining):
@@ -150,10 +149,7 @@ class Prior3dPretraining(ViewPretraining):
 
     def collapse(self, validation: dict[str, float]) -> str | None:
         """Collapsed when every held-out image has nearly the same reconstruction."""
-        if validation["spread"] < COLLAPSED_SPREAD:
-            share = f"{validation['spread']:.2g}"
-            return f"reconstructions have collapsed to one image: they vary {share} times as much as the truth"
-        return None
+        return one_image(validation["spread"])
 
     def score(self, validation: dict[str, float]) -> float:
         """Held-out PSNR."""
