@@ -24,7 +24,6 @@ STYLES: tuple[tuple[str, str, Any], ...] = (
 )
 NORMS = {"Linf": "$L_\\infty$", "L2": "$L_2$"}
 HATCHES = {"Linf": "", "L2": "////"}
-OTHER_HATCHES = ("", "....", "xx", "\\\\")
 FILLS = {"Linf": "#0072B2", "L2": "#E69F00"}
 DODGE = 0.008  # of the budgets' range, between neighbouring curves, so that their bars do not hide each other
 
@@ -159,10 +158,10 @@ def _draw_panel(panel: Panel, axes: "Axes") -> dict[str, Any]:
 
 
 def draw_bars(bars: Sequence[Bar], ylabel: str, note: str, path: Path) -> None:
-    """Values side by side: a group for each setting, in it a bar for each norm or other kind.
+    """Differences side by side: a group for each setting, in it a bar for each norm.
 
     Args:
-        bars: groups and norms (or other kinds) in the order of their first appearance.
+        bars: groups and norms in the order of their first appearance.
         ylabel: what the height is.
         note: below the picture.
         path: of the SVG.
@@ -172,28 +171,21 @@ def draw_bars(bars: Sequence[Bar], ylabel: str, note: str, path: Path) -> None:
     groups = list(dict.fromkeys(bar.group for bar in bars))
     norms = list(dict.fromkeys(bar.norm for bar in bars))
     width = 0.8 / len(norms)
-    fills = {norm: FILLS.get(norm, STYLES[-1 - number % len(STYLES)][0]) for number, norm in enumerate(norms)}
-    hatches = {norm: HATCHES.get(norm, OTHER_HATCHES[number % 4]) for number, norm in enumerate(norms)}
-
-    def named(norm: str) -> str | None:
-        return NORMS.get(norm, norm) if len(norms) > 1 or norm in NORMS else None
-
     with reproducible():
         figure = Figure(figsize=(1.5 * len(groups) + 2.2, 4.0), layout="constrained")
         axes = figure.subplots()
         for bar in bars:
             x = groups.index(bar.group) + (norms.index(bar.norm) - (len(norms) - 1) / 2) * width
             axes.bar(
-                x, bar.value, 0.92 * width, color=fills[bar.norm], hatch=hatches[bar.norm], edgecolor="black",
+                x, bar.value, 0.92 * width, color=FILLS[bar.norm], hatch=HATCHES[bar.norm], edgecolor="black",
                 linewidth=0.8, yerr=[[max(0.0, bar.value - bar.low)], [max(0.0, bar.high - bar.value)]],
-                error_kw={"elinewidth": 1, "capsize": 3}, label=named(bar.norm) if bar.group == groups[0] else None,
+                error_kw={"elinewidth": 1, "capsize": 3}, label=NORMS[bar.norm] if bar.group == groups[0] else None,
             )  # fmt: skip
         axes.axhline(0, color="black", linewidth=1)
         axes.set_xticks(range(len(groups)), groups)
         axes.set_ylabel(ylabel)
         axes.grid(axis="y", color="#dddddd", linewidth=0.6)
         axes.set_axisbelow(True)
-        if any(map(named, norms)):
-            figure.legend(loc="outside upper center", ncols=len(norms), frameon=False)
+        figure.legend(loc="outside upper center", ncols=len(norms), frameon=False)
         figure.supxlabel(note, fontsize=8, color="#444444")
         save(figure, path)

@@ -1,7 +1,7 @@
 """Draws numbers of several models side by side, as groups of bars, and the points of several models in one plane."""
 
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,6 +67,13 @@ class CloudPanel:
 
     title: str
     clouds: Sequence[Cloud]
+
+
+def bars_of(label: str, style: int, cells: Sequence[Mapping[str, Any]], scale: float = 1) -> Bars:
+    """The bars of one model from its cells; `scale` brings their intervals to the unit of their values."""
+    found = [cell.get("interval") for cell in cells]
+    bounds = [(scale * one["low"], scale * one["high"]) if one else None for one in found]
+    return Bars(label, style, [cell["value"] for cell in cells], bounds)
 
 
 def draw_bar_panels(panels: Sequence[BarPanel], note: str, path: Path) -> None:

@@ -32,17 +32,13 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
 
 def write(job: "Context") -> None:
     """Write the picture, its table and the cells."""
-    from robust3d.figures.drawing import Bar, draw_bars  # planning needs no matplotlib
+    from robust3d.figures.groups import BarPanel, bars_of, draw_bar_panels  # planning needs no matplotlib
 
     cells = [_cell(job, row) for row in job.params["rows"]]
     write_table(job, text_table(cells, "backbone"), "Share (%) of decisions for the shape.", cells)
-    bars = [
-        Bar(cell["row"], COLUMN, cell["value"], *(100 * cell["interval"][end] for end in ("low", "high")))
-        for cell in cells
-        if cell["value"] is not None
-    ]
     note = f"Study “{job.params['study']}”. Bars: {bars_note(len(cells[0]['conditions']))}."
-    draw_bars(bars, "Shape bias (%)", note, job.outputs["picture"])
+    panel = BarPanel("", [cell["row"] for cell in cells], "shape bias (%)", [bars_of(COLUMN, 0, cells, 100)])
+    draw_bar_panels([panel], note, job.outputs["picture"])
 
 
 def _cell(job: "Context", row: dict[str, Any]) -> dict[str, Any]:

@@ -25,19 +25,14 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
 
 def write(job: "Context") -> None:
     """Write the picture, its table and the cells."""
-    from robust3d.figures.drawing import Bar, draw_bars  # planning needs no matplotlib
+    from robust3d.figures.groups import BarPanel, bars_of, draw_bar_panels  # planning needs no matplotlib
 
     cells = compared.cells_of(job, {"columns": ()})
     write_table(job, text_table(cells, "training data"), "Accuracy (%) by the training data of the 3D task.", cells)
-    bars = [
-        Bar(
-            cell["column"],
-            cell["row"],
-            cell["value"],
-            *(100 * cell["interval"][end] for end in ("low", "high")),
-        )
-        for cell in cells
+    rows, columns = (list(dict.fromkeys(cell[name] for cell in cells)) for name in ("row", "column"))
+    series = [
+        bars_of(row, place, [cell for cell in cells if cell["row"] == row], 100) for place, row in enumerate(rows)
     ]
     seeds = len(cells[0]["conditions"])
     note = f"Study “{job.params['study']}”. Bars: {bars_note(seeds)}.\n" + "\n".join(job.params["flags"])
-    draw_bars(bars, "Accuracy (%)", note, job.outputs["picture"])
+    draw_bar_panels([BarPanel("", columns, "accuracy (%)", series)], note, job.outputs["picture"])

@@ -257,9 +257,7 @@ def seeds_cell(
 
 
 def bars(label: str, place: int, cells: Sequence[Mapping[str, Any]], scale: float = 1) -> "Bars":
-    """The bars of one model from its cells; `scale` brings their intervals to the unit of their values."""
-    from robust3d.figures.groups import Bars
+    """The bars of one model from its cells; see `bars_of`."""
+    from robust3d.figures.groups import bars_of
 
-    found = [cell.get("interval") for cell in cells]
-    bounds = [(scale * one["low"], scale * one["high"]) if one else None for one in found]
-    return Bars(label, STYLE[place % len(STYLE)], [cell["value"] for cell in cells], bounds)
+    return bars_of(label, STYLE[place % len(STYLE)], cells, scale)
