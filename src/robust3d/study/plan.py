@@ -15,7 +15,6 @@ from robust3d.study.entries import RANDOM, Experiment, Objects
 from robust3d.study.jobs import Inputs, Job, slug
 from robust3d.study.on_disk import OnDisk
 from robust3d.study.targets import paper_of, target_stage, targets
-from robust3d.training.reference3d.params import ReferenceParams
 
 
 class Plan:
@@ -26,16 +25,12 @@ class Plan:
         self.on_disk = on_disk or OnDisk()
         self.jobs: dict[tuple[str, str], Job] = {}
 
-    def _add(self, job: Job) -> Job:
+    def add(self, job: Job) -> Job:
         """Register a job, with the modules of the sets that it opens; returns the equal job if there is one already."""
         opens = [made.plugins for files in job.inputs.values() for made, _ in files if made.stage == "draw_set"]
         plugins = tuple(dict.fromkeys([*job.plugins, *(plugin for found in opens for plugin in found)]))
         job = dataclasses.replace(job, plugins=plugins, numerics=self.study.numerics)
         return self.jobs.setdefault((job.stage, job.id), job)
-
-    def add(self, job: Job) -> Job:
-        """The same for modules that plan jobs of their own."""
-        return self._add(job)
 
     # --- shapes and views -------------------------------------------------------------------------------------
 
@@ -65,7 +60,7 @@ class Plan:
         """Lists the files of a published family on disk; missing files end the run before other jobs start."""
         kind, params = self._objects(family).kind, self._families[family][1]
         job_params = {"kind": kind, "source": params, "data_on_disk": self.on_disk.family(kind, params)}
-        return self._add(Job("inventory", slug(family), job_params, plugins=(("family", kind),)))
+        return self.add(Job("inventory", slug(family), job_params, plugins=(("family", kind),)))
 
     def _from_disk(self, family: str) -> Inputs:
         """The inventory as an input, for families that are read from disk."""
@@ -79,7 +74,7 @@ class Plan:
         kind = self._objects(family).kind
         job_params = {"kind": kind, "shapes": module.only(params, class_name), "class_name": class_name}
         job_params |= {"seed": self.study.seed}
-        return self._add(Job("build_shapes", slug(f"{family}-{class_name}"), job_params, plugins=(("family", kind),)))
+        return self.add(Job("build_shapes", slug(f"{family}-{class_name}"), job_params, plugins=(("family", kind),)))
 
     def _read(self, stage: str, family: str, class_name: str, block: int) -> Job:
         """Reads one block of a class of a published family: meshes or views."""
@@ -88,7 +83,7 @@ class Plan:
         job_params = {"kind": kind, "source": module.only(params, class_name), "class_name": class_name}
         job_params |= {"block": [block, params.shards]}
         label = slug(f"{family}-{class_name}-{block:03d}")
-        return self._add(Job(stage, label, job_params, self._from_disk(family), plugins=(("family", kind),)))
+        return self.add(Job(stage, label, job_params, self._from_disk(family), plugins=(("family", kind),)))
 
     @functools.cache  # noqa: B019
     def shards(self, family: str) -> tuple[Job, ...]:
@@ -137,7 +132,7 @@ class Plan:
             "seed": self.study.seed,
         }
         inputs: Inputs = {"shapes": ((shapes, "shapes"),)}
-        return self._add(Job("render_shard", slug(f"{family}-{class_name}-{block:03d}"), job_params, inputs))
+        return self.add(Job("render_shard", slug(f"{family}-{class_name}-{block:03d}"), job_params, inputs))
 
     @functools.cache  # noqa: B019
     def index_views(self, family: str) -> Job:
@@ -157,7 +152,7 @@ class Plan:
         if config.split is not None and config.split.parts is not None:
             job_params["every_instance"] = self.instances(family)
         inputs: Inputs = {"shards": tuple((job, "manifest") for job in self.shards(family)), **self._from_disk(family)}
-        return self._add(Job("index_views", slug(family), job_params, inputs, self._bulk(family)))
+        return self.add(Job("index_views", slug(family), job_params, inputs, self._bulk(family)))
 
     def _groups(self, name: str) -> dict[str, str]:
         """The near-duplicate group of each instance, where a built family is divided by them."""
@@ -192,7 +187,7 @@ class Plan:
                 }
                 inputs: Inputs = {"shapes": ((shapes, "shapes"),)}
                 label = slug(f"{name}-{class_name}-{block:03d}")
-                jobs.append(self._add(Job("voxelise_shard", label, job_params, inputs)))
+                jobs.append(self.add(Job("voxelise_shard", label, job_params, inputs)))
         return tuple(jobs)
 
     @functools.cache  # noqa: B019
@@ -207,7 +202,7 @@ class Plan:
             "seed": self.study.seed,
         }
         inputs: Inputs = {"volumes": tuple((job, "manifest") for job in files), **self._from_disk(name)}
-        return self._add(Job("index_voxels", slug(name), job_params, inputs, self._bulk_volumes(name)))
+        return self.add(Job("index_voxels", slug(name), job_params, inputs, self._bulk_volumes(name)))
 
     def _bulk_volumes(self, name: str) -> Inputs:
         return {"volumes": tuple((job, "volumes") for job in self.volumes(name))}
@@ -215,12 +210,6 @@ class Plan:
     def voxels(self, name: str) -> tuple[Inputs, Inputs]:
         """A voxel set as inputs of a job: (inputs, bulk files); the job opens `voxels` with `open_voxels`."""
         return {"voxels": ((self.index_voxels(name), "manifest"),)}, self._bulk_volumes(name)
-
-    def train_reference(self, name: str, params: ReferenceParams) -> Job:
-        """The classifier that judges volumes generated after a voxel set."""
-        inputs, bulk = self.voxels(name)
-        label = slug(f"{name}-s{params.seed}")
-        return self._add(Job("train_reference", label, {"reference": params}, inputs, bulk))
 
     # --- data sets --------------------------------------------------------------------------------------------
 
@@ -230,7 +219,7 @@ class Plan:
         job_params = {"textures": self.study.textures, "seed": self.study.seed}
         if self.study.textures.path is not None:
             job_params["data_on_disk"] = self.on_disk.textures(self.study.textures, self.study.seed)
-        return self._add(Job("make_textures", self.study.textures.source, job_params))
+        return self.add(Job("make_textures", self.study.textures.source, job_params))
 
     def views(self, family: str, *seen: Any) -> tuple[Inputs, Inputs]:
         """A family's views on some backgrounds or in a set, as inputs of a job: (inputs, bulk files)."""
@@ -247,7 +236,7 @@ class Plan:
         image_set, family = self.study.sets[name], self.study.family_of(name)
         inputs = self.views(family, image_set)[0] if family is not None else {}
         job_params = {"set": self.set_params(name), "seed": self.study.seed, **self.on_disk.image_set(image_set)}
-        return self._add(Job("draw_set", slug(name), job_params, inputs, plugins=(("set", image_set.kind),)))
+        return self.add(Job("draw_set", slug(name), job_params, inputs, plugins=(("set", image_set.kind),)))
 
     @functools.cache  # noqa: B019
     def pack_images(self, name: str) -> tuple[Job, ...]:
@@ -256,7 +245,7 @@ class Plan:
         job_params = [{**drawn.params, "block": [block, shards]} for block in range(shards)]
         inputs: Inputs = {"set": ((drawn, "table"),)}
         return tuple(
-            self._add(Job("pack_images", slug(f"{name}-{i:03d}"), job_params[i], inputs)) for i in range(shards)
+            self.add(Job("pack_images", slug(f"{name}-{i:03d}"), job_params[i], inputs)) for i in range(shards)
         )
 
     def set_params(self, name: str) -> dict[str, Any]:
@@ -314,7 +303,7 @@ class Plan:
         }
         label = slug(f"{key}-{family}-s{seed}")
         plugins = (("pretraining", entry.method), ("architecture", entry.architecture.name))
-        return self._add(Job("pretrain", label, job_params, inputs, bulk, plugins))
+        return self.add(Job("pretrain", label, job_params, inputs, bulk, plugins))
 
     def encoder(self, key: str, experiment: Experiment, seed: int) -> Job:
         """The encoder file, extracted from a pre-training or imported from weights on disk."""
@@ -325,10 +314,10 @@ class Plan:
             found = self.on_disk.weights(params.weights, entry.architecture)
             job_params |= {"normalisation": entry.normalisation, "weights_sha256": found}
             plugins = (("pretraining", entry.method), ("architecture", entry.architecture.name))
-            return self._add(Job("import_encoder", slug(key), job_params, plugins=plugins))
+            return self.add(Job("import_encoder", slug(key), job_params, plugins=plugins))
         source = self.pretrain(key, experiment, seed)
         inputs: Inputs = {"model": ((source, "model"),), "model_info": ((source, "info"),)}
-        return self._add(Job("extract_encoder", source.label, {}, inputs))
+        return self.add(Job("extract_encoder", source.label, {}, inputs))
 
     def train_classifier(self, key: str, experiment: Experiment, pretraining: str | None, seed: int) -> Job:
         """A classifier from scratch or from an encoder."""
@@ -348,7 +337,7 @@ class Plan:
         }
         label = slug(f"{experiment.set}-{key}-{pretraining or 'scratch'}-s{seed}")
         plugins = (("training", training.objective), ("architecture", architecture.name))
-        return self._add(Job("train_classifier", label, job_params, inputs, bulk, plugins))
+        return self.add(Job("train_classifier", label, job_params, inputs, bulk, plugins))
 
     # --- probes -----------------------------------------------------------------------------------------------
 
@@ -365,7 +354,7 @@ class Plan:
         }
         label = slug(f"{classifier.label}-{probe}")
         plugins = (("probe", asked.module), *(plugin for plugin in classifier.plugins if plugin[0] == "architecture"))
-        return self._add(Job("probe", label, job_params, inputs, bulk, plugins))
+        return self.add(Job("probe", label, job_params, inputs, bulk, plugins))
 
     # --- targets of a user ------------------------------------------------------------------------------------
 
@@ -379,7 +368,7 @@ class Plan:
         opened = [made.plugins for files in inputs.values() for made, _ in files if made.stage == "train_classifier"]
         networks = [plugin for plugins in opened for plugin in plugins if plugin[0] == "architecture"]
         plugins = (("target", name), *dict.fromkeys(networks))
-        return self._add(Job(stage, slug(name), {"target": name, **job_params}, inputs, bulk, plugins))
+        return self.add(Job(stage, slug(name), {"target": name, **job_params}, inputs, bulk, plugins))
 
     def _makers(self) -> Iterator[Callable[[], Job]]:
         """Functions that plan every family, voxel set, table and figure together with the jobs they depend on."""

@@ -7,6 +7,7 @@ from robust3d.attacks.voxel_params import VoxelAttackParams
 from robust3d.named import input_name
 from robust3d.study.jobs import Inputs, Job, slug
 from robust3d.training.introspection.params import VoxelTrainingParams
+from robust3d.training.reference3d.params import ReferenceParams
 
 if TYPE_CHECKING:
     from robust3d.study.plan import Plan
@@ -32,3 +33,9 @@ def attack_voxels(
         named |= {input_name(output, name): ((judge, output),) for output in ("classifier", "info")}
     job_params = {"attack": params, "judges": sorted(judges)}
     return plan.add(Job("attack_voxels", slug(f"{attacked.label}-attacked"), job_params, {**inputs, **named}, bulk))
+
+
+def train_reference(plan: "Plan", voxels: str, params: ReferenceParams) -> Job:
+    """The classifier that judges volumes generated after a voxel set."""
+    inputs, bulk = plan.voxels(voxels)
+    return plan.add(Job("train_reference", slug(f"{voxels}-s{params.seed}"), {"reference": params}, inputs, bulk))
