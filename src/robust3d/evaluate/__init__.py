@@ -21,7 +21,7 @@ from robust3d.errors import UserError
 from robust3d.evaluate.duration import expected, in_words, measure
 from robust3d.evaluate.images import Given, read_images
 from robust3d.evaluate.networks import Network, open_network
-from robust3d.evaluate.report import accuracy_lines, as_json, warnings
+from robust3d.evaluate.report import accuracy_lines, as_json, input_lines, warnings
 from robust3d.files import cause, partial, publish
 from robust3d.parsing import parse
 from robust3d.progress import ProgressLine
@@ -107,16 +107,10 @@ def _announce(
     arguments: argparse.Namespace, network: Network, given: Given, params: AutoAttackParams, talk: TextIO
 ) -> None:
     """Say what will be done, before it takes time."""
-    model, published = network.model, network.published
+    model = network.model
     left_out = f", keys without {network.prefix!r}" if network.prefix else ""
     kind = f"{given.count} images, {model.num_classes} classes, {model.architecture.name}{left_out}"
-    lines = [f"{kind}, backend {params.backend}"]
-    lines.append(f"weights                {published.name if published else network.path}")
-    lines.append(f"normalisation          {model.normalisation}")
-    lines.append(f"images                 {arguments.images}")
-    if given.preparation:
-        resize, side = given.preparation["resize_px"], given.preparation["resolution_px"]
-        lines.append(f"preparation            shorter side to {resize} px, then the centre {side} x {side} px")
+    lines = [f"{kind}, backend {params.backend}", *input_lines(network, str(arguments.images), given)]
     lines.append(f"labels                 {given.labelled_by}")
     budgets = ", ".join(label(params.norm, epsilon) for epsilon in params.epsilons)
     lines.append(f"attacks                {', '.join(params.attacks)} at {budgets}")

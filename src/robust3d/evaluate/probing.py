@@ -19,6 +19,7 @@ from robust3d.data.sets import save_set
 from robust3d.errors import UserError
 from robust3d.evaluate.images import Given, read_images
 from robust3d.evaluate.networks import Network, open_network
+from robust3d.evaluate.report import input_lines
 from robust3d.files import cause
 from robust3d.parsing import parse
 from robust3d.probes import Findings, Subject
@@ -147,16 +148,11 @@ def _class_names(described: dict[str, Any], network: Network, given: Given) -> t
 
 
 def _announce(arguments: argparse.Namespace, network: Network, given: Given, params: Any) -> None:
-    model, published = network.model, network.published
+    model = network.model
     shown = ", ".join(f"{key}={value}" for key, value in params.model_dump(mode="json").items())
     lines = [f"probe                  {arguments.probe} ({shown})"]
     lines.append(f"classifier             {model.architecture.name}, {model.num_classes} classes")
-    lines.append(f"weights                {published.name if published else network.path}")
-    lines.append(f"normalisation          {model.normalisation}")
-    lines.append(f"images                 {given.count} of {arguments.images}")
-    if given.preparation:
-        resize, side = given.preparation["resize_px"], given.preparation["resolution_px"]
-        lines.append(f"preparation            shorter side to {resize} px, then the centre {side} x {side} px")
+    lines += input_lines(network, f"{given.count} of {arguments.images}", given)
     print("\n".join([*lines, *(f"warning: {notice}" for notice in given.notices)]), flush=True)
 
 

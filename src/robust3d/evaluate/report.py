@@ -14,6 +14,16 @@ from robust3d.tables.statistics import interval
 PACKAGES = ("torch", "torchvision", "numpy", "pyautoattack", "timm")
 
 
+def input_lines(network: Network, images: str, given: Given) -> list[str]:
+    """What is attacked or probed, and on which images: weights, normalisation, images, how they were scaled."""
+    lines = [f"weights                {network.published.name if network.published else network.path}"]
+    lines += [f"normalisation          {network.model.normalisation}", f"images                 {images}"]
+    if given.preparation:
+        resize, side = given.preparation["resize_px"], given.preparation["resolution_px"]
+        lines.append(f"preparation            shorter side to {resize} px, then the centre {side} x {side} px")
+    return lines
+
+
 def accuracy_lines(outcomes: Outcomes, given: Given) -> list[str]:
     """One line for the clean images and for each budget, with 95 % intervals over images."""
     clean = _share(outcomes.predictions == outcomes.labels) if given.labels is not None else "no labels to compare with"
