@@ -37,7 +37,7 @@ def write(job: "Context") -> None:
     cells = [_cell(job, row) for row in job.params["rows"]]
     write_table(job, text_table(cells, "backbone"), "Share (%) of decisions for the shape.", cells)
     note = f"Study “{job.params['study']}”. Bars: {bars_note(len(cells[0]['conditions']))}."
-    panel = BarPanel("", [cell["row"] for cell in cells], "shape bias (%)", [bars_of(COLUMN, 0, cells, 100)])
+    panel = BarPanel("", [cell["row"] for cell in cells], "shape bias (%)", [bars_of(COLUMN, 1, cells, 100)])
     draw_bar_panels([panel], note, job.outputs["picture"])
 
 

@@ -31,7 +31,7 @@ def write(job: "Context") -> None:
     write_table(job, text_table(cells, "training data"), "Accuracy (%) by the training data of the 3D task.", cells)
     rows, columns = (list(dict.fromkeys(cell[name] for cell in cells)) for name in ("row", "column"))
     series = [
-        bars_of(row, place, [cell for cell in cells if cell["row"] == row], 100) for place, row in enumerate(rows)
+        bars_of(row, place, [cell for cell in cells if cell["row"] == row], 100) for place, row in enumerate(rows, 1)
     ]
     seeds = len(cells[0]["conditions"])
     note = f"Study “{job.params['study']}”. Bars: {bars_note(seeds)}.\n" + "\n".join(job.params["flags"])
