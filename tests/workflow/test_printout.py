@@ -5,10 +5,11 @@ import logging
 from types import SimpleNamespace
 
 import pytest
-import snakemake_logger_plugin_robust3d as plugin
 from snakemake.logging import DefaultFormatter
 from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_interface_logger_plugins.registry import LoggerPluginRegistry
+
+import snakemake_logger_plugin_robust3d as plugin
 
 JOB = "painted-l2-resnet18-s1-0123456789ab"
 
