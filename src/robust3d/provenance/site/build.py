@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from robust3d.errors import UserError
 from robust3d.provenance.lineage import RESULTS, Lineage, Step
@@ -260,14 +261,26 @@ def _writer(content: Content, site: Path) -> Callable[..., None]:
     )
     environment.globals.update(content=content, plain=plain, curves=curves, layout=layout, download=download, tree=tree)
 
+    bodies: dict[tuple[str, str], Markup] = {}
+
     def write(template: str, page: str, **values: Any) -> None:
+        folder = posixpath.dirname(page)
+
         def to(target: str) -> str:
             path, hash_mark, anchor = target.partition("#")
-            return (posixpath.relpath(path, posixpath.dirname(page) or ".") if path else "") + hash_mark + anchor
+            return (posixpath.relpath(path, folder or ".") if path else "") + hash_mark + anchor
+
+        def step_body(detail: Detail) -> Markup:
+            """What a step did; the same on all pages of a folder, of which there are hundreds."""
+            key = (detail.node.id, folder)
+            if key not in bodies:
+                text = environment.get_template("step_body.html").render(page=page, to=to, detail=detail)
+                bodies[key] = Markup(text)
+            return bodies[key]
 
         path = site / page
         path.parent.mkdir(parents=True, exist_ok=True)
-        text = environment.get_template(template).render(page=page, to=to, **values)
+        text = environment.get_template(template).render(page=page, to=to, step_body=step_body, **values)
         path.write_text(text, encoding="utf-8")
 
     return write

@@ -1,5 +1,6 @@
 """The files that records name, looked at only inside the results folder and compared with what was recorded."""
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ class Files:
             else f"{name} is not the file that was recorded: its sha256 differs."
         )
 
+    @functools.lru_cache(maxsize=64)  # noqa: B019  (one object a site; the cells of a row read the same files)
     def json(self, name: str) -> Any:
         """The content of a JSON file, or None if there is no readable one."""
         path = self.place(name)

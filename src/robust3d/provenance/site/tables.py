@@ -1,7 +1,9 @@
 """Tables and their cells as the pages show them, read from ``tableN.cells.json`` with patience for damage."""
 
 import itertools
+import textwrap
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from robust3d.errors import UserError
@@ -10,6 +12,7 @@ from robust3d.provenance.site.files import Files, at_pointer
 from robust3d.provenance.site.pictures import Picture
 from robust3d.provenance.site.plain import Slugs, as_dict, as_list, flatten, natural, number, show, slug, title
 
+_LONGEST = 400  # letters of what a pointer points at, which may be a whole object
 _SHOWN = {  # by a place of their own on the page
     "row", "column", "text", "value", "unit", "formula", "n", "interval", "difference_to_AT", "printed", "flags",
     "conditions", "sources",
@@ -206,13 +209,13 @@ class Table:
         """Row by row."""
         return [cell for _, cells in self.grid for cell in cells if cell is not None]
 
-    @property
+    @cached_property
     def marks(self) -> dict[str, str]:
         """A letter for each flag that does not hold for all cells."""
         found = dict.fromkeys(flag for cell in self.cells for flag in cell.flags if flag not in self.common_flags)
         return {flag: _letter(i) for i, flag in enumerate(found)}
 
-    @property
+    @cached_property
     def common_flags(self) -> list[str]:
         """Flags of every cell."""
         cells = self.cells
@@ -272,6 +275,5 @@ def _cells(lineage: Lineage, files: Files, table: Table, entries: list[Any]) -> 
 def _source(lineage: Lineage, files: Files, entry: dict[str, Any]) -> Source:
     file, pointer, digest = (show(entry.get(key, "")) for key in ("file", "pointer", "sha256"))
     now = at_pointer(files.json(file), pointer) if pointer.startswith("/") else None
-    return Source(
-        file, pointer, digest, lineage.owner(file), None if now is None else show(now), files.wrong(file, digest)
-    )
+    shown = None if now is None else textwrap.shorten(show(now), _LONGEST, placeholder=" …")
+    return Source(file, pointer, digest, lineage.owner(file), shown, files.wrong(file, digest))
