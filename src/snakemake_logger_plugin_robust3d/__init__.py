@@ -2,6 +2,8 @@
 
 Snakemake's own print-out has ten lines a job; that is kept in .snakemake/log, whose name stands at the end of a run. A
 dry run is printed as Snakemake does. `--logger` chooses this plugin (profiles/), Snakemake finds it by its name.
+
+Snakemake imports every plugin that it finds, for any workflow in the same environment, so little is imported here.
 """
 
 import sys
@@ -13,8 +15,6 @@ from typing import Any
 from snakemake.logging import ColorizingTextHandler
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
-
-from robust3d.provenance.status import duration, time_left, without_digest
 
 _EVERY = 20.0  # seconds between two statements of the time left
 _SHARE = 50  # times as long as finding the time left took, at least
@@ -76,6 +76,8 @@ class LogHandler(LogHandlerBase):
         self.began[record.jobid] = time.monotonic()
 
     def _finish(self, record: Any) -> None:
+        from robust3d.provenance.status import duration
+
         began = self.began.pop(record.job_id, None)
         took = f" ({duration(time.monotonic() - began)})" if began is not None else ""
         self.finished.append(self.names.pop(record.job_id, f"job {record.job_id}") + took)
@@ -97,6 +99,8 @@ class LogHandler(LogHandlerBase):
         now = time.monotonic()
         if now < self.next_estimate:
             return ""
+        from robust3d.provenance.status import time_left
+
         text = time_left()
         took = time.monotonic() - now
         self.next_estimate = now + took + max(_EVERY, _SHARE * took)
@@ -109,6 +113,8 @@ class LogHandler(LogHandlerBase):
 
 def _name(rule: str, wildcards: dict[str, str]) -> str:
     """`probe painted-resnet18-s1`: the rule, and its job without the digest."""
+    from robust3d.provenance.status import without_digest
+
     words = [without_digest(value) if key == "job" else value for key, value in wildcards.items()]
     return " ".join([rule.replace("_", " "), *words])
 
