@@ -9,7 +9,7 @@ from robust3d.data.textures import Textures
 from robust3d.errors import UserError
 from robust3d.seeds import numpy_generator, seed_of
 
-_PLAIN = {"black": 0, "white": 255}
+_PLAIN = {"black": 0, "grey": 128, "white": 255}
 
 
 def image_seed(seed: int, class_name: str, instance: str, view: int) -> int:
@@ -38,7 +38,7 @@ def crop(texture: U8, height: int, width: int, seed: int) -> U8:
 
 
 class Backgrounds:
-    """The backgrounds of one set: a plain grey, or a texture chosen by image seed, class and split."""
+    """The backgrounds of one set: black, grey or white, or a texture chosen by image seed, class and split."""
 
     def __init__(self, params: BackgroundParams, textures: Textures | None, classes: int) -> None:
         """Check that `textures` has what `params` needs.

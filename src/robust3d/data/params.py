@@ -27,7 +27,7 @@ SPLITS = ("train", "val", "test")
 SplitName = Literal["train", "val", "test"]
 BlankPolicy = Literal["error", "skip", "keep"]
 """What becomes of views without a pixel of the object, or of anything else: see `robust3d.data.blank`."""
-BackgroundKind = Literal["black", "white", "textured", "correlated", "shifted"]
+BackgroundKind = Literal["black", "grey", "white", "textured", "correlated", "shifted"]
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
@@ -72,8 +72,8 @@ class BackgroundParams(Base):
 
     @property
     def needs_textures(self) -> bool:
-        """Whether the background is a texture rather than plain grey."""
-        return self.kind not in ("black", "white")
+        """Whether the background is a texture rather than plain."""
+        return self.kind not in ("black", "grey", "white")
 
     def texture_of_class(self, classes: int) -> tuple[str, ...]:
         """Names of the textures behind class 0, 1, … for the kinds `correlated` and `shifted`.

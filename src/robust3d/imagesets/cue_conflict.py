@@ -29,7 +29,7 @@ class Params(CuedSetParams):
     @model_validator(mode="after")
     def _is_plain(self) -> "Params":
         if self.background.needs_textures:
-            raise ValueError("background.kind: black or white; textures are on the objects here")
+            raise ValueError("background.kind: black, grey or white; textures are on the objects here")
         return self
 
 
