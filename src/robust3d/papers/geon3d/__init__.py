@@ -5,4 +5,5 @@ Its targets are in `results`, those of other papers in `results/<paper>`.
 
 TABLES = ("table1", "table2", "table3", "table4")
 PLOTS = ("figure4", "figure5", "figure6", "figure7", "figure9")  # drawn from numbers, which have their own cells.json
-PICTURES = ("figure2", "figure3", "figure8", "figure10")
+PICTURES = ("figure2", "figure3", "figure8", "figure10", "objects")
+BY_NAME = ("objects",)  # no figure of the paper: a sheet of all objects, to check them by eye
