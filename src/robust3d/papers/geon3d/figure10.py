@@ -23,10 +23,10 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
             continue
         entry = plan.study.pretraining[key]
         shown = found.add(plan.pretrain(key, experiment, seed), "reconstructions")
-        output = getattr(registry.load("pretraining", entry.method), "OUTPUT", "reconstructed")
+        output = getattr(registry.load("pretraining", entry.method), "OUTPUT", "its reconstruction")
         family = entry.data.family if entry.data else plan.study.sets[experiment.set].family
         side = plan.study.families[family].resolution_px
-        words = f"held-out objects at {side} px as in training, and below each {output}"
+        words = f"held-out objects as the networks see them, at {side} px, and below each {output}"
         pictures.append({"label": entry.label, "words": words, "reconstructions": shown})
     return {"study": plan.study.study, "pictures": pictures}, found.inputs, {}
 
