@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from robust3d.study.plan import Plan
 
 COLUMNS = 10
-_LETTERS = 26  # of a label's line, about as wide as a picture
+_LETTERS = 30  # of a line of a label, a little more than a picture is wide
 _NOTE_LETTERS = 250
 
 
