@@ -19,15 +19,12 @@ from robust3d.study.reading import read_study
 RESULTS, HERE = Path("results"), Path(__file__).parent
 CLASSES = ("chair", "lamp", "plant", "car", "person", "sofa")
 OBJECTS, SIDE_PX = 10, 96
-WIDTH_PX, COLOURS = 1000, 96
+COLOURS = 128
 WHITE = 255
 
 
 def save(picture: Image.Image, name: str) -> None:
-    """Write a PNG of few colours, at most as wide as README shows."""
-    if picture.width > WIDTH_PX:
-        size = (WIDTH_PX, round(picture.height * WIDTH_PX / picture.width))
-        picture = picture.resize(size, Image.Resampling.LANCZOS)
+    """Write a PNG of few colours; a smaller picture would be a larger file, for its edges would be soft."""
     few = picture.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     few.save(HERE / name, "PNG", optimize=True)
 
