@@ -23,10 +23,11 @@ COLOURS = 128
 WHITE = 255
 
 
-def save(picture: Image.Image, name: str) -> None:
-    """Write a PNG of few colours; a smaller picture would be a larger file, for its edges would be soft."""
-    few = picture.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    few.save(HERE / name, "PNG", optimize=True)
+def save(picture: Image.Image, name: str, colours: int | None = None) -> None:
+    """Write a PNG, of few colours if told to; a picture with less pixels would be a larger file, for its soft edges."""
+    if colours is not None:
+        picture = picture.quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    picture.save(HERE / name, "PNG", optimize=True)
 
 
 def objects(views: Views) -> Image.Image:
@@ -45,6 +46,6 @@ def objects(views: Views) -> Image.Image:
 if __name__ == "__main__":
     manifest = Plan(read_study([Path("config.yaml")], {"objects": "real"})).index_views("real_portraits")
     save(objects(Views.read(Path(manifest.output("manifest")))), "objects.png")
-    save(Image.open(RESULTS / "figure2.png").convert("RGB"), "geons.png")
-    save(Image.open(RESULTS / "figure10.png").convert("RGB"), "reconstructions.png")
+    save(Image.open(RESULTS / "figure2.png").convert("RGB"), "geons.png", COLOURS)
+    save(Image.open(RESULTS / "figure10.png").convert("RGB"), "reconstructions.png", COLOURS)
     shutil.copyfile(RESULTS / "objects.attribution.txt", HERE / "attribution.txt")
