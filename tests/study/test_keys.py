@@ -113,6 +113,11 @@ TABLE: list[tuple[str, Any, set[str]]] = [
         {"build_shapes", "render_shard", "index_views"},
     ),
     (
+        "families.portraits.kind",
+        {"families.portraits.kind": "geons", "families.portraits.shapes": {"classes": ["cone"], "scalings": [1.0]}},
+        {"build_shapes", "render_shard", "index_views"},
+    ),
+    (
         "families.geons.kind",
         {
             "families.geons.kind": "categories",
@@ -151,23 +156,30 @@ TABLE: list[tuple[str, Any, set[str]]] = [
     ("families.gallery.shapes.normalise", "box", {"build_shapes"}),
     ("families.categories.shapes.instances", AUTO, {"build_shapes", "render_shard", "tabulate", "plot"}),
     ("families.categories.shapes.whiteness", AUTO, {"build_shapes", "tabulate", "plot"}),
-    # Views; the tables tell of the cameras in their cells, but no table shows the gallery.
+    ("families.portraits.shapes.instances", AUTO, {"build_shapes", "render_shard"}),
+    ("families.portraits.shapes.whiteness", AUTO, {"build_shapes"}),
+    # Views; the tables tell of the cameras in their cells, but no table shows the gallery and the portraits.
     ("families.gallery.cameras.protocol", "sphere", {"render_shard"}),
     ("families.gallery.cameras.views", 2, {"render_shard", "index_views"}),
     ("families.gallery.cameras.*", AUTO, {"render_shard"}),
+    ("families.portraits.cameras.protocol", "sphere", {"render_shard"}),
+    ("families.portraits.cameras.views", 2, {"render_shard", "index_views"}),
+    ("families.portraits.cameras.*", AUTO, {"render_shard"}),
     ("families.geons.cameras.protocol", "nmr", {"render_shard", "tabulate", "plot"}),
     ("families.*.cameras.protocol", "sphere", {"render_shard", "tabulate", "plot"}),
     ("families.geons.cameras.poses", "per_instance", {"render_shard", "tabulate", "plot"}),
     ("families.categories.cameras.views", 8, {"render_shard", "index_views", "tabulate", "plot"}),
     ("families.*.cameras.views", 2, {"render_shard", "index_views", "tabulate", "plot"}),
     ("families.*.cameras.*", AUTO, {"render_shard", "tabulate", "plot"}),
+    ("families.categories.render.resolution_px", AUTO, {"render_shard", "index_views", "draw"}),  # figure 10 says it
     ("families.*.render.resolution_px", AUTO, {"render_shard", "index_views"}),
     ("families.*.render.samples", AUTO, {"render_shard"}),
-    ("families.gallery.render.suns", SWAPPED, {"render_shard"}),
-    ("families.gallery.render.ambient", AUTO, {"render_shard"}),
+    ("families.*.render.suns", SWAPPED, {"render_shard"}),
+    ("families.*.render.ambient", AUTO, {"render_shard"}),
     ("families.gallery.shard_instances", AUTO, set()),  # one instance of each class: one block whatever its size
     ("families.*.shard_instances", 5, {"render_shard"}),
     ("families.gallery.split", {"families.gallery.split": {"ratio": [8, 1, 1], "mode": "random"}}, {"index_views"}),
+    ("families.portraits.split", {"families.portraits.split": {"ratio": [8, 1, 1]}}, {"index_views"}),
     ("families.*.split.ratio", [7, 2, 1], {"index_views", "tabulate", "plot"}),
     ("families.*.split.mode", "orbit", {"index_views", "tabulate", "plot"}),
     # Data sets.
@@ -319,6 +331,7 @@ TABLE: list[tuple[str, Any, set[str]]] = [
         {"train_classifier", "probe", "tabulate", "draw"},
     ),
     ("papers.geon3d.gallery", "geons", {"build_shapes", "render_shard", "index_views"}),
+    ("papers.geon3d.objects", "categories", {"build_shapes", "render_shard", "index_views"}),
     ("papers.geon3d.figure3", SWAPPED, {"draw"}),
 ]
 

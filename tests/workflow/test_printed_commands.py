@@ -107,14 +107,6 @@ def dry_run(command: str, project: Project) -> None:
     assert "total" in run(f"{command} --dry-run", project, user_checkout(project))
 
 
-def sheet(command: str, project: Project) -> None:
-    """Of the smallest class, where the package is installed."""
-    if Path("/usr/share/sweethome3d/furniture").is_dir():
-        folder = project.folder / "sheets"
-        run(command.replace("FOLDER chair", f"{folder} cup"), project, ROOT)
-        assert (folder / "cup.png").exists()
-
-
 def forced(command: str, project: Project) -> None:
     """The option alone, with the rule that it wants."""
     dry_run(command.replace("-R", "results/table1.csv -R tabulate"), project)
@@ -301,7 +293,10 @@ TRIED: dict[str, Trial] = {
     "robust3d export-views FAMILY --format dvr|srn --out DIR": export_views,
     "robust3d doctor": lambda command, project: run(f"{command} --quick", project) and None,
     "python tests/cluster/slurm.py start --install": its_parser,
-    "python tests/data/published/sweethome3d/sheets.py FOLDER chair": sheet,
+    "snakemake results/objects.png --config objects=real": dry_run,
+    "snakemake results/objects.png --config objects=real "
+    "'families={real_portraits: {shapes: {classes: [chair]}}}'": dry_run,
+    "python docs/pictures/make.py": nothing,  # of results of hours
     "snakemake results/table4.csv results/table3.csv --config objects=real": dry_run,
     "python tests/gpu/prepare.py .gpu": lambda command, project: (
         run("python tests/gpu/prepare.py --help", project, ROOT) and None

@@ -3,8 +3,10 @@
 import json
 import zipfile
 
+import numpy as np
 import pytest
 from boxes import box, furniture
+from PIL import Image
 from project import Project
 
 MANIFEST = "plan.index_views('objects').output('manifest')"
@@ -31,7 +33,8 @@ def test_from_catalogues_to_a_figure_with_its_attribution(tmp_path):
         "render": {"resolution_px": 16, "samples": 1},
         "split": {"ratio": [3, 1, 1], "mode": "orbit"},
     }
-    project.change({"families": {"objects": family}, "papers": {"geon3d": {"figure3": ["categories"]}}})
+    shown = {"geon3d": {"figure3": ["categories"], "objects": "objects"}}
+    project.change({"families": {"objects": family}, "papers": shown})
     project.values["sets"]["categories"] |= {"family": "objects", "images": [8, 4, 4]}
     project.configure(project.values)
 
@@ -42,6 +45,13 @@ def test_from_catalogues_to_a_figure_with_its_attribution(tmp_path):
         assert sum(bool(twins & set(part)) for part in splits.values()) == 1
     told = (project.folder / "results/figure3.attribution.txt").read_text()
     assert "Small: CC BY 3.0" in told and all(f"Ann {n}: Box" in told for n in numbers)
+
+    # The sheet of objects has a row of six for each class, and the same attribution.
+    project.make("results/objects.png")
+    assert (project.folder / "results/objects.attribution.txt").read_text() == told
+    drawn = np.asarray(Image.open(project.folder / "results/objects.png").convert("L"))
+    inked = (drawn < 128).any(axis=0)
+    assert 6 * 96 < drawn.shape[1] < 7 * 96 + 200 and inked[: drawn.shape[1] // 8].any(), "and words to the left"
 
     # A list is corrected: the family is made anew without the object, whose frames are not rendered again.
     first = project.path(MANIFEST)

@@ -70,13 +70,15 @@ def _installed(published: Weights | None) -> Path:
 
 
 def data_sets(study: Study) -> list[DataSet]:
-    """Those that this study reads."""
-    found = []
+    """Those that this study reads, each place once."""
+    found: list[DataSet] = []
     objects: dict[str, Objects] = {f"families.{name}": family for name, family in study.families.items()}
     objects |= {f"voxels.{name}": voxels for name, voxels in study.voxels.items()}
     for key, one in objects.items():
         if one.source != "built":
-            found.append(_published(one.kind, f"{key}.shapes.path", one.shape_params().path))
+            published = _published(one.kind, f"{key}.shapes.path", one.shape_params().path)
+            if (published.name, published.path) not in [(other.name, other.path) for other in found]:
+                found.append(published)
     for name, image_set in study.sets.items():
         if (path := getattr(image_set, "path", None)) is not None:
             what, where = f"the pictures of set {name!r} (kind: {image_set.kind})", "where you have them"
@@ -92,16 +94,16 @@ def data_sets(study: Study) -> list[DataSet]:
     for name in study.used_pretrainings():
         entry = study.pretraining[name]
         if not entry.trains and entry.gives_encoder:
-            published, named = entry.architecture.weights, entry.method_params().weights
-            place = f"the Python package {published.package}" if published and published.package else ""
+            weights, named = entry.architecture.weights, entry.method_params().weights
+            place = f"the Python package {weights.package}" if weights and weights.package else ""
             found.append(
                 DataSet(
                     name="weights",
                     key=f"pretraining.{name}.params.weights",
-                    path=named or _installed(published),
-                    what=published.name if published else f"weights of {entry.architecture.name}",
-                    where=place or (published.url if published else "their publisher"),
-                    licence=published.licence if published else "under the publisher's licence",
+                    path=named or _installed(weights),
+                    what=weights.name if weights else f"weights of {entry.architecture.name}",
+                    where=place or (weights.url if weights else "their publisher"),
+                    licence=weights.licence if weights else "under the publisher's licence",
                 )
             )
     return found

@@ -97,7 +97,7 @@ def _described(
     if look.of_face is None or not look.materials:
         return {}
     used = [int(place) for place in np.unique(look.of_face[triangles.source]) if place >= 0]
-    library = read_libraries(files, mesh, look.libraries, faults.append)
+    library = read_libraries(files, mesh, look.libraries, faults.append) | look.described
     found = {}
     for place in used:
         name = look.materials[place]

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from robust3d.data.published.materials import Described
 from robust3d.errors import UserError
 
 _KEYWORD = re.compile(r"((?:ST)?C?N?4?n?)OFF(?=[\s\d]|$)\s*", re.ASCII)
@@ -44,6 +45,7 @@ class Look:
         libraries: what follows each `mtllib`.
         materials: what follows each `usemtl`, each once.
         of_face: (F,) the place of each face's in `materials`; -1: none.
+        described: materials that no library describes, by name: the file that names their pictures, and what they are.
         faults: what cannot be read, in words.
     """
 
@@ -54,6 +56,7 @@ class Look:
     libraries: list[str] = field(default_factory=list)
     materials: list[str] = field(default_factory=list)
     of_face: NDArray[np.int64] | None = None
+    described: dict[str, tuple[str, Described]] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
 
 

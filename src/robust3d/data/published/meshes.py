@@ -21,6 +21,7 @@ from robust3d.data.published.inventory import (
 from robust3d.data.published.looks import Triangles, dressed, plain
 from robust3d.data.published.mesh_text import BrokenMesh, Polygons, parse_obj, parse_off
 from robust3d.data.published.params import SYNSETS, Materials, ModelNetParams, ShapeNetCoreParams
+from robust3d.data.published.ply import parse_ply
 from robust3d.data.published.rooted import Files, FolderFiles
 from robust3d.data.published.text import decoded
 from robust3d.errors import UserError
@@ -178,11 +179,10 @@ def read_mesh_in(
     """
     path = Path(files.root) / name
     kind, is_grey = path.suffix.lower(), materials == "grey"
-    if kind not in (".obj", ".off", *scenes.KINDS):
+    if kind not in (".obj", ".off", ".ply", *scenes.KINDS):
         raise BrokenMesh(f"{path}: only .obj and .off meshes are read, and .ply, .glb and .gltf; convert it")
     try:
         content = files.read(name, _MAX_BYTES)
-        text = "" if kind in scenes.KINDS else decoded(content, path, old_codes=True)
     except UserError as error:
         raise BrokenMesh(str(error)) from None
     if kind in scenes.KINDS:
@@ -192,19 +192,31 @@ def read_mesh_in(
         triangles = triangles.chosen(which)
         look = plain(triangles) if is_grey else look.chosen(which)
     else:
-        del content  # the text is as large
-        vertices, triangles, polygons, faults = _cut(text, path, max_faces, turn, crossed)
+        polygons = _parse(content, path, max_faces)
+        del content
+        vertices, triangles, faults = _cut(polygons, path, max_faces, turn, crossed)
         look = plain(triangles) if is_grey else dressed(polygons.look, triangles, files, name, texture_px)
         look.faults += faults
     vertices, faces = _normalised(vertices, triangles.vertices, up)
     return Mesh(vertices, faces, look.colours, paint=look.paint, faults=tuple(look.faults))
 
 
+def _parse(content: bytes, path: Path, max_faces: int) -> Polygons:
+    """What an OBJ, OFF or PLY file says."""
+    kind = path.suffix.lower()
+    if kind == ".ply":
+        return parse_ply(content, path, max_faces)
+    try:
+        text = decoded(content, path, old_codes=True)
+    except UserError as error:
+        raise BrokenMesh(str(error)) from None
+    return (parse_off if kind == ".off" else parse_obj)(text, path, max_faces)
+
+
 def _cut(
-    text: str, path: Path, max_faces: int, turn: np.ndarray | None, crossed: Literal["error", "fan"]
-) -> tuple[np.ndarray, Triangles, Polygons, list[str]]:
-    """Vertices and triangles with an area of an OBJ or OFF file, its polygons, and faults."""
-    polygons = (parse_off if path.suffix.lower() == ".off" else parse_obj)(text, path, max_faces)
+    polygons: Polygons, path: Path, max_faces: int, turn: np.ndarray | None, crossed: Literal["error", "fan"]
+) -> tuple[np.ndarray, Triangles, list[str]]:
+    """Vertices and triangles with an area of polygons, and faults."""
     if polygons.triangles > max_faces:
         raise BrokenMesh(f"{path}: {polygons.triangles:,} triangles; at most {max_faces:,} are read, simplify it")
     if not polygons.triangles:
@@ -217,7 +229,7 @@ def _cut(
     if crossed_faces:
         total = sum(len(places) for places, _ in polygons.faces)
         faults = [f"{len(crossed_faces):,} of {total:,} faces cross themselves; they are cut as a fan"]
-    return vertices, triangles.chosen(_wide(vertices, triangles, path)), polygons, faults
+    return vertices, triangles.chosen(_wide(vertices, triangles, path)), faults
 
 
 def _triangles(polygons: Polygons, path: Path, crossed: list[int] | None) -> tuple[np.ndarray, Triangles]:

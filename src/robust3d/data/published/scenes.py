@@ -1,30 +1,22 @@
-"""Reads PLY and glTF (.gltf, .glb) meshes: triangles, colours, materials with pictures; PLY through trimesh."""
+"""Reads glTF meshes (.gltf, .glb): triangles, colours, materials with pictures."""
 
-import io
-import re
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 
-from robust3d.data.published.files import MIB
 from robust3d.data.published.gltf import Part, read_parts
 from robust3d.data.published.looks import GREY, Dressed, Triangles
-from robust3d.data.published.materials import linear, read_picture
 from robust3d.data.published.mesh_text import BrokenMesh
-from robust3d.data.published.rooted import Files, find
+from robust3d.data.published.rooted import Files
 from robust3d.shapes.mesh import Material, Paint
 
-KINDS = (".ply", ".glb", ".gltf")
-_TEXTURE = re.compile(rb"comment[ \t]+TextureFile[ \t]+([^\r\n]*)", re.IGNORECASE)
-_PLACE = re.compile(rb"(property[^\r\n]*[ \t])((?:texture_)?[uv]|[st]|texcoord)\b(?=[ \t]*\r?\n)")
+KINDS = (".glb", ".gltf")
 
 
 def read_scene(
     content: bytes, path: Path, files: Files, name: str, texture_px: int, max_faces: int
 ) -> tuple[np.ndarray, Triangles, Dressed]:
-    """Vertices (V, 3), triangles and their look. Colours of PLY count as sRGB, those of glTF are linear.
+    """Vertices (V, 3), triangles and their look. Colours of glTF are linear.
 
     Args:
         content: of the file.
@@ -39,10 +31,7 @@ def read_scene(
     """
     faults: list[str] = []
     try:
-        if path.suffix.lower() == ".ply":
-            parts = _ply(content, files, name, texture_px, faults)
-        else:
-            parts = read_parts(content, path, files, name, texture_px, GREY, faults)
+        parts = read_parts(content, path, files, name, texture_px, GREY, faults)
     except BrokenMesh:
         raise
     except Exception as error:  # trimesh raises whatever goes wrong
@@ -78,45 +67,3 @@ def _paint(parts: list[Part]) -> Paint | None:
         return None
     places = np.concatenate([part.places for part in parts])
     return Paint(tuple(materials), np.concatenate(chosen), places, tuple(pictures))
-
-
-def _ply(content: bytes, files: Files, name: str, texture_px: int, faults: list[str]) -> list[Part]:
-    import trimesh  # only users of these formats need it
-
-    head, end, body = content.partition(b"end_header")
-    named = [line.decode("utf-8", "replace").strip() for line in _TEXTURE.findall(head)]
-    picture = None
-    if named:
-        try:
-            picture = read_picture(files.read(find(files, name, named[-1]), 256 * MIB), texture_px)
-        except ValueError as error:  # UserError is one
-            faults.append(f"picture {str(error)[:200]}")
-    if len(named) > 1:
-        faults.append(f"{len(named)} pictures; {named[-1][:80]} is shown everywhere")
-    if picture is None:  # trimesh would invent a picture, and pass over colours
-        head = _PLACE.sub(rb"\1_\2", _TEXTURE.sub(b"comment", head))
-    given: Any = SimpleNamespace(get=lambda reference: picture)
-    file = io.BytesIO(head + end + body)
-    scene: Any = trimesh.load(file, file_type="ply", resolver=given, process=False, force="scene")
-    solids = [solid for solid in scene.dump(concatenate=False) if len(getattr(solid, "faces", ()))]
-    return [_solid(solid, picture, faults) for solid in solids]
-
-
-def _solid(solid: Any, picture: bytes | None, faults: list[str]) -> Part:
-    """What trimesh read of a PLY."""
-    faces = np.asarray(solid.faces, np.int64)
-    colours, places = np.full((*faces.shape, 3), GREY, np.float32), np.zeros((*faces.shape, 2), np.float32)
-    kind = getattr(solid.visual, "kind", None)
-    if kind == "vertex":
-        colours = linear(np.asarray(solid.visual.vertex_colors, np.float64)[..., :3] / 255)[faces]
-    elif kind == "face":
-        colours = np.repeat(linear(np.asarray(solid.visual.face_colors, np.float64)[:, None, :3] / 255), 3, axis=1)
-    uv = getattr(solid.visual, "uv", None)
-    if picture is not None and (uv is None or not np.isfinite(uv).all()):
-        faults.append("faces have no place in the picture")
-        picture = None
-    if picture is not None:
-        corners = np.asarray(uv, np.float64)[faces]
-        places = (corners - np.floor(corners.min(axis=1, keepdims=True))).astype(np.float32)
-        colours = np.ones_like(colours)
-    return Part(np.asarray(solid.vertices, np.float64), faces, colours, Material(), picture, places)

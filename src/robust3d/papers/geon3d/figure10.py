@@ -1,7 +1,8 @@
-"""Figure 10: held-out reconstructions of every pre-training of Table 4's experiment, beside the targets."""
+"""Figure 10: what every pre-training of Table 4's experiment makes of held-out objects, below the truth."""
 
 from typing import TYPE_CHECKING, Any
 
+from robust3d import registry
 from robust3d.named import Sources
 
 if TYPE_CHECKING:
@@ -9,17 +10,24 @@ if TYPE_CHECKING:
     from robust3d.provenance.runner import Context
     from robust3d.study.plan import Plan
 
-_TITLE_PX = 22
+_MARGIN_PX = 6
 
 
 def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Inputs: the reconstructions of the first training seed."""
     name = section.table4
     experiment, seed = plan.study.experiments[name], plan.study.training_seeds[0]
-    keys = [key for _, key in plan.columns(name) if key and plan.study.pretraining[key].trains]
-    found = Sources(plan)
-    names = {key: found.add(plan.pretrain(key, experiment, seed), "reconstructions") for key in keys}
-    pictures = [{"label": plan.study.pretraining[key].label, "reconstructions": names[key]} for key in keys]
+    found, pictures = Sources(plan), []
+    for _, key in plan.columns(name):
+        if key is None or not plan.study.pretraining[key].trains:
+            continue
+        entry = plan.study.pretraining[key]
+        shown = found.add(plan.pretrain(key, experiment, seed), "reconstructions")
+        output = getattr(registry.load("pretraining", entry.method), "OUTPUT", "its reconstruction")
+        family = entry.data.family if entry.data else plan.study.sets[experiment.set].family
+        side = plan.study.families[family].resolution_px
+        words = f"held-out objects as the networks see them, at {side} px, and below each {output}"
+        pictures.append({"label": entry.label, "words": words, "reconstructions": shown})
     return {"study": plan.study.study, "pictures": pictures}, found.inputs, {}
 
 
@@ -31,11 +39,15 @@ def write(job: "Context") -> None:
 
     entries = job.params["pictures"]
     pictures = [Image.open(job.named("reconstructions", one["reconstructions"])).convert("RGB") for one in entries]
-    height = sum(picture.height + _TITLE_PX for picture in pictures)
-    canvas = Image.new("RGB", (max(picture.width for picture in pictures), height), "white")
+    font = ImageFont.load_default(TEXT_PX)
+    title_px = TEXT_PX + 2 * _MARGIN_PX
+    titles = [f"{one['label']}: {one['words']}" for one in entries]
+    widths = [2 * _MARGIN_PX + round(font.getlength(title)) for title in titles]
+    width = max([*widths, *(picture.width for picture in pictures)])
+    canvas = Image.new("RGB", (width, sum(picture.height + title_px for picture in pictures)), "white")
     draw, top = ImageDraw.Draw(canvas), 0
-    for one, picture in zip(entries, pictures, strict=True):
-        draw.text((6, top + 3), f"{one['label']}: held-out views", "black", ImageFont.load_default(TEXT_PX))
-        canvas.paste(picture, (0, top + _TITLE_PX))
-        top += picture.height + _TITLE_PX
+    for title, picture in zip(titles, pictures, strict=True):
+        draw.text((_MARGIN_PX, top + _MARGIN_PX), title, "black", font)
+        canvas.paste(picture, (0, top + title_px))
+        top += picture.height + title_px
     canvas.save(job.outputs["picture"], "PNG")

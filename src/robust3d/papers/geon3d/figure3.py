@@ -3,11 +3,15 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from robust3d.papers.geon3d.section import Section
     from robust3d.provenance.runner import Context
     from robust3d.study.plan import Plan
 
 EXAMPLES = 13  # classes alternate in a set, so these are of different classes
+_SIDE_PX = 96  # of an image in the picture, or more if one is larger
 
 
 def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
@@ -27,8 +31,21 @@ def write(job: "Context") -> None:
         name = entry["name"]
         images = open_set(entry["set"], job.inputs, "test", name)
         shown = images.batch(range(min(EXAMPLES, len(images))))
-        rows.append(list(shown.permute(0, 2, 3, 1).numpy()))
+        rows.append(shown.permute(0, 2, 3, 1).numpy())
         classes.append([one.replace("_", "\n") for one in images.rows["class_name"][:EXAMPLES]])
         labels.append(f"{name}\n{shown.shape[-1]} px")
-    note = "Test images as the networks see them, every pixel enlarged."
-    sheet(rows, row_labels=labels, cell_labels=classes, note=note).save(job.outputs["picture"], "PNG")
+    side = max(_SIDE_PX, *(row.shape[1] for row in rows))
+    note = "Test images as the networks see them, pixel by pixel."
+    drawn = sheet([list(enlarged(row, side)) for row in rows], side, labels, classes, note)
+    drawn.save(job.outputs["picture"], "PNG")
+
+
+def enlarged(images: "NDArray[np.uint8]", side: int) -> "NDArray[np.uint8]":
+    """Images (n, h, h, 3) enlarged by the largest whole factor that fits, in the middle of white ones of a side."""
+    import numpy as np  # not at the top: planning imports this module
+
+    factor = side // images.shape[1]
+    found = images.repeat(factor, axis=1).repeat(factor, axis=2)
+    before = (side - found.shape[1]) // 2
+    around = (before, side - found.shape[1] - before)
+    return np.pad(found, ((0, 0), around, around, (0, 0)), constant_values=255)

@@ -29,6 +29,7 @@ class Section(Params):
     # The budget of each row; it becomes part of the label.
     table4_rows: Annotated[dict[Literal["Linf", "L2"], Budget], in_order(NORMS)]
     gallery: str  # family of figures 2 and 8: all forty geons
+    objects: str  # family of the sheet of objects
     figure3: tuple[str, ...] = Field(min_length=1)  # keys of `sets`, a row of examples each
     figure4: Curves  # against Linf; figure 6 sums figures 4 and 5 and Table 3 up
     figure5: Curves  # against L2
@@ -47,6 +48,7 @@ class Section(Params):
         if "shifted" not in probe_sets(study.probes[self.table3_probe].probe):
             raise ValueError(f"table3_probe: {self.table3_probe} reads no set called `shifted`")
         check_known("gallery", self.gallery, study.families)
+        check_known("objects", self.objects, study.families)
         for name in self.figure3:
             check_known("figure3", name, study.sets)
         for figure in ("figure4", "figure5", "figure7", "figure9"):

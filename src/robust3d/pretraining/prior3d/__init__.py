@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from robust3d.training.loop import Pretraining
 
 __all__ = ["NEEDS_TOKENS", "Params", "make_task"]
+OUTPUT = "its reconstruction, images and depth maps in turn"  # what figures show below held-out images
 NEEDS_TOKENS = True  # the encoder has to give tokens
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from robust3d.training.loop import Pretraining
 
 __all__ = ["Params", "make_task"]
+OUTPUT = "the mean training image of the class that is answered"  # what figures show below held-out images
 
 
 def make_task(

@@ -183,6 +183,7 @@ def _words(name: str) -> str:
         "figure2": "The ten named geons.",
         "figure3": "Example test images of each classification set, one row a set: objects before their backgrounds.",
         "figure8": "All forty geons, each with its code.",
+        "objects": "The objects of the study, class by class.",
         "figure10": "Held-out reconstructions of every pre-training of Table 4, beside the truth.",
     }
     return known.get(name, f"The picture of {name}.")
