@@ -170,7 +170,7 @@ def _pixelnerf(section: Section, train: Any, folder: Path, sizes: dict, steps: i
 
 
 def _prior3d(section: Section, train: Multiview, sizes: dict, steps: int, long: int, repeats: int) -> None:
-    params = prior3d.Params(loop=LoopParams(steps=1), **sizes)
+    params = prior3d.Params(loop=LoopParams(steps=1), batch_norms="measured", **sizes)
     encoder = Encoder(RESNET18)
     encoder.train()(train.inputs[:, 0] / 255)  # its batch norms have statistics, as a start's have
     task = prior3d.make_task(params, encoder, train, train, 0, device())

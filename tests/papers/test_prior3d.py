@@ -126,11 +126,15 @@ def test_the_printed_numbers_are_the_papers():
 BASE = merge(read_yaml(ROOT / "config.yaml"), {})
 
 
-def refused(**section):
+def whole_file():
     from robust3d.study.targets import paper_files
 
-    whole = merge(read_yaml(ROOT / "config.yaml"), read_yaml(paper_files()["prior3d"]))
-    load_study(merge(whole, {"papers": {"prior3d": section}}))
+    files = [read_yaml(paper_files()[paper]) for paper in ("prior3d", "shapebias")]
+    return merge(merge(read_yaml(ROOT / "config.yaml"), files[0]), files[1])
+
+
+def refused(**section):
+    load_study(merge(whole_file(), {"papers": {"prior3d": section}}))
 
 
 @pytest.mark.parametrize(
@@ -139,6 +143,11 @@ def refused(**section):
         ({"classifier": "linf"}, "classifier: linf is trained by pgd; backbones are frozen in linear"),
         ({"probe": "accuracy"}, "probe: accuracy is a probe of kind accuracy; name one of kind robustness"),
         ({"table1": [{"label": "x", "set": "upside_down"}]}, r"table1\.0\.set: .*upside_down"),
+        (
+            {"figure4": {"probe": "accuracy"}},
+            "figure4.probe: accuracy is a probe of kind accuracy; name one of kind",
+        ),
+        ({"figure4": {"experiment": "nowhere"}}, r"figure4\.experiment: .*nowhere"),
         ({"rows": [{"label": "a", "pretraining": "dino"}]}, r"rows\.0\.pretraining: .*dino"),
         ({"rows": [{"label": "a", "pretraining": None, "against": "b"}]}, r"rows\.0\.against: no other row"),
         ({"rows": [{"label": "a", "pretraining": None}] * 2}, "rows: 'a' is the label of two"),
@@ -157,3 +166,29 @@ def test_tables_plan_one_frozen_classifier_for_each_row_and_seed_and_one_pre_tra
     stages = [stage for stage, _ in plan.jobs]
     assert stages.count("train_classifier") == stages.count("probe") == 15
     assert compared.NOT_THE_PAPERS in json.loads(plan.target("prior3d/table4").spec)["params"]["flags"]
+
+
+def test_shape_bias_is_that_of_the_tables_backbones_on_images_with_two_cues():
+    plan = Plan(read_study([ROOT / "config.yaml"]))
+    plan.target("prior3d/table1")
+    before = {digest for stage, digest in plan.jobs if stage == "pretrain"}
+    plan.target("prior3d/figure4")
+    assert {digest for stage, digest in plan.jobs if stage == "pretrain"} == before and len(before) == 9
+    asked = [job for job in plan.jobs.values() if job.stage == "probe" and job.params["probe"] == "cue_conflict"]
+    assert len(asked) == 15
+    for job in asked:
+        assert job.params["sets"]["set"]["validity"] == 0
+        (classifier,) = (made for made, output in job.inputs["classifier"] if output == "classifier")
+        assert classifier.params["set"]["kind"] == "cue_conflict" and classifier.params["set"]["validity"] == 1
+        assert classifier.params["classifier"].objective == "linear"
+
+
+def test_an_experiment_takes_the_pre_trainings_of_another():
+    whole = read_study([ROOT / "config.yaml"])
+    with pytest.raises(UserError, match=r"prior3d-painted\.pretrained_as: .*nowhere"):
+        load_study(merge(whole_file(), {"experiments": {"prior3d-painted": {"pretrained_as": "nowhere"}}}))
+    with pytest.raises(UserError, match=r"prior3d\.pretrained_as: prior3d-painted has none of its own either"):
+        load_study(merge(whole_file(), {"experiments": {"prior3d": {"pretrained_as": "prior3d-painted"}}}))
+    plan = Plan(whole)
+    ours, theirs = (plan.study.experiments[name] for name in ("prior3d-painted", "prior3d"))
+    assert plan.pretrain("simsiam-3d", ours, 1) is plan.pretrain("simsiam-3d", theirs, 1)

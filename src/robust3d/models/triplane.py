@@ -16,11 +16,12 @@ from torch import Tensor, nn
 
 from robust3d.models.encoder import Encoder
 from robust3d.models.tokens import Tokens
-from robust3d.models.volume_rendering import Samples, composite, further_depths, merged, stratified
+from robust3d.models.volume_rendering import Composite, Samples, composite, further_depths, merged, stratified
 
 PLANES = ((0, 1), (0, 2), (1, 2))  # the axes of xy, xz and yz
 CPU_POINTS = 4096  # of an image in one call of the field; affects rounding only
 NEGATIVE_SLOPE = 0.2  # of the leaky units (3DGP, Skorokhodov et al. 2023)
+THIN = 1e-3  # opacity that counts as next to nothing
 
 
 class Rendered(NamedTuple):
@@ -29,12 +30,14 @@ class Rendered(NamedTuple):
     Attributes:
         colour: (N, R, 3) in [0, 1].
         depth: (N, R), expected camera z; what a ray does not meet counts as `far`.
+        surface: (N, R), expected camera z of what a ray meets; towards `far` where that is next to nothing.
         opacity: (N, R) in [0, 1].
-        density: (N, R, K) at all samples, per unit of depth; None without a field.
+        density: (N, R, K) at all samples, in the decoder's unit; None without a field.
     """
 
     colour: Tensor
     depth: Tensor
+    surface: Tensor
     opacity: Tensor
     density: Tensor | None
 
@@ -182,6 +185,8 @@ class TriplaneDecoder(nn.Module):
         hidden: width of the field's first layer.
         samples: per ray, stratified.
         importance_samples: per ray, by the first pass's weights; 0: one pass.
+        density_unit: "sample": of the field's densities, 1 dims by e between two samples of the first pass, and a field
+            of zeros has an optical depth of 1 along a ray; "depth": by e in one unit of depth (EG3D).
     """
 
     camera: FixedCamera
@@ -204,10 +209,14 @@ class TriplaneDecoder(nn.Module):
         hidden: int,
         samples: int,
         importance_samples: int,
+        density_unit: str,
     ) -> None:
         super().__init__()
         self.camera, self.query_px = camera, query_px
         self.samples, self.importance_samples = samples, importance_samples
+        per_sample = density_unit == "sample"
+        self.per_depth = samples / (camera.far - camera.near) if per_sample else 1.0  # a density of 1
+        self.shift = math.log(math.expm1(1 / samples)) if per_sample else -1.0  # of the field's output before softplus
         self.project = TokenProjection(token_channels, width, class_token)
         self.queries = nn.Parameter(0.02 * torch.randn(len(PLANES) * query_px**2, width))
         self.attention = nn.ModuleList(Attention(width, heads, self_attention) for _ in range(blocks))
@@ -225,12 +234,12 @@ class TriplaneDecoder(nn.Module):
         return self.up(grids.flatten(0, 1)).float().unflatten(0, grids.shape[:2])  # read in fp32, also under autocast
 
     def radiance(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Density (N, M) and colour (N, M, 3) of plane features (N, M, C)."""
+        """Density (N, M), in the decoder's unit, and colour (N, M, 3) of plane features (N, M, C)."""
         if features.device.type == "cpu":  # in parts that fit into a processor's cache: less than half the time
             out = torch.cat([self.field(part) for part in features.split(CPU_POINTS, dim=1)], dim=1)
         else:
             out = self.field(features).float()
-        return F.softplus(out[..., 3] - 1), torch.sigmoid(out[..., :3])  # no dead units, as mip-NeRF
+        return F.softplus(out[..., 3] + self.shift), torch.sigmoid(out[..., :3])  # no dead units, as mip-NeRF
 
     def forward(self, tokens: Tokens, pixels: Tensor, generator: torch.Generator | None = None) -> Rendered:
         """Render pixels (R,), row-major numbers, of each image; deterministic samples without a generator."""
@@ -249,18 +258,21 @@ class TriplaneDecoder(nn.Module):
         )
         if self.importance_samples:
             with torch.no_grad():  # it only says where to look closer
-                first = composite(along.sigma, along.colour, along.depths, far, self.background)
+                first = self.composite(along, far)
                 further = further_depths(first, near, far, self.importance_samples, 0, generator)
             points = self.camera.points(pixels, further.view(count, rays, -1))
             sigma, colour = self.radiance(sample_each(planes, points.flatten(1, 2)))
             more = Samples(further, sigma.view_as(further), colour.view(*further.shape, 3))
             along = merged(along, more)
-        last = composite(along.sigma, along.colour, along.depths, far, self.background)
+        last, shape = self.composite(along, far), (count, rays)
         depth = last.depth + (1 - last.opacity) * far
-        shape = (count, rays)
-        return Rendered(
-            last.colour.view(*shape, 3), depth.view(shape), last.opacity.view(shape), along.sigma.view(*shape, -1)
-        )
+        surface = (last.depth + THIN * far) / (last.opacity + THIN)
+        depth, surface, opacity = (one.view(shape) for one in (depth, surface, last.opacity))
+        return Rendered(last.colour.view(*shape, 3), depth, surface, opacity, along.sigma.view(*shape, -1))
+
+    def composite(self, along: Samples, far: Tensor) -> Composite:
+        """Rays whose densities are in the decoder's unit, over the background."""
+        return composite(self.per_depth * along.sigma, along.colour, along.depths, far, self.background)
 
 
 class ImageDecoder(nn.Module):
@@ -290,7 +302,7 @@ class ImageDecoder(nn.Module):
         out = F.interpolate(self.up(grid), self.camera.size_px, mode="bilinear", align_corners=False).float()
         found = torch.sigmoid(out.flatten(2)[:, :, pixels])
         depth = self.camera.near + (self.camera.far - self.camera.near) * found[:, 3]
-        return Rendered(found[:, :3].mT, depth, torch.ones_like(depth), None)
+        return Rendered(found[:, :3].mT, depth, depth, torch.ones_like(depth), None)
 
 
 class Reconstruction(nn.Module):
@@ -311,6 +323,11 @@ class Reconstruction(nn.Module):
 
     def resized(self, images: Tensor) -> Tensor:
         """Images (N, 3, H, W) in [0, 1] as the encoder sees them."""
-        if self.input_px is None:
-            return images
-        return F.interpolate(images, (self.input_px, self.input_px), mode="bilinear", antialias=True)
+        return resized(images, self.input_px)
+
+
+def resized(images: Tensor, side_px: int | None) -> Tensor:
+    """Images (N, 3, H, W) with sides of `side_px`; None: as they are."""
+    if side_px is None:
+        return images
+    return F.interpolate(images, (side_px, side_px), mode="bilinear", antialias=True)

@@ -67,6 +67,10 @@ class Study(Params):
                 check_known(f"{at}.classifiers", key, self.classifiers)
             if experiment.shifted is not None:
                 check_known(f"{at}.shifted", experiment.shifted, self.sets)
+            if experiment.pretrained_as is not None:
+                check_known(f"{at}.pretrained_as", experiment.pretrained_as, self.experiments)
+                if self.experiments[experiment.pretrained_as].pretrained_as is not None:
+                    raise ValueError(f"{at}.pretrained_as: {experiment.pretrained_as} has none of its own either")
         for name, entry in self.pretraining.items():
             for key in entry.experiments or ():
                 check_known(f"pretraining.{name}.experiments", key, self.experiments)
@@ -119,7 +123,7 @@ class Study(Params):
 
     def _check_views(self, experiment: str) -> None:
         """A pre-training without its own data needs an experiment on views."""
-        config = self.experiments[experiment]
+        config = self.pretraining_experiment(self.experiments[experiment])
         image_set = config.set
         for name in self.compared(experiment):
             entry = self.pretraining[name]
@@ -133,6 +137,11 @@ class Study(Params):
                     f"pretraining.{name}: set {image_set!r} of experiment {experiment!r} is not made of views; give it "
                     "data of its own, or name other experiments"
                 )
+
+    def pretraining_experiment(self, experiment: Experiment) -> Experiment:
+        """The experiment whose objects and backgrounds an experiment's pre-trainings see."""
+        shared = experiment.pretrained_as
+        return experiment if shared is None else self.experiments[shared]
 
     def family_of(self, image_set: str) -> str | None:
         """The family of a set of views; None: a set of another kind."""

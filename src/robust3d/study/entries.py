@@ -226,6 +226,7 @@ class Experiment(Params):
     ]  # keys of `classifiers`: adversarially trained ones, from scratch and from each encoder
     controls: tuple[str, ...] = ()  # keys of `classifiers` trained from scratch only, such as standard training
     pretraining_per_seed: bool = False  # one for each training seed, whatever `pretraining_seed` is
+    pretrained_as: str | None = None  # key of `experiments` whose pre-trainings it takes; none: its own
     shifted: str | None = None  # key of `sets` without the correlation of `set`; tested without attack
     epsilons: dict[Literal["Linf", "L2"], tuple[Budget, ...]] = Field(default_factory=dict)  # its own budgets, in
     # place of those under `attacks`

@@ -276,9 +276,9 @@ class Plan:
 
     def pretrain(self, key: str, experiment: Experiment, seed: int) -> Job:
         """A pre-training on its own data or the experiment's; with `pretraining_seed` all training seeds share one."""
+        experiment, entry = self.study.pretraining_experiment(experiment), self.study.pretraining[key]
         shared = None if experiment.pretraining_per_seed else self.study.pretraining_seed
         seed = seed if shared is None else shared
-        entry = self.study.pretraining[key]
         if entry.data is not None:
             family, seen, target = entry.data.family, entry.data.input, entry.data.target
             classes = self.classes(family)

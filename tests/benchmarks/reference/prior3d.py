@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from robust3d.models.triplane import PLANES, TriplaneDecoder, sample_each
-from robust3d.models.volume_rendering import composite, further_depths, stratified
+from robust3d.models.volume_rendering import Samples, further_depths, stratified
 from robust3d.pretraining.prior3d.losses import density, error
 from robust3d.pretraining.prior3d.task import Prior3dPretraining
 
@@ -54,7 +54,7 @@ class Step:
         depths = stratified(near, far, decoder.samples, generator).repeat(count, 1)
         near, far = near.repeat(count), far.repeat(count)
         sigma, colour = self._field(planes, pixels, depths)
-        last = composite(sigma, colour, depths, far, decoder.background)
+        last = decoder.composite(Samples(depths, sigma, colour), far)
         further = further_depths(last, near, far, decoder.importance_samples, 0, generator)
         every, order = torch.cat([depths, further], dim=1).sort(dim=1)
         if self.how.again:
@@ -63,7 +63,7 @@ class Step:
             more = self._field(planes, pixels, further)
             sigma = torch.cat([sigma, more[0]], dim=1).gather(1, order)
             colour = torch.cat([colour, more[1]], dim=1).gather(1, order[..., None].expand(*order.shape, 3))
-        last = composite(sigma, colour, every, far, decoder.background)
+        last = decoder.composite(Samples(every, sigma, colour), far)
         depth = last.depth + (1 - last.opacity) * far
         return last.colour.view(count, rays, 3), depth.view(count, rays), sigma
 
@@ -78,7 +78,7 @@ class Step:
             features = torch.stack([self._of_image(*one) for one in zip(planes, points)])
         if self.how.at_once:
             out = decoder.field(features)
-            sigma, colour = functional.softplus(out[..., 3] - 1), torch.sigmoid(out[..., :3])
+            sigma, colour = functional.softplus(out[..., 3] + decoder.shift), torch.sigmoid(out[..., :3])
         else:
             sigma, colour = decoder.radiance(features)
         return sigma.view_as(depths), colour.view(*depths.shape, 3)

@@ -22,20 +22,31 @@ Printed = Mapping[str, tuple[Any, ...]]
 
 
 def sources(
-    plan: "Plan", section: "Section", rows: "Sequence[Row]", probes: "Mapping[str, Sequence[Any]]"
+    plan: "Plan",
+    section: "Section",
+    rows: "Sequence[Row]",
+    probes: "Mapping[str, Sequence[Any]]",
+    of: str | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """What a table is made from: for every row and probe the metrics and outcomes of each seed."""
+    """What a table is made from: for every row and probe the metrics and outcomes of each seed.
+
+    Args:
+        plan: of the study.
+        section: of the paper.
+        rows: backbones.
+        probes: keys of `probes`, each with its columns.
+        of: key of the experiment that has the classifiers; None: the section's.
+    """
     found, study = Sources(plan), plan.study
+    name = of or section.experiment
     cells = [
         {
             **row.model_dump(include={"label", "against", "printed"}),
-            "probes": {
-                key: found.outcomes(section.experiment, key, section.classifier, row.pretraining) for key in probes
-            },
+            "probes": {key: found.outcomes(name, key, section.classifier, row.pretraining) for key in probes},
         }
         for row in rows
     ]
-    experiment = study.experiments[section.experiment]
+    experiment = study.experiments[name]
     params: dict[str, Any] = {"study": study.study, "seed": study.seed, "rows": cells}
     params["columns"] = [
         {"probe": key, **column.model_dump(exclude={"probe"}, mode="json")}

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from robust3d.errors import UserError
 from robust3d.papers.prior3d import compared
 from robust3d.tables.cells import percent, text_table, write_table
 from robust3d.tables.statistics import bars_note, interval
@@ -19,35 +18,30 @@ FORMULA = "mean over seeds of decisions for the shape / decisions for the shape 
 
 
 def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """What the figure is made from.
-
-    Raises:
-        UserError: the section names no probe of cue conflicts.
-    """
-    if section.figure4 is None:
-        raise UserError("papers.prior3d.figure4: name a key of `probes` that decides between shape and texture")
-    params, inputs, bulk = compared.sources(plan, section, section.rows, {section.figure4: []})
-    return {**params, "probe": section.figure4}, inputs, bulk
+    """What the figure is made from: classifiers of the rows on images that show shape and texture."""
+    asked = section.figure4
+    return compared.sources(plan, section, section.rows, {asked.probe: []}, asked.experiment)
 
 
 def write(job: "Context") -> None:
     """Write the picture, its table and the cells."""
     from robust3d.figures.groups import BarPanel, bars_of, draw_bar_panels  # planning needs no matplotlib
 
-    cells = [_cell(job, row) for row in job.params["rows"]]
+    (probe,) = job.params["data"]
+    cells = [_cell(job, row, probe) for row in job.params["rows"]]
     write_table(job, text_table(cells, "backbone"), "Share (%) of decisions for the shape.", cells)
     note = f"Study “{job.params['study']}”. Bars: {bars_note(len(cells[0]['conditions']))}."
     panel = BarPanel("", [cell["row"] for cell in cells], "shape bias (%)", [bars_of(COLUMN, 1, cells, 100)])
     draw_bar_panels([panel], note, job.outputs["picture"])
 
 
-def _cell(job: "Context", row: dict[str, Any]) -> dict[str, Any]:
-    ours = compared.Outcomes(job, row, job.params["probe"])
+def _cell(job: "Context", row: dict[str, Any], probe: str) -> dict[str, Any]:
+    ours = compared.Outcomes(job, row, probe)
     decisions = [frame.sort_values("image")["decision"].to_numpy(str) for frame in ours.frames]
     decided = [found[np.isin(found, ("shape", "texture"))] for found in decisions]
     facts = ours.facts()
     cell = {"row": row["label"], "column": COLUMN, "unit": "%", "formula": FORMULA, "printed": None, **facts}
-    cell |= {"data": job.params["data"][job.params["probe"]], "sources": ours.sources("set", "decision")}
+    cell |= {"data": job.params["data"][probe], "sources": ours.sources("set", "decision")}
     cell["flags"] = [*job.params["flags"], *facts["flags"]]
     if not all(map(len, decided)):
         return {**cell, "text": "–", "value": None, "flags": [*cell["flags"], "no decision for shape or texture"]}

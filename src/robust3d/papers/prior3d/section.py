@@ -36,6 +36,13 @@ class DepthColumn(Params):
     printed: str | None = None  # the column of the paper
 
 
+class ShapeBias(Params):
+    """Decisions between shape and texture, by classifiers of images that have both."""
+
+    experiment: str  # key of `experiments`, whose set shows shape and texture
+    probe: str  # key of `probes`, of kind cue_conflict
+
+
 class Amount(Params):
     """A point of Figure 5."""
 
@@ -60,9 +67,7 @@ class Section(Params):
     depth: tuple[DepthColumn, ...] = ()
     ablations: Rows  # of Table 4
     table4: Columns
-    figure4: str | None = (
-        None  # key of `probes` whose outcomes tell decisions for shape and texture; null: an empty figure
-    )
+    figure4: ShapeBias  # of the rows
     figure5: tuple[Amount, ...] = Field(min_length=1)
     figure5_sets: Columns
 
@@ -80,8 +85,8 @@ class Section(Params):
         self._check_probe(study, "probe", self.probe, "robustness")
         for number, depth in enumerate(self.depth):
             self._check_probe(study, f"depth.{number}.probe", depth.probe, "depth")
-        if self.figure4 is not None:
-            check_known("figure4", self.figure4, study.probes)
+        self._check_probe(study, "figure4.probe", self.figure4.probe, "cue_conflict")
+        check_known("figure4.experiment", self.figure4.experiment, study.experiments)
         for name in ("rows", "ablations"):
             self._check_rows(study, name, getattr(self, name))
         for number, amount in enumerate(self.figure5):

@@ -18,6 +18,9 @@ class Params(Base):
     decoder: Literal["triplane", "convolutional"] = "triplane"
     rgb_weight: float = Field(0.1, ge=0)
     depth_weight: float = Field(1.0, ge=0)
+    # Of the depth of what a ray meets, where it should meet something; not in the paper, whose photographs are opaque
+    # everywhere. At an object's outline a ray's expected depth may lie anywhere between object and background.
+    surface_weight: float = Field(0.0, ge=0)
     distillation_weight: float = Field(1.0, ge=0)  # of the distance to a frozen copy of the start
     density_weight: float = Field(1e-3, ge=0)
     # Of image, depth and representation. squared: mean squared error (paper, in words); norm: an image's Euclidean norm
@@ -25,12 +28,16 @@ class Params(Base):
     error: Literal["squared", "norm"] = "squared"
     # Of the densities. sum: over all samples and images (the equation), which outweighs the rest at any size.
     density_term: Literal["mean", "sum"] = "mean"
+    # Of the densities; open in the paper. sample: 1 dims by e from one sample to the next, whatever the depths' units;
+    # depth: in one unit of depth (EG3D), of which a range of a few units needs hundreds before it is opaque.
+    density_unit: Literal["sample", "depth"] = "sample"
     distil: tuple[Literal["patches", "class_token"], ...] = Field(("patches", "class_token"), min_length=1)
     # How the class token joins the patches; open in the paper. channels: of every patch; token: one more; none.
     class_token: Literal["channels", "token", "none"] = "channels"
-    # In training. frozen: the start's statistics, unchanged, so that the distance to it is 0 at first; batch: each
-    # batch's own, for a network that starts at random. Transformers have none.
-    batch_norms: Literal["frozen", "batch"] = "frozen"
+    # In training. frozen: the start's statistics, unchanged, so that the distance to it is 0 at first; measured: the
+    # same, but measured anew on the training views before the start is copied; batch: each batch's own, for a network
+    # that starts at random. Transformers have none.
+    batch_norms: Literal["frozen", "measured", "batch"] = "frozen"
     width: int = Field(256, gt=0)  # of queries and of the convolutional decoder; open in the paper
     heads: int = Field(8, gt=0)  # of attention; open in the paper
     blocks: int = Field(1, gt=0)  # of attention; open in the paper
@@ -84,7 +91,7 @@ class Params(Base):
                 "params.distillation_weight: the entry starts at random, and a random network teaches nothing; set it "
                 "to 0, or name a start"
             )
-        if is_random and self.batch_norms == "frozen":
+        if is_random and self.batch_norms != "batch":
             raise ValueError("params.batch_norms: the entry starts at random and has no statistics yet; use batch")
 
 

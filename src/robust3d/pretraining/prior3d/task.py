@@ -9,7 +9,6 @@ from torch import Tensor
 
 from robust3d.data.multiview import Multiview
 from robust3d.errors import UserError
-from robust3d.models.architecture import batch_norms
 from robust3d.models.encoder import seeded_initialisation
 from robust3d.models.tokens import Tokens
 from robust3d.models.triplane import (
@@ -18,9 +17,11 @@ from robust3d.models.triplane import (
     Reconstruction,
     Rendered,
     TriplaneDecoder,
+    resized,
 )
 from robust3d.pretraining.prior3d.losses import augmented, density, distillation, error
 from robust3d.pretraining.prior3d.params import Params
+from robust3d.pretraining.prior3d.statistics import settle
 from robust3d.seeds import torch_generator
 from robust3d.training.draws import integers
 from robust3d.training.metrics import deviation, one_image, psnr
@@ -29,9 +30,10 @@ from robust3d.training.views import ViewPretraining, median_background
 MARGIN = 0.05  # of the range of depths, before the nearest and behind the farthest
 CHUNK = 16  # images at once in validation; memory only
 BASELINE_VIEWS = 1024  # evenly spaced training views, of which the mean image and the mean depth are taken
+MEASURED_VIEWS = 1024  # evenly spaced training views, on which statistics of batch norms are measured
 TRIPLANE_KEYS = {  # parameters of its decoder
     "class_token", "width", "heads", "blocks", "self_attention", "query_px", "plane_px", "channels", "hidden",
-    "samples", "importance_samples",
+    "samples", "importance_samples", "density_unit",
 }  # fmt: skip
 
 
@@ -62,12 +64,11 @@ class Prior3dPretraining(ViewPretraining):
             self.train = self.train.subset(self.params.objects)
         if not any(bool(torch.isfinite(self.train.depth[row]).any()) for row in range(len(self.train))):
             raise UserError("3D-Prior learns from depth, and these views have none. Render them, or give depth maps.")
-        layers = batch_norms(self.encoder)
-        fresh = layers and all(
-            bool((layer.running_var == 1).all()) for layer in layers if layer.running_var is not None
-        )
-        if fresh and self.params.batch_norms == "frozen":
-            raise UserError("batch_norms: frozen, but the encoder has no statistics yet; name a start, or use batch")
+        if self.params.batch_norms != "batch":
+            images = resized(self.train.inputs[self._evenly(MEASURED_VIEWS)] / 255, self.params.input_px)
+            settle(
+                self.encoder.to(self.device), (255 * images).round().byte(), self.params.batch_norms, self.params.batch
+            )
 
     def build(self) -> Reconstruction:
         """The decoder around the encoder, and the frozen copy of the start."""
@@ -90,19 +91,21 @@ class Prior3dPretraining(ViewPretraining):
         return Reconstruction(self.encoder, decoder, params.input_px)
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        """The sum of the four weighted losses (equation 5) over a batch of views drawn with replacement."""
+        """The weighted sum of the losses (equation 5, and ours) over a batch of views drawn with replacement."""
         params, height_width = self.params, self.train.masks.shape[-2:]
-        if params.batch_norms == "frozen":
+        if params.batch_norms != "batch":
             self.encoder.eval()
         inputs, targets, depth = self.draw(generator)
         pixels = self._pixels(int(np.prod(height_width)), generator)
         images = self.module.resized(inputs)
         tokens = self.encoder.tokens(images)
         found: Rendered = self.module.decoder(tokens, pixels, generator)
-        truth, known = self._target_depth(depth.flatten(1)[:, pixels])
+        there = depth.flatten(1)[:, pixels]
+        truth, known = self._target_depth(there)
         losses = {
             "rgb": error(found.colour, targets.flatten(2)[:, :, pixels].mT, params.error),
             "depth": error(found.depth, truth, params.error, known),
+            "surface": error(found.surface, truth, params.error, torch.isfinite(there)),
             "density": density(found.density, params.density_term, found.depth),
             "distillation": self._distillation(images, tokens),
         }
@@ -125,12 +128,13 @@ class Prior3dPretraining(ViewPretraining):
     def validate(self) -> dict[str, float]:
         """Held-out image and depth, and how far the representation is from its start.
 
-        `depth_rmse` is of all pixels that have a target, `depth_mae` of the objects' alone, in the units of the views.
-        Baselines: at each pixel the mean training image, the mean target, and the mean depth of objects there.
+        In the units of the views: `depth_rmse` is of all pixels that have a target, `depth_mae` of the objects' alone,
+        and of what a ray meets, as its baseline, the mean depth of objects there, is that of an object.
+        Further baselines: at each pixel the mean training image and the mean target.
         `spread`: the standard deviation of the reconstructions over images divided by the targets'.
         """
         inputs, targets, depth = self._validation_views
-        colour, found, apart = self._reconstruct(inputs)
+        colour, found, surface, apart = self._reconstruct(inputs)
         truth, known = targets.movedim(1, 3) / 255, torch.isfinite(depth)
         if not known.any():
             raise UserError("3D-Prior is validated on depth, and the held-out views have none")
@@ -141,7 +145,7 @@ class Prior3dPretraining(ViewPretraining):
             "psnr_baseline": psnr(mean_image.expand_as(truth), truth),
             "depth_rmse": float((found - wanted)[counts].square().mean().sqrt()),
             "depth_rmse_baseline": float((mean_target.expand_as(depth) - wanted)[counts].square().mean().sqrt()),
-            "depth_mae": float((found - depth)[known].abs().mean()),
+            "depth_mae": float((surface - depth)[known].abs().mean()),
             "depth_mae_baseline": float((mean_depth.expand_as(depth) - depth)[known].abs().mean()),
             "distillation": apart,
             "spread": deviation(colour) / max(deviation(truth), 1e-12),
@@ -162,7 +166,7 @@ class Prior3dPretraining(ViewPretraining):
         """
         inputs, targets, depth = (part[: -(-n // 2)] for part in self._validation_views)
         with self.in_eval_mode():
-            colour, found, _ = self._reconstruct(inputs)
+            colour, found, _, _ = self._reconstruct(inputs)
         camera = self.module.decoder.camera
         rows = []
         for image, z in ((targets.movedim(1, 3) / 255, depth), (colour, found)):
@@ -172,6 +176,12 @@ class Prior3dPretraining(ViewPretraining):
             both = torch.stack([image, shade[..., None].expand_as(image)], dim=1).flatten(0, 1)[:n]
             rows.append(both.clamp(0, 1).mul(255).round().to(torch.uint8).cpu().numpy())
         return rows[0], rows[1]
+
+    def _evenly(self, most: int) -> tuple[Tensor, Tensor]:
+        """Rows and views of at most so many evenly spaced training views."""
+        objects, views = self.train.masks.shape[:2]
+        number = torch.arange(0, objects * views, -(-objects * views // most), device=self.device)
+        return number // views, number % views
 
     def _pixels(self, count: int, generator: torch.Generator) -> Tensor:
         """The numbers of the pixels to render, the same for all images of a step."""
@@ -195,20 +205,21 @@ class Prior3dPretraining(ViewPretraining):
             teachers = self.teacher.tokens(images)
         return distillation(tokens, teachers, self.params.distil, self.params.error)
 
-    def _reconstruct(self, inputs: Tensor) -> tuple[Tensor, Tensor, float]:
-        """Colour (N, H, W, 3), depth (N, H, W) and distance to the start of uint8 images (N, 3, H, W)."""
+    def _reconstruct(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor, float]:
+        """Colour (N, H, W, 3), depth and surface (N, H, W), distance to the start, of uint8 images (N, 3, H, W)."""
         height, width = inputs.shape[-2:]
         pixels = torch.arange(height * width, device=self.device)
-        colours, depths, apart = [], [], 0.0
+        colours, depths, surfaces, apart = [], [], [], 0.0
         for chunk in inputs.split(CHUNK):
             images = self.module.resized(chunk / 255)
             tokens = self.encoder.tokens(images)
             found: Rendered = self.module.decoder(tokens, pixels)
             colours.append(found.colour.unflatten(1, (height, width)))
             depths.append(found.depth.unflatten(1, (height, width)))
+            surfaces.append(found.surface.unflatten(1, (height, width)))
             distance = distillation(tokens, self.teacher.tokens(images), self.params.distil, self.params.error)
             apart += float(distance) * len(chunk)
-        return torch.cat(colours), torch.cat(depths), apart / len(inputs)
+        return torch.cat(colours), torch.cat(depths), torch.cat(surfaces), apart / len(inputs)
 
     @cached_property
     def _validation_views(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -222,10 +233,8 @@ class Prior3dPretraining(ViewPretraining):
     @cached_property
     def _means(self) -> tuple[Tensor, Tensor, Tensor]:
         """Of training views: mean image (H, W, 3) in [0, 1], mean depth of objects and mean target (H, W)."""
-        objects, views = self.train.masks.shape[:2]
-        number = torch.arange(0, objects * views, -(-objects * views // BASELINE_VIEWS), device=self.device)
-        depth = self.train.depth[number // views, number % views]
-        images = self.train.targets[number // views, number % views].double().mean(0).movedim(0, 2) / 255
+        depth = self.train.depth[self._evenly(BASELINE_VIEWS)]
+        images = self.train.targets[self._evenly(BASELINE_VIEWS)].double().mean(0).movedim(0, 2) / 255
         target, counts = self._target_depth(depth)
         return images.float(), _mean_where(torch.isfinite(depth), depth), _mean_where(counts, target)
 
