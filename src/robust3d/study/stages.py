@@ -336,6 +336,15 @@ STAGES: dict[str, Stage] = {
         matters="training.objective training.supervised training.seed training.alpha training.cascades category "
         "training.*",
     ),
+    # The shapes that introspective training synthesised, in the file that every generator writes.
+    "generate_voxels": Stage(
+        _outputs(generated="generated.h5"),
+        ("numpy", "h5py"),
+        title="Generated volumes",
+        layer=7,
+        request=Request(cpus=1, mem_mb=16_000, runtime_min=15),  # 10,000 volumes of 32 cubed
+        matters="iterations samples threshold",
+    ),
     # Attacks on a classifier of voxels, with the answers of others.
     "attack_voxels": Stage(
         _outputs(metrics="metrics.json", outcomes="outcomes.parquet"),

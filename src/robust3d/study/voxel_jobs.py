@@ -23,6 +23,13 @@ def train_voxels(
     return plan.add(Job("train_voxels", label, job_params, inputs, bulk))
 
 
+def generate_voxels(plan: "Plan", trained: Job, samples: int, iterations: int = 1, threshold: float = 0.5) -> Job:
+    """The shapes that an introspective training synthesised last, as `generated`: see `robust3d.data.generated`."""
+    inputs: Inputs = {"negatives": ((trained, "negatives"),), "info": ((trained, "info"),)}
+    job_params = {"samples": samples, "iterations": iterations, "threshold": threshold}
+    return plan.add(Job("generate_voxels", slug(f"{trained.label}-last-{iterations}"), job_params, inputs))
+
+
 def attack_voxels(
     plan: "Plan", voxels: str, attacked: Job, judges: Mapping[str, Job], params: VoxelAttackParams
 ) -> Job:
