@@ -72,11 +72,12 @@ def write_generated(
         facts: all of `FACTS`, and more; what JSON can hold.
 
     Raises:
-        ValueError: no volumes, or some that are no cubes or not finite, other numbers of labels, a label without a class, or a
-            fact that is missing.
+        ValueError: no volumes, some that are no cubes or not finite, other numbers of labels, a label without a class,
+            or a fact that is missing.
     """
     array = np.asarray(volumes)
-    if not len(array) or array.ndim < 4 or len(set(array.shape[-3:])) != 1 or array.size != len(array) * array.shape[-1] ** 3:
+    is_cubes = array.ndim in (4, 5) and len(set(array.shape[-3:])) == 1 and array.shape[1:-3] in ((), (1,))
+    if not is_cubes or not array.size:
         raise ValueError(f"generated volumes of shape {array.shape}; (N, R, R, R) are needed")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError("generated volumes that are not finite")
