@@ -53,7 +53,7 @@ class Generated:
 
 def write_generated(
     path: Path,
-    volumes: NDArray[np.generic],
+    volumes: "NDArray[np.bool_] | NDArray[np.integer] | NDArray[np.floating]",
     labels: "NDArray[np.integer] | Sequence[int]",
     classes: Sequence[str],
     iterations: "NDArray[np.integer] | Sequence[int] | None" = None,
@@ -96,7 +96,7 @@ def write_generated(
         file.attrs["classes"] = json.dumps(list(classes))
         file["facts"] = np.frombuffer(json.dumps(facts, sort_keys=True).encode(), np.uint8)
         file["label"], file["iteration"] = numbers, made_after.astype(np.int64)
-        file["voxels"] = pack(array.reshape(len(array), side, side, side) > threshold)
+        file["voxels"] = pack(np.greater(array.reshape(len(array), side, side, side), threshold))
 
 
 def read_generated(path: Path) -> Generated:

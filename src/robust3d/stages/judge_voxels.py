@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 ALL = "all classes"
 BATCH = 256
-F64, I64 = NDArray[np.float64], NDArray[np.int64]
+F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -174,9 +175,9 @@ class Judge:
         rows = made.labels == label
         if not rows.any():
             return None
-        sets = [_chosen(one, one.labels == label) for one in (made, self.train, self.held_out)]
-        probability = scores.class_probability(sets[0].chances, label)
-        return {"class_probability": probability} | self._distances(*sets, classes=1)
+        ours, train, unseen = (_chosen(one, one.labels == label) for one in (made, self.train, self.held_out))
+        probability = scores.class_probability(ours.chances, label)
+        return {"class_probability": probability} | self._distances(ours, train, unseen, classes=1)
 
     def _distances(self, made: Described, train: Described, held_out: Described, classes: int) -> dict[str, Any]:
         """Distances in the space of features, from equally many samples of every set."""
