@@ -58,8 +58,8 @@ def _words(inventory: Any) -> dict[str, str]:
     for class_name, entries in inventory.classes.items():
         for key, entry in entries.items():
             collection, hash_sign, number = key.rpartition("#")
-            told = [entry.credit.name] if entry.credit else []
-            told += [collection + hash_sign, number, f"twins: {entry.group}" if entry.group else ""]
-            lines = [textwrap.fill(line, _LETTERS) for line in told if line]
+            parts = [entry.credit.name] if entry.credit else []
+            parts += [collection + hash_sign, number, f"twins: {entry.group}" if entry.group else ""]
+            lines = [textwrap.fill(line, _LETTERS) for line in parts if line]
             found[name_of(class_name, key)] = "\n".join(lines)
     return found
