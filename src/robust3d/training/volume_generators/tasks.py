@@ -1,0 +1,211 @@
+"""Training of 3D-VAE and 3D-GAN on volumes."""
+
+from abc import abstractmethod
+from dataclasses import asdict
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from robust3d.data.volumes import VoxelData
+from robust3d.errors import UserError
+from robust3d.generation.diversity import Diversity, collapse, diversity
+from robust3d.models.autoencoder import kl_divergence
+from robust3d.models.introspective.synthesis import frozen_weights
+from robust3d.models.volume_generators import VolumeEncoder, VolumeGenerator, sample
+from robust3d.seeds import torch_generator
+from robust3d.training.draws import Epochs
+from robust3d.training.loop import Task
+from robust3d.training.volume_generators.params import GanParams, GeneratorParams, VaeParams
+
+VALIDATION_BATCH = 128
+VALIDATION_SAMPLES = 64
+
+
+def check_volumes(volumes: VoxelData, held_out: VoxelData, params: GeneratorParams) -> None:
+    """Refuse volumes of another size, and splits without volumes.
+
+    Raises:
+        UserError: what is wrong.
+    """
+    if volumes.resolution != params.resolution:
+        raise UserError(
+            f"resolution: {params.resolution}, but the volumes have {volumes.resolution} voxels along a side; give "
+            "both the same"
+        )
+    if not len(volumes) or not len(held_out):
+        raise UserError(f"there are {len(volumes)} volumes to train on and {len(held_out)} to validate on")
+
+
+class GeneratorTask(Task):
+    """What both trainings share: data, samples and the check for a collapse.
+
+    Args:
+        volumes: to train on, on the device.
+        held_out: to validate on.
+        params: of the training.
+
+    Attributes:
+        generator: the part of `module` that makes volumes.
+        step_passes: volumes that go through a network in a step, forward, backward to the input or to the weights.
+        training: diversity of the training volumes.
+    """
+
+    generator: VolumeGenerator
+    step_passes: int
+
+    def __init__(self, volumes: VoxelData, held_out: VoxelData, params: GeneratorParams) -> None:
+        check_volumes(volumes, held_out, params)
+        self.volumes, self.held_out, self.params = volumes, held_out, params
+        self.device = volumes.labels.device
+        self.images_per_step = params.batch
+        self.training = diversity(volumes.volumes().cpu().numpy().astype(bool))
+        self.generator = VolumeGenerator(params.resolution, params.width, params.latent, params.seed)
+        self._epochs = Epochs(len(volumes), params.batch, params.seed)
+
+    def real_batch(self, step: int) -> Tensor:
+        """A step's volumes (B, 1, R, R, R) of 0 and 1."""
+        return self.volumes.volumes(self._epochs.batch(step)).float()
+
+    @abstractmethod
+    def latents(self, count: int, generator: torch.Generator) -> Tensor:
+        """Latents (N, L) from the distribution that samples are generated from, on the generator's device."""
+
+    def samples(self, count: int) -> NDArray[np.bool_]:
+        """Volumes (N, R, R, R) of the current weights; each depends on the seed and its own number alone."""
+        seeds = (torch_generator(self.params.seed, "sample", number) for number in range(count))
+        latents = torch.cat([self.latents(1, generator) for generator in seeds]).to(self.device)
+        found: NDArray[np.bool_] = sample(self.generator, latents, self.params.threshold).numpy()
+        return found
+
+    def validate(self) -> dict[str, float]:
+        """Diversity of some samples, with that of the training volumes beside it."""
+        found = asdict(diversity(self.samples(VALIDATION_SAMPLES)))
+        return found | {f"training_{name}": value for name, value in asdict(self.training).items()}
+
+    def collapse(self, validation: dict[str, float]) -> str | None:
+        """A message if the samples are empty, full or (nearly) one shape."""
+        return collapse(Diversity(*(validation[name] for name in asdict(self.training))), self.training)
+
+
+class VaeTask(GeneratorTask):
+    """3D-VAE: the evidence bound, with a Bernoulli likelihood of each voxel."""
+
+    params: VaeParams
+
+    def __init__(self, volumes: VoxelData, held_out: VoxelData, params: VaeParams) -> None:
+        super().__init__(volumes, held_out, params)
+        self.encoder = VolumeEncoder(params.resolution, params.width, 2 * params.latent, params.seed)
+        self.module = nn.ModuleDict({"encoder": self.encoder, "generator": self.generator}).to(self.device)
+        self.step_passes = 2 * 3 * params.batch
+
+    def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """Negative evidence bound of a batch, in nats a volume."""
+        volumes = self.real_batch(step)
+        mean, log_variance = self.posterior(volumes)
+        noise = torch.randn(mean.shape, generator=generator, device=generator.device).to(mean)
+        reconstruction = _nats(self.generator.logits(mean + (log_variance / 2).exp() * noise), volumes)
+        divergence = kl_divergence(mean, log_variance).sum(1).mean()
+        scalars = {"reconstruction": reconstruction.detach(), "divergence": divergence.detach()}
+        return reconstruction + self.params.kl * divergence, scalars
+
+    def posterior(self, volumes: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log variance, each (N, L), of volumes (N, 1, R, R, R)."""
+        mean, log_variance = self.encoder(volumes).chunk(2, 1)
+        return mean, log_variance
+
+    def latents(self, count: int, generator: torch.Generator) -> Tensor:
+        """Latents (N, L) from the prior."""
+        return torch.randn(count, self.params.latent, generator=generator, device=generator.device)
+
+    def validate(self) -> dict[str, float]:
+        """Nats a held-out volume, with those of the best constant probabilities of each voxel beside them."""
+        sums: dict[str, float] = dict.fromkeys(("reconstruction", "divergence", "reconstruction_of_mean"), 0.0)
+        sums_of_voxels = [batch.sum(0, dtype=torch.float64) for batch, _ in self.volumes.batches(VALIDATION_BATCH)]
+        constant = torch.logit((torch.stack(sums_of_voxels).sum(0) + 0.5) / (len(self.volumes) + 1)).float()
+        for batch, _ in self.held_out.batches(VALIDATION_BATCH):
+            mean, log_variance = self.posterior(batch.float())
+            sums["reconstruction"] += len(batch) * float(_nats(self.generator.logits(mean), batch.float()))
+            sums["divergence"] += float(kl_divergence(mean, log_variance).sum())
+            sums["reconstruction_of_mean"] += len(batch) * float(_nats(constant.expand(batch.shape), batch.float()))
+        return {name: total / len(self.held_out) for name, total in sums.items()} | super().validate()
+
+
+class Adversaries(nn.Module):
+    """Both networks of 3D-GAN.
+
+    Attributes:
+        accuracy: of the discriminator on the last batch; 0: there was none. Here, so that a checkpoint has it.
+    """
+
+    accuracy: Tensor
+
+    def __init__(self, generator: VolumeGenerator, discriminator: VolumeEncoder) -> None:
+        super().__init__()
+        self.generator, self.discriminator = generator, discriminator
+        self.register_buffer("accuracy", torch.zeros((), dtype=torch.float64))
+
+
+class GanTask(GeneratorTask):
+    """3D-GAN: both networks learn in every step, from the same generated volumes.
+
+    The discriminator is left out of a step's loss while it wins; then it has no gradients, and Adam leaves it as it is.
+    """
+
+    params: GanParams
+
+    def __init__(self, volumes: VoxelData, held_out: VoxelData, params: GanParams) -> None:
+        super().__init__(volumes, held_out, params)
+        self.discriminator = VolumeEncoder(params.resolution, params.width, 1, params.seed)
+        self.module: Adversaries = Adversaries(self.generator, self.discriminator).to(self.device)
+        # The generator; the discriminator on real and on generated volumes, and once more through to the generator.
+        self.step_passes = (3 + 2 * 3 + 2) * params.batch
+
+    def parts(self) -> list[tuple[nn.Module, float]]:
+        """Generator and discriminator have learning rates of their own."""
+        slower = self.params.discriminator_learning_rate / self.params.learning_rate
+        return [(self.generator, 1.0), (self.discriminator, slower)]
+
+    def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """The generator's loss, and the discriminator's unless its accuracy on the last batch was too high."""
+        real = self.real_batch(step)
+        made = self.generator(self.latents(len(real), generator).to(self.device))
+        real_score, made_score = self.discriminator(real)[:, 0], self.discriminator(made.detach())[:, 0]
+        with frozen_weights(self.discriminator):
+            score = self.discriminator(made)[:, 0]
+        # log D and log (1 - D) of D = sigmoid(score)
+        saturating = self.params.generator_loss == "saturating"
+        ours = -functional.softplus(score).mean() if saturating else functional.softplus(-score).mean()
+        theirs = functional.softplus(-real_score).mean() + functional.softplus(made_score).mean()
+        learns = float(self.module.accuracy) <= self.params.discriminator_accuracy
+        right = (real_score > 0).sum() + (made_score < 0).sum()
+        accuracy = right.double() / (2 * len(real))  # exact, so that 80 % are not over 0.8
+        self.module.accuracy.copy_(accuracy)
+        scalars = {
+            "generator_loss": ours.detach(),
+            "discriminator_loss": theirs.detach(),
+            "discriminator_accuracy": accuracy,
+            "discriminator_learns": torch.tensor(float(learns)),
+        }
+        return ours + theirs if learns else ours, scalars
+
+    def latents(self, count: int, generator: torch.Generator) -> Tensor:
+        """Latents (N, L) from the prior."""
+        draw = torch.rand if self.params.prior == "uniform" else torch.randn
+        return draw(count, self.params.latent, generator=generator, device=generator.device)
+
+
+def _nats(logits: Tensor, volumes: Tensor) -> Tensor:
+    """Negative log-likelihood of volumes: the sum over voxels, the mean over volumes."""
+    total = functional.binary_cross_entropy_with_logits(logits, volumes, reduction="sum")
+    return total / len(volumes)
+
+
+def make_task(volumes: VoxelData, held_out: VoxelData, params: GeneratorParams) -> GeneratorTask:
+    """The task that the parameters name."""
+    if isinstance(params, VaeParams):
+        return VaeTask(volumes, held_out, params)
+    assert isinstance(params, GanParams)
+    return GanTask(volumes, held_out, params)
