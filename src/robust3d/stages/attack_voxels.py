@@ -1,9 +1,7 @@
 """Attacks a classifier of voxels on its test volumes, and asks other classifiers about the same adversarial volumes."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,9 +15,8 @@ from robust3d.attacks.voxels import binarised, flip, iterative_fgsm, loss_gradie
 from robust3d.data.sets import save_set
 from robust3d.data.volumes import VoxelData
 from robust3d.data.voxel_sets import open_voxels
-from robust3d.models.files import load_state
-from robust3d.models.introspective.network import IntrospectiveNetwork, VoxelClassifier
-from robust3d.models.introspective.params import NetworkParams
+from robust3d.models.introspective.network import VoxelClassifier
+from robust3d.models.introspective.saved import load_voxel_classifier
 from robust3d.parsing import parse
 
 if TYPE_CHECKING:
@@ -56,18 +53,6 @@ def run(job: "Context") -> None:
         frames.append(frame)
     save_set(pd.concat(frames, ignore_index=True), job.outputs["outcomes"])
     job.write_json("metrics", metrics)
-
-
-def load_voxel_classifier(weights: Path, info: Path) -> tuple[VoxelClassifier, dict[str, Any]]:
-    """A trained classifier in eval mode, and its facts."""
-    facts = json.loads(info.read_text())
-    training, state = facts["training"], load_state(weights)
-    network = IntrospectiveNetwork(
-        parse(NetworkParams, training["network"]), len(facts["classes"]) if training["supervised"] else 1
-    )
-    classifier = VoxelClassifier(network, state["mean"])
-    classifier.load_state_dict(state)
-    return classifier.eval().requires_grad_(False), facts
 
 
 def _batches(volumes: VoxelData, size: int) -> Iterator[tuple[Tensor, Tensor]]:

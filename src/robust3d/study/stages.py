@@ -359,6 +359,24 @@ STAGES: dict[str, Stage] = {
         request=Request(cpus=4, mem_mb=16_000, runtime_min=1_440, gpus=1),
         matters="training.method training.seed training.width training.steps category training.*",
     ),
+    # Scores of generated volumes by the reference network, and of noise, mean shapes and held-out shapes.
+    "judge_voxels": Stage(
+        _outputs(metrics="metrics.json", outcomes="outcomes.parquet"),
+        ("numpy", "scipy", "torch", "h5py", "pandas", "pyarrow"),
+        title="Judged volumes",
+        layer=7,
+        request=Request(cpus=4, mem_mb=32_000, runtime_min=60, gpus=1),  # 20,000 volumes, 4,096 features of each
+        matters="judge.splits judge.distance_samples judge.* categories",
+    ),
+    # A linear classifier on the features of an unsupervised network.
+    "classify_features": Stage(
+        _outputs(metrics="metrics.json", outcomes="outcomes.parquet"),
+        ("numpy", "scipy", "torch", "h5py", "pandas", "pyarrow"),
+        title="Features classified",
+        layer=7,
+        request=Request(cpus=4, mem_mb=32_000, runtime_min=120),  # 4,000 volumes of 32,768 voxels
+        matters="svm.penalty svm.features",
+    ),
     # Attacks on a classifier of voxels, with the answers of others.
     "attack_voxels": Stage(
         _outputs(metrics="metrics.json", outcomes="outcomes.parquet"),

@@ -1,9 +1,10 @@
-"""Plans jobs on voxel sets: trainings and attacks."""
+"""Plans jobs on voxel sets: trainings, attacks, generated volumes and their judgement."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from robust3d.attacks.voxel_params import VoxelAttackParams
+from robust3d.generation.params import JudgeParams, SvmParams
 from robust3d.named import input_name
 from robust3d.study.jobs import Inputs, Job, slug
 from robust3d.training.introspection.params import VoxelTrainingParams
@@ -57,3 +58,28 @@ def train_reference(plan: "Plan", voxels: str, params: ReferenceParams) -> Job:
     """The classifier that judges volumes generated after a voxel set."""
     inputs, bulk = plan.voxels(voxels)
     return plan.add(Job("train_reference", slug(f"{voxels}-s{params.seed}"), {"reference": params}, inputs, bulk))
+
+
+def judge_voxels(
+    plan: "Plan",
+    voxels: str,
+    reference: Job,
+    generated: Mapping[str, Sequence[Job]],
+    categories: Sequence[str],
+    params: JudgeParams,
+    seed: int,
+) -> Job:
+    """Judges sets of generated volumes, by name the jobs with an output `generated`, of classes that it compares."""
+    inputs, bulk = plan.voxels(voxels)
+    named: Inputs = {"reference": ((reference, "reference"),), "info": ((reference, "info"),)}
+    for name, jobs in generated.items():
+        named |= {input_name("generated", name): tuple((job, "generated") for job in jobs)}
+    job_params = {"judge": params, "sets": list(generated), "categories": list(categories), "seed": seed}
+    return plan.add(Job("judge_voxels", slug(f"{voxels}-s{seed}"), job_params, {**inputs, **named}, bulk))
+
+
+def classify_features(plan: "Plan", voxels: str, trained: Job, params: SvmParams) -> Job:
+    """A linear classifier on the last convolution of a trained network, of an untrained one, and on voxels."""
+    inputs, bulk = plan.voxels(voxels)
+    named: Inputs = {"classifier": ((trained, "classifier"),), "info": ((trained, "info"),)}
+    return plan.add(Job("classify_features", trained.label, {"svm": params}, {**inputs, **named}, bulk))

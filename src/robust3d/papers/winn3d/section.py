@@ -1,10 +1,11 @@
-"""The paper's section of the configuration: the voxels, the trainings that are compared, the attacks."""
+"""The paper's section of the configuration: voxels, trainings that are compared, attacks, generators."""
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
 from robust3d.attacks.voxel_params import StepReading, VoxelAttackParams
+from robust3d.papers.winn3d.generators import GeneratorSection, there
 from robust3d.params import Params
 from robust3d.parsing import parse
 from robust3d.study.keys import check_known
@@ -23,17 +24,12 @@ class Training(Params):
     changes: dict[str, Any] = Field(default_factory=dict)  # of the parameters under `supervised`
 
 
-def _there(entries: Any) -> Any:
-    """The entries that an overlay has not set to null, which leaves a row out."""
-    return {key: entry for key, entry in entries.items() if entry is not None} if isinstance(entries, dict) else entries
-
-
-class Section(Params):
+class Section(GeneratorSection):
     """What the tables show."""
 
     voxels: str  # key of `voxels`
     supervised: dict[str, Any]  # parameters of the paper's supervised training; its resolution is that of the voxels
-    trainings: Annotated[dict[str, Training], BeforeValidator(_there)]  # in rows; null leaves one out
+    trainings: Annotated[dict[str, Training], BeforeValidator(there)]  # in rows; null leaves one out
     introspective: str = "winn"  # key of `trainings`: the paper's model, whose passes all others get
     baseline: str = "baseline"  # key of `trainings`, with which all others are compared
     attack: VoxelAttackParams = VoxelAttackParams()
@@ -87,3 +83,4 @@ class Section(Params):
         placed = study.voxels[self.voxels].voxels
         if placed is not None and self.attack.turns and placed.up != self.attack.up:
             raise ValueError(f"attack.up: {self.attack.up}, but voxels.{self.voxels}.voxels.up is {placed.up}")
+        self.check_generators(study, self.voxels)

@@ -1,0 +1,191 @@
+"""What tables 2 to 4 and figure 3 share: generated sets as the reference network judged them, and facts of cells."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from robust3d.named import Sources
+from robust3d.papers.winn3d.compared import comparable
+from robust3d.papers.winn3d.generators import generated
+from robust3d.tables.cells import pointer, source
+from robust3d.tables.statistics import LEAST_SEEDS, over_seeds, seed_difference
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from robust3d.papers.winn3d.section import Section
+    from robust3d.provenance.runner import Context
+    from robust3d.study.plan import Plan
+
+# Sets that a generator must do better than, and held-out shapes, which it cannot.
+CONTROLS = {
+    "noise": "Noise",
+    "independent": "Independent voxels",
+    "mean": "Mean shape",
+    "held-out": "Held-out shapes",
+}
+ALL = "all classes"
+CATEGORIES = "categories"
+STAND_IN = "procedural categories stand in for ModelNet10"
+
+
+def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Inputs: of each seed how the reference network judged all sets."""
+    from robust3d.study.voxel_jobs import judge_voxels, train_reference  # for planning; writing needs none of it
+
+    study, found, seeds = plan.study, Sources(plan), []
+    reference = train_reference(plan, section.voxels, section.reference)
+    sets = [
+        {"name": f"{key}-{kind}", "label": f"{one.label}-{kind}", "kind": kind, "printed": one.printed}
+        for key, one in section.generators.items()
+        for kind in one.models
+    ]
+    for seed in study.training_seeds:
+        jobs = {
+            f"{key}-{kind}": generated(plan, section, key, kind, seed)
+            for key, one in section.generators.items()
+            for kind in one.models
+        }
+        judge = judge_voxels(plan, section.voxels, reference, jobs, section.categories, section.judge, seed)
+        seeds.append(found.add(judge, "metrics", "outcomes"))
+    job_params = {
+        "study": study.study,
+        "kind": study.voxels[section.voxels].kind,
+        "categories": list(section.categories),
+        "sets": sets,
+        "seeds": seeds,
+    }
+    return job_params, found.inputs, {}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One set of volumes, by seed: of a generator, or a control.
+
+    Attributes:
+        name: of the set.
+        label: of its rows.
+        kind: of the generator's models; "": a control.
+        printed: the paper's name for the generator, if it has it.
+        metrics: of each seed.
+        paths: of these.
+    """
+
+    name: str
+    label: str
+    kind: str
+    printed: str | None
+    metrics: list[dict[str, Any]]
+    paths: list[Path]
+
+    def values(self, find: Callable[[dict[str, Any]], float | None]) -> list[float] | None:
+        """A number of each seed; None if any seed lacks it."""
+        found = [find(metrics) for metrics in self.metrics]
+        return None if any(value is None for value in found) else [float(value) for value in found if value is not None]
+
+    @property
+    def collapsed(self) -> list[str]:
+        """Why its generators collapsed, each reason once."""
+        facts = [one for metrics in self.metrics for one in metrics["facts"] if one["collapse"]]
+        reasons = [f"{one['category'] or ALL}, seed {one['seed']}: {one['collapse']}" for one in facts]
+        return list(dict.fromkeys(reasons))
+
+
+@dataclass(frozen=True)
+class Report:
+    """All sets of a job.
+
+    Attributes:
+        sets: of generators, then controls.
+        reference: facts of the reference network.
+        notices: flags for every number.
+    """
+
+    sets: list[Judged]
+    reference: dict[str, Any]
+    notices: list[str]
+
+    def control(self, name: str) -> Judged:
+        """The control of a name."""
+        return next(one for one in self.sets if one.name == name)
+
+
+def read(job: "Context") -> Report:
+    """The sets of a job, by seed."""
+    paths = [job.named("metrics", name) for name in job.params["seeds"]]
+    seeds = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    controls = [{"name": name, "label": label, "kind": "", "printed": None} for name, label in CONTROLS.items()]
+    sets = [
+        Judged(**one, metrics=[seed["sets"][one["name"]] for seed in seeds], paths=paths)
+        for one in (*job.params["sets"], *controls)
+    ]
+    return Report(sets, seeds[0]["reference"], seeds[0]["notices"])
+
+
+def read_outcomes(job: "Context") -> list["pd.DataFrame"]:
+    """Of each seed a row a volume."""
+    import pandas as pd  # not at the top: planning imports this module
+
+    return [pd.read_parquet(job.named("outcomes", name)) for name in job.params["seeds"]]
+
+
+def common(job: "Context", report: Report, judged: Judged) -> dict[str, Any]:
+    """Facts that every cell of a set has: the reference network, flags, choices that the paper leaves open."""
+    facts = [one for metrics in judged.metrics for one in metrics["facts"]]
+    flags = [STAND_IN] if job.params["kind"] == "categories" else []
+    flags += report.notices + [notice for one in facts for notice in one["notices"]]
+    flags += [f"collapsed: {reason}" for reason in judged.collapsed]
+    conditions = [
+        {name: one.get(name) for name in ("method", "category", "seed", "steps", "passes", "synthesis", "training")}
+        for one in facts
+    ]
+    return {"flags": list(dict.fromkeys(flags)), "conditions": conditions, "reference_network": report.reference}
+
+
+def number_cell(
+    judged: Judged, values: list[float] | None, digits: int, at: Sequence[str], against: list[float] | None = None
+) -> dict[str, Any]:
+    """A mean over seeds with its interval, the difference to a control's values, and its sources.
+
+    Args:
+        judged: the set.
+        values: of each seed; None: it has too few samples.
+        digits: of the text after its point.
+        at: keys of the value under the set's entry in the metrics.
+        against: of each seed the value of the control that it is compared with.
+    """
+    sources = [source(path, pointer("sets", judged.name, *at)) for path in judged.paths]
+    if values is None:
+        return {"text": "–", "value": None, "interval": None, "sources": sources}
+    mean = float(np.mean(values))
+    # Each seed has samples of its own, so the spread of seeds contains the noise of samples.
+    interval = over_seeds(values)
+    if interval is not None:
+        interval |= {"kind": f"t over {len(values)} seeds, each with samples of its own, 95 %"}
+    cell: dict[str, Any] = {
+        "text": f"{mean:.{digits}f}" + " (collapsed)" * bool(judged.collapsed),
+        "value": mean,
+        "seeds": values,
+        "interval": interval,
+        "sources": sources,
+    }
+    if len(values) < LEAST_SEEDS:
+        cell["note"] = "fewer than three training runs: training noise is in no interval"
+    if against is not None:
+        cell["difference_to_noise"] = seed_difference(values, against)
+    return cell
+
+
+def printed_cell(row: str, column: str, text: str, value: float, flag: str) -> dict[str, Any]:
+    """A printed number, which nothing here measures."""
+    facts = {"formula": "as printed", "sources": [], "flags": [flag]}
+    return {"row": row, "column": column, "text": text, "value": value, **facts}
+
+
+def printed_beside(job: "Context", row: str, value: float | None) -> dict[str, Any] | None:
+    """The printed number of a cell; never comparable, unless at the paper's scale on its data."""
+    return None if value is None else {"row": row, "value": value, "comparable": comparable(job)}

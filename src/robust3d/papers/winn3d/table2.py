@@ -1,0 +1,117 @@
+"""Table 2: Inception scores of generated volumes, beside those of noise and of held-out shapes; class histograms."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from robust3d.papers.winn3d import judged
+from robust3d.papers.winn3d.judged import ALL, CATEGORIES, Judged, Report
+from robust3d.papers.winn3d.reported import TABLE2, TABLE2_PRINTED_ONLY
+from robust3d.tables.cells import pointer, source, text_table, write_table
+
+if TYPE_CHECKING:
+    from robust3d.papers.winn3d.section import Section
+    from robust3d.provenance.runner import Context
+    from robust3d.study.plan import Plan
+
+SCORE, PRINTED = "Inception score", "Printed"
+
+
+def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """What the table is made from."""
+    return judged.sources(plan, section)
+
+
+def write(job: "Context") -> None:
+    """One row a set of volumes; rows of generators that are not trained here are printed only."""
+    report = judged.read(job)
+    cells = [_printed(name, "printed only: not trained here") for name in TABLE2_PRINTED_ONLY]
+    for one in report.sets:
+        for scope, row in _scopes(job, one):
+            cells.append(_score(job, report, one, scope, row))
+            if name := _printed_name(one):
+                cells.append({**_printed(name, "as printed, on ModelNet10"), "row": row})
+        if one.kind.startswith("joint"):
+            cells += _histogram(job, report, one)
+    reference = report.reference
+    caption = (
+        "Inception score, mean ± standard deviation over the parts, mean over seeds. It is at most the number of "
+        f"classes: rows of {len(job.params['categories'])} categories are comparable with each other only. Columns "
+        "“Share of …” say what class the reference network sees in samples of joint models. The network is right on "
+        f"{reference['test_accuracy']:.1%} of {reference['test_volumes']} held-out shapes; the paper's was trained on "
+        "ModelNet40."
+    )
+    write_table(job, text_table(cells, "method"), caption, cells)
+
+
+def _scopes(job: "Context", one: Judged) -> list[tuple[str, str]]:
+    """Over which classes a set is scored, and the name of the row."""
+    few = f"{len(job.params['categories'])} categories"
+    if one.kind:
+        return [(CATEGORIES, one.label)] if one.kind == "separate-multi" else [(ALL, one.label)]
+    if one.name == "mean":  # one shape a class: no more than a part
+        return []
+    return [(ALL, one.label), (CATEGORIES, f"{one.label}, {few}")]
+
+
+def _printed_name(one: Judged) -> str | None:
+    """The paper's row of a set: of 3D-GAN and 3D-VAE it does not say whether one model made all classes."""
+    if one.printed is None:
+        return None
+    name = f"{one.printed}-{one.kind}" if one.printed == "3DWINN" else one.printed.replace("3D-VAE", "3D VAE")
+    return name if name in TABLE2 else None
+
+
+def _printed(name: str, flag: str) -> dict[str, Any]:
+    value, deviation = TABLE2[name]
+    return judged.printed_cell(name, PRINTED, f"{value:.2f} ± {deviation:.2f}", value, flag)
+
+
+def _score(job: "Context", report: Report, one: Judged, scope: str, row: str) -> dict[str, Any]:
+    values = one.values(lambda metrics: (metrics["inception"][scope] or {}).get("mean"))
+    noise = report.control("noise").values(lambda metrics: (metrics["inception"][scope] or {}).get("mean"))
+    cell = judged.number_cell(one, values, 2, ("inception", scope), None if one.name == "noise" else noise)
+    found = [metrics["inception"][scope] for metrics in one.metrics if metrics["inception"][scope]]
+    facts = judged.common(job, report, one)
+    if found:
+        deviation = float(np.mean([score["deviation"] for score in found]))
+        mean, _, collapsed = cell["text"].partition(" ")
+        cell["text"] = f"{mean} ± {deviation:.2f}" + f" {collapsed}" * bool(collapsed)
+        cell["deviation_of_parts"] = deviation
+    else:
+        facts["flags"].append("too few samples for so many parts")
+    name = _printed_name(one)
+    classes = len(report.reference["classes"]) if scope == ALL else len(job.params["categories"])
+    return {
+        "row": row,
+        "column": SCORE,
+        "unit": "",
+        "formula": "exp of the mean divergence of p(class | volume) from its mean, in each of the parts, which have "
+        "equal shares of every class or iteration; mean over parts and seeds",
+        "n": found[0]["samples"] if found else one.metrics[0]["samples"],
+        "parts": found[0]["parts"] if found else None,
+        "most": classes,
+        "printed": judged.printed_beside(job, name, TABLE2[name][0]) if name else None,
+        **cell,
+        **facts,
+    }
+
+
+def _histogram(job: "Context", report: Report, one: Judged) -> list[dict[str, Any]]:
+    """What share of a joint generator's samples each class is the most probable of."""
+    counts = np.array([metrics["histogram"] for metrics in one.metrics], float)
+    shares = 100 * (counts / counts.sum(1, keepdims=True)).mean(0)
+    return [
+        {
+            "row": one.label,
+            "column": f"Share of {name}",
+            "text": f"{share:.0f}",
+            "value": float(share),
+            "unit": "%",
+            "formula": "mean over seeds of samples whose most probable class it is / samples, x 100",
+            "n": int(counts[0].sum()),
+            **judged.common(job, report, one),
+            "sources": [source(path, pointer("sets", one.name, "histogram", str(place))) for path in one.paths],
+        }
+        for place, (name, share) in enumerate(zip(report.reference["classes"], shares, strict=True))
+    ]

@@ -1,0 +1,102 @@
+"""Table 3: distances between generated and real volumes of each category: FID, and what few samples allow besides."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from robust3d.papers.winn3d import judged
+from robust3d.papers.winn3d.judged import ALL, Judged, Report
+from robust3d.papers.winn3d.reported import TABLE3, TABLE3_PRINTED_ONLY, column_of, paper_class
+from robust3d.tables.cells import text_table, write_table
+
+if TYPE_CHECKING:
+    from robust3d.papers.winn3d.section import Section
+    from robust3d.provenance.runner import Context
+    from robust3d.study.plan import Plan
+
+# Of each measure: keys of its value, digits of its text, and what it is.
+MEASURES: dict[str, tuple[tuple[str, ...], int, str]] = {
+    "FID": (("fid", "value"), 1, "Fréchet distance of Gaussians fitted to features"),
+    "KID": (("kid", "value"), 3, "unbiased squared maximum mean discrepancy with the kernel (x·y / D + 1)³"),
+    "Coverage": (("coverage",), 2, "share of training volumes that are the nearest one of a generated volume"),
+    "1-NNA": (("one_nearest", "accuracy"), 2, "accuracy of a nearest neighbour; 0.5: not to be told apart"),
+    "Memorisation z": (("memorisation", "z"), 2, "rank test of distances to training volumes against those of held-out "
+                       "volumes; below -2: copied"),
+    "Memorisation ratio": (("memorisation", "ratio"), 2, "median distance to training volumes over that of held-out "
+                           "volumes"),
+    "Near copies": (("memorisation", "copies"), 2, "share that is nearer to training volumes than 99 % of the held-out "
+                    "ones"),
+}  # fmt: skip
+
+
+def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """What the table is made from."""
+    return judged.sources(plan, section)
+
+
+def write(job: "Context") -> None:
+    """A row for each measure and set; columns are categories, those of the paper too."""
+    report, cells = judged.read(job), []
+    columns = [*job.params["categories"], ALL]
+    for measure in MEASURES:
+        for one in report.sets:
+            found = [_cell(job, report, one, measure, column) for column in columns if _has(one, column)]
+            cells += found if any(cell["value"] is not None for cell in found) else []
+        if measure == "FID":
+            cells += _printed(job)
+    caption = (
+        "Distances between generated volumes and training volumes of a category, in the space of the reference "
+        "network's last convolution. All rows take equally many samples, as the cells say: with fewer samples than "
+        "features a FID is biased, so held-out shapes are the row to compare with. Printed numbers are of another "
+        "network and of ModelNet10."
+    )
+    write_table(job, text_table(cells, "measure"), caption, cells)
+
+
+def _has(one: Judged, column: str) -> bool:
+    return all(column in metrics["groups"] for metrics in one.metrics)
+
+
+def _value(keys: tuple[str, ...], column: str) -> Callable[[dict[str, Any]], float | None]:
+    def find(metrics: dict[str, Any]) -> float | None:
+        found: Any = metrics["groups"][column]
+        for key in keys:
+            found = (found or {}).get(key)
+        return None if found is None else float(found)
+
+    return find
+
+
+def _cell(job: "Context", report: Report, one: Judged, measure: str, column: str) -> dict[str, Any]:
+    keys, digits, formula = MEASURES[measure]
+    groups = [metrics["groups"][column] for metrics in one.metrics]
+    facts = judged.common(job, report, one)
+    if measure == "FID":
+        facts["flags"] += list(
+            dict.fromkeys(flag for group in groups for flag in group.get("fid", {}).get("flags", []))
+        )
+    number = TABLE3.get(one.printed or "", {}).get(paper_class(column)) if measure == "FID" else None
+    noise = None if one.name == "noise" else report.control("noise").values(_value(keys, column))
+    return {
+        "row": f"{measure} of {one.label}",
+        "column": column,
+        "unit": "",
+        "formula": f"{formula}; mean over seeds",
+        "n": groups[0]["distance_samples"],
+        "printed": judged.printed_beside(job, f"FID of {one.printed}", number),
+        **judged.number_cell(one, one.values(_value(keys, column)), digits, ("groups", column, *keys), noise),
+        **facts,
+    }
+
+
+def _printed(job: "Context") -> list[dict[str, Any]]:
+    """The paper's rows; of 3D-GAN and 3D-DescriptorNet from their authors' models and samples."""
+    cells, categories = [], job.params["categories"]
+    for name, numbers in TABLE3.items():
+        flag = "as printed, on ModelNet10"
+        if name in TABLE3_PRINTED_ONLY:
+            flag = f"printed only: {TABLE3_PRINTED_ONLY[name]}"
+        cells += [
+            judged.printed_cell(f"FID of {name} (printed)", column_of(label, categories), f"{value:g}", value, flag)
+            for label, value in numbers.items()
+        ]
+    return cells
