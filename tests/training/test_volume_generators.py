@@ -60,7 +60,7 @@ def test_the_networks_are_those_of_wu(resolution, expected):
 def test_the_divergence_is_that_of_two_normals():
     task = task_of("vae", kl=2.0)
     loss, scalars = task.loss(0, torch.Generator().manual_seed(1))
-    mean, log_variance = task.posterior(task.real_batch(0))
+    mean, log_variance = task.module.posterior(task.real_batch(0))
     posterior = torch.distributions.Normal(mean, (log_variance / 2).exp())
     expected = torch.distributions.kl_divergence(posterior, torch.distributions.Normal(0.0, 1.0)).sum(1).mean()
     torch.testing.assert_close(scalars["divergence"], expected.detach())
@@ -71,9 +71,9 @@ def test_the_reconstruction_is_a_likelihood_of_each_voxel():
     task = task_of("vae")
     _, scalars = task.loss(3, torch.Generator().manual_seed(1))
     volumes = task.real_batch(3)
-    mean, log_variance = task.posterior(volumes)
+    mean, log_variance = task.module.posterior(volumes)
     noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(1))
-    chances = task.generator(mean + log_variance.exp().sqrt() * noise)
+    chances = task.module.generator(mean + log_variance.exp().sqrt() * noise)
     by_hand = -torch.where(volumes > 0, chances, 1 - chances).log().sum((1, 2, 3, 4)).mean()
     assert scalars["reconstruction"].item() == pytest.approx(by_hand.item(), rel=1e-4)
 
@@ -83,8 +83,9 @@ def test_a_vae_that_sees_one_shape_reproduces_it():
     task = make_task(one, one, params("vae", steps=150, learning_rate=0.01, width=0.125))
     history = train(task, task.params.loop, 0)
     with torch.no_grad():
-        mean, _ = task.posterior(one.volumes([0]).float())
-        again = sample(task.generator, mean, 0.5)
+        task.calibrate(task.module)
+        mean, _ = task.module.posterior(one.volumes([0]).float())
+        again = sample(task.module.generator, mean, 0.5)
     assert (again == one.volumes([0])[0].bool()).all()
     assert history.selected["validation"]["reconstruction"] < 5  # nats, of 512 voxels
     assert history.selected["validation"]["training_distance"] == 0
@@ -113,24 +114,24 @@ def test_the_discriminator_learns_unless_it_was_right_on_over_80_percent():
     ]
     for real, made, accuracy, learns in cases:
         task = task_of("gan", batch=len(real))
-        task.discriminator = Fixed(real, made)
+        task.module.discriminator = Fixed(real, made)
         _, scalars = task.loss(0, torch.Generator().manual_seed(0))
         assert float(scalars["discriminator_learns"]) == 1.0  # nothing is known before the first batch
         assert float(scalars["discriminator_accuracy"]) == pytest.approx(accuracy)
         loss, scalars = task.loss(1, torch.Generator().manual_seed(1))
         assert bool(scalars["discriminator_learns"]) == learns
         loss.backward()
-        assert (task.discriminator.weight.grad is not None) == learns
-        assert all(weight.grad is not None for weight in task.generator.parameters())
+        assert (task.module.discriminator.weight.grad is not None) == learns
+        assert all(weight.grad is not None for weight in task.module.generator.parameters())
 
 
 def test_a_discriminator_that_wins_is_not_changed_by_the_loop():
     usual, held = task_of("gan"), task_of("gan", discriminator_accuracy=0.0)
     for task in (usual, held):
         task.module.accuracy.fill_(1.0 if task is held else 0.0)
-        before = [weight.clone() for weight in task.discriminator.parameters()]
+        before = [weight.clone() for weight in task.module.discriminator.parameters()]
         train(task, replace_steps(task.params, 1), 0)
-        same = [bool((old == new).all()) for old, new in zip(before, task.discriminator.parameters())]
+        same = [bool((old == new).all()) for old, new in zip(before, task.module.discriminator.parameters())]
         assert all(same) if task is held else not any(same)
 
 
@@ -158,7 +159,10 @@ def test_the_losses_of_the_gan_by_hand(saturating):
     _, scalars = task.loss(0, torch.Generator().manual_seed(0))
     latents = task.latents(6, torch.Generator().manual_seed(0))
     assert float(latents.min()) >= 0 and float(latents.max()) <= 1
-    chances = [task.discriminator(batch)[:, 0].sigmoid() for batch in (task.real_batch(0), task.generator(latents))]
+    chances = [
+        task.module.discriminator(batch)[:, 0].sigmoid()
+        for batch in (task.real_batch(0), task.module.generator(latents))
+    ]
     theirs = -chances[0].log().mean() - (1 - chances[1]).log().mean()
     ours = (1 - chances[1]).log().mean() if saturating else -chances[1].log().mean()
     assert float(scalars["discriminator_loss"]) == pytest.approx(theirs.item(), rel=1e-5)
@@ -193,10 +197,12 @@ def test_a_sample_depends_on_the_seed_and_its_number_alone(method):
     many = task.samples(70)
     assert (task.samples(70) == many).all() and (task.samples(11) == many[:11]).all()
     latents = torch.rand(10, SMALL["latent"])
-    whole = sample(task.generator, latents, 0.5)
+    whole = sample(task.module.generator, latents, 0.5)
     assert whole.dtype == torch.bool and whole.any() and not whole.all()
     for batch in (1, 3, 10):
-        assert (sample(task.generator, latents, 0.5, batch) == whole).all()
+        assert (sample(task.module.generator, latents, 0.5, batch) == whole).all()
+    task.calibrate(task.module)
+    assert (task.samples(70, task.module) == many).all()  # what is saved makes the same
     other = make_task(task.volumes, task.held_out, params(method, seed=1))
     assert (other.samples(5) != task.samples(5)).any()
 
@@ -223,10 +229,11 @@ def test_a_collapsed_generator_is_one_message():
 
 
 def test_a_generator_that_collapses_in_training_says_so():
+    """All of its voxels get the same value."""
     task = task_of("gan")
-    for weight in task.generator.parameters():
+    for weight in task.module.generator.parameters():
         nn.init.zeros_(weight)
-    nn.init.constant_(task.generator.layers[-1].bias, -1.0)
+    nn.init.constant_(task.module.generator.layers[-1].bias, -1.0)
     task.module.eval()
     with torch.no_grad():
         validation = task.validate()
@@ -250,3 +257,21 @@ def test_bad_data_and_parameters_are_one_message():
         with pytest.raises(ValueError, match=message):
             parse_generator(values, "g.x")
     assert parse_generator({"method": "gan"}) == GanParams()
+
+
+def test_batch_norms_get_the_statistics_of_the_final_weights():
+    """As over one large batch, whatever they were before; then a volume has the same value alone as in its batch."""
+    task = task_of("gan", calibration_batches=200)
+    train(task, task.params.loop, 0)
+    for norm in (module for module in task.module.modules() if isinstance(module, nn.BatchNorm3d)):
+        norm.running_mean.fill_(3.0)
+    task.calibrate(task.module)
+    latents = task.latents(1200, torch.Generator().manual_seed(5))
+    first, second = task.module.generator.layers[:2]
+    with torch.no_grad():
+        maps = first(latents[:, :, None, None, None])
+        alone = task.module.generator(latents)
+        together = task.module.generator.train()(latents)
+    torch.testing.assert_close(second.running_mean, maps.mean((0, 2, 3, 4)), rtol=0, atol=0.05 * float(maps.std()))
+    torch.testing.assert_close(second.running_var, maps.var((0, 2, 3, 4)), rtol=0.2, atol=0)
+    assert (alone - together).abs().mean() < 0.03

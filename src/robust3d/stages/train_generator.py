@@ -29,8 +29,9 @@ def run(job: "Context") -> None:
     volumes, held_out = (_open(job, split).to(fabric.device) for split in ("train", "val"))
     task = make_task(volumes, held_out, params)
     history = train(task, params.loop, params.seed, job.progress, fabric)
+    task.calibrate(task.module)
     save_state(task.module.state_dict(), job.outputs["model"])
-    samples = task.samples(params.samples)
+    samples = task.samples(params.samples, task.module)
     found = diversity(samples)
     facts = {
         "method": params.method,

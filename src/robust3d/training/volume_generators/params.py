@@ -26,6 +26,9 @@ class GeneratorParams(Params):
     beta1: float = Field(0.5, ge=0, lt=1)  # of Adam; Wu: 0.5
     beta2: float = Field(0.999, ge=0, lt=1)  # of Adam; not stated, its authors' default
     samples: int = Field(1000, ge=2)  # that are generated after the training; not stated
+    # Batches after which batch norms have the statistics that volumes are generated with; not stated. The running ones
+    # of the training lag behind: at this learning rate a latent's map moves by more than its spread in a few steps.
+    calibration_batches: int = Field(20, ge=1)
     threshold: float = Field(0.5, gt=0, lt=1)  # probability above which a voxel is filled; not stated
     validations: int = Field(10, ge=1)  # in all
     checkpoint_minutes: float = Field(10.0, ge=0)
