@@ -9,7 +9,7 @@ $(if $(scale),$(error write it in capitals: SCALE=$(scale)))
 SCALED := $(if $(SCALE)$(OBJECTS),--config $(if $(SCALE),"scale=$(SCALE)") $(if $(OBJECTS),"objects=$(OBJECTS)"))
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: all environment test test-all check demo benchmark lock format
+.PHONY: all environment test test-all check demo benchmark lock format release
 all: $(READY)
 	snakemake $(SCALED)
 
@@ -53,3 +53,11 @@ lock:
 	uv pip compile envs/requirements.in --overrides envs/overrides.txt --generate-hashes --no-emit-index-url --no-header \
 	    --python-version 3.11 --python-platform x86_64-manylinux_2_28 -o envs/requirements.lock
 	$(PYTHON) envs/mirror.py
+
+# One archive of the last commit with its lock, named by the version; its bytes depend on the commit alone.
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+release:
+	@git diff --quiet HEAD || { echo "robust3d: there are changes that are not committed; a release is of a commit" >&2; exit 1; }
+	mkdir -p dist
+	git archive --format=tar.gz --prefix=robust3d-$(VERSION)/ -o dist/robust3d-$(VERSION).tar.gz HEAD
+	sha256sum dist/robust3d-$(VERSION).tar.gz

@@ -118,6 +118,38 @@ def test_lite0_decides_as_measured_elsewhere(robust3d, tmp_path):
     assert [found[name] for name in ("shape", "texture", "neither")] == [36, 129, 75]
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not STIMULI.is_dir(), reason="the stimuli are not beside the project")
+@pytest.mark.parametrize(("part", "right"), [("filled-silhouettes", 81), ("edges", 57)])
+def test_lite0_names_silhouettes_and_edges_as_measured_elsewhere(robust3d, tmp_path, part, right):
+    asked = ["probe", "efficientnet_lite0", "--probe", "imagenet16", "--resolution", 224]
+    assert robust3d(*asked, "--images", STIMULI / part, "--out", tmp_path / "out")[0] == 0
+    found = json.loads((tmp_path / "out" / "metrics.json").read_text())["metrics"]
+    assert (found["correct"], found["images"]) == (right, 160)
+
+
+def test_pictures_of_one_class_are_answered_with_the_sixteen(robust3d, tmp_path):
+    """The network always says a tabby, which is a cat: right on the cats alone."""
+    network = architecture("resnet18").network(1000)
+    with torch.no_grad():
+        network.fc.weight.zero_()
+        network.fc.bias.copy_(20.0 * torch.nn.functional.one_hot(torch.tensor(281), 1000))
+    save_file(network.state_dict(), tmp_path / "model.safetensors")
+    for number, name in enumerate(("cat/a.png", "cat/b.png", "truck/c.png")):
+        place = tmp_path / "pictures" / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (32, 32), (80 * number, 90, 200)).save(place)
+    given = ["probe", tmp_path / "model.safetensors", "--architecture", "resnet18", "--probe", "imagenet16"]
+    given += ["--images", tmp_path / "pictures", "--resolution", 32]
+    code, said, _ = robust3d(*given, "--out", tmp_path / "out")
+    assert code == 0 and "0.6667" in said
+    found = json.loads((tmp_path / "out" / "metrics.json").read_text())["metrics"]
+    assert found["by_class"] == {"cat": {"correct": 2, "images": 2}, "truck": {"correct": 0, "images": 1}}
+    (tmp_path / "pictures" / "truck").rename(tmp_path / "pictures" / "lorry")
+    code, _, err = robust3d(*given)
+    assert code == 2 and "'lorry' is the class of a picture" in err
+
+
 def test_folders_are_the_classes_of_a_model_made_here_by_name(pictures, robust3d, tmp_path):
     """The model's classes are not in alphabetical order, and it always answers with the first."""
     network = architecture("resnet18").network(2)

@@ -178,8 +178,30 @@ def _export(arguments: argparse.Namespace) -> None:
 
 def _site(arguments: argparse.Namespace) -> None:
     from robust3d.provenance.site import build_site
+    from robust3d.provenance.site.serve import serve
+    from robust3d.study.places import configuration
 
-    print(f"open {build_site()}")
+    study = _study(arguments.configfile, _chosen(arguments)) if configuration().exists() else None
+    page = build_site(states=_states(study) if study is not None else None)
+    if arguments.serve is None:
+        print(f"open {page}")
+    else:
+        serve(page.parent, arguments.serve)
+
+
+def _states(study: "Study") -> dict[str, str]:
+    """What keeps each target of all papers from being that of the study; empty: nothing."""
+    from robust3d.provenance.published import wrong
+    from robust3d.study.plan import Plan
+    from robust3d.study.targets import every_target
+
+    plan, found = Plan(study), {}
+    for name in every_target():
+        try:
+            found[name] = wrong(plan.target(name))
+        except UserError as error:  # data that a user has to download, say
+            found[name] = str(error)
+    return found
 
 
 def _gc(arguments: argparse.Namespace) -> None:

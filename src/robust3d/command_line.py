@@ -91,6 +91,15 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     export.set_defaults(function="export")
 
     site = commands.add_parser("site", help="a static site of all that is built, in results/site/")
+    site.add_argument(
+        "--serve",
+        nargs="?",
+        type=int,
+        const=0,
+        metavar="PORT",
+        help="show it to this machine's browser until Ctrl-C; without PORT at a free one",
+    )
+    _study_options(site)
     site.set_defaults(function="site")
 
     collect = commands.add_parser("gc", help="list, or delete, what no current target needs")

@@ -3,6 +3,9 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
+import urllib.error
+import urllib.request
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -10,7 +13,11 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from robust3d.errors import UserError
+from robust3d.provenance.lineage import Step
 from robust3d.provenance.site import build_site
+from robust3d.provenance.site.graph import Node, stages
+from robust3d.provenance.site.serve import server_of
+from robust3d.study.targets import papers
 
 
 class Page(HTMLParser):
@@ -128,14 +135,81 @@ def test_a_damaged_target_is_noted(results, file, content, page, words):
 def test_a_plot_is_a_figure_whose_points_are_cells(site):
     found = pages(site)
     (picture,) = (site / "pictures").glob("plot-figure4-*.svg")
-    assert (
-        f"pictures/{picture.name}" in found["figure4.html"].links
-        and f"pictures/{picture.name}" in found["index.html"].links
-    )
+    for page, up in (("figure4.html", ""), ("papers/geon3d.html", "../")):
+        assert f"{up}pictures/{picture.name}" in found[page].links
     assert "figure4/linf-8-255--at.html" in found["figure4.html"].links
     assert "svg" in found["figure4/linf-8-255--at.html"].tags  # its lineage, drawn
-    tables = found["index.html"].text.split("Figures")[1]  # after the navigation, which names both headings
-    assert "Figure 4" not in tables
+
+
+def test_each_paper_has_a_page_that_tells_what_is_there(site):
+    found = pages(site)
+    assert {f"papers/{paper}.html" for paper in papers()} <= set(found["index.html"].links)
+    main, other = found["papers/geon3d.html"], found["papers/shapebias.html"]
+    assert "4 of 13 are there" in main.text and "../table4/linf-8-255--at.html" in main.links
+    assert "snakemake results/table2.csv" in main.text and "snakemake results/table4.csv" not in main.text
+    assert "0 of" in other.text and "snakemake results/shapebias/table1.csv" in other.text
+
+
+def test_a_target_of_another_study_is_called_so(results):
+    states = {"table1": "", "table4": "was made with other parameters, code or inputs", "table2": "is not there"}
+    found = pages(build_site(states=states).parent)
+    assert "1 of them is not of the study" in found["index.html"].text
+    assert found["papers/geon3d.html"].text.count("other parameters, code or inputs") == 1
+
+
+def test_the_search_knows_every_cell(site):
+    found = pages(site)
+    text = (site / "cells.js").read_text()
+    cells = json.loads(text.removeprefix("const CELLS = ").removesuffix(";\n"))
+    assert {cell[4] for cell in cells} == {
+        name for name in found if name.startswith(("table", "figure4/")) and "/" in name
+    }
+    assert ["Table 4", "Linf 8/255", "AT", "66.7 %", "table4/linf-8-255--at.html"] in cells
+
+
+def test_the_workflow_is_drawn_by_stages_with_all_their_jobs(site):
+    page = pages(site)["workflow.html"]
+    assert "Build shapes" in page.text and "Tabulate" in page.text
+    runs = {f"runs/{path.name}" for path in (site / "runs").iterdir()}
+    assert runs <= set(page.links)
+
+
+def test_a_way_back_between_stages_is_left_out():
+    step = Step("r", {"spec": {"stage": "", "params": {}}, "seconds": 2.0})
+    nodes = [
+        Node("a", "pretrain", "first", [step]),
+        Node("b", "extract_encoder", "its encoder", [step], ["a"]),
+        Node("c", "pretrain", "from it", [step], ["b"]),
+        Node("d", "train_classifier", "t", [step], ["b"]),
+    ]
+    found = {node.stage: node for node in stages(nodes)}
+    assert found["pretrain"].parents == [] and found["pretrain"].summary == "2 jobs, 4.0 s"
+    assert found["extract_encoder"].parents == [found["pretrain"].id]
+    assert found["train_classifier"].parents == [found["extract_encoder"].id]
+
+
+def test_it_is_served_to_this_machine_alone(site):
+    server = server_of(site, 0)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        host, port = server.server_address
+        assert host == "127.0.0.1"
+        with urllib.request.urlopen(f"http://{host}:{port}/") as answer:
+            assert answer.read() == (site / "index.html").read_bytes()
+        with pytest.raises(UserError, match=f"--serve {port}: .*free port"):
+            server_of(site, port)
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(f"http://{host}:{port}/../../table4.csv")
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_a_port_that_is_none_is_refused(site):
+    with pytest.raises(UserError, match="--serve 70000"):
+        server_of(site, 70000)
 
 
 def test_a_picture_that_is_no_picture_is_not_shown(results):

@@ -25,6 +25,9 @@ KINDS = {
     "gallery": "galleries/index-views-*.html",
     "reconstructions": "galleries/reconstructions.html",
     "curves": "curves.html",
+    "paper": "papers/geon3d.html",
+    "workflow": "workflow.html",
+    "search": "search.html",
     "shards": "runs/render-shard-*.html",
     "training": "runs/pretrain-*.html",
 }
@@ -83,6 +86,22 @@ def test_from_a_cell_to_its_render_in_four_clicks(browser, site, width):
     assert whole(page, ".panel img.render")
     page.click(".panel a:text('Renders of')")  # 3: the gallery
     assert "galleries/" in page.url and whole(page, ".frames img")
+    visit.check()
+
+
+def test_a_search_leads_to_the_cell(browser, site):
+    visit = Visit(browser, "desktop")
+    page = visit.go(site, "search")
+    page.get_by_role("searchbox").fill("table 4 linf at")
+    assert "1 of" in page.get_by_role("status").inner_text()
+    page.get_by_role("link", name="66.7 %").first.click()
+    assert "66.7" in page.locator(".value").inner_text()
+    page.go_back()
+    assert page.get_by_role("searchbox").input_value() == "table 4 linf at"
+    page.get_by_role("searchbox").fill("onerror")
+    assert page.locator("#found tbody tr").count() > 0  # and nothing ran
+    page.get_by_role("searchbox").fill("no such words")
+    assert "0 of" in page.get_by_role("status").inner_text()
     visit.check()
 
 

@@ -29,6 +29,8 @@ def test_what_is_written_is_read(tmp_path):
     ("changes", "message"),
     [
         ({"volumes": np.zeros((2, 3, 3, 4))}, "shape"),
+        ({"volumes": np.zeros((2, 2, 2))}, "shape"),
+        ({"volumes": np.zeros((0, 3, 3, 3)), "labels": []}, "shape"),
         ({"volumes": np.zeros((2, 2, 3, 3, 3))}, "shape"),
         ({"volumes": np.full((2, 3, 3, 3), np.nan)}, "not finite"),
         ({"labels": [0]}, "labels"),

@@ -9,14 +9,12 @@ import pandas as pd
 import pytest
 import torch
 
-from robust3d.data.generated import read_generated
 from robust3d.data.negatives import last_iteration, read_negatives
-from robust3d.data.volume_shards import write_volumes
 from robust3d.errors import UserError
 from robust3d.papers.winn3d import table5, table7
 from robust3d.papers.winn3d.reported import TABLE7
 from robust3d.provenance.runner import Context
-from robust3d.stages import attack_voxels, index_voxels, train_generator, train_voxels
+from robust3d.stages import attack_voxels, train_voxels
 from robust3d.study.plan import Plan
 from robust3d.study.reading import read_study
 
@@ -138,29 +136,6 @@ def test_printed_numbers_are_those_of_the_reference():
     assert known["table5"] == table5.TABLE5
 
 
-@pytest.fixture(scope="module")
-def voxels(tmp_path_factory):
-    """A voxel set of two classes: plates and columns."""
-    folder, draw = tmp_path_factory.mktemp("voxels"), np.random.default_rng(0)
-    entries = []
-    for name in ("plate", "column"):
-        objects = []
-        for number in range(16):
-            volume, at = np.zeros((1, 16, 16, 16), bool), int(draw.integers(0, 14))
-            volume[0, :, at if name == "plate" else 6 : 10, :][..., slice(None) if name == "plate" else slice(6, 8)] = (
-                True
-            )
-            objects.append((f"o{number}", volume))
-        (folder / name).mkdir()
-        entry = write_volumes(folder / name / "volumes.h5", {name: objects}, 16)
-        entries.append(folder / name / "manifest.json")
-        entries[-1].write_text(json.dumps(entry | {"turns": 1, "left_out": {}, "faults": {}}))
-    params = {"name": "toy", "classes": ["plate", "column"], "split": {"ratio": [8, 4, 4], "mode": "random"}}
-    job = Context(params | {"groups": {}, "seed": 0}, {"volumes": entries}, {"manifest": folder / "m.json"}, folder, 1)
-    index_voxels.run(job)
-    return folder / "m.json"
-
-
 def trained(voxels, folder, **changes):
     values = {
         "network": {"resolution": 16, "width": 0.125}, "batch": 4, "iterations": 2, "cascades": 1, "critic_steps": 2,
@@ -258,35 +233,3 @@ def test_correction_rate_on_a_hand_table():
     assert table7.correction_rate(b, a) == pytest.approx(1 - 1 / 3)
     assert table7.correction_rate(a, a) == 0.0 and table7.correction_rate(a, ~a) == 1.0
     assert np.isnan(table7.correction_rate(np.zeros(4, bool), np.ones(4, bool)))
-
-
-def generated(voxels, folder, method, category=None, **changes):
-    folder.mkdir()
-    files = {"model": "m.safetensors", "info": "i.json", "metrics": "m.json", "generated": "g.h5"}
-    outputs = {name: folder / file for name, file in files.items()}
-    values = {"method": method, "resolution": 16, "width": 0.0625, "latent": 6, "batch": 4, "steps": 3, "samples": 5}
-    params = {"training": values | changes, "category": category}
-    train_generator.run(Context(params, {"voxels": [voxels]}, outputs, folder / "progress", 1))
-    return outputs
-
-
-@pytest.mark.parametrize("method", ["vae", "gan"])
-def test_a_generator_writes_its_samples(voxels, tmp_path, method):
-    ours = generated(voxels, tmp_path / "a", method, "column")
-    info, found = json.loads(ours["info"].read_text()), read_generated(ours["generated"])
-    assert info["training_volumes"] == 8 and info["category"] == "column" and info["steps"] == 3
-    assert found.volumes().shape == (5, 16, 16, 16) and found.classes == ("plate", "column")
-    assert found.labels.tolist() == [1] * 5 and found.facts["method"] == method
-    assert found.facts["collapse"] == info["collapse"] and found.facts["training"]["steps"] == 3
-    assert info["diversity"]["training"] == {"identical": 0.875, "distance": 0.0, "filled": pytest.approx(1 / 32)}
-    again = generated(voxels, tmp_path / "b", method, "column")
-    assert all(ours[name].read_bytes() == again[name].read_bytes() for name in ours)
-    joint = read_generated(generated(voxels, tmp_path / "c", method)["generated"])
-    assert joint.labels.tolist() == [-1] * 5
-
-
-def test_a_category_or_a_size_that_the_voxels_do_not_have_is_one_message(voxels, tmp_path):
-    with pytest.raises(UserError, match="category: 'sofa' is no class of these volumes; there are plate, column"):
-        generated(voxels, tmp_path / "a", "vae", "sofa")
-    with pytest.raises(UserError, match="resolution: 8, but the volumes have 16"):
-        generated(voxels, tmp_path / "b", "gan", resolution=8)

@@ -53,7 +53,7 @@ class Generated:
 
 def write_generated(
     path: Path,
-    volumes: NDArray[np.generic],
+    volumes: "NDArray[np.bool_] | NDArray[np.integer] | NDArray[np.floating]",
     labels: "NDArray[np.integer] | Sequence[int]",
     classes: Sequence[str],
     iterations: "NDArray[np.integer] | Sequence[int] | None" = None,
@@ -72,11 +72,12 @@ def write_generated(
         facts: all of `FACTS`, and more; what JSON can hold.
 
     Raises:
-        ValueError: volumes that are no cubes or not finite, other numbers of labels, a label without a class, or a
-            fact that is missing.
+        ValueError: no volumes, some that are no cubes or not finite, other numbers of labels, a label without a class,
+            or a fact that is missing.
     """
     array = np.asarray(volumes)
-    if array.ndim < 4 or len(set(array.shape[-3:])) != 1 or array.size != len(array) * array.shape[-1] ** 3:
+    is_cubes = array.ndim in (4, 5) and len(set(array.shape[-3:])) == 1 and array.shape[1:-3] in ((), (1,))
+    if not is_cubes or not array.size:
         raise ValueError(f"generated volumes of shape {array.shape}; (N, R, R, R) are needed")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError("generated volumes that are not finite")
@@ -84,7 +85,7 @@ def write_generated(
     made_after = np.full(len(array), NO_ITERATION) if iterations is None else np.asarray(iterations, np.int64)
     if numbers.shape != (len(array),) or made_after.shape != (len(array),):
         raise ValueError(f"{len(array)} volumes with {numbers.shape} labels and {made_after.shape} iterations")
-    if len(array) and not (numbers.min() >= JOINT and numbers.max() < len(classes)):
+    if not (numbers.min() >= JOINT and numbers.max() < len(classes)):
         raise ValueError(f"labels from {numbers.min()} to {numbers.max()} of {len(classes)} classes")
     if missing := [name for name in FACTS if name not in facts]:
         raise ValueError(f"what does the generator say about {', '.join(missing)}?")
@@ -95,7 +96,7 @@ def write_generated(
         file.attrs["classes"] = json.dumps(list(classes))
         file["facts"] = np.frombuffer(json.dumps(facts, sort_keys=True).encode(), np.uint8)
         file["label"], file["iteration"] = numbers, made_after.astype(np.int64)
-        file["voxels"] = pack(array.reshape(len(array), side, side, side) > threshold)
+        file["voxels"] = pack(np.greater(array.reshape(len(array), side, side, side), threshold))
 
 
 def read_generated(path: Path) -> Generated:

@@ -63,7 +63,7 @@ class Status:
 
     def seconds(self, key: Key) -> float | None:
         """How long a job like it took."""
-        return self.usual.get(f"{key[0]}/{_label(key[1])}", self.usual.get(key[0]))
+        return self.usual.get(f"{key[0]}/{without_digest(key[1])}", self.usual.get(key[0]))
 
 
 def write_asked(folder: Path, jobs: Iterable[Key]) -> None:
@@ -90,6 +90,15 @@ def tell_status(targets: Sequence[str], study: Study | None) -> str:
         asked = json.loads((HEAD / ASKED).read_text(encoding="utf-8"))
         return as_text(_state(head, [(stage, job) for stage, job in asked]))
     return f"{head}\nwhat it makes is not written down yet"
+
+
+def time_left() -> str | None:
+    """How long the run at work still takes, as in `the rest takes about 12 min`; none where it is not known."""
+    with suppress(FileNotFoundError):
+        asked = json.loads((HEAD / ASKED).read_text(encoding="utf-8"))
+        status = _state("", [(stage, job) for stage, job in asked])
+        return _rest(status, [key for key in status.jobs if key not in status.done])
+    return None
 
 
 def _keys_of(targets: Sequence[str], study: Study) -> list[Key]:
@@ -138,7 +147,8 @@ def _since(owner: str) -> float | None:
         return None
 
 
-def _label(job: str) -> str:
+def without_digest(job: str) -> str:
+    """A job's label: the name of its folder without the digest at its end."""
     return job.rpartition("-")[0] or job
 
 
@@ -169,12 +179,18 @@ def _summary(status: Status, left: Sequence[Key]) -> str:
         return text
     if not status.running:
         return f"{text}; nothing runs; {_work(status, left)} of work is left"
+    rest = _rest(status, left)
+    return f"{text}; {rest or 'how long the rest takes is not known: no job like these has finished'}"
+
+
+def _rest(status: Status, left: Sequence[Key]) -> str | None:
     spent = {found.key: found.seconds or 0.0 for found in status.running}
     known = [max(seconds - spent.get(key, 0.0), 0.0) for key in left if (seconds := status.seconds(key)) is not None]
-    if not known:
-        return f"{text}; how long the rest takes is not known: no job like these has finished"
+    if not known or not status.running:
+        return None
     unknown = len(left) - len(known)
-    text += f"; at {len(status.running)} at a time the rest takes about {_time(sum(known) / len(status.running))}"
+    at_once = len(status.running)
+    text = f"at {at_once} at a time the rest takes about {duration(sum(known) / at_once)}"
     return text + (f", without {unknown} jobs of unknown length" if unknown else "")
 
 
@@ -182,19 +198,20 @@ def _work(status: Status, keys: Sequence[Key]) -> str:
     known = [seconds for key in keys if (seconds := status.seconds(key)) is not None]
     if not known:
         return "unknown"
-    return _time(sum(known)) + (f" and {len(keys) - len(known)} of unknown length" if len(known) < len(keys) else "")
+    return duration(sum(known)) + (f" and {len(keys) - len(known)} of unknown length" if len(known) < len(keys) else "")
 
 
 def _line(status: Status, running: Running) -> str:
     stage, job = running.key
-    text = f"running: {stage.replace('_', ' ')} {_label(job)}, {running.owner}"
+    text = f"running: {stage.replace('_', ' ')} {without_digest(job)}, {running.owner}"
     if running.seconds is not None:
-        text += f", for {_time(running.seconds)}"
+        text += f", for {duration(running.seconds)}"
     usual = status.seconds(running.key)
-    return text + (f" (usually {_time(usual)})" if usual is not None else "")
+    return text + (f" (usually {duration(usual)})" if usual is not None else "")
 
 
-def _time(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """`41 s`, `12 min`, `3.5 h`."""
     minutes = seconds / 60
     if minutes < 2:
         return f"{seconds:.0f} s"

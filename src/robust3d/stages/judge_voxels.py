@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 ALL = "all classes"
 BATCH = 256
-F64, I64 = NDArray[np.float64], NDArray[np.int64]
+F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -96,8 +97,6 @@ def _generated(network: Reference3D, files: list[Generated], data: dict[str, Vox
         if file.classes != train.classes or file.resolution != train.resolution:
             made, real = (f"{len(one.classes)} classes, {one.resolution} voxels along a side" for one in (file, train))
             raise UserError(f"generated volumes of {made}, but those to compare with are of {real}")
-        if not len(file):
-            raise UserError(f"a generator of method {file.facts['method']} made no volume; give it more samples")
     labels = np.concatenate([file.labels for file in files])
     iterations = np.concatenate([file.iterations for file in files])
     categories = [file.facts["category"] for file in files]
@@ -176,9 +175,9 @@ class Judge:
         rows = made.labels == label
         if not rows.any():
             return None
-        sets = [_chosen(one, one.labels == label) for one in (made, self.train, self.held_out)]
-        probability = scores.class_probability(sets[0].chances, label)
-        return {"class_probability": probability} | self._distances(*sets, classes=1)
+        ours, train, unseen = (_chosen(one, one.labels == label) for one in (made, self.train, self.held_out))
+        probability = scores.class_probability(ours.chances, label)
+        return {"class_probability": probability} | self._distances(ours, train, unseen, classes=1)
 
     def _distances(self, made: Described, train: Described, held_out: Described, classes: int) -> dict[str, Any]:
         """Distances in the space of features, from equally many samples of every set."""

@@ -1,5 +1,8 @@
 """The shape (and texture) bias of adversarially robust networks (Chen, Agarwal and Nguyen 2020)."""
 
+NAME = "Shape bias"
+TITLE = "The shape and simplicity biases of adversarially robust ImageNet-trained CNNs"
+QUESTION = "Does adversarial training make a network see shape instead of texture, and which of its units change?"
 TABLES = ("table1", "table2", "table3", "table4", "tableA1", "corruptions", "initialisations")
 BY_NAME = (
     "initialisations",

@@ -6,14 +6,14 @@ import numpy as np
 
 from robust3d.named import Sources
 from robust3d.papers.winn3d import judged
-from robust3d.papers.winn3d.generators import generated
+from robust3d.papers.winn3d.generators import Kind, generated
 
 if TYPE_CHECKING:
     from robust3d.papers.winn3d.section import Section
     from robust3d.provenance.runner import Context
     from robust3d.study.plan import Plan
 
-KIND = "separate-multi"
+KIND: Kind = "separate-multi"
 
 
 def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:

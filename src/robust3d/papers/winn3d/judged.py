@@ -30,6 +30,7 @@ CONTROLS = {
 }
 ALL = "all classes"
 CATEGORIES = "categories"
+WEAK = 2.0  # times chance, below which a reference network judges nothing
 STAND_IN = "procedural categories stand in for ModelNet10"
 
 
@@ -109,6 +110,14 @@ class Report:
     reference: dict[str, Any]
     notices: list[str]
 
+    @property
+    def reference_flags(self) -> list[str]:
+        """Why the network's judgement is worth little, if it is."""
+        accuracy, chance = self.reference["test_accuracy"], 1 / len(self.reference["classes"])
+        if accuracy >= WEAK * chance:
+            return []
+        return [f"the reference network is right on {accuracy:.1%} of held-out shapes, so what it says means little"]
+
     def control(self, name: str) -> Judged:
         """The control of a name."""
         return next(one for one in self.sets if one.name == name)
@@ -137,7 +146,7 @@ def common(job: "Context", report: Report, judged: Judged) -> dict[str, Any]:
     """Facts that every cell of a set has: the reference network, flags, choices that the paper leaves open."""
     facts = [one for metrics in judged.metrics for one in metrics["facts"]]
     flags = [STAND_IN] if job.params["kind"] == "categories" else []
-    flags += report.notices + [notice for one in facts for notice in one["notices"]]
+    flags += report.reference_flags + report.notices + [notice for one in facts for notice in one["notices"]]
     flags += [f"collapsed: {reason}" for reason in judged.collapsed]
     conditions = [
         {name: one.get(name) for name in ("method", "category", "seed", "steps", "passes", "synthesis", "training")}

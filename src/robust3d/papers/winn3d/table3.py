@@ -58,7 +58,7 @@ def _has(one: Judged, column: str) -> bool:
 
 def _value(keys: tuple[str, ...], column: str) -> Callable[[dict[str, Any]], float | None]:
     def find(metrics: dict[str, Any]) -> float | None:
-        found: Any = metrics["groups"][column]
+        found: Any = metrics["groups"].get(column)
         for key in keys:
             found = (found or {}).get(key)
         return None if found is None else float(found)

@@ -1,9 +1,10 @@
 """Reads a results folder and writes its site into a folder beside the final place, then puts it there."""
 
+import json
 import os
 import posixpath
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -16,7 +17,8 @@ from robust3d.provenance.lineage import RESULTS, Lineage, Step
 from robust3d.provenance.site import curves, layout, plain
 from robust3d.provenance.site.details import Detail, describe
 from robust3d.provenance.site.files import Files
-from robust3d.provenance.site.graph import Graph, Node, tree
+from robust3d.provenance.site.graph import Graph, Node, stages, tree
+from robust3d.provenance.site.of_papers import Paper, read_papers
 from robust3d.provenance.site.outcomes import read_outcomes
 from robust3d.provenance.site.pictures import Frames, Gallery, Picture, copied, read_galleries
 from robust3d.provenance.site.tables import Cell, Table, read_tables
@@ -65,6 +67,13 @@ class Content:
     details: dict[str, Detail]
     files: Files
     frames: Frames
+    papers: list[Paper]
+
+    @property
+    def headline(self) -> Table | None:
+        """The table that the start page shows whole: the comparison of all papers, else the main paper's last."""
+        found = {table.name: table for table in self.tables if table.measured}
+        return found.get("comparison") or found.get("table4")
 
     @property
     def drawn(self) -> list[Figure | Table]:
@@ -88,7 +97,7 @@ class Content:
         return self.pretrainings + [d for d in self.details.values() if d.node.role == "classifier"]
 
 
-def build(results: Path) -> Path:
+def build(results: Path, states: Mapping[str, str]) -> Path:
     """Write the site; see `robust3d.provenance.site.build_site`."""
     lineage = Lineage(results)
     final = results / "site"
@@ -96,7 +105,7 @@ def build(results: Path) -> Path:
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     try:
-        _write(_read(lineage, temporary), temporary)
+        _write(_read(lineage, temporary, states), temporary)
         _swap(temporary, final)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -118,7 +127,7 @@ def _swap(temporary: Path, final: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _read(lineage: Lineage, site: Path) -> Content:
+def _read(lineage: Lineage, site: Path, states: Mapping[str, str]) -> Content:
     files = Files(lineage)
     tables = read_tables(lineage, files)
     drawn = [step for step in _top(lineage) if step.stage in STAGES and STAGES[step.stage].role == "picture"]
@@ -152,9 +161,9 @@ def _read(lineage: Lineage, site: Path) -> Content:
         if found is not None:
             picture = copied(found, "picture", _words(_name(step)), site, files)
             figures.append(Figure(_name(step), found, picture))
-    return Content(
-        tables, sorted(figures, key=lambda f: plain.natural(f.name)), galleries, graph, details, files, frames
-    )
+    figures.sort(key=lambda figure: plain.natural(figure.name))
+    papers = read_papers([*tables, *figures], states)
+    return Content(tables, figures, galleries, graph, details, files, frames, papers)
 
 
 def _top(lineage: Lineage) -> list[Step]:
@@ -181,6 +190,11 @@ def _words(name: str) -> str:
 def _write(content: Content, site: Path) -> None:
     write = _writer(content, site)
     write("index.html", "index.html")
+    for paper in content.papers:
+        write("paper.html", paper.page, paper=paper)
+    write("workflow.html", "workflow.html", drawing=layout.draw(stages(content.nodes)))
+    write("search.html", "search.html")
+    (site / "cells.js").write_text(_found_by_search(content), encoding="utf-8")
     for table in content.tables:
         root = content.graph.node(table.step)
         write("table.html", table.page, table=table, root=root, drawing=_drawing(content, [root]))
@@ -196,8 +210,16 @@ def _write(content: Content, site: Path) -> None:
         write("run.html", node.page, detail=content.details[node.id], drawing=_drawing(content, [node]))
     write("reconstructions.html", "galleries/reconstructions.html")
     write("curves.html", "curves.html")
-    for name in ("site.css", "site.js"):
+    for name in ("site.css", "site.js", "search.js"):
         (site / name).write_bytes(resources.files(PACKAGE).joinpath(name).read_bytes())
+
+
+def _found_by_search(content: Content) -> str:
+    """All cells for the page's script: a page opened from disk may read scripts, but no data."""
+    cells = [
+        [table.title, cell.row, cell.column, cell.stated, cell.page] for table in content.tables for cell in table.cells
+    ]
+    return f"const CELLS = {json.dumps(cells)};\n"
 
 
 def _write_cell(write: Callable[..., None], content: Content, table: Table, cell: Cell) -> None:

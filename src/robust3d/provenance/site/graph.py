@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from robust3d.provenance.lineage import Lineage, Step
-from robust3d.provenance.site.plain import Slugs, as_dict, as_list, count, duration
+from robust3d.provenance.site.plain import Slugs, as_dict, as_list, count, duration, slug
 from robust3d.study.stages import STAGES
 
 
@@ -59,7 +59,7 @@ class Node:
     @property
     def summary(self) -> str:
         """How much it was."""
-        taken = duration(sum(float(step.record.get("seconds") or 0) for step in self.steps))
+        taken = duration(_seconds(self.steps))
         if self.role == "views":
             frames = sum(
                 len(as_list(step.params.get("instances"))) * int(as_dict(step.params.get("cameras")).get("views") or 0)
@@ -156,6 +156,41 @@ def _missing_records(lineage: Lineage, node: Node) -> list[str]:
     names = [file.path for step in node.steps for files in step.inputs.values() for file in files]
     lost = [name for name in dict.fromkeys(names) if lineage.owner(name) is None]
     return [f"There is no readable record of how {name} was made, so the lineage ends here." for name in lost]
+
+
+class StageNode(Node):
+    """All jobs of a stage as one box of the workflow's graph."""
+
+    @property
+    def what(self) -> str:
+        """The stage's name in words."""
+        return self.stage.replace("_", " ").capitalize()
+
+    @property
+    def summary(self) -> str:
+        """How much it was."""
+        return f"{count(len(self.steps), 'job')}, {duration(_seconds(self.steps))}"
+
+
+def stages(nodes: list[Node]) -> list[Node]:
+    """The workflow itself: a box for each stage, with what went into it from the stages before.
+
+    A stage may take part twice, as where a pre-training starts from an encoder; the way back is left out.
+    """
+    found: dict[str, StageNode] = {}
+    of = {node.id: node.stage for node in nodes}
+    for node in nodes:  # makers before users
+        stage = found.setdefault(node.stage, StageNode(f"stage-{slug(node.stage)}", node.stage, "", []))
+        stage.steps += node.steps
+        before = list(found)[: list(found).index(node.stage)]
+        made_from = {found[of[parent]].id for parent in node.parents if of.get(parent) in before}
+        stage.parents = sorted({*stage.parents, *made_from})
+        stage.label = stage.summary
+    return list(found.values())
+
+
+def _seconds(steps: list[Step]) -> float:
+    return sum(float(step.record.get("seconds") or 0) for step in steps)
 
 
 def layers(nodes: list[Node]) -> list[list[Node]]:

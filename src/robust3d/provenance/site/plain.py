@@ -77,10 +77,11 @@ def natural(name: str) -> list[tuple[int, int, str]]:
 
 
 def title(name: str) -> str:
-    """`table4` as `Table 4`, `shapebias/table1` as `Table 1 of shapebias`."""
+    """`table4` as `Table 4`, `shapebias/table1` as `Table 1 of shapebias`, `brain` as `Brain`."""
     paper, _, target = name.rpartition("/")
     found = re.fullmatch(r"([a-z]+)([A-Z]?\d+)", target)
-    return f"{found[1].capitalize()} {found[2]}{f' of {paper}' if paper else ''}" if found else name
+    words = f"{found[1]} {found[2]}" if found else target.replace("_", " ")
+    return f"{words[:1].upper()}{words[1:]}{f' of {paper}' if paper else ''}"
 
 
 def duration(value: Any) -> str:

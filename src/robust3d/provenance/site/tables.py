@@ -51,6 +51,11 @@ class Cell:
         return show(self.data.get("text", "")) or "(empty)"
 
     @property
+    def stated(self) -> str:
+        """With its unit, where the text is a number and no words such as `too few seeds`."""
+        return self.text + (self.unit if self.measured and self.text[-1:].isdigit() else "")
+
+    @property
     def unit(self) -> str:
         """Behind the number."""
         return f" {self.data['unit']}" if isinstance(self.data.get("unit"), str) else ""
