@@ -88,5 +88,5 @@ def test_a_wrong_generator_is_one_message(changes, message):
 
 def test_voxels_of_a_size_that_generators_cannot_make_are_one_message():
     changes = {"voxels": {"stand_ins": {"voxels": {"resolution": 48}}}}
-    with pytest.raises(UserError, match=r"generators\.vae\.settings\.resolution.*power of two, not 48"):
+    with pytest.raises(UserError, match=r"generators\.\w+\.settings\.resolution.*power of two, not 48"):
         read_study([CONFIG], changes)
