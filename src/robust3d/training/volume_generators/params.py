@@ -69,6 +69,9 @@ class GanParams(GeneratorParams):
     discriminator_learning_rate: float = Field(1e-5, gt=0)  # Wu: 1e-5
     # The discriminator learns from a batch only if its accuracy on the last one was not over this; Wu: 0.8. 1: always.
     discriminator_accuracy: float = Field(0.8, ge=0, le=1)
+    # Whether its batch norms see real and generated volumes in one batch; not stated. apart: each is scaled to its
+    # own spread, so that it cannot see that generated voxels are all faint, which a threshold makes empty.
+    discriminator_batches: Literal["together", "apart"] = "together"
     prior: Literal["uniform", "normal"] = "uniform"  # of each number of the latent; Wu: uniform in 0 … 1
     # saturating: the generator minimises log(1 - D), as Wu's Eq. 1 has it; non_saturating: it maximises log D, as
     # Goodfellow et al. 2014 advise, for the other gives no gradient while the discriminator wins. Not stated.

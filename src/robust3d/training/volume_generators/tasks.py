@@ -214,8 +214,8 @@ class GanTask(GeneratorTask):
     def __init__(self, volumes: VoxelData, held_out: VoxelData, params: GanParams) -> None:
         super().__init__(volumes, held_out, params)
         self.module = Adversaries(params).to(self.device)
-        # The generator; the discriminator on real and on generated volumes, and once more through to the generator.
-        self.step_passes = (3 + 2 * 3 + 2) * params.batch
+        # The generator; the discriminator on real and on generated volumes, and on both again through to the generator.
+        self.step_passes = (3 + 2 * 3 + 2 * 2) * params.batch
 
     def parts(self) -> list[tuple[nn.Module, float]]:
         """Generator and discriminator have learning rates of their own."""
@@ -224,11 +224,11 @@ class GanTask(GeneratorTask):
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """The generator's loss, and the discriminator's unless its accuracy on the last batch was too high."""
-        real, discriminator = self.real_batch(step), self.module.discriminator
+        real = self.real_batch(step)
         made = self.module.generator(self.latents(len(real), generator).to(self.device))
-        real_score, made_score = discriminator(real)[:, 0], discriminator(made.detach())[:, 0]
-        with frozen_weights(discriminator):
-            score = discriminator(made)[:, 0]
+        real_score, made_score = self._scores(real, made.detach())
+        with frozen_weights(self.module.discriminator):
+            _, score = self._scores(real, made)
         # log D and log (1 - D) of D = sigmoid(score)
         saturating = self.params.generator_loss == "saturating"
         ours = -functional.softplus(score).mean() if saturating else functional.softplus(-score).mean()
@@ -244,6 +244,14 @@ class GanTask(GeneratorTask):
             "discriminator_learns": torch.tensor(float(learns)),
         }
         return ours + theirs if learns else ours, scalars
+
+    def _scores(self, real: Tensor, made: Tensor) -> tuple[Tensor, Tensor]:
+        """The discriminator's scores (B,) of real and of generated volumes."""
+        discriminator = self.module.discriminator
+        if self.params.discriminator_batches == "apart":
+            return discriminator(real)[:, 0], discriminator(made)[:, 0]
+        scores = discriminator(torch.cat([real, made]))[:, 0]
+        return scores[: len(real)], scores[len(real) :]
 
     def forward(self, module: Adversaries, step: int, generator: torch.Generator) -> None:
         """A batch of latents through the generator."""
