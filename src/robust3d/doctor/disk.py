@@ -32,7 +32,7 @@ def bytes_to_make(study: Study, plan: Plan) -> int:
                 views = len(job.params.get("instances") or ()) * family.views
                 total += views * (BYTES_A_VIEW + BYTES_A_PIXEL * family.resolution_px**2)
     for job in plan.jobs.values():
-        keeps_model = {"model", "encoder", "classifier"} & set(STAGES[job.stage].outputs)
+        keeps_model = {"model", "encoder", "classifier", "reference"} & set(STAGES[job.stage].outputs)
         if keeps_model and not Path(job.output("record")).exists():
             total += BYTES_A_PRETRAINING if job.stage == "pretrain" else BYTES_A_NETWORK
     return int(total)

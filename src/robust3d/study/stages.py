@@ -362,7 +362,7 @@ STAGES: dict[str, Stage] = {
     # Scores of generated volumes by the reference network, and of noise, mean shapes and held-out shapes.
     "judge_voxels": Stage(
         _outputs(metrics="metrics.json", outcomes="outcomes.parquet"),
-        ("numpy", "scipy", "torch", "h5py", "pandas", "pyarrow"),
+        ("numpy", "torch", "h5py", "pandas", "pyarrow"),
         title="Judged volumes",
         layer=7,
         request=Request(cpus=4, mem_mb=32_000, runtime_min=60, gpus=1),  # 20,000 volumes, 4,096 features of each
@@ -371,7 +371,7 @@ STAGES: dict[str, Stage] = {
     # A linear classifier on the features of an unsupervised network.
     "classify_features": Stage(
         _outputs(metrics="metrics.json", outcomes="outcomes.parquet"),
-        ("numpy", "scipy", "torch", "h5py", "pandas", "pyarrow"),
+        ("numpy", "torch", "h5py", "pandas", "pyarrow"),
         title="Features classified",
         layer=7,
         request=Request(cpus=4, mem_mb=32_000, runtime_min=120),  # 4,000 volumes of 32,768 voxels
