@@ -1,8 +1,10 @@
-"""Synthesis of pseudo-negatives against a literal loop that also computes the gradients of the weights."""
+"""Synthesis of pseudo-negatives against a literal loop: torch's convolutions, and gradients of the weights too."""
+
+import copy
 
 import torch
 from harness import Row, Section, device, interleaved, spread
-from torch import Tensor
+from torch import Tensor, nn
 
 from robust3d.models.introspective.network import IntrospectiveNetwork
 from robust3d.models.introspective.params import NetworkParams, SynthesisParams
@@ -26,23 +28,34 @@ def literal(model: IntrospectiveNetwork, start: Tensor, params: SynthesisParams)
     return x.detach()
 
 
+def with_torchs_convolutions(model: IntrospectiveNetwork) -> IntrospectiveNetwork:
+    """A copy with the same weights."""
+    found = copy.deepcopy(model)
+    for number, ours in enumerate(found.convolutions):
+        plain = nn.Conv3d(ours.in_channels, ours.out_channels, 3, padding=1)
+        plain.load_state_dict(ours.state_dict())
+        found.convolutions[number] = plain.to(ours.weight.device)
+    return found
+
+
 def measure(toy: bool, repeats: int) -> Section:
     """Both do the same steps from the same noise."""
-    resolution, width, batch, steps = (16, 0.125, 4, 2) if toy else (32, 0.25, 8, 5)
+    resolution, width, batch, steps = (16, 0.125, 4, 2) if toy else (32, 0.25, 8, 20)
     model = IntrospectiveNetwork(NetworkParams(resolution=resolution, width=width), 1).to(device())
     generator = torch.Generator().manual_seed(0)
     start = torch.randn(batch, 1, *(resolution,) * 3, generator=generator).to(device())
+    plain = with_torchs_convolutions(model)
     params = SynthesisParams(beta1=0.0, beta2=0.9, max_steps=steps)
 
     def ours() -> Tensor:
         with frozen_weights(model):
             return synthesise(lambda x: (model.score(x)[0], None), start, params, 1e9).volumes
 
-    samples = interleaved({"ours": ours, "theirs": lambda: literal(model, start, params)}, 1 if toy else repeats)
+    samples = interleaved({"ours": ours, "theirs": lambda: literal(plain, start, params)}, 1 if toy else repeats)
     seconds = {name: [sample.seconds for sample in found] for name, found in samples.items()}
     ratio = spread([b / a for a, b in zip(seconds["ours"], seconds["theirs"])])
     name = f"Synthesis, {batch} volumes of {resolution} voxels, {steps} steps"
     totals = spread(seconds["ours"]), spread(seconds["theirs"])
     section = Section("introspection", {"resolution": resolution, "width": width, "batch": batch, "steps": steps})
-    section.rows = [Row(name, "s", *totals, ratio=ratio, bar=1.3, peer="a literal loop")]
+    section.rows = [Row(name, "s", *totals, ratio=ratio, bar=1.4, peer="a literal loop")]
     return section

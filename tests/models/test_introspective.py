@@ -1,7 +1,11 @@
+import copy
+
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 
+from robust3d.models.introspective.convolution import FEW, Convolution, convolve
 from robust3d.models.introspective.network import IntrospectiveNetwork, VoxelClassifier, gradient_penalty
 from robust3d.models.introspective.params import NetworkParams, SynthesisParams
 from robust3d.models.introspective.synthesis import frozen_weights, step_size, synthesise
@@ -84,7 +88,7 @@ def test_gradient_penalty_is_taken_between_the_pairs():
 
 def test_gradient_penalty_of_a_network_against_finite_differences():
     model = network(classes=1).double()
-    real, fake = torch.rand(2, 2, 1, 16, 16, 16, dtype=torch.float64)
+    real, fake = torch.rand(2, 2, 1, 16, 16, 16, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     share, weight = torch.tensor([0.3, 0.6], dtype=torch.float64), model.convolutions[0].weight
 
     def penalty():
@@ -174,7 +178,11 @@ def test_langevin_noise_has_the_stated_variance():
 
 
 def literal_loop(model, start, params, labels, steps):
-    """Synthesis as it is usually written: torch's optimiser, backward through everything."""
+    """Synthesis as it is usually written: torch's convolutions and optimiser, backward through everything."""
+    model = copy.deepcopy(model)
+    for number, ours in enumerate(model.convolutions):
+        model.convolutions[number] = nn.Conv3d(ours.in_channels, ours.out_channels, 3, padding=1).double()
+        model.convolutions[number].load_state_dict(ours.state_dict())
     x = start.clone().requires_grad_()
     optimiser = torch.optim.Adam([x], params.learning_rate, betas=(params.beta1, params.beta2))
     for _ in range(steps):
@@ -183,6 +191,7 @@ def literal_loop(model, start, params, labels, steps):
         optimiser.step()
         with torch.no_grad():
             x.clamp_(*params.clip)
+    assert all(weight.grad is not None for weight in model.convolutions.parameters())
     return x.detach()
 
 
@@ -195,7 +204,6 @@ def test_synthesis_equals_a_literal_loop(beta1, beta2):
         ours = synthesise(lambda x: (model.score(x, labels)[0], None), start, params, threshold=1e9)
     assert ours.steps == 20 and all(weight.grad is None for weight in model.parameters())
     theirs = literal_loop(model, start, params, labels, 20)
-    assert any(weight.grad is not None for weight in model.parameters())
     torch.testing.assert_close(ours.volumes, theirs, rtol=0, atol=1e-10 if beta2 else 1e-6)
     if not beta2:  # m / |g| multiplies rounding where g crosses zero: all but a few voxels agree as closely
         apart = (ours.volumes - theirs).abs()
@@ -244,3 +252,24 @@ def test_parameters_that_cannot_be_meant():
 def test_seeds_give_different_weights():
     first, again, other = (network(seed=seed).head.weight for seed in (0, 0, 1))
     assert torch.equal(first, again) and not torch.equal(first, other)
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(1, 2), (3, 4), (2, FEW)])
+def test_a_convolution_and_its_gradients_are_torchs(inputs, outputs):
+    """Value, gradients, and gradients of gradients, as the penalty needs them."""
+    draw = torch.Generator().manual_seed(0)
+    maps = torch.randn(2, inputs, 3, 4, 5, generator=draw, dtype=torch.float64, requires_grad=True)
+    ours = Convolution(inputs, outputs).double()
+    usual = nn.Conv3d(inputs, outputs, 3, padding=1).double()
+    usual.load_state_dict(ours.state_dict())
+    found = []
+    for layer in (ours, usual):
+        value = layer(maps)
+        (first,) = torch.autograd.grad(value.sin().sum(), maps, create_graph=True)
+        second = torch.autograd.grad((first.square().sum((1, 2, 3, 4)) - 1).square().sum(), [maps, *layer.parameters()])
+        third = torch.autograd.grad(layer(maps).sin().sum(), [maps, *layer.parameters()])
+        found.append([value, first, *second, *third])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
+    small = maps.detach()[:1, :, :2, :2, :2].requires_grad_()
+    assert torch.autograd.gradgradcheck(convolve, (small, ours.weight, ours.bias))

@@ -345,6 +345,20 @@ STAGES: dict[str, Stage] = {
         request=Request(cpus=1, mem_mb=16_000, runtime_min=15),  # 10,000 volumes of 32 cubed
         matters="iterations samples threshold",
     ),
+    # 3D-VAE or 3D-GAN on voxels, and volumes that it generates.
+    "train_generator": Stage(
+        _outputs(
+            model="model.safetensors",
+            info="info.json",
+            metrics="metrics.json",
+            generated="generated.h5",
+        ),
+        ("numpy", "torch", "lightning-fabric", "h5py"),
+        title="Generator of volumes",
+        layer=6,
+        request=Request(cpus=4, mem_mb=16_000, runtime_min=1_440, gpus=1),
+        matters="training.method training.seed training.width training.steps category training.*",
+    ),
     # Scores of generated volumes by the reference network, and of noise, mean shapes and held-out shapes.
     "judge_voxels": Stage(
         _outputs(metrics="metrics.json", outcomes="outcomes.parquet"),

@@ -9,6 +9,7 @@ from robust3d.named import input_name
 from robust3d.study.jobs import Inputs, Job, slug
 from robust3d.training.introspection.params import VoxelTrainingParams
 from robust3d.training.reference3d.params import ReferenceParams
+from robust3d.training.volume_generators.params import GeneratorParams
 
 if TYPE_CHECKING:
     from robust3d.study.plan import Plan
@@ -29,6 +30,16 @@ def generate_voxels(plan: "Plan", trained: Job, samples: int, iterations: int = 
     inputs: Inputs = {"negatives": ((trained, "negatives"),), "info": ((trained, "info"),)}
     job_params = {"samples": samples, "iterations": iterations, "threshold": threshold}
     return plan.add(Job("generate_voxels", slug(f"{trained.label}-last-{iterations}"), job_params, inputs))
+
+
+def train_generator(
+    plan: "Plan", voxels: str, name: str, params: GeneratorParams, seed: int, category: str | None = None
+) -> Job:
+    """A generator to compare with, trained on a voxel set (key of `voxels`) or on one of its classes."""
+    inputs, bulk = plan.voxels(voxels)
+    job_params = {"training": params.model_copy(update={"seed": seed}), "category": category}
+    label = slug(f"{voxels}-{name}{f'-{category}' if category else ''}-s{seed}")
+    return plan.add(Job("train_generator", label, job_params, inputs, bulk))
 
 
 def attack_voxels(

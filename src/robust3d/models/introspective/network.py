@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from robust3d.models.encoder import seeded_initialisation
+from robust3d.models.introspective.convolution import Convolution
 from robust3d.models.introspective.params import NetworkParams
 
 
@@ -25,7 +26,7 @@ class IntrospectiveNetwork(nn.Module):
         channels = params.channels
         with seeded_initialisation(seed, "introspective"):
             self.convolutions = nn.ModuleList(
-                nn.Conv3d(before, after, 3, padding=1) for before, after in zip((1, *channels), channels)
+                Convolution(before, after) for before, after in zip((1, *channels), channels)
             )
             self.norms = nn.ModuleList(_layer_norm(params, count) for count in channels)
             self.head = nn.Linear(params.features, outputs)

@@ -1,6 +1,7 @@
 """Synthesis: ascent on a network's score from noise or from earlier samples, by Adam or by Langevin dynamics.
 
-Only the gradient with respect to the volumes is computed, which saves a third of a step's work.
+Only the gradient with respect to the volumes is computed, which saves a third of a step's work; with few channels
+`robust3d.models.introspective.convolution` saves more.
 """
 
 from collections.abc import Callable, Iterator

@@ -11,6 +11,7 @@ from robust3d.study.keys import check_known
 from robust3d.study.like import merge
 from robust3d.training.introspection.params import VoxelTrainingParams
 from robust3d.training.reference3d.params import ReferenceParams
+from robust3d.training.volume_generators.params import GeneratorParams, parse_generator
 
 if TYPE_CHECKING:
     from robust3d.study.config import Study
@@ -31,10 +32,12 @@ class Generator(Params):
     """A generator; rows of tables 2 to 4."""
 
     label: str
-    method: Literal["introspective"] = "introspective"
+    method: Literal["introspective", "vae", "gan"] = "introspective"
     models: Annotated[tuple[Kind, ...], Field(min_length=1, strict=False), AfterValidator(distinct)]
     printed: Literal["3DWINN", "3D-GAN", "3D-VAE"] | None = None  # the paper's rows whose numbers stand beside
-    settings: dict[str, Any] = Field(default_factory=dict)  # introspective: changes of the parameters in `unsupervised`
+    # Parameters of 3D-VAE and 3D-GAN; of introspective training changes of those in `unsupervised`.
+    settings: dict[str, Any] = Field(default_factory=dict)
+    category_settings: dict[str, Any] = Field(default_factory=dict)  # changes of these, for a generator of one category
 
 
 class Samples(Params):
@@ -84,9 +87,27 @@ class GeneratorSection(Params):
         """
         own = {"network": {"resolution": study.voxels[voxels].resolution}, "supervised": False}
         changes = self.category_changes if category is not None else {}
-        values = merge(merge(merge(own, self.unsupervised), changes), self.generators[key].settings)
+        values = merge(merge(merge(own, self.unsupervised), changes), self._settings(key, category))
         params: VoxelTrainingParams = parse(VoxelTrainingParams, values, f"generators.{key}.settings")
         return params
+
+    def generator_training(self, study: "Study", voxels: str, key: str, category: str | None) -> GeneratorParams:
+        """The parameters of a 3D-VAE or 3D-GAN, of all classes or of one category.
+
+        Raises:
+            ValueError: beginning with the key's path under the section.
+        """
+        own = {
+            "method": self.generators[key].method,
+            "resolution": study.voxels[voxels].resolution,
+            "samples": self.samples.joint if category is None else self.samples.category,
+            "threshold": self.samples.threshold,
+        }
+        return parse_generator(merge(own, self._settings(key, category)), f"generators.{key}.settings")
+
+    def _settings(self, key: str, category: str | None) -> dict[str, Any]:
+        one = self.generators[key]
+        return one.settings if category is None else merge(one.settings, one.category_settings)
 
     def check_generators(self, study: "Study", voxels: str) -> None:
         """Whether all that it names is defined, and fits together.
@@ -113,18 +134,21 @@ class GeneratorSection(Params):
                 raise ValueError(
                     f"generators.{key}.models: joint-multi needs iterations, which {generator.method} lacks"
                 )
-            if generator.method == "introspective":
-                for category in (None, self.categories[0]):
-                    training = self.unsupervised_training(study, voxels, key, category)
-                    if training.supervised:
-                        raise ValueError(f"generators.{key}.settings.supervised: a generator learns without labels")
+            for category in (None, self.categories[0]):
+                if generator.method != "introspective":
+                    self.generator_training(study, voxels, key, category)
+                elif self.unsupervised_training(study, voxels, key, category).supervised:
+                    raise ValueError(f"generators.{key}.settings.supervised: a generator learns without labels")
 
 
 def generated(plan: "Plan", section: Any, key: str, kind: Kind, seed: int) -> list["Job"]:
     """The jobs whose output `generated` has the volumes of a generator: one, or one for each category."""
-    from robust3d.study.voxel_jobs import generate_voxels  # for planning; writing needs none of it
+    from robust3d.study.voxel_jobs import generate_voxels, train_generator  # for planning; writing needs none of it
 
     categories = section.categories if kind == "separate-multi" else (None,)
+    if section.generators[key].method != "introspective":
+        trainings = {name: section.generator_training(plan.study, section.voxels, key, name) for name in categories}
+        return [train_generator(plan, section.voxels, key, one, seed, name) for name, one in trainings.items()]
     count = section.samples.category if kind == "separate-multi" else section.samples.joint
     iterations = section.samples.iterations if kind == "joint-multi" else 1
     return [

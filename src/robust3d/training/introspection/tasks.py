@@ -1,6 +1,5 @@
 """Trainings on voxels: cross-entropy, adversarial training, and introspective training (Eq. 3)."""
 
-from functools import lru_cache
 from typing import Literal
 
 import torch
@@ -11,7 +10,7 @@ from robust3d.attacks.pgd import pgd
 from robust3d.data.volumes import VoxelData
 from robust3d.errors import UserError
 from robust3d.models.introspective.network import IntrospectiveNetwork, VoxelClassifier, gradient_penalty
-from robust3d.seeds import torch_generator
+from robust3d.training.draws import Epochs
 from robust3d.training.introspection.params import VoxelTrainingParams
 from robust3d.training.loop import Task
 from robust3d.training.metrics import accuracy
@@ -87,7 +86,7 @@ class VoxelTraining(Task):
         network = IntrospectiveNetwork(params.network, outputs, params.seed)
         self.module: Learner = Learner(VoxelClassifier(network, mean)).to(volumes.labels.device)
         self.images_per_step = params.real
-        self._order = lru_cache(maxsize=2)(self._shuffle)
+        self._epochs = Epochs(len(volumes), params.real, params.seed)
 
     @property
     def classifier(self) -> VoxelClassifier:
@@ -106,14 +105,9 @@ class VoxelTraining(Task):
         return volumes
 
     def real_batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """A step's real volumes (B, 1, R, R, R) of 0 and 1, and labels: the epochs' shuffles end to end."""
-        count, size = len(self.volumes), self.params.real
-        places = range(step * size, (step + 1) * size)
-        index = torch.stack([self._order(place // count)[place % count] for place in places])
+        """A step's real volumes (B, 1, R, R, R) of 0 and 1, and labels."""
+        index = self._epochs.batch(step)
         return self.volumes.volumes(index).float(), self.volumes.labels[index.to(self.volumes.labels.device)]
-
-    def _shuffle(self, epoch: int) -> Tensor:
-        return torch.randperm(len(self.volumes), generator=torch_generator(self.params.seed, "order", epoch))
 
     def centred(self, real: Tensor, negative: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """A mini-batch's real and negative volumes less the mean that `mean_of` names."""

@@ -1,7 +1,5 @@
 """Cross-entropy training of the reference classifier on jittered volumes."""
 
-from functools import lru_cache
-
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -9,7 +7,7 @@ from torch.nn import functional
 from robust3d.data.volumes import VoxelData
 from robust3d.models.encoder import seeded_initialisation
 from robust3d.models.reference3d import Reference3D, describe
-from robust3d.seeds import torch_generator
+from robust3d.training.draws import Epochs
 from robust3d.training.loop import Task
 from robust3d.training.reference3d.params import ReferenceParams
 
@@ -31,20 +29,15 @@ class ReferenceTask(Task):
         self.module = self.network
         self.train, self.held_out, self.params = train, held_out, params
         self.images_per_step = params.batch_size
-        self._order = lru_cache(maxsize=2)(self._shuffle)
+        self._epochs = Epochs(len(train), params.batch_size, params.seed)
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        """Cross-entropy of one batch; the batches cut the epochs' shuffles end to end."""
-        count, size = len(self.train), self.params.batch_size
-        places = range(step * size, (step + 1) * size)
-        index = torch.stack([self._order(place // count)[place % count] for place in places])
+        """Cross-entropy of one batch."""
+        index = self._epochs.batch(step)
         volumes = jittered(self.train.volumes(index).float(), self.params.jitter, generator)
         labels = self.train.labels[index.to(self.train.labels.device)]
         logits = self.module(volumes)
         return functional.cross_entropy(logits, labels), {"accuracy": (logits.argmax(1) == labels).double().mean()}
-
-    def _shuffle(self, epoch: int) -> Tensor:
-        return torch.randperm(len(self.train), generator=torch_generator(self.params.seed, "order", epoch))
 
     def validate(self) -> dict[str, float]:
         """Accuracy on the held-out volumes, and that of the most frequent class."""
