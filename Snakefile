@@ -24,7 +24,7 @@ rule tables:
 
 rule figures:
     input:
-        [target_path(name) for name, stage in targets(MAIN).items() if STAGES[stage].shown.as_a != "table"],
+        [target_path(name) for name in of_paper(MAIN) if STAGES[targets(MAIN)[name]].shown.as_a != "table"],
 
 
 rule views:
