@@ -366,7 +366,7 @@ def test_what_is_planned(study):
     [
         ({"categories": ["chair", "spoon"]}, "categories: 'spoon' is not defined"),
         ({"figure4": {"categories": ["spoon"]}}, "figure4.categories: 'spoon'"),
-        ({"svm_generator": "gan"}, "svm_generator: 'gan' is not defined"),
+        ({"svm_generator": "flow"}, "svm_generator: 'flow' is not defined"),
         ({"figure3": {"generator": "none"}}, "figure3.generator: 'none'"),
         ({"generators": {"winn": {"models": ["joint-single"]}}}, "has no generator for each category"),
         ({"generators": {"winn": {"settings": {"supervised": True}}}}, "learns without labels"),
