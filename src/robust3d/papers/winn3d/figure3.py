@@ -60,7 +60,7 @@ def write(job: "Context") -> None:
         if file.facts["collapse"]:
             notes.append(f"{category} collapsed: {file.facts['collapse']}")
     if job.params["stand_ins"]:
-        notes.append(f"{judged.STAND_IN}.")
+        notes.append(f"Stand-ins: {judged.STAND_IN}.")
     notes.insert(0, f"Study “{job.params['study']}”, {job.params['label']}, one model a category.")
     longest = max(len(volumes) for _, _, volumes in rows)
     empty = np.zeros((1, *(train.resolution,) * 3), np.uint8)

@@ -55,7 +55,7 @@ def write(job: "Context") -> None:
     if info["collapse"]:
         notes.append(f"The training collapsed: {info['collapse']}")
     if job.params["stand_ins"]:
-        notes.append(f"{STAND_IN}.")
+        notes.append(f"Stand-ins: {STAND_IN}.")
     sheet_rows = [(category, "generated", row) for category, row in zip(categories, rows)]
     sheet = voxel_sheet(sheet_rows, cell_labels=[labels] * len(rows), note="\n".join(notes))
     sheet.save(job.outputs["picture"], "PNG")

@@ -156,14 +156,14 @@ def common(job: "Context", report: Report, judged: Judged) -> dict[str, Any]:
 
 
 def number_cell(
-    judged: Judged, values: list[float] | None, digits: int, at: Sequence[str], against: list[float] | None = None
+    judged: Judged, values: list[float] | None, form: str, at: Sequence[str], against: list[float] | None = None
 ) -> dict[str, Any]:
     """A mean over seeds with its interval, the difference to a control's values, and its sources.
 
     Args:
         judged: the set.
         values: of each seed; None: it has too few samples.
-        digits: of the text after its point.
+        form: of the text, as `.2f`.
         at: keys of the value under the set's entry in the metrics.
         against: of each seed the value of the control that it is compared with.
     """
@@ -176,7 +176,7 @@ def number_cell(
     if interval is not None:
         interval |= {"kind": f"t over {len(values)} seeds, each with samples of its own, 95 %"}
     cell: dict[str, Any] = {
-        "text": f"{mean:.{digits}f}" + " (collapsed)" * bool(judged.collapsed),
+        "text": f"{mean:{form}}" + " (collapsed)" * bool(judged.collapsed),
         "value": mean,
         "seeds": values,
         "interval": interval,

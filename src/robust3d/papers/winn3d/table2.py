@@ -70,7 +70,7 @@ def _printed(name: str, flag: str) -> dict[str, Any]:
 def _score(job: "Context", report: Report, one: Judged, scope: str, row: str) -> dict[str, Any]:
     values = one.values(lambda metrics: (metrics["inception"][scope] or {}).get("mean"))
     noise = report.control("noise").values(lambda metrics: (metrics["inception"][scope] or {}).get("mean"))
-    cell = judged.number_cell(one, values, 2, ("inception", scope), None if one.name == "noise" else noise)
+    cell = judged.number_cell(one, values, ".2f", ("inception", scope), None if one.name == "noise" else noise)
     found = [metrics["inception"][scope] for metrics in one.metrics if metrics["inception"][scope]]
     facts = judged.common(job, report, one)
     if found:

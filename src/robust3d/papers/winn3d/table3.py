@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from robust3d.provenance.runner import Context
     from robust3d.study.plan import Plan
 
-# Of each measure: keys of its value, digits of its text, and what it is.
-MEASURES: dict[str, tuple[tuple[str, ...], int, str]] = {
-    "FID": (("fid", "value"), 1, "Fréchet distance of Gaussians fitted to features"),
-    "KID": (("kid", "value"), 3, "unbiased squared maximum mean discrepancy with the kernel (x·y / D + 1)³"),
-    "Coverage": (("coverage",), 2, "share of training volumes that are the nearest one of a generated volume"),
-    "1-NNA": (("one_nearest", "accuracy"), 2, "accuracy of a nearest neighbour; 0.5: not to be told apart"),
-    "Memorisation z": (("memorisation", "z"), 2, "rank test of distances to training volumes against those of held-out "
-                       "volumes; below -2: copied"),
-    "Memorisation ratio": (("memorisation", "ratio"), 2, "median distance to training volumes over that of held-out "
-                           "volumes"),
-    "Near copies": (("memorisation", "copies"), 2, "share that is nearer to training volumes than 99 % of the held-out "
-                    "ones"),
+# Of each measure: keys of its value, the form of its text, and what it is.
+MEASURES: dict[str, tuple[tuple[str, ...], str, str]] = {
+    "FID": (("fid", "value"), ".4g", "Fréchet distance of Gaussians fitted to features"),
+    "KID": (("kid", "value"), ".3g", "unbiased squared maximum mean discrepancy with the kernel (x·y / D + 1)³"),
+    "Coverage": (("coverage",), ".2f", "share of training volumes that are the nearest one of a generated volume"),
+    "1-NNA": (("one_nearest", "accuracy"), ".2f", "accuracy of a nearest neighbour; 0.5: not to be told apart"),
+    "Memorisation z": (("memorisation", "z"), ".2f", "rank test of distances to training volumes, against "
+                       "those of held-out volumes; below -2: copied"),
+    "Memorisation ratio": (("memorisation", "ratio"), ".2f", "median distance to training volumes, over that of "
+                           "held-out volumes"),
+    "Near copies": (("memorisation", "copies"), ".2f", "share that is nearer to training volumes than 99 % of the "
+                    "held-out ones"),
 }  # fmt: skip
 
 
@@ -49,7 +49,9 @@ def write(job: "Context") -> None:
         "features a FID is biased, so held-out shapes are the row to compare with. Printed numbers are of another "
         "network and of ModelNet10."
     )
-    write_table(job, text_table(cells, "measure"), caption, cells)
+    rows = list(dict.fromkeys(cell["row"] for cell in cells))
+    cells.sort(key=lambda cell: columns.index(cell["column"]) if cell["column"] in columns else len(columns))
+    write_table(job, text_table(cells, "measure", rows), caption, cells)
 
 
 def _has(one: Judged, column: str) -> bool:
@@ -67,7 +69,7 @@ def _value(keys: tuple[str, ...], column: str) -> Callable[[dict[str, Any]], flo
 
 
 def _cell(job: "Context", report: Report, one: Judged, measure: str, column: str) -> dict[str, Any]:
-    keys, digits, formula = MEASURES[measure]
+    keys, form, formula = MEASURES[measure]
     groups = [metrics["groups"][column] for metrics in one.metrics]
     facts = judged.common(job, report, one)
     if measure == "FID":
@@ -83,7 +85,7 @@ def _cell(job: "Context", report: Report, one: Judged, measure: str, column: str
         "formula": f"{formula}; mean over seeds",
         "n": groups[0]["distance_samples"],
         "printed": judged.printed_beside(job, f"FID of {one.printed}", number),
-        **judged.number_cell(one, one.values(_value(keys, column)), digits, ("groups", column, *keys), noise),
+        **judged.number_cell(one, one.values(_value(keys, column)), form, ("groups", column, *keys), noise),
         **facts,
     }
 

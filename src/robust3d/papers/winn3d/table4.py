@@ -52,7 +52,7 @@ def _cell(job: "Context", report: Report, one: Judged, column: str, outcomes: li
     label = report.reference["classes"].index(column)
     samples = [frame[(frame["set"] == one.name) & (frame["label"] == label)]["probability"] for frame in outcomes]
     printed = TABLE4.get(one.printed or "", {}).get(paper_class(column))
-    cell = judged.number_cell(one, one.values(find), 4, ("groups", column, "class_probability"), noise)
+    cell = judged.number_cell(one, one.values(find), ".4f", ("groups", column, "class_probability"), noise)
     if cell["interval"] is None:
         cell["interval"] = _over_samples(samples)
     return {
@@ -93,7 +93,7 @@ def _mean(job: "Context", report: Report, one: Judged) -> dict[str, Any]:
         "unit": "",
         "formula": f"mean over {', '.join(categories)}",
         "n": len(categories),
-        **judged.number_cell(one, one.values(find), 4, ("groups",), noise),
+        **judged.number_cell(one, one.values(find), ".4f", ("groups",), noise),
         **judged.common(job, report, one),
     }
 
