@@ -64,6 +64,10 @@ class Task(ABC):
         Must be deterministic: the same weights give the same numbers. Runs without autocast.
         """
 
+    def weights(self) -> list[tuple[list[nn.Parameter], float]]:
+        """The weights to train in groups, each with a factor on the learning rate; by default all in one."""
+        return [([weight for weight in self.module.parameters() if weight.requires_grad], 1.0)]
+
     def collapse(self, validation: dict[str, float]) -> str | None:
         """A message if the validation shows that this run has collapsed, else None."""
         return None
@@ -155,7 +159,7 @@ class _Run:
     def __init__(self, task: Task, params: LoopParams, seed: int, fabric: "Fabric") -> None:
         self.task, self.params, self.seed, self.fabric = task, params, seed, fabric
         fabric.to_device(task.module)
-        self.optimiser = _optimiser(task.module, params)
+        self.optimiser = _optimiser(task.weights(), params)
         self.history = History(precision="bf16" if fabric._precision.precision == "bf16-mixed" else "fp32")
         self.best: dict[str, Tensor] = {}
         self.best_score: float | None = None
@@ -167,7 +171,7 @@ class _Run:
         """One optimiser step, and a validation if one is due; returns whether any device has got a stop signal."""
         step = self.history.steps
         for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.params, step)
+            group["lr"] = group["factor"] * learning_rate(self.params, step)
         self.task.module.train()
         share = ("device", self.fabric.global_rank) if self.fabric.global_rank else ()
         # Dropout draws from the global random state, which like the generator must depend on the step alone.
@@ -302,11 +306,11 @@ def learning_rate(params: LoopParams, step: int) -> float:
     return falling * params.learning_rate * params.decay_factor ** sum(step >= decay for decay in params.decay_steps)
 
 
-def _optimiser(module: nn.Module, params: LoopParams) -> torch.optim.Optimizer:
-    weights = [weight for weight in module.parameters() if weight.requires_grad]
+def _optimiser(weights: list[tuple[list[nn.Parameter], float]], params: LoopParams) -> torch.optim.Optimizer:
+    groups = [{"params": group, "factor": factor} for group, factor in weights]
     if params.optimiser == "adam":
-        return torch.optim.Adam(weights, params.learning_rate, params.betas, weight_decay=params.weight_decay)
-    return torch.optim.SGD(weights, params.learning_rate, momentum=params.momentum, weight_decay=params.weight_decay)
+        return torch.optim.Adam(groups, params.learning_rate, params.betas, weight_decay=params.weight_decay)
+    return torch.optim.SGD(groups, params.learning_rate, momentum=params.momentum, weight_decay=params.weight_decay)
 
 
 @contextmanager

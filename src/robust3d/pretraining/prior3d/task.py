@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from robust3d.data.multiview import Multiview
 from robust3d.errors import UserError
@@ -112,6 +112,13 @@ class Prior3dPretraining(ViewPretraining):
         total = torch.stack([getattr(params, f"{name}_weight") * loss for name, loss in losses.items()]).sum()
         scalars = {name: loss.detach() for name, loss in losses.items()}
         return total, {**scalars, "opacity": found.opacity.detach().mean()}
+
+    def weights(self) -> list[tuple[list[nn.Parameter], float]]:
+        """Those of the encoder at its own rate, and the decoder's."""
+        return [
+            (list(self.encoder.parameters()), self.params.encoder_rate),
+            (list(self.module.decoder.parameters()), 1.0),
+        ]
 
     def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Augmented inputs and targets in [0, 1], (batch, 3, H, W), and their depth (batch, H, W)."""
