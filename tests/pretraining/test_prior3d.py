@@ -271,6 +271,16 @@ def test_every_kind_of_backbone_has_the_same_decoder(solids):
     assert all(one == shapes[0] for one in shapes)
 
 
+def test_the_encoder_learns_at_its_own_rate(solids):
+    """Adam's first step moves each weight by the learning rate, whatever the gradient."""
+    task = make(solids, encoder_rate=0.1, distillation_weight=0.0)
+    before = {name: value.detach().clone() for name, value in task.module.named_parameters()}
+    train(task, LoopParams(steps=1, learning_rate=1e-3, validate_every=1), seed=0)
+    moved = {name: float((value - before[name]).abs().max()) for name, value in task.module.named_parameters()}
+    assert moved["encoder.trunk.layer4.0.conv1.weight"] == pytest.approx(1e-4, rel=0.02)
+    assert moved["decoder.field.0.weight"] == pytest.approx(1e-3, rel=0.02)
+
+
 def test_statistics_of_a_batch_are_used_from_scratch(solids):
     fresh = Encoder(architecture("resnet18"), seed=1)
     with pytest.raises(UserError, match="batch_norms: frozen, but the encoder has no statistics yet"):
@@ -283,7 +293,7 @@ def test_statistics_of_a_batch_are_used_from_scratch(solids):
     assert float((fresh.trunk.bn1.running_mean).abs().sum()) > 0
 
 
-@pytest.mark.parametrize("times", [3.0, 0.3])
+@pytest.mark.parametrize("times", [3.0, 0.1])
 def test_statistics_that_lag_behind_are_refused_or_measured(solids, times):
     """Weights of another size than at the time of the statistics: features grow or fade from layer to layer."""
     images = solids.train.inputs[:, :2].flatten(0, 1)

@@ -38,6 +38,9 @@ class Params(Base):
     # same, but measured anew on the training views before the start is copied; batch: each batch's own, for a network
     # that starts at random. Transformers have none.
     batch_norms: Literal["frozen", "measured", "batch"] = "frozen"
+    # Learning rate of the encoder, times the decoder's (paper: one for all). At first nothing holds the representation:
+    # the distance to the start is 0, and so is its gradient.
+    encoder_rate: float = Field(1.0, gt=0)
     width: int = Field(256, gt=0)  # of queries and of the convolutional decoder; open in the paper
     heads: int = Field(8, gt=0)  # of attention; open in the paper
     blocks: int = Field(1, gt=0)  # of attention; open in the paper

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from robust3d.data.multiview import Multiview
 from robust3d.errors import UserError
@@ -112,6 +112,10 @@ class Prior3dPretraining(ViewPretraining):
         total = torch.stack([getattr(params, f"{name}_weight") * loss for name, loss in losses.items()]).sum()
         scalars = {name: loss.detach() for name, loss in losses.items()}
         return total, {**scalars, "opacity": found.opacity.detach().mean()}
+
+    def parts(self) -> list[tuple[nn.Module, float]]:
+        """The encoder with a rate of its own, and the decoder."""
+        return [(self.encoder, self.params.encoder_rate), (self.module.decoder, 1.0)]
 
     def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Augmented inputs and targets in [0, 1], (batch, 3, H, W), and their depth (batch, H, W)."""
