@@ -45,6 +45,11 @@ class Params(QualityParams):
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, one a mesh."""
+        return self.mesh_names
+
+    @property
+    def mesh_names(self) -> tuple[str, ...]:
+        """Names of the meshes."""
         return tuple(f"p{number:04d}" for number in range(self.meshes))
 
 
