@@ -55,6 +55,8 @@ class Plan(ObjectJobs):
         """The table of one classification set: image ids, classes and splits, for views also the backgrounds."""
         image_set, family = self.study.sets[name], self.study.family_of(name)
         inputs = self.views(family, image_set)[0] if family is not None else {}
+        if parts := self.study.parts_of(name):
+            inputs = {"set": tuple((self.draw_set(part), "table") for part in parts)}
         job_params = {"set": self.set_params(name), "seed": self.study.seed, **self.on_disk.image_set(image_set)}
         return self.add(Job("draw_set", slug(name), job_params, inputs, plugins=(("set", image_set.kind),)))
 
@@ -69,18 +71,39 @@ class Plan(ObjectJobs):
         )
 
     def set_params(self, name: str) -> dict[str, Any]:
-        """The parameters of a set in a job: all but the family, whose manifest is an input."""
-        return self.study.sets[name].model_dump(mode="json", exclude={"family"})
+        """The parameters of a set in a job: all but the family, whose manifest is an input; of a mixture its parts'."""
+        params: dict[str, Any] = self.study.sets[name].model_dump(mode="json", exclude={"family"})
+        if parts := self.study.parts_of(name):
+            params["parts"] = [self._part(part) for part in parts]
+        return params
+
+    def _part(self, name: str) -> dict[str, Any]:
+        """A part of a mixture: its name, its parameters, and the number of its files of each kind."""
+        inputs = self.set_inputs(name)[0]
+        counts = {kind: len(inputs.get(kind, ())) for kind in ("views", "textures", "images")}
+        return {"name": name, "params": self.set_params(name), "files": counts}
 
     def set_inputs(self, name: str) -> tuple[Inputs, Inputs]:
         """A set as inputs of a job: (inputs, bulk files)."""
         family = self.study.family_of(name)
+        if parts := self.study.parts_of(name):
+            inputs, bulk = self._together([self.set_inputs(part) for part in parts])
+            return {**inputs, "set": ((self.draw_set(name), "table"), *inputs["set"])}, bulk
         if family is not None:
             inputs, bulk = self.views(family, self.study.sets[name])
         else:
             packs = self.pack_images(name)
             inputs, bulk = ({"images": tuple((job, output) for job in packs)} for output in ("manifest", "images"))
         return {"set": ((self.draw_set(name), "table"),), **inputs}, bulk
+
+    @staticmethod
+    def _together(parts: list[tuple[Inputs, Inputs]]) -> tuple[Inputs, Inputs]:
+        """The inputs and bulk files of several sets, one after the other."""
+        joined: tuple[Inputs, Inputs] = ({}, {})
+        for found in parts:
+            for held, files in zip(joined, found, strict=True):
+                held |= {kind: (*held.get(kind, ()), *these) for kind, these in files.items()}
+        return joined
 
     def named_sets(self, sets: Mapping[str, str]) -> tuple[Inputs, Inputs]:
         """The same for several sets. `sets` maps the name of an input to a key of the study's `sets`."""
@@ -190,14 +213,15 @@ class Plan(ObjectJobs):
         plugins = (("target", name), *dict.fromkeys(networks))
         return self.add(Job(stage, slug(name), {"target": name, **job_params}, inputs, bulk, plugins))
 
-    def _makers(self) -> Iterator[Callable[[], Job]]:
-        """Functions that plan every family, voxel set, table and figure together with the jobs they depend on."""
+    def _makers(self) -> Iterator[Callable[[], object]]:
+        """Functions that plan every family, voxel set, table, figure and set with the jobs they depend on."""
         yield from (functools.partial(self.index_views, family) for family in self.study.families)
         yield from (functools.partial(self.index_voxels, name) for name in self.study.voxels)
         yield from (functools.partial(self.target, name) for paper in self.study.papers for name in targets(paper))
+        yield from (functools.partial(self.set_inputs, name) for name in self.study.sets)
 
     def every_job(self) -> list[Job]:
-        """The jobs of all tables, figures and families."""
+        """The jobs of all tables, figures, families and sets."""
         for make in self._makers():
             make()
         return list(self.jobs.values())
