@@ -102,7 +102,7 @@ def test_the_descriptor_does_not_see_rotations_and_sees_shapes():
     corners = quality.surface_points(cube.vertices, cube.triangles(), 16384, rng)
     ours, turned, other = (quality.descriptor(points, rng) for points in (corners, corners @ turn, ball))
     assert quality.distances(ours, np.stack([turned, other])) == pytest.approx([0, 0.3], abs=0.05)
-    assert quality.distances(ours, turned[None])[0] < 0.004  # the usual threshold is above the noise
+    assert quality.distances(ours, turned[None])[0] < 0.005  # the usual threshold is above the noise
     assert quality.descriptor(ball, rng)[:24] == pytest.approx(1, abs=0.01)  # distances to the centre, in radii
     assert quality.silhouettes(ball) == pytest.approx(1, abs=0.1)
 

@@ -23,7 +23,7 @@ class QualityParams(AlgorithmParams):
 
     max_faces: int = Field(60_000, ge=12)  # triangles
     min_fill: float = Field(0.05, ge=0, lt=1)  # share of the disk around the mesh that each of 12 silhouettes fills
-    min_distance: float = Field(0.004, ge=0)  # to all earlier meshes, see `descriptor`; its noise is below
+    min_distance: float = Field(0.005, ge=0)  # to all earlier meshes, see `descriptor`; its noise is below
     tries: int = Field(200, ge=1)  # candidates for one mesh, before it ends with an error
 
 
