@@ -181,7 +181,7 @@ def test_flatworld_shows_each_view_often(study):
     assert len(images) == 9 and images.rows["view"].max() > 0 and len(set(images.ids)) == 9
 
 
-@pytest.mark.parametrize("name", ["proc_fractals", "proc_morphs", "all_three"])
+@pytest.mark.parametrize("name", ["proc_fractals", "proc_morphs", "all_three", "all_matched"])
 def test_a_mixture_shows_the_images_of_its_parts(study, name):
     params, files = study.set(name)
     parts = [part["name"] for part in params["parts"]]
@@ -232,7 +232,7 @@ def test_classes_of_a_mixture_have_as_many_images_each():
     assert found["class_index"].tolist() == [0, 1, 2, 3, 4] * 2
 
 
-@pytest.mark.parametrize("name", ["procsynth", "flatworld", "fractals", "all_three"])
+@pytest.mark.parametrize("name", ["procsynth", "flatworld", "fractals", "all_three", "all_matched"])
 def test_any_set_is_exported_as_folders_of_pictures(study, tmp_path, name):
     from torchvision.datasets import ImageFolder
 
@@ -255,7 +255,15 @@ def test_any_set_is_exported_as_folders_of_pictures(study, tmp_path, name):
     ("change", "says"),
     [
         ({"sets": {"all_three": {"parts": ["procsynth", "none"]}}}, "sets.all_three.parts"),
-        ({"sets": {"all_three": {"parts": ["procsynth", "proc_morphs"]}}}, "is a mixture itself"),
+        (
+            {
+                "sets": {
+                    "proc_morphs": {"parts": ["all_three", "fractals"]},
+                    "all_three": {"parts": ["proc_morphs", "fractals"]},
+                }
+            },
+            "a circle: ",
+        ),
         ({"sets": {"all_three": {"classes": [2]}}}, "give one each"),
         ({"families": {"geons": {"shard_classes": 3}}}, "shard_classes: has no meaning for kind geons"),
     ],

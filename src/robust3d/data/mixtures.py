@@ -14,7 +14,7 @@ from robust3d.seeds import numpy_generator
 if TYPE_CHECKING:
     from robust3d.data.images import ImageData
 
-KINDS = ("views", "textures", "images")  # of files that parts are read from
+KINDS = ("set", "views", "textures", "images")  # of files that parts are read from
 
 
 def object_of(class_name: str) -> str:
@@ -93,22 +93,19 @@ def open_mixture(params: Mapping[str, Any], files: Mapping[str, Sequence[Path]],
     """
     import torch
 
-    from robust3d import registry
     from robust3d.data.images import ImageData
-    from robust3d.data.sets import read_set
 
     places = np.zeros(len(rows), np.int64)  # of a row in its part
     parts: dict[str, ImageData] = {}
-    held = {kind: list(files.get(kind, ())) for kind in KINDS}
-    for entry, path in zip(params["parts"], files["set"][1:], strict=True):
+    held = {kind: list(files.get(kind, ())) for kind in KINDS} | {"set": list(files["set"][1:])}
+    for entry in params["parts"]:
         part = entry["name"]
         its_files = {kind: [held[kind].pop(0) for _ in range(entry["files"][kind])] for kind in KINDS}
         mine = np.flatnonzero(rows["part"] == part)
         if not len(mine):
             continue
         places[mine] = np.arange(len(mine))
-        here, module = rows["row"].to_numpy()[mine], registry.load("set", entry["params"]["kind"])
-        parts[part] = module.open_images(entry["params"], its_files, read_set(path), here)
+        parts[part] = open_part(entry, its_files, rows["row"].to_numpy()[mine])
         if len(parts[part]) != len(mine):
             raise UserError(f"{part}: pictures of it cannot be read and are left out; repair them for a mixture")
     sides = {part: data.resolution_px for part, data in parts.items()}
@@ -129,3 +126,19 @@ def open_mixture(params: Mapping[str, Any], files: Mapping[str, Sequence[Path]],
     notices = tuple(f"{part}: {notice}" for part, data in parts.items() for notice in data.notices)
     labels = torch.tensor(rows["class_index"].to_numpy("int64"))
     return ImageData(labels=labels, read=read, resolution_px=side, rows=rows, notices=notices)
+
+
+def open_part(part: Mapping[str, Any], files: Mapping[str, Sequence[Path]], here: np.ndarray) -> "ImageData":
+    """Rows of a set that another one is made of.
+
+    Args:
+        part: its parameters, as `params`.
+        files: its own, by kind, its table first.
+        here: rows of that table.
+    """
+    from robust3d import registry
+    from robust3d.data.sets import read_set
+
+    module = registry.load("set", part["params"]["kind"])
+    data: ImageData = module.open_images(part["params"], files, read_set(files["set"][0]), here)
+    return data

@@ -216,6 +216,26 @@ class FlatSetParams(SetParams):
         return self
 
 
+class MatchParams(Base):
+    """What pictures are brought to, each by itself: see `robust3d.data.matching`; none: as it is."""
+
+    kind: str = "matched"
+    background: Literal["black", "white"] = "black"  # behind the objects, which tells what is foreground
+    threshold: int = Field(0, ge=0, le=254)  # pixels that differ more from the background are foreground
+    grey: bool = False  # colours to their brightness
+    foreground: float | None = Field(None, gt=0, lt=1)  # share of the picture, by enlarging it about its middle
+    brightness: float | None = Field(None, ge=0, le=1)  # mean of the foreground
+    contrast: float = Field(0.15, ge=0, le=1)  # with brightness: its standard deviation
+    slope: float | None = Field(None, ge=0, le=4)  # of the power spectrum: f^-slope (natural images: 2)
+    rms: float = Field(0.15, gt=0, le=0.5)  # with slope: standard deviation of the picture, whose mean becomes 0.5
+
+    @model_validator(mode="after")
+    def _something(self) -> "MatchParams":
+        if not self.grey and self.foreground is None and self.brightness is None and self.slope is None:
+            raise ValueError("grey, foreground, brightness, slope: all left out, so nothing is matched; give one")
+        return self
+
+
 class PictureSetParams(Base):
     """A classification set of pictures on disk or of computed pictures: all kinds but `views`.
 

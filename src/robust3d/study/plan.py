@@ -71,16 +71,16 @@ class Plan(ObjectJobs):
         )
 
     def set_params(self, name: str) -> dict[str, Any]:
-        """The parameters of a set in a job: all but the family, whose manifest is an input; of a mixture its parts'."""
+        """The parameters of a set in a job: all but the family, whose manifest is an input; with those of its parts."""
         params: dict[str, Any] = self.study.sets[name].model_dump(mode="json", exclude={"family"})
         if parts := self.study.parts_of(name):
             params["parts"] = [self._part(part) for part in parts]
         return params
 
     def _part(self, name: str) -> dict[str, Any]:
-        """A part of a mixture: its name, its parameters, and the number of its files of each kind."""
+        """A set that another is made of: its name, its parameters, and the number of its files of each kind."""
         inputs = self.set_inputs(name)[0]
-        counts = {kind: len(inputs.get(kind, ())) for kind in ("views", "textures", "images")}
+        counts = {kind: len(inputs.get(kind, ())) for kind in ("set", "views", "textures", "images")}
         return {"name": name, "params": self.set_params(name), "files": counts}
 
     def set_inputs(self, name: str) -> tuple[Inputs, Inputs]:
