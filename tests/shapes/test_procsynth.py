@@ -1,5 +1,8 @@
 """Solids and modifiers against closed forms, Algorithm 1 against its expectations, quality control against itself."""
 
+import itertools
+import time
+
 import numpy as np
 import pytest
 
@@ -147,3 +150,45 @@ def test_instances_are_stretched_along_one_axis_within_the_sphere():
 def test_parameters_that_cannot_be_are_named(keys, says):
     with pytest.raises(ValueError, match=says):
         procsynth.Params(meshes=2, **keys)
+
+
+def _silhouette(points: np.ndarray, generator: np.random.Generator, side: int = 48) -> np.ndarray:
+    """A mesh's points seen from anywhere, along parallel rays."""
+    turn = np.linalg.qr(generator.normal(size=(3, 3)))[0]
+    cells = np.clip(((points @ turn.T)[:, :2] * side + side / 2).astype(int), 0, side - 1)
+    picture = np.zeros((side, side), bool)
+    picture[cells[:, 0], cells[:, 1]] = True
+    return picture
+
+
+def _looks(picture: np.ndarray) -> np.ndarray:
+    """Simple descriptors that do not change when a picture is turned: area, border, axes, distances, rings."""
+    rows, columns = np.nonzero(picture)
+    y, x = rows - rows.mean(), columns - columns.mean()
+    axes = np.sqrt(np.linalg.eigvalsh(np.cov(np.stack([x, y]))))
+    border = (picture[1:] != picture[:-1]).sum() + (picture[:, 1:] != picture[:, :-1]).sum()
+    away, angle = np.hypot(x, y), np.arctan2(y, x)
+    found = [len(x), border, border / np.sqrt(len(x)), *axes, *np.quantile(away, np.linspace(0.05, 1, 12))]
+    for low, high in itertools.pairwise(np.array([0, 0.1, 0.2, 0.3, 0.45]) * len(picture)):
+        ring = np.histogram(angle[(away >= low) & (away < high)], 24, (-np.pi, np.pi))[0]
+        found += [*np.abs(np.fft.fft(ring))[:6]]
+    return np.array(found, float)
+
+
+@pytest.mark.slow
+def test_1000_classes_are_made_in_time_and_told_apart_from_one_view():
+    """One view of each class, matched with another by simple descriptors: right 20 times as often as chance."""
+    started = time.process_time()
+    meshes = list(quality.generate(quality.QualityParams(), 0, 1000))
+    assert time.process_time() - started < 120
+    shapes = np.stack([mesh.shape for mesh in meshes])
+    for k in range(1, len(shapes)):
+        assert quality.distances(shapes[k], shapes[:k]).min() >= quality.QualityParams().min_distance
+    generator = np.random.default_rng(1)
+    looks = []
+    for mesh in meshes:
+        points = quality.surface_points(mesh.vertices, mesh.faces, 8192, generator)
+        looks.append([_looks(_silhouette(points, generator)) for _ in range(2)])
+    known, seen = np.moveaxis((np.array(looks) - np.mean(looks, (0, 1))) / np.std(looks, (0, 1)), 1, 0)
+    right = [((known - one) ** 2).sum(1).argmin() == k for k, one in enumerate(seen)]
+    assert np.mean(right) >= 20 / len(meshes)
