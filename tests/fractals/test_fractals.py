@@ -69,7 +69,7 @@ def test_a_category_has_1000_pictures_and_none_is_constant(published):
 
 
 def test_a_picture_depends_on_seed_class_and_instance_alone():
-    settings = {"kind": "fractals", "resolution_px": 48, "points": 3000, "patterns": 2}
+    settings = {"kind": "fractals", "resolution_px": 48, "points": 3000, "patterns": 2, "fill": 0.02}
     small, large = (fractals.Params(categories=count, **settings) for count in (2, 3))
     rows = fractals.list_pictures(small, 1)[1]
     more = fractals.list_pictures(large, 1)[1]

@@ -197,6 +197,45 @@ class CuedSetParams(SetParams):
         return True
 
 
+class FlatSetParams(SetParams):
+    """A set of views that are moved about in the picture's plane: see `robust3d.imagesets.flatworld`."""
+
+    kind: str = "flatworld"
+    copies: int = Field(1, ge=1)  # pictures of each view, each moved at random
+    flips: bool = True  # left-right and upside down, with even chances
+    rotation_deg: float = Field(180.0, ge=0, le=180)  # at most, to either side
+    shift: float = Field(0.1, ge=0, le=0.5)  # at most, to either side, in sides of the picture
+    scale: tuple[float, float] = (0.8, 1.0)  # of the object, from and to
+
+    @model_validator(mode="after")
+    def _plane(self) -> "FlatSetParams":
+        if not 0 < self.scale[0] <= self.scale[1] <= 2:
+            raise ValueError(f"scale: {list(self.scale)} is no range from low to high, above 0 and up to 2")
+        if self.change is not None:
+            raise ValueError("change: has no meaning for pictures that are moved already; leave it out")
+        return self
+
+
+class MatchParams(Base):
+    """What pictures are brought to, each by itself: see `robust3d.data.matching`; none: as it is."""
+
+    kind: str = "matched"
+    background: Literal["black", "white"] = "black"  # behind the objects, which tells what is foreground
+    threshold: int = Field(0, ge=0, le=254)  # pixels that differ more from the background are foreground
+    grey: bool = False  # colours to their brightness
+    foreground: float | None = Field(None, gt=0, lt=1)  # share of the picture, by enlarging it about its middle
+    brightness: float | None = Field(None, ge=0, le=1)  # mean of the foreground
+    contrast: float = Field(0.15, ge=0, le=1)  # with brightness: its standard deviation
+    slope: float | None = Field(None, ge=0, le=4)  # of the power spectrum: f^-slope (natural images: 2)
+    rms: float = Field(0.15, gt=0, le=0.5)  # with slope: standard deviation of the picture, whose mean becomes 0.5
+
+    @model_validator(mode="after")
+    def _something(self) -> "MatchParams":
+        if not self.grey and self.foreground is None and self.brightness is None and self.slope is None:
+            raise ValueError("grey, foreground, brightness, slope: all left out, so nothing is matched; give one")
+        return self
+
+
 class PictureSetParams(Base):
     """A classification set of pictures on disk or of computed pictures: all kinds but `views`.
 

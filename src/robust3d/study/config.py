@@ -60,6 +60,10 @@ class Study(Params):
         for name in self.sets:
             if (family := self.family_of(name)) is not None:
                 check_known(f"sets.{name}.family", family, self.families)
+            for part in self.parts_of(name):
+                check_known(f"sets.{name}.parts", part, self.sets)
+        for name in self.sets:
+            self._check_parts((name,))
         for name, experiment in self.experiments.items():
             at = f"experiments.{name}"
             check_known(f"{at}.set", experiment.set, self.sets)
@@ -146,6 +150,17 @@ class Study(Params):
     def family_of(self, image_set: str) -> str | None:
         """The family of a set of views; None: a set of another kind."""
         return getattr(self.sets[image_set], "family", None)
+
+    def _check_parts(self, chain: tuple[str, ...]) -> None:
+        """Refuse sets that are made of themselves."""
+        for part in self.parts_of(chain[-1]):
+            if part in chain:
+                raise ValueError(f"sets.{part}: a circle: {' is made of '.join([*chain, part])}")
+            self._check_parts((*chain, part))
+
+    def parts_of(self, image_set: str) -> tuple[str, ...]:
+        """The sets that a set is made of, as a mixture is; none for most kinds."""
+        return tuple(getattr(self.sets[image_set], "parts", ()))
 
     def _check_start(self, key: str) -> None:
         """Check a pre-training's start: it exists, has the same architecture, and does not start from this one."""

@@ -80,3 +80,12 @@ def test_the_printed_line_says_what_has_no_depth(family, project, monkeypatch, c
         f"out: 6 objects of {name}; 2 of 6 objects have no depth/; `robust3d check-views out`"
         in capsys.readouterr().out
     )
+
+
+def test_export_images_says_what_to_run_first(project):
+    unknown = robust3d("export-images", "nothing", "--out", "out", cwd=project)
+    assert unknown.returncode == 2 and "nothing: no such set; there are" in unknown.stderr
+    early = robust3d("export-images", "black", "--out", "out", "--config", "seed=3", cwd=project)
+    assert early.returncode == 2 and "is not made yet; first run: snakemake results/draw_set/black-" in early.stderr
+    assert "results/index_views/geons-" in early.stderr and early.stderr.endswith("--config seed=3\n")
+    assert not (project / "out").exists()
