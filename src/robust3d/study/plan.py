@@ -13,6 +13,7 @@ from robust3d.seeds import seed_of
 from robust3d.study.config import Study
 from robust3d.study.entries import RANDOM, Experiment, Objects
 from robust3d.study.jobs import Inputs, Job, slug
+from robust3d.study.learning_jobs import pretraining_data
 from robust3d.study.on_disk import OnDisk
 from robust3d.study.targets import paper_of, target_stage, targets
 
@@ -279,14 +280,7 @@ class Plan:
         shared = None if experiment.pretraining_per_seed else self.study.pretraining_seed
         seed = seed if shared is None else shared
         entry = self.study.pretraining[key]
-        if entry.data is not None:
-            family, seen, target = entry.data.family, entry.data.input, entry.data.target
-            classes = self.classes(family)
-        else:
-            family = self.study.sets[experiment.set].family
-            seen, target = experiment.backgrounds
-            classes = self.study.sets[experiment.set].labels(self.classes(family))
-        inputs, bulk = self.views(family, seen, target)
+        data, (inputs, bulk), shown = pretraining_data(self, entry, experiment)
         if entry.start != RANDOM:
             start = self.encoder(entry.start, experiment, seed)
             inputs |= {"encoder": ((start, "encoder"),), "encoder_info": ((start, "info"),)}
@@ -295,13 +289,11 @@ class Plan:
             "params": entry.method_params(),
             "architecture": entry.architecture,
             "normalisation": entry.normalisation,
-            "classes": classes,
-            "input_background": seen,
-            "target_background": target,
+            **shown,
             "seed": seed,
             "data_seed": self.study.seed,
         }
-        label = slug(f"{key}-{family}-s{seed}")
+        label = slug(f"{key}-{data}-s{seed}")
         plugins = (("pretraining", entry.method), ("architecture", entry.architecture.name))
         return self.add(Job("pretrain", label, job_params, inputs, bulk, plugins))
 
@@ -321,6 +313,10 @@ class Plan:
 
     def train_classifier(self, key: str, experiment: Experiment, pretraining: str | None, seed: int) -> Job:
         """A classifier from scratch or from an encoder."""
+        return self.add(self.classifier_job(key, experiment, pretraining, seed))
+
+    def classifier_job(self, key: str, experiment: Experiment, pretraining: str | None, seed: int) -> Job:
+        """The same job, not registered: others take its parameters and inputs."""
         inputs, bulk = self.set_inputs(experiment.set)
         is_started = pretraining is not None and self.study.pretraining[pretraining].gives_encoder
         encoder = self.encoder(pretraining, experiment, seed) if pretraining and is_started else None
@@ -337,7 +333,7 @@ class Plan:
         }
         label = slug(f"{experiment.set}-{key}-{pretraining or 'scratch'}-s{seed}")
         plugins = (("training", training.objective), ("architecture", architecture.name))
-        return self.add(Job("train_classifier", label, job_params, inputs, bulk, plugins))
+        return Job("train_classifier", label, job_params, inputs, bulk, plugins)
 
     # --- probes -----------------------------------------------------------------------------------------------
 
