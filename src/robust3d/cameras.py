@@ -17,7 +17,7 @@ from robust3d.seeds import numpy_generator
 Array = NDArray[np.float64]
 
 NMR_AZIMUTHS = 24  # the NMR renders stand 15 degrees apart
-_DEFAULT_FOV_DEG = {"sphere": 60.0, "nmr": 30.0}  # nmr: focal length 3.732 = 1 / tan 15 deg
+_DEFAULT_FOV_DEG = {"sphere": 60.0, "nmr": 30.0, "fixed": 60.0}  # nmr: focal length 3.732 = 1 / tan 15 deg
 _Y_DOWN_Z_FORWARD = np.diag([1.0, -1.0, -1.0, 1.0])  # OpenCV camera axes <-> OpenGL camera axes
 _Y_UP_TO_Z_UP = np.array([[1.0, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]])  # pixelNeRF's DVR loader
 
@@ -25,20 +25,23 @@ _Y_UP_TO_Z_UP = np.array([[1.0, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0,
 class CameraParams(Params):
     """Where the cameras of a family of objects stand; they all look at the origin."""
 
-    protocol: Literal["sphere", "nmr"] = "sphere"  # uniform on the sphere | a ring like the NMR renders
+    protocol: Literal["sphere", "nmr", "fixed"] = "sphere"  # uniform on the sphere | a ring like the NMR renders | all
+    # views from one place
     views: int = Field(default=24, ge=1, le=10_000)  # images of an object; nmr: a divisor of 24
-    poses: Literal["shared", "per_instance"] = "shared"  # shared: the same for all (Geon3D §3)
+    poses: Literal["shared", "per_instance", "per_object"] = "shared"  # shared: the same for all (Geon3D §3); per
+    # instance id: the same for all classes; per_object: each object of each class has its own
     radius: float = Field(default=2.732, gt=0)  # distance of the camera from the origin, world units
-    fov_deg: float | None = Field(default=None, gt=1, lt=150)  # full angle of view; None: sphere 60, nmr 30
-    elevation_deg: float = Field(default=30.0, ge=-90, le=90)  # nmr only: height of the ring
-    azimuth_deg: float = Field(default=0.0, ge=-180, le=180)  # nmr only: of the first view; the renders have 0
+    fov_deg: float | None = Field(default=None, gt=1, lt=150)  # full angle of view; None: nmr 30, else 60
+    elevation_deg: float = Field(default=30.0, ge=-90, le=90)  # nmr, fixed: height of the ring or place
+    azimuth_deg: float = Field(default=0.0, ge=-180, le=180)  # nmr, fixed: of the first view; the renders have 0
 
     @model_validator(mode="after")
     def _even_ring(self) -> "CameraParams":
         if self.protocol == "nmr" and NMR_AZIMUTHS % self.views:
             raise ValueError(f"views: the nmr protocol takes a divisor of {NMR_AZIMUTHS}, not {self.views}")
-        if self.protocol == "nmr" and self.poses == "per_instance":
-            raise ValueError("poses: the nmr ring is the same for every object; use 'shared'")
+        if self.protocol != "sphere" and self.poses != "shared":
+            what = "nmr ring" if self.protocol == "nmr" else "fixed place"
+            raise ValueError(f"poses: the {what} is the same for every object; use 'shared'")
         return self
 
     @property
@@ -47,26 +50,28 @@ class CameraParams(Params):
         return _DEFAULT_FOV_DEG[self.protocol] if self.fov_deg is None else self.fov_deg
 
 
-def poses(params: CameraParams, seed: int, instance: str = "") -> Array:
+def poses(params: CameraParams, seed: int, instance: str = "", class_name: str = "") -> Array:
     """World-to-camera matrices of one object's views.
 
     A shared pose depends on (seed, view) only, so more views leave the earlier ones as they are.
 
     Args:
-        params: "sphere" draws normalised Gaussians (uniform on the sphere), "nmr" stands on a ring.
+        params: "sphere" draws normalised Gaussians (uniform on the sphere), "nmr" stands on a ring, "fixed" still.
         seed: Seed of the study.
-        instance: Id of the object; matters for per-instance poses only.
+        instance: Id of the object; matters for poses of its own only.
+        class_name: Its class; matters for poses per object only.
 
     Returns:
         (V, 4, 4) world_to_camera.
     """
-    if params.protocol == "nmr":
-        azimuth = 2 * np.pi * np.arange(params.views) / params.views + np.deg2rad(params.azimuth_deg)
+    if params.protocol != "sphere":
+        turn = 2 * np.pi if params.protocol == "nmr" else 0.0
+        azimuth = turn * np.arange(params.views) / params.views + np.deg2rad(params.azimuth_deg)
         elevation = np.full(params.views, np.deg2rad(params.elevation_deg))
         flat = np.cos(elevation)
         directions = np.stack([flat * np.sin(azimuth), np.sin(elevation), -flat * np.cos(azimuth)], axis=-1)
         return look_at(params.radius * directions)
-    owner = instance if params.poses == "per_instance" else ""
+    owner = {"shared": "", "per_instance": instance, "per_object": f"{class_name}/{instance}"}[params.poses]
     drawn = [numpy_generator(seed, "pose", owner, view).normal(size=3) for view in range(params.views)]
     directions = np.stack(drawn)
     return look_at(params.radius * directions / np.linalg.norm(directions, axis=-1, keepdims=True))

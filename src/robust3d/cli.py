@@ -207,15 +207,37 @@ def _export_views(arguments: argparse.Namespace) -> None:
         raise UserError(f"{arguments.family}: no such family; there are {', '.join(sorted(study.families))}")
     manifest = Path(Plan(study).index_views(arguments.family).output("manifest"))
     if not manifest.is_file():
-        named = [f"{key}={name}" for key, name in _chosen(arguments).items()]
-        scale = ["--config", *named] if named else []
-        overlays = ["--configfile", *map(str, arguments.configfile)] if arguments.configfile else []
-        command = shlex.join(["snakemake", str(manifest), *scale, *overlays])
+        command = _first_run([manifest], arguments)
         raise UserError(f"family {arguments.family!r} is not rendered yet; first run: {command}")
     notes: list[str] = []
     objects = export_views(Views.read(manifest), arguments.out, arguments.format, note=notes.append)
     summary = "; ".join([f"{objects} objects of {arguments.family}", *notes])
     print(f"{arguments.out}: {summary}; `robust3d check-views {arguments.out}` checks them")
+
+
+def _first_run(paths: list[Path], arguments: argparse.Namespace) -> str:
+    """The command that makes files of the study of a command line."""
+    named = [f"{key}={name}" for key, name in _chosen(arguments).items()]
+    scale = ["--config", *named] if named else []
+    overlays = ["--configfile", *map(str, arguments.configfile)] if arguments.configfile else []
+    return shlex.join(["snakemake", *map(str, paths), *scale, *overlays])
+
+
+def _export_images(arguments: argparse.Namespace) -> None:
+    from robust3d.data.published.image_folder import export_images
+    from robust3d.study.jobs import canonical_json
+    from robust3d.study.plan import Plan
+
+    study = _study(arguments.configfile, _chosen(arguments))
+    if arguments.set not in study.sets:
+        raise UserError(f"{arguments.set}: no such set; there are {', '.join(sorted(study.sets))}")
+    plan = Plan(study)
+    found = plan.set_inputs(arguments.set)[0]
+    inputs = {kind: [Path(job.output(output)) for job, output in files] for kind, files in found.items()}
+    if missing := [path for files in inputs.values() for path in files if not path.is_file()]:
+        raise UserError(f"set {arguments.set!r} is not made yet; first run: {_first_run(missing, arguments)}")
+    params = json.loads(canonical_json(plan.set_params(arguments.set)))
+    print(f"{arguments.out}: {export_images(params, inputs, arguments.out):,} pictures of {arguments.set}")
 
 
 def _check_views(arguments: argparse.Namespace) -> None:
@@ -267,6 +289,7 @@ COMMANDS = {
     "gc": _gc,
     "accept": _accept,
     "export_views": _export_views,
+    "export_images": _export_images,
     "check_views": _check_views,
     "voxelise": _voxelise,
     "download": _download,

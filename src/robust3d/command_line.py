@@ -125,6 +125,12 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     _study_options(export_views)
     export_views.set_defaults(function="export_views")
 
+    export_images = commands.add_parser("export-images", help="write an image set as PNGs in folders (ImageFolder)")
+    export_images.add_argument("set", help="a key of sets, of any kind")
+    export_images.add_argument("--out", type=expanded, required=True, help="folder to write, new or empty")
+    _study_options(export_images)
+    export_images.set_defaults(function="export_images")
+
     check_views = commands.add_parser("check-views", help="check views of your own in DVR's or SRN's layout")
     check_views.add_argument("folder", type=expanded, help="a data set, a class of it, or one object")
     check_views.add_argument("--objects", type=int, default=24, help="how many objects to check, evenly spaced")

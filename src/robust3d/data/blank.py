@@ -57,11 +57,12 @@ class BlankViews:
         return {"blank": asdict(self)} if self.views else {}
 
     def gather(self, class_name: str, entry: dict[str, Any]) -> None:
-        """Add the entry of one shard's manifest."""
+        """Add the entry of one shard's manifest; without a class its objects have names with their classes."""
         found = BlankViews(**entry.get("blank", {"policy": self.policy}))
         self.policy = found.policy
-        self.views |= {f"{class_name}/{instance}": views for instance, views in found.views.items()}
-        self.left_out += [f"{class_name}/{instance}" for instance in found.left_out]
+        prefix = f"{class_name}/" if class_name else ""
+        self.views |= {f"{prefix}{instance}": views for instance, views in found.views.items()}
+        self.left_out += [f"{prefix}{instance}" for instance in found.left_out]
 
     def notices(self, family: str) -> list[str]:
         """Flags for every number that depends on these views."""

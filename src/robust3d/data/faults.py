@@ -20,7 +20,8 @@ def faults_entry(faults: Mapping[str, Sequence[str]]) -> dict[str, Any]:
 
 def gather_faults(faults: Faults, class_name: str, entry: Mapping[str, Any]) -> None:
     """Take in what one shard's manifest says."""
-    faults |= {f"{class_name}/{name}": reasons for name, reasons in entry.get("faults", {}).items()}
+    prefix = f"{class_name}/" if class_name else ""
+    faults |= {f"{prefix}{name}": reasons for name, reasons in entry.get("faults", {}).items()}
 
 
 def fault_notices(family: str, faults: Faults) -> list[str]:

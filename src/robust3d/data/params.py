@@ -197,6 +197,25 @@ class CuedSetParams(SetParams):
         return True
 
 
+class FlatSetParams(SetParams):
+    """A set of views that are moved about in the picture's plane: see `robust3d.imagesets.flatworld`."""
+
+    kind: str = "flatworld"
+    copies: int = Field(1, ge=1)  # pictures of each view, each moved at random
+    flips: bool = True  # left-right and upside down, with even chances
+    rotation_deg: float = Field(180.0, ge=0, le=180)  # at most, to either side
+    shift: float = Field(0.1, ge=0, le=0.5)  # at most, to either side, in sides of the picture
+    scale: tuple[float, float] = (0.8, 1.0)  # of the object, from and to
+
+    @model_validator(mode="after")
+    def _plane(self) -> "FlatSetParams":
+        if not 0 < self.scale[0] <= self.scale[1] <= 2:
+            raise ValueError(f"scale: {list(self.scale)} is no range from low to high, above 0 and up to 2")
+        if self.change is not None:
+            raise ValueError("change: has no meaning for pictures that are moved already; leave it out")
+        return self
+
+
 class PictureSetParams(Base):
     """A classification set of pictures on disk or of computed pictures: all kinds but `views`.
 

@@ -171,13 +171,13 @@ def read_shards(
     return frames
 
 
-def read_frames(path: Path, instances: set[str]) -> Iterator[Frame]:
-    """The frames of some instances in one shard, as passed to `write_shard`.
+def read_frames(path: Path, instances: set[str], wanted: set[Place] | None = None) -> Iterator[Frame]:
+    """The frames of some instances in one shard, as passed to `write_shard`; with `wanted` only these of them.
 
     Raises:
         UserError: the file is missing, damaged or not a shard.
     """
-    frames = read_shards([path], instances)
+    frames = read_shards([path], instances, wanted)
     fields = (frames.instance.tolist(), frames.view.tolist(), frames.rgba, frames.mask, frames.depth)
     for values in zip(*fields, frames.world_to_camera, frames.intrinsics, strict=True):
         yield Frame(*values)

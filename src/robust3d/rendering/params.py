@@ -1,9 +1,13 @@
 """Parameters of a render; imports no Blender."""
 
+from typing import Literal
+
+import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from robust3d.data.params import BlankPolicy
 from robust3d.params import Params as Base
+from robust3d.seeds import numpy_generator
 
 Vector = tuple[float, float, float]
 
@@ -30,6 +34,35 @@ class Sun(Base):
         return self
 
 
+class LightParams(Base):
+    """A sun that is drawn anew for each view: its direction uniform, its strength random, with hard shadows."""
+
+    side: Literal["camera", "any"] = "camera"  # camera: from the half of all directions on the camera's side; any: also
+    # from behind the object, which half of the views then show in ambient light alone
+    strength: tuple[float, float] = (0.4, 1.2)  # as a sun's; uniform in its logarithm
+
+    @field_validator("strength")
+    @classmethod
+    def _range(cls, strength: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < strength[0] <= strength[1]:
+            raise ValueError(f"{list(strength)} is no range from low to high above 0")
+        return strength
+
+
+def light_of(
+    params: LightParams, seed: int, class_name: str, instance: str, view: int, world_to_camera: np.ndarray
+) -> Sun:
+    """The sun of one view; it depends on the object, the view and the camera's side of the world alone."""
+    name = f"{class_name}/{instance}" if class_name else instance
+    generator = numpy_generator(seed, "light", name, view)
+    direction = generator.normal(size=3)
+    if params.side == "camera" and direction @ world_to_camera[2, :3] > 0:  # it shines the way the camera looks
+        direction = -direction
+    x, y, z = direction.tolist()
+    low, high = np.log(params.strength)
+    return Sun(direction=(x, y, z), strength=float(np.exp(generator.uniform(low, high))), shadow=True)
+
+
 class RenderParams(Base):
     """Image size, light and quality. The papers give none but the size."""
 
@@ -42,6 +75,7 @@ class RenderParams(Base):
         Sun(direction=(-0.5, 0.0, -0.85), strength=0.28),
         Sun(direction=(0.5, -0.85, 0.1), strength=0.08),
     )
+    light: LightParams | None = None  # in addition to the suns; none: all views of all objects have the same light
     ambient: float = Field(0.05, ge=0)  # how bright a white surface looks that no light reaches
     checks: float | None = Field(
         None, gt=0

@@ -47,7 +47,8 @@ def render_instances(
     A pixel depends on (seed, class, instance, view) and on the parameters only.
 
     Args:
-        requests: (instance id, mesh, world-to-camera matrices (V, 4, 4)) each.
+        requests: (instance id, mesh, world-to-camera matrices (V, 4, 4)) each; objects of several classes have ids
+            `class/instance`, and `class_name` is empty.
         intrinsics: (3, 3) px.
         params: how to render.
         seed: of the noise.
@@ -90,7 +91,7 @@ def render_instances(
             yield from pending.popleft().result()
 
     try:
-        yield from ProgressLine(f"render {class_name}", unit="frames").count(frames())
+        yield from ProgressLine(f"render {class_name}".rstrip(), unit="frames").count(frames())
     finally:  # also when the caller stops asking or a worker failed: nothing of ours goes on rendering
         for future in pending:
             future.cancel()

@@ -17,7 +17,7 @@ from robust3d.cameras import opengl, project
 from robust3d.data.frame import Frame
 from robust3d.rendering.exr import read_exr
 from robust3d.rendering.paint import Coats, plain_paint
-from robust3d.rendering.params import RenderParams
+from robust3d.rendering.params import RenderParams, Sun
 from robust3d.shapes.mesh import Mesh, Paint
 
 _OBJECT, _INDEX = "object", 1
@@ -79,14 +79,15 @@ class Scene:
         world.node_tree.nodes["Background"].inputs["Strength"].default_value = 0.0
         self.scene.world = world
         for number, sun in enumerate(self.params.suns):
-            if not sun.shadow:
-                continue
-            light = bpy.data.lights.new(f"sun {number}", "SUN")
-            light.energy, light.angle = math.pi * sun.strength, math.radians(sun.angle_deg)
-            lamp = bpy.data.objects.new(light.name, light)
-            lamp.rotation_mode = "QUATERNION"
-            lamp.rotation_quaternion = Vector(sun.direction).to_track_quat("Z", "Y")
-            self.scene.collection.objects.link(lamp)
+            if sun.shadow:
+                _aim(self._lamp(f"sun {number}"), sun)
+        self.moving = self._lamp("light") if self.params.light else None
+
+    def _lamp(self, name: str) -> bpy.types.Object:
+        lamp = bpy.data.objects.new(name, bpy.data.lights.new(name, "SUN"))
+        lamp.rotation_mode = "QUATERNION"
+        self.scene.collection.objects.link(lamp)
+        return lamp
 
     def show(self, mesh: Mesh) -> None:
         """Put `mesh` in the place of the object shown before."""
@@ -104,8 +105,12 @@ class Scene:
         shown.pass_index = _INDEX
         self.scene.collection.objects.link(shown)
 
-    def render(self, instance: str, view: int, world_to_camera: np.ndarray, seed: int) -> Frame:
+    def render(
+        self, instance: str, view: int, world_to_camera: np.ndarray, seed: int, light: Sun | None = None
+    ) -> Frame:
         """Render the object shown from one camera; only its box is traced, which saves half the time."""
+        if self.moving is not None and light is not None:
+            _aim(self.moving, light)
         left, top, right, bottom = self._box(world_to_camera)
         side = self.params.resolution_px
         render = self.scene.render
@@ -139,6 +144,11 @@ class Scene:
         high = np.ceil(points.max(axis=0)).astype(int) + _MARGIN_PX
         low, high = np.clip(low, 0, side - 2), np.clip(high, 2, side)
         return int(low[0]), int(low[1]), int(high[0]), int(high[1])
+
+
+def _aim(lamp: bpy.types.Object, sun: Sun) -> None:
+    lamp.data.energy, lamp.data.angle = math.pi * sun.strength, math.radians(sun.angle_deg)
+    lamp.rotation_quaternion = Vector(sun.direction).to_track_quat("Z", "Y")
 
 
 def to_straight_srgb(premultiplied: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from robust3d.rendering.params import RenderParams
+from robust3d.rendering.params import RenderParams, light_of
 from robust3d.rendering.system import check_system_libraries
 from robust3d.seeds import seed_of
 from robust3d.shapes.mesh import Mesh
@@ -84,7 +84,11 @@ def serve(connection: Connection, folder: Path) -> None:
         scene.show(request.mesh)
         for view, pose in zip(request.views, request.poses, strict=True):
             seed = frame_seed(setup.seed, setup.class_name, request.instance, view)
-            connection.send(scene.render(request.instance, view, pose, seed))
+            light = None
+            if setup.params.light is not None:
+                drawn = (setup.seed, setup.class_name, request.instance, view, pose)
+                light = light_of(setup.params.light, *drawn)
+            connection.send(scene.render(request.instance, view, pose, seed, light))
         connection.send(resident_mib())
 
 

@@ -17,7 +17,7 @@ def run(job: "Context") -> None:
     set_params, seed = job.params["set"], job.params["seed"]
     module = registry.load("set", set_params["kind"])
     if hasattr(module, "draw"):
-        files = {name: job.inputs.get(name, []) for name in ("views", "textures")}
+        files = {name: job.inputs.get(name, []) for name in ("views", "textures", "set")}
         table, notices = module.draw(set_params, files, seed)
     else:
         params = parse(module.Params, set_params)

@@ -24,8 +24,9 @@ def run(job: "Context") -> None:
     blank = BlankViews("skip")
     faults: Faults = {}
     for _, entry in entries:
-        blank.gather("/".join(held_by(entry)), entry)
-        gather_faults(faults, "/".join(held_by(entry)), entry)
+        owner = "" if entry.get("whole_names") else "/".join(held_by(entry))
+        blank.gather(owner, entry)
+        gather_faults(faults, owner, entry)
     entries = [(path, entry) for path, entry in entries if entry["frames"]]  # blocks of a published class may be empty
     for path, entry in entries:  # sets are drawn from all (instance, view) pairs, so none may be missing
         objects = sum(map(len, held_by(entry).values()))
@@ -37,7 +38,7 @@ def run(job: "Context") -> None:
     shards = [
         Shard(
             path=str(path.with_name("views.h5")),
-            instances=held_by(entry),
+            instances={name: ids for name, ids in held_by(entry).items() if ids},
             sha256=entry["sha256"],
             bytes=entry["bytes"],
         )

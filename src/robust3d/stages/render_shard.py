@@ -1,12 +1,14 @@
-"""Renders a block of instances of one class from all its views with Blender into one shard.
+"""Renders a block of instances of one class, or of some, from all its views with Blender into one shard.
 
 Frames of earlier shards of the same code are copied if mesh and pose are equal, because a pixel does not depend on the
 shard. So after adding views or instances, or changing the blocks, only new frames are rendered.
 """
 
+import itertools
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,8 @@ from robust3d import cameras
 from robust3d.data.blank import BlankViews, without_blank
 from robust3d.data.faults import faults_entry
 from robust3d.data.frame import Frame
-from robust3d.data.shards import read_frames, write_shard
+from robust3d.data.manifest import held_by
+from robust3d.data.shards import read_frames, write_classes
 from robust3d.parsing import parse
 from robust3d.rendering.journal import Journal
 from robust3d.rendering.params import RenderParams
@@ -35,9 +38,9 @@ def run(job: "Context") -> None:
     params = job.params
     camera = parse(cameras.CameraParams, params["cameras"])
     render = parse(RenderParams, params["render"])
-    meshes = load_meshes(job.input("shapes"), params["instances"])  # None: all valid meshes of the file
+    meshes = load_meshes(job.input("shapes"), wanted(params))
     digests = {instance: mesh_digest(mesh) for instance, mesh in meshes.items()}
-    poses = {instance: cameras.poses(camera, params["seed"], instance) for instance in meshes}
+    poses = {name: poses_of(camera, params, name) for name in meshes}
     journal = Journal(job.progress, params["class_name"], render.resolution_px)
     earlier = rendered_before(job, digests, poses)
     held = earlier | journal.held()
@@ -60,10 +63,10 @@ def run(job: "Context") -> None:
     )
     blank = BlankViews(render.blank_views)
     try:
-        entry = write_shard(
+        frames = without_blank(merged(list(meshes), camera.views, held, journal.keep(rendered)), blank)
+        entry = write_classes(
             job.outputs["views"],
-            without_blank(merged(list(meshes), camera.views, held, journal.keep(rendered)), blank),
-            class_name=params["class_name"],
+            by_class(frames, params["classes"]) if "classes" in params else {params["class_name"]: frames},
             resolution_px=render.resolution_px,
             extent=params["extent"],
         )
@@ -73,9 +76,46 @@ def run(job: "Context") -> None:
     for notice in blank.notices(params["class_name"]):
         print(f"note: {notice}", file=sys.stderr)
     job.notes.update(blank.entry())
-    meshes_shown = {instance: digests[instance] for instance in entry["instances"]}
-    faults = faults_entry({instance: meshes[instance].faults for instance in entry["instances"]})
-    job.write_json("manifest", entry | {"meshes": meshes_shown} | blank.entry() | faults)
+    shown = [object_name(name, one, params) for name, ids in held_by(entry).items() for one in ids]
+    faults = faults_entry({name: meshes[name].faults for name in shown})
+    whole = {"whole_names": True} if "classes" in params else {}
+    entry |= {"meshes": {name: digests[name] for name in shown}} | whole
+    job.write_json("manifest", entry | blank.entry() | faults)
+
+
+def wanted(params: dict[str, Any]) -> list[str] | None:
+    """The names of the objects to render; None: all valid meshes of the file."""
+    if "classes" not in params:
+        return list(params["instances"]) if params["instances"] is not None else None
+    return [f"{name}/{instance}" for name in params["classes"] for instance in params["instances"]]
+
+
+def object_name(class_name: str, instance: str, params: dict[str, Any]) -> str:
+    """What an object is called among the meshes: with its class, where the file has several."""
+    return f"{class_name}/{instance}" if "classes" in params else instance
+
+
+def poses_of(camera: cameras.CameraParams, params: dict[str, Any], name: str) -> np.ndarray:
+    """World-to-camera matrices (V, 4, 4) of an object."""
+    class_name, instance = name.split("/", 1) if "classes" in params else (params["class_name"], name)
+    return cameras.poses(camera, params["seed"], instance, class_name)
+
+
+def by_class(frames: Iterator[Frame], classes: list[str]) -> dict[str, Iterator[Frame]]:
+    """The frames of each class, to be taken in this order; names of objects lose their class."""
+    waiting: list[Frame] = []
+
+    def of(class_name: str) -> Iterator[Frame]:
+        while True:
+            waiting.extend(itertools.islice(frames, 1 - len(waiting)))
+            if not waiting:
+                return
+            owner, _, instance = waiting[0].instance.partition("/")
+            if owner != class_name:
+                return
+            yield replace(waiting.pop(), instance=instance)
+
+    return {name: of(name) for name in classes}
 
 
 def rendered_before(job: "Context", digests: dict[str, str], poses: dict[str, np.ndarray]) -> dict[Place, Path]:
@@ -89,7 +129,7 @@ def rendered_before(job: "Context", digests: dict[str, str], poses: dict[str, np
         for instance, digest in json.loads(other.output("manifest").read_text())["meshes"].items():
             if digests.get(instance) != digest:
                 continue
-            theirs = cameras.poses(camera, other.params["seed"], instance)
+            theirs = poses_of(camera, other.params, instance)
             pairs = enumerate(zip(theirs, poses[instance], strict=False))
             same += [(instance, view) for view, (pose, mine) in pairs if np.array_equal(pose, mine)]
         views = job.borrow(other, "views") if any(place not in held for place in same) else None
@@ -100,7 +140,7 @@ def rendered_before(job: "Context", digests: dict[str, str], poses: dict[str, np
 
 def _look(params: dict[str, Any]) -> dict[str, Any]:
     """Parameters that affect a pixel besides mesh, pose and view; the extent is only written into the file."""
-    rest = {name: value for name, value in params.items() if name not in ("instances", "extent")}
+    rest = {name: value for name, value in params.items() if name not in ("classes", "instances", "extent")}
     for part, other in (("cameras", "views"), ("render", "blank_views")):
         rest[part] = {name: value for name, value in params[part].items() if name != other}
     return rest
@@ -110,8 +150,19 @@ def merged(instances: list[str], views: int, held: dict[Place, Path], rendered: 
     """All frames in order: `held` frames, read from their shards one instance at a time, and rendered ones."""
     for instance in instances:
         files = {held[instance, view] for view in range(views) if (instance, view) in held}
-        copies = {(file, frame.view): frame for file in sorted(files) for frame in read_frames(file, {instance})}
+        copies = {(file, frame.view): frame for file in sorted(files) for frame in _read(file, instance, views)}
         for view in range(views):
             place = (instance, view)
             yield copies[held[place], view] if place in held else next(rendered)
     assert next(rendered, None) is None, "more frames were rendered than asked for"
+
+
+def _read(file: Path, name: str, views: int) -> Iterator[Frame]:
+    """The frames of one object in a shard, or in a file of the journal, where the names have their classes."""
+    class_name, _, instance = name.rpartition("/")
+    if not class_name:
+        yield from read_frames(file, {name})
+        return
+    places = {(owner, one, view) for view in range(views) for owner, one in ((class_name, instance), ("", name))}
+    for frame in read_frames(file, {name, instance}, places):
+        yield replace(frame, instance=name)

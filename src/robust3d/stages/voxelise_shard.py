@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def run(job: "Context") -> None:
     """Write `volumes` and its `manifest` entry."""
     params, name = parse(VoxelParams, job.params["voxels"]), job.params["class_name"]
-    meshes = load_meshes(job.input("shapes"))
+    prefix, found = job.params["prefix"], load_meshes(job.input("shapes"))  # a class in a file of several
+    meshes = {key.removeprefix(prefix): mesh for key, mesh in found.items() if key.startswith(prefix)}
 
     def objects() -> Iterator[tuple[str, np.ndarray]]:
         for instance, mesh in meshes.items():

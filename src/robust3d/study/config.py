@@ -60,6 +60,10 @@ class Study(Params):
         for name in self.sets:
             if (family := self.family_of(name)) is not None:
                 check_known(f"sets.{name}.family", family, self.families)
+            for part in self.parts_of(name):
+                check_known(f"sets.{name}.parts", part, self.sets)
+                if self.parts_of(part):
+                    raise ValueError(f"sets.{name}.parts: {part} is a mixture itself; name its parts")
         for name, experiment in self.experiments.items():
             at = f"experiments.{name}"
             check_known(f"{at}.set", experiment.set, self.sets)
@@ -139,6 +143,10 @@ class Study(Params):
     def family_of(self, image_set: str) -> str | None:
         """The family of a set of views; None: a set of another kind."""
         return getattr(self.sets[image_set], "family", None)
+
+    def parts_of(self, image_set: str) -> tuple[str, ...]:
+        """The sets that a mixture is made of; none for other kinds."""
+        return tuple(getattr(self.sets[image_set], "parts", ()))
 
     def _check_start(self, key: str) -> None:
         """Check a pre-training's start: it exists, has the same architecture, and does not start from this one."""

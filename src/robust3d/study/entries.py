@@ -35,6 +35,11 @@ class Objects(Params):
         """What the module provides: built meshes, or meshes, views or volumes from disk."""
         return getattr(registry.load("family", self.kind), "SOURCE", "built")
 
+    @property
+    def together(self) -> bool:
+        """Whether the module builds the meshes of all classes in one go, because one class depends on others."""
+        return hasattr(registry.load("family", self.kind), "build_all")
+
     def shape_params(self) -> Any:
         """The module's own, checked parameters."""
         return parse(registry.load("family", self.kind).Params, self.shapes, "shapes")
@@ -65,6 +70,8 @@ class Family(Objects):
     cameras: CameraParams | None = None  # not for views from disk, which have their own
     render: RenderParams | None = None
     shard_instances: int | None = Field(None, ge=1)  # instances of one class in one file; changes no pixel
+    shard_classes: int | None = Field(None, ge=1)  # classes in one file, of kinds that build all classes in one go;
+    # none: one; changes no pixel
 
     @model_validator(mode="after")
     def _check_family(self) -> "Family":
@@ -72,6 +79,8 @@ class Family(Objects):
             raise ValueError(f"kind: {self.kind} are volumes, which are not rendered; name them under `voxels`")
         ours = {"cameras": self.source != "views", "render": self.source != "views"}
         self._check_objects(ours | {"shard_instances": self.source == "built"})
+        if self.shard_classes is not None and not self.together:
+            raise ValueError(f"shard_classes: has no meaning for kind {self.kind}; leave it out")
         return self
 
     @property

@@ -6,19 +6,18 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from robust3d import registry
-from robust3d.data.splits import split_instances
 from robust3d.errors import UserError
 from robust3d.named import input_name
-from robust3d.seeds import seed_of
 from robust3d.study.config import Study
-from robust3d.study.entries import RANDOM, Experiment, Objects
+from robust3d.study.entries import RANDOM, Experiment
 from robust3d.study.jobs import Inputs, Job, slug
 from robust3d.study.learning_jobs import pretraining_data
+from robust3d.study.object_jobs import ObjectJobs
 from robust3d.study.on_disk import OnDisk
 from robust3d.study.targets import paper_of, target_stage, targets
 
 
-class Plan:
+class Plan(ObjectJobs):
     """All jobs of a study; equal jobs are one object."""
 
     def __init__(self, study: Study, on_disk: OnDisk | None = None) -> None:
@@ -32,185 +31,6 @@ class Plan:
         plugins = tuple(dict.fromkeys([*job.plugins, *(plugin for found in opens for plugin in found)]))
         job = dataclasses.replace(job, plugins=plugins, numerics=self.study.numerics)
         return self.jobs.setdefault((job.stage, job.id), job)
-
-    # --- shapes and views -------------------------------------------------------------------------------------
-
-    @functools.cached_property
-    def _families(self) -> dict[str, tuple[Any, Any]]:
-        return {
-            name: (registry.load("family", objects.kind), objects.shape_params())
-            for name, objects in {**self.study.families, **self.study.voxels}.items()
-        }
-
-    def _objects(self, name: str) -> Objects:
-        """A family or a voxel set: they have different names."""
-        return self.study.families.get(name) or self.study.voxels[name]
-
-    def classes(self, family: str) -> tuple[str, ...]:
-        """Class names in label order."""
-        return self._families[family][1].classes
-
-    @functools.cache  # noqa: B019  (a plan lives as long as the process)
-    def instances(self, family: str) -> tuple[str, ...]:
-        """Instance ids, the same for every class."""
-        module, params = self._families[family]
-        return tuple(module.instance_ids(params, self.study.seed))
-
-    @functools.cache  # noqa: B019
-    def inventory(self, family: str) -> Job:
-        """Lists the files of a published family on disk; missing files end the run before other jobs start."""
-        kind, params = self._objects(family).kind, self._families[family][1]
-        job_params = {"kind": kind, "source": params, "data_on_disk": self.on_disk.family(kind, params)}
-        return self.add(Job("inventory", slug(family), job_params, plugins=(("family", kind),)))
-
-    def _from_disk(self, family: str) -> Inputs:
-        """The inventory as an input, for families that are read from disk."""
-        published = self._objects(family).source != "built"
-        return {"inventory": ((self.inventory(family), "inventory"),)} if published else {}
-
-    @functools.cache  # noqa: B019
-    def build_shapes(self, family: str, class_name: str) -> Job:
-        """The meshes of one class."""
-        module, params = self._families[family]
-        kind = self._objects(family).kind
-        job_params = {"kind": kind, "shapes": module.only(params, class_name), "class_name": class_name}
-        job_params |= {"seed": self.study.seed}
-        return self.add(Job("build_shapes", slug(f"{family}-{class_name}"), job_params, plugins=(("family", kind),)))
-
-    def _read(self, stage: str, family: str, class_name: str, block: int) -> Job:
-        """Reads one block of a class of a published family: meshes or views."""
-        module, params = self._families[family]
-        kind = self._objects(family).kind
-        job_params = {"kind": kind, "source": module.only(params, class_name), "class_name": class_name}
-        job_params |= {"block": [block, params.shards]}
-        label = slug(f"{family}-{class_name}-{block:03d}")
-        return self.add(Job(stage, label, job_params, self._from_disk(family), plugins=(("family", kind),)))
-
-    @functools.cache  # noqa: B019
-    def shards(self, family: str) -> tuple[Job, ...]:
-        """The jobs that make a family's files of views: for each class, blocks of instances by the hash of their id."""
-        jobs: list[Job] = []
-        for class_name in self.classes(family):
-            if self.study.families[family].source == "built":
-                shapes = self.build_shapes(family, class_name)
-                blocks = sorted(self._blocks(family).items())
-                jobs += [self._render_shard(family, class_name, shapes, *block) for block in blocks]
-                continue
-            for block in range(self._families[family][1].shards):
-                if self.study.families[family].source == "views":
-                    jobs.append(self._read("read_shard", family, class_name, block))
-                else:
-                    shapes = self._read("read_shapes", family, class_name, block)
-                    jobs.append(self._render_shard(family, class_name, shapes, block, None))
-        return tuple(jobs)
-
-    @functools.cache  # noqa: B019
-    def _blocks(self, family: str) -> dict[int, list[str]]:
-        """The instances of each block of a built family; of those that are rendered."""
-        instances, split = self.instances(family), self.study.families[family].split
-        n_blocks = -(-len(instances) // (self.study.families[family].shard_instances or 1))
-        rendered = set(instances)
-        if split is not None and split.parts is not None:
-            module, params = self._families[family]
-            by_orbit = functools.partial(module.orbit, params) if split.mode == "orbit" else None
-            found = split_instances(instances, split, self.study.seed, by_orbit)
-            rendered = {instance for part in split.parts for instance in found[part]}
-        blocks: dict[int, list[str]] = {}
-        for instance in (one for one in instances if one in rendered):
-            blocks.setdefault(seed_of("block", instance) % n_blocks, []).append(instance)
-        return blocks
-
-    def _render_shard(self, family: str, class_name: str, shapes: Job, block: int, members: list[str] | None) -> Job:
-        """Renders the instances of a block; `members` None: all meshes of the file, which are not known yet."""
-        config = self.study.families[family]
-        module, params = self._families[family]
-        job_params = {
-            "class_name": class_name,
-            "instances": members,
-            "cameras": config.cameras,
-            "render": config.render,
-            "extent": module.extent(params),
-            "seed": self.study.seed,
-        }
-        inputs: Inputs = {"shapes": ((shapes, "shapes"),)}
-        return self.add(Job("render_shard", slug(f"{family}-{class_name}-{block:03d}"), job_params, inputs))
-
-    @functools.cache  # noqa: B019
-    def index_views(self, family: str) -> Job:
-        """The family's manifest: its shards, classes and splits."""
-        config = self.study.families[family]
-        module, params = self._families[family]
-        job_params = {
-            "family": family,
-            "classes": self.classes(family),
-            "extent": module.extent(params),
-            "views": config.views,
-            "resolution_px": config.resolution_px,
-            "split": config.split,
-            "groups": self._groups(family),
-            "seed": self.study.seed,
-        }
-        if config.split is not None and config.split.parts is not None:
-            job_params["every_instance"] = self.instances(family)
-        inputs: Inputs = {"shards": tuple((job, "manifest") for job in self.shards(family)), **self._from_disk(family)}
-        return self.add(Job("index_views", slug(family), job_params, inputs, self._bulk(family)))
-
-    def _groups(self, name: str) -> dict[str, str]:
-        """The near-duplicate group of each instance, where a built family is divided by them."""
-        split = self._objects(name).split
-        if self._objects(name).source != "built" or split is None or split.mode != "orbit":
-            return {}
-        module, params = self._families[name]
-        return {instance: module.orbit(params, instance) for instance in self.instances(name)}
-
-    @functools.cache  # noqa: B019
-    def _bulk(self, family: str) -> Inputs:
-        """The shards (HDF5) of a family, which its manifest lists."""
-        return {"shards": tuple((job, "views") for job in self.shards(family))}
-
-    # --- voxels -----------------------------------------------------------------------------------------------
-
-    @functools.cache  # noqa: B019
-    def volumes(self, name: str) -> tuple[Job, ...]:
-        """The jobs that make a voxel set's files of volumes: one for each file of meshes, or each block from disk."""
-        source, jobs = self._objects(name).source, []
-        for class_name in self.classes(name):
-            for block in range(1 if source == "built" else self._families[name][1].shards):
-                if source == "volumes":
-                    jobs.append(self._read("read_volumes", name, class_name, block))
-                    continue
-                shapes = self._read("read_shapes", name, class_name, block) if source == "meshes" else None
-                shapes = shapes or self.build_shapes(name, class_name)
-                job_params = {
-                    "class_name": class_name,
-                    "voxels": self.study.voxels[name].voxels,
-                    "seed": self.study.seed,
-                }
-                inputs: Inputs = {"shapes": ((shapes, "shapes"),)}
-                label = slug(f"{name}-{class_name}-{block:03d}")
-                jobs.append(self.add(Job("voxelise_shard", label, job_params, inputs)))
-        return tuple(jobs)
-
-    @functools.cache  # noqa: B019
-    def index_voxels(self, name: str) -> Job:
-        """The manifest of a voxel set: its files, classes and splits."""
-        files, split = self.volumes(name), self.study.voxels[name].split
-        job_params = {
-            "name": name,
-            "classes": self.classes(name),
-            "split": split,
-            "groups": self._groups(name),
-            "seed": self.study.seed,
-        }
-        inputs: Inputs = {"volumes": tuple((job, "manifest") for job in files), **self._from_disk(name)}
-        return self.add(Job("index_voxels", slug(name), job_params, inputs, self._bulk_volumes(name)))
-
-    def _bulk_volumes(self, name: str) -> Inputs:
-        return {"volumes": tuple((job, "volumes") for job in self.volumes(name))}
-
-    def voxels(self, name: str) -> tuple[Inputs, Inputs]:
-        """A voxel set as inputs of a job: (inputs, bulk files); the job opens `voxels` with `open_voxels`."""
-        return {"voxels": ((self.index_voxels(name), "manifest"),)}, self._bulk_volumes(name)
 
     # --- data sets --------------------------------------------------------------------------------------------
 
@@ -236,6 +56,8 @@ class Plan:
         """The table of one classification set: image ids, classes and splits, for views also the backgrounds."""
         image_set, family = self.study.sets[name], self.study.family_of(name)
         inputs = self.views(family, image_set)[0] if family is not None else {}
+        if parts := self.study.parts_of(name):
+            inputs = {"set": tuple((self.draw_set(part), "table") for part in parts)}
         job_params = {"set": self.set_params(name), "seed": self.study.seed, **self.on_disk.image_set(image_set)}
         return self.add(Job("draw_set", slug(name), job_params, inputs, plugins=(("set", image_set.kind),)))
 
@@ -250,18 +72,39 @@ class Plan:
         )
 
     def set_params(self, name: str) -> dict[str, Any]:
-        """The parameters of a set in a job: all but the family, whose manifest is an input."""
-        return self.study.sets[name].model_dump(mode="json", exclude={"family"})
+        """The parameters of a set in a job: all but the family, whose manifest is an input; of a mixture its parts'."""
+        params: dict[str, Any] = self.study.sets[name].model_dump(mode="json", exclude={"family"})
+        if parts := self.study.parts_of(name):
+            params["parts"] = [self._part(part) for part in parts]
+        return params
+
+    def _part(self, name: str) -> dict[str, Any]:
+        """A part of a mixture: its name, its parameters, and the number of its files of each kind."""
+        inputs = self.set_inputs(name)[0]
+        counts = {kind: len(inputs.get(kind, ())) for kind in ("views", "textures", "images")}
+        return {"name": name, "params": self.set_params(name), "files": counts}
 
     def set_inputs(self, name: str) -> tuple[Inputs, Inputs]:
         """A set as inputs of a job: (inputs, bulk files)."""
         family = self.study.family_of(name)
+        if parts := self.study.parts_of(name):
+            inputs, bulk = self._together([self.set_inputs(part) for part in parts])
+            return {**inputs, "set": ((self.draw_set(name), "table"), *inputs["set"])}, bulk
         if family is not None:
             inputs, bulk = self.views(family, self.study.sets[name])
         else:
             packs = self.pack_images(name)
             inputs, bulk = ({"images": tuple((job, output) for job in packs)} for output in ("manifest", "images"))
         return {"set": ((self.draw_set(name), "table"),), **inputs}, bulk
+
+    @staticmethod
+    def _together(parts: list[tuple[Inputs, Inputs]]) -> tuple[Inputs, Inputs]:
+        """The inputs and bulk files of several sets, one after the other."""
+        joined: tuple[Inputs, Inputs] = ({}, {})
+        for found in parts:
+            for held, files in zip(joined, found, strict=True):
+                held |= {kind: (*held.get(kind, ()), *these) for kind, these in files.items()}
+        return joined
 
     def named_sets(self, sets: Mapping[str, str]) -> tuple[Inputs, Inputs]:
         """The same for several sets. `sets` maps the name of an input to a key of the study's `sets`."""
@@ -366,14 +209,15 @@ class Plan:
         plugins = (("target", name), *dict.fromkeys(networks))
         return self.add(Job(stage, slug(name), {"target": name, **job_params}, inputs, bulk, plugins))
 
-    def _makers(self) -> Iterator[Callable[[], Job]]:
-        """Functions that plan every family, voxel set, table and figure together with the jobs they depend on."""
+    def _makers(self) -> Iterator[Callable[[], object]]:
+        """Functions that plan every family, voxel set, table, figure and set with the jobs they depend on."""
         yield from (functools.partial(self.index_views, family) for family in self.study.families)
         yield from (functools.partial(self.index_voxels, name) for name in self.study.voxels)
         yield from (functools.partial(self.target, name) for paper in self.study.papers for name in targets(paper))
+        yield from (functools.partial(self.set_inputs, name) for name in self.study.sets)
 
     def every_job(self) -> list[Job]:
-        """The jobs of all tables, figures and families."""
+        """The jobs of all tables, figures, families and sets."""
         for make in self._makers():
             make()
         return list(self.jobs.values())
