@@ -162,12 +162,9 @@ def _brain(found: measures.Measures) -> list[Asked]:
 
 def _unrecorded(found: measures.Measures) -> dict[str, str]:
     params = found.job.params
-    words = {
-        "early": "2D predicts {} better than 3D (section 4.3)",
-        "late": "3D predicts {} better than 2D (section 4.3)",
-    }
+    words = {"early": "2D predicts {} better than 3D", "late": "3D predicts {} better than 2D"}
     return {
-        words[name].format(region): "there are no responses of it"
+        f"{words[name].format(region)} (section 4.3)": "there are no responses of it"
         for name in words
         for region in params[name]
         if region not in params["regions"]

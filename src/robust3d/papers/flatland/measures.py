@@ -155,9 +155,9 @@ class Start:
             found.append(1 - moved / apart if apart > 0 else np.ones(len(ours)))
         return found
 
-    def facts(self, kind: str) -> dict[str, Any]:
-        """Flags, conditions and sources of the runs behind a cell."""
-        names = self.row[kind]
+    def facts(self, kind: str, target: str | None = None) -> dict[str, Any]:
+        """Flags, conditions and sources of the runs behind a cell; of transfer, to one target or to all."""
+        names = self.row[kind] if target is None else self.row[kind][target]
         flat = [name for some in names.values() for name in some] if isinstance(names, dict) else names
         metrics = [self._metrics(name) for name in flat]
         runs = [one["classifier"] if "classifier" in one else one["cells"][0]["classifier"] for one in metrics]

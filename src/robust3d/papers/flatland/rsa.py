@@ -110,9 +110,8 @@ def _recorded(job: "Context") -> tuple[list[dict[str, Any]], str]:
     subjects, models = (read_rdms(path) for path in paths)
     mine = _people({name: values for name, values in subjects.items() if name.startswith(told["region"])})
     if not mine:
-        raise UserError(
-            f"{paths[0]}: no RDM whose name begins with {told['region']!r}; there are {', '.join(subjects)}"
-        )
+        there = ", ".join(subjects)
+        raise UserError(f"{paths[0]}: no RDM whose name begins with {told['region']!r}; there are {there}")
     bounds = rsa.rsa_ceiling(mine) if len(mine) > 1 else None
     others = {**{name: v for name, v in subjects.items() if not name.startswith(told["region"])}, **models}
     formula = f"mean over {len(mine)} subjects of Spearman's correlation of dissimilarities"

@@ -36,8 +36,8 @@ def cells_of(job: "Context") -> list[dict[str, Any]]:
     found = measures.Measures(job)
     cells = []
     for start in found.starts.values():
-        facts = start.facts("transfer")
         for target in job.params["targets"]:
+            facts = start.facts("transfer", target)
             for training, name in job.params["trainings"].items():
                 for labels in job.params["labels"]:
                     column = f"{target}, {name}, {labels or 'all'} label{'' if labels == 1 else 's'}"
