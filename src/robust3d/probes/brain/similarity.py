@@ -11,7 +11,7 @@ from robust3d.brain import rsa
 if TYPE_CHECKING:
     from robust3d.brain.assembly import Assembly
 
-DRAWS = 200  # of images, for the interval
+DRAWS = 100  # of images, for the interval
 Index = npt.NDArray[np.int64]
 
 
