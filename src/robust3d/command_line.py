@@ -232,4 +232,6 @@ def _add_shared(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", type=expanded, required=True, help=_IMAGES)
     parser.add_argument("--resolution", type=int, metavar="PX", help="side to which pictures of a folder are cut")
     parser.add_argument("--resize", type=int, metavar="PX", help="to which their shorter side is scaled before")
-    parser.add_argument("--normalisation", choices=("imagenet", "half", "lite"), help="default: the weights'")
+    parser.add_argument(
+        "--normalisation", choices=("imagenet", "half", "lite", "fractaldb"), help="default: the weights'"
+    )

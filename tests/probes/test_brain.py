@@ -8,11 +8,13 @@ import pytest
 import torch
 from torch import nn
 
+from robust3d.brain.rsa import matrix, rdm
 from robust3d.data.images import ImageData
 from robust3d.errors import UserError
 from robust3d.models.architecture import Architecture
 from robust3d.models.classifier import Classifier
-from robust3d.probes import Subject, brain
+from robust3d.probes import Subject, brain, features
+from robust3d.probes.brain.similarity import rdm_of
 
 COUNT = 400
 
@@ -53,6 +55,9 @@ def test_the_layer_that_knows_the_class_predicts_the_sites_of_classes(tmp_path):
     assert told["value"] == pytest.approx(np.sqrt(0.8), abs=0.05) and told["ceiling"] == pytest.approx(0.8, abs=0.03)
     assert told["explained"] == pytest.approx(1, abs=0.1) and told["low"] <= told["value"] <= told["high"]
     assert found.metrics["images"] == {"choose": 100, "report": 300}
+    alike = told["rsa"]
+    assert alike["layer"] == "late" and alike["low"] < alike["value"] < alike["high"] and alike["value"] > 0.3
+    assert alike["lower"] <= alike["upper"] <= 1
     rows = found.outcomes
     assert len(rows) == 2 * 12 and set(rows[rows["chosen"]]["layer"]) == {"late"}
     assert rows[rows["chosen"]]["score"].median() == pytest.approx(told["value"], abs=0.02)
@@ -110,3 +115,30 @@ def test_recordings_are_matched_by_name_and_checked(tmp_path):
     renamed = replace(images, rows=images.rows.assign(instance=[f"x{i}.png" for i in range(COUNT)]))
     with pytest.raises(UserError, match="400 of 400 images have no response, such as 'x0'; it has 'im000'"):
         brain.probe(brain.Params(sha256=sha256(path), **settings), subject(tmp_path, renamed))
+
+
+def test_a_row_has_what_enters_the_last_layer(tmp_path):
+    images = pictures()
+    one = subject(tmp_path, images)
+    both = Subject(
+        one.model, one.classes, "cpu", {"set": images, "relit": images}.__getitem__, tmp_path, ("set", "relit")
+    )
+    found = features.probe(features.Params(batch_size=150), both)
+    with torch.no_grad():
+        shown = both.model.normalise(images.all().float() / 255)
+        expected = both.model.network.late(both.model.network.early(shown)).flatten(1).numpy()
+    for name in ("set", "relit"):
+        rows = found.outcomes[found.outcomes["images"] == name]
+        assert rows["image"].tolist() == list(range(len(images)))
+        assert np.allclose(rows[["feature0000", "feature0001", "feature0002"]], expected, atol=1e-5)
+    assert found.metrics == {"features": 3} and not both.model.network.head._forward_pre_hooks
+
+
+def test_dissimilarities_are_those_by_correlation_and_an_image_without_features_is_unrelated_to_all():
+    values = np.random.default_rng(0).standard_normal((6, 9))
+    assert np.array_equal(rdm_of(values), rdm(values))
+    dead = values.copy()
+    dead[2] = 0.0
+    square, others = matrix(rdm_of(dead)), [0, 1, 3, 4, 5]
+    assert (square[2, others] == 1).all()
+    assert np.allclose(square[np.ix_(others, others)], matrix(rdm(values))[np.ix_(others, others)])

@@ -88,7 +88,7 @@ def test_without_data_of_its_own_the_other_sees_the_experiments():
         ({"dvr": {"architecture": "resnet19"}}, r"pretraining\.dvr\.architecture: there is no architecture called"),
         (
             {"dvr": {"normalisation": "none"}},
-            r"pretraining\.dvr\.normalisation: Input should be 'imagenet', 'half' or 'lite'",
+            r"pretraining\.dvr\.normalisation: Input should be 'imagenet', 'half', 'lite' or 'fractaldb'",
         ),
         (
             {"pixelnerf": {"architecture": "vit", "experiments": []}},
@@ -210,3 +210,54 @@ def test_weights_are_needed_where_something_starts_from_them():
     missing = data_folders([plan.pretrain("vae", plan.study.experiments["categories"], 0)])
     assert list(missing) == ["/nowhere/r.pth"] and "ResNet18_Weights.IMAGENET1K_V1" in missing["/nowhere/r.pth"]
     assert data_folders([plan.pretrain("ae", plan.study.experiments["categories"], 0)]) == {}
+
+
+FRACTALDB = {
+    "sets": {"fractals": {"kind": "fractals", "resolution_px": 36, "categories": 4, "variants": 2, "patterns": 3}},
+    "pretraining": {
+        "fractals": {
+            "label": "FractalDB",
+            "method": "supervised",
+            "set": "fractals",
+            "normalisation": "fractaldb",
+            "params": {"crop_px": 32, "loop": {"steps": 4}},
+            "experiments": ["categories"],
+        }
+    },
+}
+
+
+def test_classification_of_an_image_set_is_a_column_of_table_4_and_a_start_of_others():
+    plan = plan_of(merge(FRACTALDB, {"pretraining": {"dvr": {"start": "fractals", "normalisation": "fractaldb"}}}))
+    experiment = plan.study.experiments["categories"]
+    table = plan.target("table4")
+    assert "FractalDB+AT" in [cell["column"] for cell in told(table)["cells"]]
+    classifier = plan.train_classifier("linf", experiment, "fractals", 0)
+    ((encoder, _),) = classifier.inputs["encoder"]
+    ((job, _),) = encoder.inputs["model"]
+    assert job.stage == "pretrain" and job.label == "fractals-fractals-s0" and "views" not in job.inputs
+    assert [made.stage for made, _ in (*job.inputs["set"], *job.inputs["images"])] == ["draw_set", "pack_images"]
+    assert "robust3d.imagesets.fractals" in job.modules and told(job)["set"]["categories"] == 4
+    ((start, _),) = plan.pretrain("dvr", experiment, 0).inputs["encoder"]
+    assert start is encoder
+    # The experiment's views matter nothing to it.
+    other = plan.pretrain("fractals", plan.study.experiments["black"], 0)
+    assert other is job
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        ({"set": "nowhere"}, r"pretraining\.fractals\.set: 'nowhere' is not defined"),
+        ({"method": "ae", "params": {}}, r"set: method ae reads views, not image sets; name a family under `data`"),
+        (
+            {"data": {"family": "geons", "input": {"kind": "black"}, "target": {"kind": "black"}}},
+            r"set: it takes the place of `data`; leave one of them out",
+        ),
+    ],
+)
+def test_an_image_set_that_cannot_be_is_refused(entry, says):
+    overlay = merge(FRACTALDB, {"pretraining": {"fractals": entry}})
+    overlay["pretraining"]["fractals"] |= entry
+    with pytest.raises(UserError, match=says):
+        load_study(merge(BASE, overlay))

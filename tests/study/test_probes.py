@@ -99,7 +99,7 @@ def test_table_3_refuses_a_probe_that_shifts_nothing():
     [
         (
             {"objective": "sgd"},
-            "classifiers.linf.objective: there is no training called 'sgd': .* have advprop, linear, pgd, standard",
+            "classifiers.linf.objective: there is no training called 'sgd': .* finetune, linear, pgd, standard",
         ),
         ({"objective": 3}, "classifiers.linf"),
         ({"epoch": 3}, "classifiers.linf.epoch: unknown key"),

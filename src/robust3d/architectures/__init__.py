@@ -46,7 +46,7 @@ class Weights:
     licence: str = "BSD-3 (code); ImageNet's terms"
     package: str = ""
     file: str = ""
-    normalisation: Literal["imagenet", "half", "lite"] = "imagenet"
+    normalisation: Literal["imagenet", "half", "lite", "fractaldb"] = "imagenet"
     resolution_px: int = 224
     has_classes: bool = True
 

@@ -1,4 +1,4 @@
-"""Pre-trains an encoder on a family's views with a method of `robust3d.pretraining`."""
+"""Pre-trains an encoder on a family's views, or on an image set, with a method of `robust3d.pretraining`."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from robust3d import registry
 from robust3d.architectures import architecture
+from robust3d.data.images import ImageData, open_set
 from robust3d.data.manifest import Views
 from robust3d.data.multiview import Multiview, load_multiview
 from robust3d.data.params import BackgroundParams, SplitName
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from robust3d.provenance.runner import Context
 
 PICTURES = 12
+SPLITS: tuple[SplitName, SplitName] = ("train", "val")
 # What `info` repeats of the encoder that a training starts from.
 STARTED = ("method", "normalisation", "images_seen", "steps", "seed", "sha256", "start")
 
@@ -58,7 +60,8 @@ def pretrain(
     if fabric.world_size > 1:
         mine = params.model_copy(update={"batch": params.batch // fabric.world_size})
     folder = progress / f"views-{fabric.global_rank}"
-    data = [_load(job_params, inputs, split, folder).to(fabric.device) for split in ("train", "val")]
+    load = _load_set if "set" in job_params else _load_views
+    data: list[Any] = [load(job_params, inputs, split, folder).to(fabric.device) for split in SPLITS]
     encoder, start = _encoder(job_params, inputs)
     task: Pretraining = method.make_task(mine, encoder, *data, job_params["seed"], fabric.device)
     initial = {f"initial/{name}": value.clone() for name, value in task.encoder.trunk.state_dict().items()}
@@ -71,10 +74,7 @@ def pretrain(
         "start": start,
         "normalisation": job_params["normalisation"],
         "encoder": next(name for name, part in task.module.named_modules() if part is task.encoder.trunk),
-        "input_background": job_params["input_background"]["kind"],
-        "target_background": job_params["target_background"]["kind"],
-        "objects": len(data[0]),
-        "resolution_px": data[0].inputs.shape[-1],
+        **_facts(job_params, data[0]),
         "images_seen": history.images_seen,
         "images_per_step": task.images_per_step * fabric.world_size,
         "devices": fabric.world_size,
@@ -105,7 +105,20 @@ def _encoder(job_params: dict[str, Any], inputs: dict[str, list[Path]]) -> tuple
     return encoder, {name: info[name] for name in STARTED}
 
 
-def _load(job_params: dict[str, Any], inputs: dict[str, list[Path]], split: SplitName, folder: Path) -> Multiview:
+def _facts(job_params: dict[str, Any], train: Multiview | ImageData) -> dict[str, Any]:
+    """What `info` says of the training data."""
+    if isinstance(train, ImageData):
+        shown = {"input_background": train.background, "target_background": None, "set": job_params["set"]["kind"]}
+        return {**shown, "objects": len(train), "resolution_px": train.resolution_px}
+    kinds = {name: job_params[name]["kind"] for name in ("input_background", "target_background")}
+    return {**kinds, "objects": len(train), "resolution_px": train.inputs.shape[-1]}
+
+
+def _load_set(job_params: dict[str, Any], inputs: dict[str, list[Path]], split: SplitName, folder: Path) -> ImageData:
+    return open_set(job_params["set"], inputs, split)
+
+
+def _load_views(job_params: dict[str, Any], inputs: dict[str, list[Path]], split: SplitName, folder: Path) -> Multiview:
     views = Views.read(inputs["views"][0])
     textures = inputs.get("textures", [])
     objects = views.objects(split)

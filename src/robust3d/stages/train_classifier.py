@@ -64,7 +64,7 @@ def train_classifier(
     info = {
         "classes": classes,
         "resolution_px": images.resolution_px,
-        "training_images": len(images),
+        "training_images": task.count,
         "background": images.background,
         "devices": fabric.world_size,
         "steps": history.steps,

@@ -78,6 +78,8 @@ class Study(Params):
         for name, entry in self.pretraining.items():
             for key in entry.experiments or ():
                 check_known(f"pretraining.{name}.experiments", key, self.experiments)
+            if entry.set is not None:
+                check_known(f"pretraining.{name}.set", entry.set, self.sets)
             if entry.data is not None:
                 at = f"pretraining.{name}.data"
                 check_known(f"{at}.family", entry.data.family, self.families)
@@ -131,7 +133,7 @@ class Study(Params):
         image_set = config.set
         for name in self.compared(experiment):
             entry = self.pretraining[name]
-            if not entry.trains or entry.data is not None:
+            if not entry.needs_views:
                 continue
             for key in ("pretrain_input", "pretrain_target"):
                 if getattr(config, key) is None and self.family_of(image_set) is not None:

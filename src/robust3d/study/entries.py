@@ -128,10 +128,11 @@ class Pretraining(Params):
     method: str  # the module in robust3d.pretraining
     architecture: ArchitectureParams = Field(DEFAULT, validate_default=True)  # the module in robust3d.architectures
     start: str = RANDOM  # or the key of another entry, whose encoder it starts from
-    normalisation: Literal["imagenet", "half", "lite"] = "imagenet"  # of the encoder's input
+    normalisation: Literal["imagenet", "half", "lite", "fractaldb"] = "imagenet"  # of the encoder's input
     params: dict[str, Any] = Field(default_factory=dict)  # the method's own
     experiments: tuple[str, ...] | None = None  # those that compare it; all if left out
     data: PretrainingData | None = None  # of its own; left out: objects and backgrounds of each experiment
+    set: str | None = None  # key of `sets`: images with classes in place of views, for methods that read them
 
     @model_validator(mode="after")
     def _check_method(self) -> "Pretraining":
@@ -143,6 +144,10 @@ class Pretraining(Params):
             raise ValueError(f"architecture: {self.method} needs tokens; {self.architecture.name} has none")
         if check_start := getattr(self.method_params(), "check_start", None):
             check_start(self.start == RANDOM)
+        if self.set is not None and self.data is not None:
+            raise ValueError("set: it takes the place of `data`; leave one of them out")
+        if self.set is not None and not getattr(registry.load("pretraining", self.method), "READS_SETS", False):
+            raise ValueError(f"set: method {self.method} reads views, not image sets; name a family under `data`")
         if not self.trains and (self.start != RANDOM or self.data is not None):
             key = "data" if self.start == RANDOM else "start"
             raise ValueError(f"{key}: method {self.method} trains nothing; leave it out")
@@ -167,6 +172,11 @@ class Pretraining(Params):
     def trains(self) -> bool:
         """Whether there is anything to train: a method without `make_task` takes `weights` from disk, if any."""
         return hasattr(registry.load("pretraining", self.method), "make_task")
+
+    @property
+    def needs_views(self) -> bool:
+        """Whether it is trained on the views of each experiment."""
+        return self.trains and self.data is None and self.set is None
 
     @property
     def gives_encoder(self) -> bool:

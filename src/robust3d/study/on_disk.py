@@ -66,6 +66,10 @@ class OnDisk:
         key = f"weights {named or architecture.name}"
         return self._look(key, lambda: sha256(weights_file(named, architecture)))
 
+    def file(self, path: str) -> str | None:
+        """The sha256 of a small file that a table reads."""
+        return self._look(f"file {path}", lambda: sha256(Path(path)))
+
     def _look(self, key: str, look: Callable[[], str]) -> str | None:
         if key not in self.found and self._looks:
             try:

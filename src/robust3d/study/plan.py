@@ -11,6 +11,7 @@ from robust3d.named import input_name
 from robust3d.study.config import Study
 from robust3d.study.entries import RANDOM, Experiment
 from robust3d.study.jobs import Inputs, Job, slug
+from robust3d.study.learning_jobs import pretraining_data
 from robust3d.study.object_jobs import ObjectJobs
 from robust3d.study.on_disk import OnDisk
 from robust3d.study.targets import paper_of, target_stage, targets
@@ -122,14 +123,7 @@ class Plan(ObjectJobs):
         experiment, entry = self.study.pretraining_experiment(experiment), self.study.pretraining[key]
         shared = None if experiment.pretraining_per_seed else self.study.pretraining_seed
         seed = seed if shared is None else shared
-        if entry.data is not None:
-            family, seen, target = entry.data.family, entry.data.input, entry.data.target
-            classes = self.classes(family)
-        else:
-            family = self.study.sets[experiment.set].family
-            seen, target = experiment.backgrounds
-            classes = self.study.sets[experiment.set].labels(self.classes(family))
-        inputs, bulk = self.views(family, seen, target)
+        data, (inputs, bulk), shown = pretraining_data(self, entry, experiment)
         if entry.start != RANDOM:
             start = self.encoder(entry.start, experiment, seed)
             inputs |= {"encoder": ((start, "encoder"),), "encoder_info": ((start, "info"),)}
@@ -138,13 +132,11 @@ class Plan(ObjectJobs):
             "params": entry.method_params(),
             "architecture": entry.architecture,
             "normalisation": entry.normalisation,
-            "classes": classes,
-            "input_background": seen,
-            "target_background": target,
+            **shown,
             "seed": seed,
             "data_seed": self.study.seed,
         }
-        label = slug(f"{key}-{family}-s{seed}")
+        label = slug(f"{key}-{data}-s{seed}")
         plugins = (("pretraining", entry.method), ("architecture", entry.architecture.name))
         return self.add(Job("pretrain", label, job_params, inputs, bulk, plugins))
 
@@ -164,6 +156,10 @@ class Plan(ObjectJobs):
 
     def train_classifier(self, key: str, experiment: Experiment, pretraining: str | None, seed: int) -> Job:
         """A classifier from scratch or from an encoder."""
+        return self.add(self.classifier_job(key, experiment, pretraining, seed))
+
+    def classifier_job(self, key: str, experiment: Experiment, pretraining: str | None, seed: int) -> Job:
+        """The same job, not registered: others take its parameters and inputs."""
         inputs, bulk = self.set_inputs(experiment.set)
         is_started = pretraining is not None and self.study.pretraining[pretraining].gives_encoder
         encoder = self.encoder(pretraining, experiment, seed) if pretraining and is_started else None
@@ -180,7 +176,7 @@ class Plan(ObjectJobs):
         }
         label = slug(f"{experiment.set}-{key}-{pretraining or 'scratch'}-s{seed}")
         plugins = (("training", training.objective), ("architecture", architecture.name))
-        return self.add(Job("train_classifier", label, job_params, inputs, bulk, plugins))
+        return Job("train_classifier", label, job_params, inputs, bulk, plugins)
 
     # --- probes -----------------------------------------------------------------------------------------------
 

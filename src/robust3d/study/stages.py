@@ -321,6 +321,15 @@ STAGES: dict[str, Stage] = {
             "distortions": Variant("Distortions", replace(_PROBE, runtime_min=120)),
         },
     ),
+    # One start on one image set: fine-tuning and linear probes, on few to all labels.
+    "transfer": Stage(
+        _outputs(metrics="metrics.json", outcomes="outcomes.parquet"),
+        _LEARNING,
+        title="Transfer",
+        layer=6,
+        request=Request(cpus=4, mem_mb=64_000, runtime_min=1_440, gpus=1),  # 90 epochs of 50,000 images of 224 px
+        matters="set.kind labels trainings.*.epochs trainings.*.learning_rate trainings.*",
+    ),
     # Introspective training on voxels, its baseline and its controls.
     "train_voxels": Stage(
         _outputs(

@@ -1,10 +1,11 @@
-"""Random crops, flips and colours of batches of images, from a generator."""
+"""Random crops, windows, flips and colours of batches of images, from a generator."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from robust3d.models.volume_rendering import uniform
+from robust3d.training.draws import integers
 
 LUMA = (0.299, 0.587, 0.114)  # of red, green and blue
 
@@ -30,6 +31,19 @@ def crop_grid(images: Tensor, smallest: float, flip: bool, generator: torch.Gene
 def cropped(images: Tensor, grid: Tensor, mode: str = "bilinear") -> Tensor:
     """Images (N, C, H, W) sampled at a grid of `crop_grid`."""
     return F.grid_sample(images, grid, mode=mode, padding_mode="border", align_corners=False)
+
+
+def windows(images: Tensor, side: int, generator: torch.Generator | None = None) -> Tensor:
+    """Square windows (N, C, side, side) of images (N, C, H, W): at random places, or without generator the middle."""
+    if generator is None:
+        first = [(extent - side + 1) // 2 for extent in images.shape[2:]]
+        return images[:, :, first[0] : first[0] + side, first[1] : first[1] + side]
+    number = torch.arange(len(images), device=images.device)[:, None, None]
+    inside = torch.arange(side, device=images.device)
+    rows, columns = (
+        integers(extent - side + 1, (len(images), 1), generator, images.device) + inside for extent in images.shape[2:]
+    )
+    return images[number, :, rows[:, :, None], columns[:, None, :]].movedim(3, 1)
 
 
 def jittered(images: Tensor, strength: float, grey: float, generator: torch.Generator) -> Tensor:

@@ -10,6 +10,7 @@ from robust3d.attacks.agreement import EXAMPLES, ieee_fp32, logits_agree
 from robust3d.attacks.folding import Folded, in_eval_mode
 from robust3d.attacks.pgd import pgd
 from robust3d.data.images import ImageData
+from robust3d.errors import UserError
 from robust3d.models.classifier import Classifier
 from robust3d.seeds import torch_generator
 from robust3d.training.loop import Task
@@ -31,6 +32,9 @@ class Classification(Task):
         images: to train on, on the classifier's device.
         held_out: to validate on.
         params: attack, batch size, seed and the training's own parameters.
+
+    Raises:
+        UserError: a class has fewer images than `labels_per_class`.
     """
 
     def __init__(
@@ -43,7 +47,8 @@ class Classification(Task):
         self.module = classifier.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # the faster layout
         self.classifier: nn.Module = self.module  # what is validated; a training may have more in its module
         self.images, self.held_out = images, held_out
-        self.count = len(images)  # of an epoch
+        self.labelled = _labelled(images.labels, params)  # places of the images to train on
+        self.count = len(self.labelled)
         self.params = params
         self._copies: dict[nn.Module, nn.Module] = {}
         self.share, self.shares = 0, 1  # this device's part of every batch, and the number of devices
@@ -60,7 +65,7 @@ class Classification(Task):
 
     def clean_batch(self, step: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """A step's images in [0, 1], augmented, and their labels."""
-        index = self.batch(step)
+        index = self.labelled[self.batch(step)]
         images, labels = to_unit(self.images.batch(index)), self.images.labels[index]
         if self.params.augmentation == "flip":
             flipped = torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device) < 0.5
@@ -107,7 +112,7 @@ class Classification(Task):
                 return itself
 
     def batch(self, step: int) -> Tensor:
-        """Indices of a step's images (of this device's share): the epochs' shuffles end to end, cut into batches."""
+        """Places of a step's images in `labelled` (of this device's share): shuffles end to end, cut into batches."""
         size, count = self.params.batch_size, self.count
         places = range(step * size, (step + 1) * size)[self.share :: self.shares]
         index = torch.stack([self._order(place // count)[place % count] for place in places])
@@ -149,6 +154,44 @@ class Classification(Task):
     def score(self, validation: dict[str, float]) -> float:
         """Score that selects the best checkpoint: accuracy on clean images, unless a training overrides it."""
         return validation["accuracy"]
+
+
+class CleanClassification(Classification):
+    """The same without any attack, also in validation."""
+
+    def validate(self) -> dict[str, float]:
+        """Accuracy on the held-out images; chance is the accuracy of the best constant prediction."""
+        labels = self.held_out.labels
+        batches = self.held_out.batches(VALIDATION_BATCH)
+        logits = torch.cat([self.classifier(to_unit(images)) for images, _ in batches])
+        return {
+            "accuracy": accuracy(logits, labels),
+            "chance": _largest_share(labels),
+            "largest_answer": _largest_share(logits.argmax(1)),
+            "loss": float(functional.cross_entropy(logits, labels)),
+        }
+
+    @property
+    def attacked(self) -> str:
+        """Nothing is attacked in this training."""
+        return "nothing"
+
+
+def _labelled(labels: Tensor, params: ClassifierParams) -> Tensor:
+    """Places (n,) of the images whose labels are used, ascending."""
+    if params.labels_per_class is None:
+        return torch.arange(len(labels), device=labels.device)
+    chosen = []
+    for label in labels.unique().tolist():
+        places = (labels == label).nonzero()[:, 0].cpu()
+        if len(places) < params.labels_per_class:
+            raise UserError(
+                f"labels_per_class: {params.labels_per_class}, but class {label} has {len(places)} training images; "
+                "ask for fewer, or for more `images` of the set"
+            )
+        order = torch.randperm(len(places), generator=torch_generator(params.seed, "labels", label))
+        chosen.append(places[order[: params.labels_per_class]])
+    return torch.cat(chosen).sort().values.to(labels.device)
 
 
 def to_unit(images: Tensor) -> Tensor:

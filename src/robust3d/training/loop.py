@@ -90,6 +90,17 @@ class Pretraining(Task):
     def reconstructions(self, n: int) -> tuple[np.ndarray, np.ndarray]:
         """Targets and reconstructions of n held-out instances, each uint8 (n, H, W, 3); sets eval mode itself."""
 
+    @contextmanager
+    def in_eval_mode(self) -> Iterator[None]:
+        """Context with the module in eval mode and without gradients; restores the mode."""
+        was_training = self.module.training
+        self.module.eval()
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            self.module.train(was_training)
+
 
 @dataclass
 class History:

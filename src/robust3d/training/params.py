@@ -44,12 +44,13 @@ class ClassifierParams(Params):
     architecture: ArchitectureParams | None = None  # none: its encoder's; from scratch: the papers'
     objective: str = "pgd"  # the module in robust3d.trainings; standard: the control without attack
     attack: PgdParams = Field(default=PgdParams())  # for the validation of every training, and for adversarial training
-    normalisation: Literal["imagenet", "half", "lite", "source"] = (
+    normalisation: Literal["imagenet", "half", "lite", "fractaldb", "source"] = (
         "imagenet"  # source: the encoder's; the paper's: imagenet
     )
     normalisation_change: Literal["ignore", "fold"] = "ignore"  # fold: into the first layer, if the encoder's differs
     batchnorm: Literal["keep", "reset", "recalibrate"] = "keep"  # statistics at transfer; open in the paper
     augmentation: Literal["none", "flip"] = "none"  # flip: half of the images, left-right; open in the paper
+    labels_per_class: int | None = Field(None, ge=1)  # few labels, drawn by the seed; none: all. An epoch stays as long
     epochs: int = Field(60, gt=0)  # paper: 60
     batch_size: int = Field(50, gt=1)  # paper: 50 for L2, 100 for Linf
     learning_rate: float = Field(0.1, gt=0)  # Madry's library: 0.1

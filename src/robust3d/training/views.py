@@ -1,8 +1,6 @@
-"""Base of the pre-trainings on views of objects: their state, and passes in eval mode during training."""
+"""Base of the pre-trainings on views of objects: their state."""
 
 from abc import abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -53,17 +51,6 @@ class ViewPretraining(Pretraining):
     @abstractmethod
     def build(self) -> nn.Module:
         """Build the model around the encoder; called when all other attributes are set."""
-
-    @contextmanager
-    def in_eval_mode(self) -> Iterator[None]:
-        """Context with the module in eval mode and without gradients; restores the mode."""
-        was_training = self.module.training
-        self.module.eval()
-        try:
-            with torch.no_grad():
-                yield
-        finally:
-            self.module.train(was_training)
 
 
 def median_background(views: Multiview) -> tuple[float, float, float]:

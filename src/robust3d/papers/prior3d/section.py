@@ -116,7 +116,7 @@ class Section(Params):
             check_known(at, key, study.pretraining)
             entry = study.pretraining[key]
             family = study.family_of(study.experiments[self.experiment].set)
-            if entry.trains and entry.data is None and family is None:
+            if entry.needs_views and family is None:
                 raise ValueError(f"{at}: {key} needs views; give it `data` of its own")
         try:
             study.architecture(self.classifier, key)

@@ -1,4 +1,4 @@
-"""Supervised classification as a pre-training task: a linear head on random views of random objects."""
+"""Supervised classification as a pre-training task: a linear head on random views or other labelled images."""
 
 from functools import cached_property
 
@@ -7,14 +7,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from robust3d.data.images import ImageData
 from robust3d.data.multiview import Multiview
+from robust3d.errors import UserError
 from robust3d.models.encoder import Encoder, seeded_initialisation
 from robust3d.pretraining.supervised.params import Params
 from robust3d.seeds import torch_generator
+from robust3d.training.augmentation import windows
 from robust3d.training.draws import integers
-from robust3d.training.views import ViewPretraining
+from robust3d.training.loop import Pretraining
 
 CHUNK = 256  # images per call in validation; affects memory only
+SHOWN = 200  # at most so many training images of a class make its mean picture
 
 
 class LinearProbe(nn.Module):
@@ -37,40 +41,59 @@ class LinearProbe(nn.Module):
         return self.head(self.encoder(images))
 
 
-class SupervisedPretraining(ViewPretraining):
-    """Trains encoder and head to classify random views.
+class SupervisedPretraining(Pretraining):
+    """Trains encoder and head to classify images.
 
     Args:
         params: of the method.
         encoder: trained in place.
-        train: training views.
-        held_out: views of other instances, for validation.
-        seed: of the head's weights and of the validation views.
+        train: training images, or views, each with the class of its object.
+        held_out: of other instances, for validation.
+        seed: of the head's weights and of the validation images.
         device: of module and data.
+
+    Raises:
+        UserError: the images are smaller than the windows.
     """
 
-    params: Params
-
-    def build(self) -> LinearProbe:
-        """The head on the encoder."""
-        self.classes = int(self.train.class_index.max()) + 1
-        return LinearProbe(self.encoder, self.classes, self.seed)
+    def __init__(
+        self,
+        params: Params,
+        encoder: Encoder,
+        train: Multiview | ImageData,
+        held_out: Multiview | ImageData,
+        seed: int,
+        device: torch.device | str,
+    ) -> None:
+        self.params, self.encoder, self.seed = params, encoder, seed
+        self.device = torch.device(device)
+        self.images, self.others = (_labelled(data.to(device)) for data in (train, held_out))
+        side, crop = self.images.resolution_px, params.crop_px
+        if crop is not None and crop > side:
+            raise UserError(f"crop_px: {crop} px of images of {side} px; crop less, or make the images larger")
+        self.images_per_step = params.batch
+        self.classes = len(self.images.classes) or int(self.images.labels.max()) + 1
+        self.module = LinearProbe(encoder, self.classes, seed).to(device)
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        """Cross-entropy over a batch of views drawn with replacement, as the autoencoder draws them."""
+        """Cross-entropy over a batch of images drawn with replacement, as the autoencoder draws them."""
         images, labels = self.draw(generator)
+        if self.params.crop_px is not None:
+            images = windows(images, self.params.crop_px, generator)
+        if self.params.flip:
+            flipped = integers(2, (len(images), 1, 1, 1), generator, self.device) > 0
+            images = torch.where(flipped, images.flip(3), images)
         entropy = F.cross_entropy(self.module(images).float(), labels)
         return entropy, {"cross_entropy": entropy.detach()}
 
     def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Images in [0, 1], (batch, 3, H, W), and their labels (batch,)."""
-        inputs, labels = _views(self.train)
-        chosen = integers(len(inputs), (self.params.batch,), generator, self.device)
-        return inputs[chosen] / 255, labels[chosen]
+        chosen = integers(len(self.images), (self.params.batch,), generator, self.device)
+        return self.images.batch(chosen) / 255, self.images.labels[chosen]
 
     def validate(self) -> dict[str, float]:
         """Held-out cross-entropy and accuracy, both also for guessing, and the share of the commonest prediction."""
-        images, labels = self._validation_views
+        images, labels = self._validation_images
         logits = self._logits(images)
         answers = torch.bincount(logits.argmax(1), minlength=self.classes)
         return {
@@ -93,27 +116,32 @@ class SupervisedPretraining(ViewPretraining):
 
     def reconstructions(self, n: int) -> tuple[np.ndarray, np.ndarray]:
         """Held-out images, and for each the mean training image of its predicted class."""
-        images = self._validation_views[0][:n]
+        images = self._validation_images[0][:n]
         with self.in_eval_mode():
             answers = self._logits(images).argmax(1)
-        inputs, labels = _views(self.train)
-        classes = (inputs[labels == label] for label in range(self.classes))
-        means = torch.stack([views.sum(0, dtype=torch.float64) / len(views) for views in classes])
-        ours = means[answers].round().to(torch.uint8)
+        ours = torch.stack([self._mean_picture(answer) for answer in answers.tolist()])
         return images.movedim(1, -1).cpu().numpy(), ours.movedim(1, -1).cpu().numpy()
 
+    def _mean_picture(self, label: int) -> Tensor:
+        images = self.images.batch((self.images.labels == label).nonzero()[:SHOWN, 0])
+        return (images.sum(0, dtype=torch.float64) / len(images)).round().to(torch.uint8)
+
     def _logits(self, images: Tensor) -> Tensor:
-        return torch.cat([self.module(chunk / 255).float() for chunk in images.split(CHUNK)])
+        return torch.cat([self.module(self._shown(chunk) / 255).float() for chunk in images.split(CHUNK)])
+
+    def _shown(self, images: Tensor) -> Tensor:
+        return images if self.params.crop_px is None else windows(images, self.params.crop_px)
 
     @cached_property
-    def _validation_views(self) -> tuple[Tensor, Tensor]:
-        """Images, uint8 (N, 3, H, W), and labels of random held-out views, deterministic."""
-        inputs, labels = _views(self.held_out)
+    def _validation_images(self) -> tuple[Tensor, Tensor]:
+        """Random held-out images, uint8 (N, 3, H, W), and their labels, deterministic."""
         generator = torch_generator(self.seed, "supervised", "validation")
-        chosen = torch.randperm(len(inputs), generator=generator)[: self.params.validation_images].to(self.device)
-        return inputs[chosen], labels[chosen]
+        chosen = torch.randperm(len(self.others), generator=generator)[: self.params.validation_images]
+        return self.others.batch(chosen), self.others.labels[chosen.to(self.device)]
 
 
-def _views(data: Multiview) -> tuple[Tensor, Tensor]:
-    """All views, uint8 (O * V, 3, H, W), and the label of each (O * V,)."""
-    return data.inputs.flatten(0, 1), data.class_index.repeat_interleave(data.inputs.shape[1])
+def _labelled(data: Multiview | ImageData) -> ImageData:
+    """All images; of views all views (O * V), each with the class of its object."""
+    if isinstance(data, ImageData):
+        return data
+    return ImageData.of(data.inputs.flatten(0, 1), data.class_index.repeat_interleave(data.inputs.shape[1]))

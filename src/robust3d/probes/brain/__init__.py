@@ -65,7 +65,9 @@ def probe(params: Params, subject: "Subject") -> "Findings":
     Returns:
         In the metrics for each region its sites, the median `ceiling` (reliability), the `layer` that was chosen on the
         images set aside, its `value` (median over sites of Pearson's r, mean over splits) with `low` and `high`,
-        `explained` (median over sites of r^2 / reliability), and the same of all layers. In the outcomes a row for
+        `explained` (median over sites of r^2 / reliability), the same of all layers, and `rsa`: of the layer whose
+        dissimilarities were most like the animals' on the images set aside, `value` with `low` and `high` (images), and
+        the `lower` and `upper` bound of the best model (None with one animal). In the outcomes a row for
         each site and layer: `score`, `ceiling`, `chosen`; its `image` is 0, since a site belongs to all images.
 
     Raises:
@@ -78,6 +80,7 @@ def probe(params: Params, subject: "Subject") -> "Findings":
     from robust3d.brain import ceilings, predictivity
     from robust3d.probes import Findings
     from robust3d.probes.brain.layers import layer_features
+    from robust3d.probes.brain.similarity import similarity
 
     images = subject.images("set")
     assembly = _responses(params, images)
@@ -108,6 +111,7 @@ def probe(params: Params, subject: "Subject") -> "Findings":
             "layer": chosen.layer,
             **layers[chosen.layer],
             "layers": layers,
+            "rsa": similarity(features, mine, (choose, report), params.seed),
         }
     metrics = {
         "regions": regions,

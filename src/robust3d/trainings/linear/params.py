@@ -23,7 +23,6 @@ class Params(ClassifierParams):
     # step; with other batch sizes in proportion, as DINOv2's
     standardise: bool = False  # features to mean 0, variance 1 over the training images (DINOv2: not); good where
     # encoders have features of different size
-    labels_per_class: int | None = Field(None, ge=1)  # few labels, drawn by the seed; none: all. An epoch stays as long
     weight_decay: float = 0.0
     decay_epochs: tuple[int, ...] = ()
 

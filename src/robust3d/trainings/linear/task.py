@@ -84,10 +84,9 @@ class LinearProbe(Classification):
         assert isinstance(head, nn.Linear) and head.bias is not None, "the last layer of an architecture is linear"
         self.rates = params.scaled_rates
         self.module = self.heads = Heads(len(self.rates), head, params.seed)
-        index = _labelled(images.labels, params)
-        self.labels, self.count = images.labels[index], len(index)
+        self.labels = images.labels[self.labelled]
         looks = [False, True] if params.augmentation == "flip" else [False]
-        features = torch.stack([frozen_features(classifier, images, index, mirrored) for mirrored in looks])
+        features = torch.stack([frozen_features(classifier, images, self.labelled, mirrored) for mirrored in looks])
         self.mean, self.scale = _statistics(features.flatten(0, 1), params.standardise)
         self.features = self._standardised(features)  # (1 or 2, N, D)
         everything = torch.arange(len(held_out), device=held_out.labels.device)
@@ -140,23 +139,6 @@ class LinearProbe(Classification):
     def attacked(self) -> str:
         """Nothing is attacked in this training."""
         return "nothing"
-
-
-def _labelled(labels: Tensor, params: Params) -> Tensor:
-    """Places (n,) of the images whose labels are used, ascending."""
-    if params.labels_per_class is None:
-        return torch.arange(len(labels), device=labels.device)
-    chosen = []
-    for label in labels.unique().tolist():
-        places = (labels == label).nonzero()[:, 0].cpu()
-        if len(places) < params.labels_per_class:
-            raise UserError(
-                f"labels_per_class: {params.labels_per_class}, but class {label} has {len(places)} training images; "
-                "ask for fewer, or for more `images` of the set"
-            )
-        order = torch.randperm(len(places), generator=torch_generator(params.seed, "labels", label))
-        chosen.append(places[order[: params.labels_per_class]])
-    return torch.cat(chosen).sort().values.to(labels.device)
 
 
 def _statistics(features: Tensor, standardise: bool) -> tuple[Tensor, Tensor]:

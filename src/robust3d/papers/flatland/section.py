@@ -1,0 +1,110 @@
+"""The paper's section of the configuration: initialisations, what they are transferred to, and what they are asked."""
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from robust3d.params import Params, PathText
+from robust3d.study.keys import check_known
+
+if TYPE_CHECKING:
+    from robust3d.study.config import Study
+
+
+class Start(Params):
+    """An initialisation; a row of the tables."""
+
+    label: str
+    pretraining: str | None  # key of `pretraining`; null: random weights
+    # What its images are: 2D; 3D; flat: of 3D objects with pose or light removed; mixed; none: no synthetic images.
+    images: Literal["2D", "3D", "flat", "mixed", "none"]
+    flat_of: str | None = None  # flat: the label of the start that it is the ablation of
+
+
+class Target(Params):
+    """A set that is transferred to."""
+
+    label: str
+    set: str  # key of `sets`
+
+
+class Rdms(Params):
+    """Recorded dissimilarities, compared with those of models."""
+
+    path: PathText  # folder of the files
+    subjects: str  # file of the subjects' RDMs (.mat, .npz, .npy, .csv)
+    region: str  # beginning of their names, such as hIT; of one subject all are averaged
+    models: str  # file of other RDMs, a row each
+
+
+class Section(Params):
+    """What the tables and figures show."""
+
+    experiment: str  # key of `experiments`: its set is what frozen features are asked about
+    starts: Annotated[tuple[Start, ...], Field(min_length=1)]
+    targets: Annotated[tuple[Target, ...], Field(min_length=1)]
+    trainings: dict[str, str]  # keys of `classifiers`, with labels
+    labels: Annotated[tuple[Annotated[int, Field(ge=1)] | None, ...], Field(min_length=1)]  # of each class; null: all
+    frozen: str  # key of `classifiers`, of objective linear: its features are asked by the two probes
+    brain: str  # key of `probes`, of kind brain
+    features: str  # key of `probes`, of kind features
+    changes: dict[str, str]  # labels of its further sets: the same pictures but for one thing
+    early: tuple[str, ...] = ()  # regions for which the paper expects 2D to be better
+    late: tuple[str, ...] = ()  # regions for which the paper expects 3D to be better
+    positive: str | None = None  # label of the start that has to be better than random weights, if anything is seen
+    table1: dict[str, str]  # labels of data sets, each with a key of `sets`
+    figures: dict[str, str]  # figure1, figure2 and figure3: keys of `sets`
+    rdms: Rdms | None = None  # for rsa, in addition
+
+    def start(self, label: str) -> Start:
+        """The start of a label."""
+        return next(start for start in self.starts if start.label == label)
+
+    def check(self, study: "Study") -> None:
+        """Whether all that it names is defined.
+
+        Raises:
+            ValueError: beginning with the key's path under the section.
+        """
+        check_known("experiment", self.experiment, study.experiments)
+        for key in (*self.trainings, self.frozen):
+            check_known("trainings" if key in self.trainings else "frozen", key, study.classifiers)
+        if (objective := study.classifiers[self.frozen].objective) != "linear":
+            raise ValueError(f"frozen: {self.frozen} is trained by {objective}; features are frozen in linear")
+        for name, kind in (("brain", "brain"), ("features", "features")):
+            key = getattr(self, name)
+            check_known(name, key, study.probes)
+            if study.probes[key].probe != kind:
+                raise ValueError(f"{name}: {key} is a probe of kind {study.probes[key].probe}; name one of kind {kind}")
+        for place in self.changes.values():
+            check_known("changes", place, study.probes[self.features].sets)
+        for number, target in enumerate(self.targets):
+            check_known(f"targets.{number}.set", target.set, study.sets)
+        for name in ("table1", "figures"):
+            for label, key in getattr(self, name).items():
+                check_known(f"{name}.{label}", key, study.sets)
+        if missing := {"figure1", "figure2", "figure3"} - self.figures.keys():
+            raise ValueError(f"figures.{min(missing)}: missing; name a key of `sets`")
+        if self.positive is not None:
+            check_known("positive", self.positive, {start.label: start for start in self.starts})
+        self._check_starts(study)
+
+    def _check_starts(self, study: "Study") -> None:
+        labels = [start.label for start in self.starts]
+        if not any(start.pretraining is None for start in self.starts):
+            raise ValueError("starts: one of random weights (pretraining: null) is what others are compared with")
+        for number, start in enumerate(self.starts):
+            at = f"starts.{number}"
+            if start.label in labels[:number]:
+                raise ValueError(f"{at}.label: {start.label!r} is the label of two; give each its own")
+            if start.flat_of is not None and start.flat_of not in labels:
+                raise ValueError(f"{at}.flat_of: no start is called {start.flat_of!r}")
+            if (start.images == "flat") != (start.flat_of is not None):
+                raise ValueError(f"{at}.flat_of: belongs to images: flat, and says which start it is the ablation of")
+            if start.pretraining is not None:
+                check_known(f"{at}.pretraining", start.pretraining, study.pretraining)
+            for key in (*self.trainings, self.frozen):
+                try:
+                    study.architecture(key, start.pretraining)
+                except ValueError as error:
+                    raise ValueError(f"{at}.pretraining: {error}") from None
