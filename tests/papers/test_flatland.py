@@ -265,7 +265,10 @@ def test_transfers_share_their_pretraining_and_are_asked_for_once():
     [
         ({"frozen": "finetuned"}, "frozen: finetuned is trained by finetune; features are frozen in linear"),
         ({"brain": "features"}, "brain: features is a probe of kind features; name one of kind brain"),
-        ({"starts": [{"label": "A", "pretraining": "fractals", "images": "2D"}]}, "starts: one of random weights"),
+        (
+            {"starts": [{"label": "A", "pretraining": "fractals", "images": "2D"}], "positive": None},
+            "starts: one of random weights",
+        ),
         (
             {"starts": [{"label": "A", "pretraining": None, "images": "flat"}], "positive": None},
             "starts.0.flat_of: belongs to images: flat",

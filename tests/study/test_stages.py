@@ -10,7 +10,7 @@ from examples import example
 from robust3d.study.stages import STAGES
 
 ROOT = Path(__file__).parents[2]
-WORDS = {"inventory", "draw", "plot", "pretrain", "probe"}  # which stand in code for other things as well
+WORDS = {"inventory", "draw", "plot", "pretrain", "probe", "transfer"}  # which stand in code for other things as well
 
 
 @pytest.mark.parametrize("stage", sorted(set(STAGES) - WORDS))
@@ -19,7 +19,8 @@ def test_a_stage_is_named_where_it_is_declared_and_planned(stage):
     files = [*ROOT.glob("src/**/*.py"), *ROOT.glob("workflow/**/*.smk"), ROOT / "Snakefile"]
     naming = {str(file.relative_to(ROOT)) for file in files if f'"{stage}"' in file.read_text()}
     allowed = {"src/robust3d/study/stages.py", "src/robust3d/study/plan.py", "src/robust3d/study/needs.py"}
-    allowed.add("src/robust3d/study/voxel_jobs.py")  # the part of the plan for voxels
+    parts = ("object_jobs", "learning_jobs", "voxel_jobs")  # of the plan
+    allowed |= {f"src/robust3d/study/{part}.py" for part in parts}
     assert "src/robust3d/study/stages.py" in naming and naming <= allowed
 
 

@@ -289,6 +289,11 @@ TRIED: dict[str, Trial] = {
     "robust3d voxelise DIR --out voxels.h5": voxelise,
     "robust3d voxelise meshes/ --resolution 32 --out voxels.h5": voxelise,
     "robust3d check-views DIR": nothing,  # after export-views
+    "robust3d export-images SET --out FOLDER": nothing,  # the next
+    "robust3d export-images all_three --out FOLDER": nothing,  # of an overlay: tests/stages/test_synthetic_sets.py
+    "snakemake flatland": dry_run,
+    "snakemake results/flatland/curves.svg": dry_run,
+    "snakemake results/flatland/transfer.csv": dry_run,
     "robust3d export-views FAMILY --format dvr --out DIR": export_views,
     "robust3d export-views FAMILY --format dvr|srn --out DIR": export_views,
     "robust3d doctor": lambda command, project: run(f"{command} --quick", project) and None,
@@ -311,7 +316,7 @@ def test_every_printed_command_is_tried():
     assert not unknown, "say in this file how each is tried"
 
 
-NAMED = ("geon3d", "shapebias", "prior3d", "winn3d", "toy", "figures", "views")  # targets that are no files
+NAMED = ("geon3d", "shapebias", "prior3d", "winn3d", "flatland", "toy", "figures", "views")  # targets that are no files
 
 
 def test_each_program_understands_what_is_printed(monkeypatch):

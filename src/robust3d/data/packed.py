@@ -8,25 +8,25 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from robust3d.data.params import PictureSetParams
 from robust3d.errors import UserError, why_unreadable
 from robust3d.seeds import seed_of
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # not at run time: planning imports this module
     import pandas as pd
+    from PIL import Image
 
     from robust3d.data.images import ImageData
 
 FORMAT = "robust3d-images-1"
 _SHOWN = 5
 U8 = npt.NDArray[np.uint8]
-Picture = Image.Image | U8
+Picture: TypeAlias = "Image.Image | U8"
 
 
 def fitted(picture: Picture, params: PictureSetParams) -> U8:
@@ -40,6 +40,8 @@ def fitted(picture: Picture, params: PictureSetParams) -> U8:
     Raises:
         UserError: the size differs, and `fit` is "exact".
     """
+    from PIL import Image
+
     image = (picture if isinstance(picture, Image.Image) else Image.fromarray(picture)).convert("RGB")
     side = params.resolution_px
     if params.fit == "exact" and image.size != (side, side):

@@ -79,8 +79,12 @@ def data_sets(study: Study) -> list[DataSet]:
             published = _published(one.kind, f"{key}.shapes.path", one.shape_params().path)
             if (published.name, published.path) not in [(other.name, other.path) for other in found]:
                 found.append(published)
+    used = study.used_pretrainings()
+    # What only pre-trainings without an experiment would read is not read.
+    idle = {entry.set for key, entry in study.pretraining.items() if key not in used}
+    idle -= {study.pretraining[key].set for key in used}
     for name, image_set in study.sets.items():
-        if (path := getattr(image_set, "path", None)) is not None:
+        if name not in idle and (path := getattr(image_set, "path", None)) is not None:
             what, where = f"the pictures of set {name!r} (kind: {image_set.kind})", "where you have them"
             found.append(DataSet(name, f"sets.{name}.path", Path(path), what, where, "its own licence"))
     if study.textures.path is not None:
@@ -91,7 +95,7 @@ def data_sets(study: Study) -> list[DataSet]:
                 roots=(".", "dtd"),
             )
         )
-    for name in study.used_pretrainings():
+    for name in used:
         entry = study.pretraining[name]
         if not entry.trains and entry.gives_encoder:
             weights, named = entry.architecture.weights, entry.method_params().weights
