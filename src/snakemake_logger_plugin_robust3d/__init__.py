@@ -69,6 +69,7 @@ class LogHandler(LogHandlerBase):
             LogEvent.JOB_FINISHED: self._finish,
             LogEvent.PROGRESS: self._count,
             LogEvent.JOB_ERROR: self._fail,
+            LogEvent.ERROR: self._error,
         }
 
     def _note(self, record: Any) -> None:
@@ -93,6 +94,14 @@ class LogHandler(LogHandlerBase):
         lines += [f"    {key}: {value}" for key, value in record.aux.items() if value]
         lines += [f"    log: {path}" for path in record.log]
         self._write("\n".join(lines), record)
+
+    def _error(self, record: Any) -> None:
+        """Of a job's failure only the exit status: the shell line is long, and the job itself said what is wrong."""
+        text = str(record.msg or "")
+        if "CalledProcessError" in text and "returned non-zero" in text:
+            self._write(f"a job {text[text.rindex('returned non-zero') :].strip()}", record)
+        else:
+            self.screen.emit(record)
 
     def _rest(self) -> str:
         """How long the rest takes, if it is time to say so; finding that out may take long for many records."""

@@ -77,6 +77,17 @@ def test_a_failure_names_the_job_and_where_to_look(printed):
     assert rest == ["    slurm_jobid: 31", "    log: logs/a.log"]
 
 
+def test_of_a_failed_command_the_exit_status_is_printed_and_of_another_error_all(printed):
+    made = handler(printed)
+    text = (
+        "RuleException:\nCalledProcessError in file x, line 1:\nCommand 'a\nlong\none' returned non-zero exit status 2."
+    )
+    say(made, text, LogEvent.ERROR, logging.ERROR, exception="RuleException")
+    say(made, "WorkflowError:\nsomething else", LogEvent.ERROR, logging.ERROR, exception="WorkflowError")
+    first, *rest = printed.lines()
+    assert first[10:] == "a job returned non-zero exit status 2." and rest == ["WorkflowError:", "something else"]
+
+
 def test_warnings_and_unknown_lines_are_printed(printed):
     made = handler(printed)
     say(made, "Using shell: odd, but a warning", level=logging.WARNING)

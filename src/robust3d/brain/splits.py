@@ -64,6 +64,6 @@ def shuffled(groups: Sequence[str], count: int, share: float, seed: int) -> list
     return found
 
 
-def splits_of(protocol: Protocol, groups: Sequence[str], seed: int) -> list[Split]:
-    """The ten splits of a protocol, by its name."""
-    return folds(len(groups), 10, seed) if protocol == "ten_fold" else shuffled(groups, 10, 0.9, seed)
+def splits_of(protocol: Protocol, groups: Sequence[str], seed: int, count: int = 10) -> list[Split]:
+    """The splits of a protocol, by its name; `count` is the number of folds."""
+    return folds(len(groups), count, seed) if protocol == "ten_fold" else shuffled(groups, 10, 0.9, seed)

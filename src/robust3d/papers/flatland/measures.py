@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from robust3d.named import OUTCOMES, Sources
-from robust3d.study.learning_jobs import transfer
 from robust3d.tables.cells import conditions, run_flags, source
 from robust3d.tables.statistics import difference, over_seeds
 
@@ -33,6 +32,8 @@ def sources(
     plan: "Plan", section: "Section", kinds: Sequence[str]
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Parameters and inputs of a table that is made from some kinds of measures: transfer, brain, features."""
+    from robust3d.study.learning_jobs import transfer  # for planning; writing needs none of it
+
     found, study = Sources(plan), plan.study
     experiment = study.experiments[section.experiment]
     rows = []

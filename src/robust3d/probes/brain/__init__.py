@@ -42,6 +42,7 @@ class Params(Base):
     layers: tuple[str, ...] = ()  # names of the architecture's layers; none: all
     components: int = Field(25, ge=1)
     protocol: Literal["ten_fold", "brainscore"] = "ten_fold"  # Flatland 3.4; brainscore: ten random ninths
+    folds: int = Field(10, ge=2)  # of ten_fold; fewer where there are few images
     method: Literal["fast", "nipals"] = "fast"  # nipals: scikit-learn's steps
     dimension: int | None = Field(1000, ge=2)  # random projection of layers with more features; none: as they are
     selection: float = Field(0.25, gt=0, lt=1)  # share of images that choose the layer
@@ -158,7 +159,7 @@ def _splits(params: Params, groups: tuple[str, ...], part: "np.ndarray") -> Any:
     from robust3d.brain.splits import splits_of
     from robust3d.errors import UserError
 
-    splits = splits_of(params.protocol, [groups[place] for place in part.tolist()], params.seed)
+    splits = splits_of(params.protocol, [groups[place] for place in part.tolist()], params.seed, params.folds)
     if (fewest := min(len(split.fit) for split in splits)) <= params.components:
         raise UserError(
             f"components: {params.components} need more than {fewest} images to fit on in each split; use more images, "
