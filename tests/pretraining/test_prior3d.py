@@ -276,7 +276,7 @@ def test_the_encoder_learns_at_its_own_rate(solids):
     task = make(solids, encoder_rate=0.1, distillation_weight=0.0)
     before = {name: value.detach().clone() for name, value in task.module.named_parameters()}
     train(task, LoopParams(steps=1, learning_rate=1e-3, validate_every=1), seed=0)
-    moved = {name: float((value - before[name]).abs().max()) for name, value in task.module.named_parameters()}
+    moved = {name: float((value.detach() - before[name]).abs().max()) for name, value in task.module.named_parameters()}
     assert moved["encoder.trunk.layer4.0.conv1.weight"] == pytest.approx(1e-4, rel=0.02)
     assert moved["decoder.field.0.weight"] == pytest.approx(1e-3, rel=0.02)
 
@@ -293,9 +293,8 @@ def test_statistics_of_a_batch_are_used_from_scratch(solids):
     assert float((fresh.trunk.bn1.running_mean).abs().sum()) > 0
 
 
-@pytest.mark.parametrize("times", [3.0, 0.1])
-def test_statistics_that_lag_behind_are_refused_or_measured(solids, times):
-    """Weights of another size than at the time of the statistics: features grow or fade from layer to layer."""
+def test_statistics_that_lag_behind_are_refused_or_measured(solids):
+    """Weights that were smaller at the time of the statistics: features grow from layer to layer."""
     images = solids.train.inputs[:, :2].flatten(0, 1)
 
     def size(encoder):
@@ -306,8 +305,8 @@ def test_statistics_that_lag_behind_are_refused_or_measured(solids, times):
     normal = size(early)
     for layer in early.modules():
         if isinstance(layer, nn.Conv2d):
-            layer.weight.data.mul_(times)
-    assert not 1e-3 < size(early) / normal < 1e3
+            layer.weight.data.mul_(3)
+    assert size(early) > 1e3 * normal
     with pytest.raises(UserError, match=r"before trunk\.layer4.* the variance is .* Train the start for more steps"):
         make(solids, encoder=copy.deepcopy(early))
     task = make(solids, encoder=early, batch_norms="measured")
