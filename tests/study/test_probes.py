@@ -75,7 +75,7 @@ def test_a_probes_seed_is_the_studys_unless_it_is_given():
         (
             {"x": {"probe": "nothing"}},
             "no probe called 'nothing': .* have ablation, accuracy, autoattack, brain, corruptions, cue_conflict, "
-            "depth, dissection, distortions, robustness, shift, smoothness",
+            "depth, dissection, distortions, features, robustness, shift, smoothness",
         ),
         ({"x": {"probe": "shift", "params": {"batch": 1}}}, "probes.x.params.batch: unknown key"),
         ({"x": {"probe": "accuracy", "sets": {"shifted": "black"}}}, "probes.x.sets.shifted: accuracy reads set"),
