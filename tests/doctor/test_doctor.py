@@ -131,7 +131,14 @@ def test_the_need_for_room_counts_views_and_models_that_are_not_there(tmp_path, 
         count = sum(len(job.params["instances"]) for job in plan.shards(name)) * family.cameras.views
         views += count
         pixels += count * family.render.resolution_px**2
-    others = ("extract_encoder", "import_encoder", "train_classifier", "train_voxels", "train_reference")
+    others = {
+        "extract_encoder",
+        "import_encoder",
+        "train_classifier",
+        "train_voxels",
+        "train_reference",
+        "train_generator",
+    }
     models = sum(job.stage == "pretrain" for job in plan.jobs.values()) * disk.BYTES_A_PRETRAINING
     models += sum(job.stage in others for job in plan.jobs.values()) * disk.BYTES_A_NETWORK
     expected = views * disk.BYTES_A_VIEW + pixels * disk.BYTES_A_PIXEL + models
