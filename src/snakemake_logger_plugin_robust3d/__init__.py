@@ -1,7 +1,8 @@
-"""What `snakemake` prints here while it runs: one line for each finished job, and how long the rest takes.
+"""What `snakemake` prints here while it runs: a line for each finished job, and how long the rest takes.
 
-Snakemake's own print-out has ten lines a job; that is kept in .snakemake/log, whose name stands at the end of a run. A
-dry run is printed as Snakemake does. `--logger` chooses this plugin (profiles/), Snakemake finds it by its name.
+On a cluster there is a line for each submission as well. Snakemake's own print-out has ten lines a job; that is kept in
+.snakemake/log, whose name stands at the end of a run. A dry run is printed as Snakemake does. `--logger` chooses this
+plugin (profiles/), Snakemake finds it by its name.
 
 Snakemake imports every plugin that it finds, for any workflow in the same environment, so little is imported here.
 """
@@ -132,5 +133,4 @@ def _left_out(event: Any, record: LogRecord) -> bool:
     text = str(record.msg or "")
     if event in _EVENTS_LEFT_OUT:
         return True
-    submitted = text.startswith("Job ") and "has been submitted" in text
-    return event is None and record.levelno <= INFO and (text.startswith(_LEFT_OUT) or submitted or not text.strip())
+    return event is None and record.levelno <= INFO and (text.startswith(_LEFT_OUT) or not text.strip())

@@ -51,11 +51,17 @@ def test_a_finished_job_is_one_line_with_its_count_and_name(printed):
     say(made, "Select jobs to execute...")
     say(made, "Execute 1 jobs...", LogEvent.JOB_STARTED)
     start(made)
-    say(made, "Job 7 has been submitted with SLURM jobid 3 (log: x).")
     say(made, "Finished jobid: 7", LogEvent.JOB_FINISHED, job_id=7)
     say(made, event=LogEvent.PROGRESS, done=3, total=120)
     (line,) = printed.lines()
     assert line[8:] == "    3 of 120  train classifier painted-l2-resnet18-s1 (0 s); the rest takes about 3 min"
+
+
+def test_a_submission_is_printed(printed):
+    made = handler(printed)
+    start(made)
+    say(made, "Job 7 has been submitted with SLURM jobid 3 (log: x).")
+    assert printed.lines() == ["Job 7 has been submitted with SLURM jobid 3 (log: x)."]
 
 
 def test_the_time_left_is_not_said_with_each_job(printed):
