@@ -23,8 +23,13 @@ class Project:
     def __init__(self, folder: Path, pretrainings: set[str] = SMALL) -> None:
         self.folder = folder
         folder.mkdir()
-        for name in ("Snakefile", "workflow", "envs", "profiles"):
+        for name in ("Snakefile", "workflow", "envs"):
             (folder / name).symlink_to(ROOT / name)
+        shutil.copytree(ROOT / "profiles", folder / "profiles")
+        # Tests see by Snakemake's own print-out which jobs start.
+        for profile in folder.glob("profiles/*/profile.yaml"):
+            lines = profile.read_text().splitlines(keepends=True)
+            profile.write_text("".join(line for line in lines if not line.startswith("logger:")))
         values = at_test_scale()
         values["pretraining"] = {  # and those that are no column, from which others start
             name: entry
