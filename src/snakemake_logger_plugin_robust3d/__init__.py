@@ -44,6 +44,13 @@ class LogHandler(LogHandlerBase):
         self.began: dict[int, float] = {}  # when they were started or submitted
         self.finished: list[str] = []  # names that wait for the count, which follows
         self.next_estimate = 0.0
+        self.own: dict[Any, Callable[[Any], None]] = {
+            LogEvent.JOB_INFO: self._note,
+            LogEvent.JOB_FINISHED: self._finish,
+            LogEvent.PROGRESS: self._count,
+            LogEvent.JOB_ERROR: self._fail,
+            LogEvent.ERROR: self._error,
+        }
 
     writes_to_stream = True
     writes_to_file = False
@@ -58,20 +65,10 @@ class LogHandler(LogHandlerBase):
     def emit(self, record: LogRecord) -> None:
         """Print a record, or note what it says."""
         event = getattr(record, "event", None)
-        own = self._own().get(event) if not self.common_settings.dryrun else None
-        if own is not None:
-            own(record)
+        if event in self.own and not self.common_settings.dryrun:
+            self.own[event](record)
         elif self.common_settings.dryrun or self.common_settings.verbose or not _left_out(event, record):
             self.screen.emit(record)
-
-    def _own(self) -> dict[Any, Callable[[Any], None]]:
-        return {
-            LogEvent.JOB_INFO: self._note,
-            LogEvent.JOB_FINISHED: self._finish,
-            LogEvent.PROGRESS: self._count,
-            LogEvent.JOB_ERROR: self._fail,
-            LogEvent.ERROR: self._error,
-        }
 
     def _note(self, record: Any) -> None:
         self.names[record.jobid] = _name(record.rule_name, record.wildcards)

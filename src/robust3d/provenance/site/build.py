@@ -72,15 +72,8 @@ class Content:
 
     @property
     def headline(self) -> Table | None:
-        """The table that the start page shows whole: the comparison of all papers, else the main paper's last."""
-        found = {table.name: table for table in self.tables if table.measured}
-        return found.get("comparison") or found.get("table4")
-
-    @property
-    def drawn(self) -> list[Figure | Table]:
-        """Everything that is a figure: pictures, and plots of numbers with cells as a table has."""
-        found: list[Figure | Table] = [*self.figures, *(table for table in self.tables if table.plotted)]
-        return sorted(found, key=lambda figure: plain.natural(figure.name))
+        """The table that the start page shows whole: the main paper's last."""
+        return next((table for table in self.tables if table.name == "table4" and table.measured), None)
 
     @property
     def nodes(self) -> list[Node]:

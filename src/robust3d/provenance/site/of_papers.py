@@ -46,13 +46,6 @@ class Target:
         """What makes it."""
         return f"snakemake {target_path(self.name)}"
 
-    @property
-    def words(self) -> str:
-        """Its state; empty where there is nothing to say."""
-        if self.made is None:
-            return "not made"
-        return f"not that of the study: {self.state}" if self.state else ""
-
 
 @dataclass(frozen=True)
 class Paper:
