@@ -43,20 +43,28 @@ def after_compositing(change: ChangeParams, image: U8, depth: np.ndarray) -> U8:
     return (found[0].clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
 
 
+def by_alpha(rgba: U8) -> Tensor:
+    """A frame (H, W, 4) as (1, 4, H, W) in [0, 1], its colours multiplied by alpha: so they may be averaged."""
+    values = torch.from_numpy(rgba).permute(2, 0, 1)[None].float() / 255
+    return torch.cat([values[:, :3] * values[:, 3:], values[:, 3:]], 1)
+
+
+def straight(packed: Tensor) -> U8:
+    """The frame (H, W, 4) of what `by_alpha` gives."""
+    alpha = packed[:, 3:]
+    colours = torch.where(alpha > 0.5 / 255, packed[:, :3] / alpha.clamp(min=1e-6), 0.0)
+    found = (torch.cat([colours, alpha], 1).clamp(0, 1) * 255).round().to(torch.uint8)
+    return np.ascontiguousarray(found[0].permute(1, 2, 0).numpy())
+
+
 def resized(rgba: U8, size: float) -> U8:
     """The object scaled about the image's middle, which is where the optical axis is; colours are averaged by alpha."""
     side = rgba.shape[0]
     small = max(2, side - 2 * round(side * (1 - size) / 2))  # an even rest keeps the middle
-    values = torch.from_numpy(rgba).permute(2, 0, 1)[None].float() / 255
-    alpha = values[:, 3:]
-    packed = torch.cat([values[:, :3] * alpha, alpha], 1)
-    packed = F.interpolate(packed, (small, small), mode="bilinear", antialias=True, align_corners=False)
-    alpha = packed[:, 3:]
-    straight = torch.where(alpha > 0.5 / 255, packed[:, :3] / alpha.clamp(min=1e-6), 0.0)
+    packed = F.interpolate(by_alpha(rgba), (small, small), mode="bilinear", antialias=True, align_corners=False)
     found = np.zeros_like(rgba)
     edge = (side - small) // 2
-    pixels = (torch.cat([straight, alpha], 1).clamp(0, 1) * 255).round().to(torch.uint8)
-    found[edge : edge + small, edge : edge + small] = pixels[0].permute(1, 2, 0).numpy()
+    found[edge : edge + small, edge : edge + small] = straight(packed)
     return found
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from robust3d.data.backgrounds import Backgrounds
+from robust3d.data.changes import by_alpha, straight
 from robust3d.data.compositing import U8
 from robust3d.data.params import FlatSetParams, SetParams
 from robust3d.data.view_images import ViewReader
@@ -37,8 +38,7 @@ def drawn_motion(params: FlatSetParams, key: int) -> Motion:
 
 def moved(rgba: U8, motion: Motion) -> U8:
     """A frame (S, S, 4) after a motion; colours are averaged by alpha, and what comes from outside is empty."""
-    values = torch.from_numpy(rgba).permute(2, 0, 1)[None].float() / 255
-    packed = torch.cat([values[:, :3] * values[:, 3:], values[:, 3:]], 1)
+    packed = by_alpha(rgba)
     angle = np.deg2rad(motion.turn_deg)
     cosine, sine = np.cos(angle), np.sin(angle)
     # From a place of the new picture back to the old one, in half sides from the middle, x right and y down.
@@ -47,11 +47,7 @@ def moved(rgba: U8, motion: Motion) -> U8:
     offset = -back @ (2 * np.array(motion.shift))
     theta = torch.tensor(np.column_stack([back, offset]), dtype=torch.float32)[None]
     grid = F.affine_grid(theta, list(packed.shape), align_corners=False)
-    packed = F.grid_sample(packed, grid, padding_mode="zeros", align_corners=False)
-    alpha = packed[:, 3:]
-    straight = torch.where(alpha > 0.5 / 255, packed[:, :3] / alpha.clamp(min=1e-6), 0.0)
-    found = (torch.cat([straight, alpha], 1).clamp(0, 1) * 255).round().to(torch.uint8)
-    return np.ascontiguousarray(found[0].permute(1, 2, 0).numpy())
+    return straight(F.grid_sample(packed, grid, padding_mode="zeros", align_corners=False))
 
 
 class FlatReader(ViewReader):

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robust3d.data.params import SPLITS, FlatSetParams
+from robust3d.data.params import FlatSetParams
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,17 +31,11 @@ def draw(params: Mapping[str, Any], files: Mapping[str, Sequence[Path]], seed: i
         files: `views`, the manifest of the family, and `textures`, if the background needs them.
         seed: the study's seed.
     """
-    from robust3d.data.manifest import Views
-    from robust3d.data.sets import draw_set
-    from robust3d.data.textures import Textures
+    from robust3d.imagesets import views
     from robust3d.parsing import parse
 
     settings = parse(FlatSetParams, params)
-    views = Views.read(files["views"][0])
-    textures = Textures.load(files["textures"][0]) if files["textures"] else None
-    splits = {split: views.objects(split) for split in SPLITS}
-    pictures = views.views * settings.copies
-    return draw_set(splits, settings.labels(views.classes), pictures, settings, textures, seed), []
+    return views.drawn(settings, files, seed, settings.copies), []
 
 
 def open_images(

@@ -46,7 +46,7 @@ def open_images(
     from robust3d.parsing import parse
 
     (part,) = params["parts"]
-    data = open_part(part, {kind: list(files.get(kind, ())) for kind in files} | {"set": list(files["set"][1:])}, here)
+    data = open_part(part, {**files, "set": files["set"][1:]}, here)
     own = {name: params[name] for name in MatchParams.model_fields}
     settings, read = parse(MatchParams, own), data.read
     assert read is not None

@@ -29,11 +29,19 @@ def draw(params: Mapping[str, Any], files: Mapping[str, Sequence[Path]], seed: i
         files: `views`, the manifest of the family, and `textures`, if the background needs them.
         seed: the study's seed.
     """
+    return drawn(parse(SetParams, params), files, seed), []
+
+
+def drawn(settings: SetParams, files: Mapping[str, Sequence[Path]], seed: int, copies: int = 1) -> "pd.DataFrame":
+    """The table of views, `copies` rows for each; arguments as for `draw`.
+
+    Raises:
+        UserError: a class has no object left in a split.
+    """
     from robust3d.data.manifest import Views
     from robust3d.data.sets import draw_set
     from robust3d.data.textures import Textures
 
-    settings = parse(SetParams, params)
     views = Views.read(files["views"][0])
     textures = Textures.load(files["textures"][0]) if files["textures"] else None
     classes = settings.labels(views.classes)
@@ -42,7 +50,7 @@ def draw(params: Mapping[str, Any], files: Mapping[str, Sequence[Path]], seed: i
         gone = [name for name in classes if not objects[name]]
         if gone and views.blank:
             raise UserError(f"no object of class {gone[0]} is left in {split}; {'; '.join(views.notices())}")
-    return draw_set(splits, classes, views.views, settings, textures, seed), []
+    return draw_set(splits, classes, views.views * copies, settings, textures, seed)
 
 
 def open_images(

@@ -28,23 +28,16 @@ def probe(params: Params, subject: "Subject") -> "Findings":
     import torch
 
     from robust3d.probes import Findings
+    from robust3d.training.features import frozen_features
 
-    network, found = subject.model.network, list[torch.Tensor]()
-    head = network.get_submodule(subject.model.architecture.head)
-    watch = head.register_forward_pre_hook(lambda _, inputs: found.append(inputs[0].detach().float().cpu()))
     frames, widths = [], {}
-    try:
-        for name in subject.sets:
-            images = subject.images(name)
-            for batch, _ in images.batches(params.batch_size):
-                subject.logits(batch)
-            values = torch.cat(found).numpy()
-            found.clear()
-            widths[name] = values.shape[1]
-            frame = pd.DataFrame(values, columns=[f"feature{number:04d}" for number in range(values.shape[1])])
-            frame.insert(0, "image", range(len(frame)))
-            frame.insert(0, "images", name)
-            frames.append(frame)
-    finally:
-        watch.remove()
+    for name in subject.sets:
+        images = subject.images(name)
+        places = torch.arange(len(images))
+        values = frozen_features(subject.model, images, places, batch=params.batch_size).cpu().numpy()
+        widths[name] = values.shape[1]
+        frame = pd.DataFrame(values, columns=[f"feature{number:04d}" for number in range(values.shape[1])])
+        frame.insert(0, "image", range(len(frame)))
+        frame.insert(0, "images", name)
+        frames.append(frame)
     return Findings({"features": widths["set"]}, pd.concat(frames, ignore_index=True))

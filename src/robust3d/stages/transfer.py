@@ -1,17 +1,17 @@
 """Transfers one initialisation to one image set: trainings on few to all labels, each with its test answers."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import torch
 
 from robust3d.architectures import architecture
-from robust3d.attacks.agreement import ieee_fp32
 from robust3d.data.images import ImageData, open_set
 from robust3d.data.sets import save_set
 from robust3d.models.classifier import Classifier
+from robust3d.probes import Subject, answered
 from robust3d.stages.train_classifier import train_classifier
-from robust3d.training.classification import to_unit
 from robust3d.training.parallel import launch
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def run(job: "Context") -> None:
             key = f"{name}-{labels or 'all'}"
             devices, precision = params["devices"], params["precision"]
             trained = launch(train_classifier, devices, precision, settings, job.inputs, job.progress / key)
-            frame = _answers(trained, tested).assign(training=name, labels=labels or 0)
+            frame = _answers(trained, tested, job.progress / key).assign(training=name, labels=labels or 0)
             accuracy = float(frame["correct"].mean())
             cell = {"training": name, "labels": labels, "accuracy": accuracy, "images": len(frame)}
             metrics.append({**cell, "classifier": trained["info"]})
@@ -39,16 +39,12 @@ def run(job: "Context") -> None:
     job.write_json("metrics", {"cells": metrics, "notices": list(tested.notices)})
 
 
-def _answers(trained: dict[str, Any], tested: ImageData) -> pd.DataFrame:
+def _answers(trained: dict[str, Any], tested: ImageData, progress: Path) -> pd.DataFrame:
     """Answers of a trained classifier to all test images; `labels` 0 stands for all of them."""
     info = trained["info"]
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = Classifier(architecture(info["architecture"]), len(info["classes"]), info["normalisation"])
     model.network.load_state_dict(trained["state"])
-    model.to(device).eval()
-    with torch.inference_mode(), ieee_fp32():
-        batches = [model(to_unit(images.to(device))).argmax(1).cpu() for images, _ in tested.batches(BATCH)]
-    found = pd.DataFrame({"image": range(len(tested)), "label": tested.labels.numpy()})
-    found["prediction"] = torch.cat(batches).numpy()
-    found["correct"] = found["label"] == found["prediction"]
-    return found
+    subject = Subject(model.to(device).eval(), tuple(info["classes"]), device, lambda _: tested, progress)
+    answers = [subject.predictions(images) for images, _ in tested.batches(BATCH)]
+    return answered("test", tested, answers).drop(columns="images")

@@ -23,7 +23,7 @@ class Params(ClassifierParams):
 
     @model_validator(mode="after")
     def _nothing_is_attacked(self) -> "Params":
-        if "attack" in self.model_fields_set and self.attack != type(self).model_fields["attack"].default:
+        if self.attack != type(self).model_fields["attack"].default:
             raise ValueError("attack: has no meaning for objective finetune; leave it out")
         if self.schedule == "cosine" and self.decay_epochs:
             raise ValueError("decay_epochs: the learning rate falls along a cosine; say decay_epochs: []")

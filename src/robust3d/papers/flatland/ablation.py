@@ -68,7 +68,6 @@ def _cells(found: measures.Measures, start: measures.Start, whole: measures.Star
         value = float(np.mean([np.nanmean(one) for one in ours]))
         times = 100 if kind == "transfer" else 1
         facts = start.facts(kind)
-        facts["flags"] += [measures.SYNTHETIC] * (kind == "brain" and found.job.params["synthetic"])
         cell = {"column": column, "text": f"{times * value:.{1 if times > 1 else 3}f}", "value": times * value, **facts}
         cell |= {"unit": "%" if times > 1 else "", "n": len(ours[0]), "interval": measures.spread(ours)}
         cell |= {"formula": "mean over seeds, and over test images or sites", "printed": None}

@@ -30,7 +30,6 @@ def write(job: "Context") -> None:
     cells = []
     for start in found.starts.values():
         facts = start.facts("brain")
-        facts["flags"] += [measures.SYNTHETIC] * job.params["synthetic"]
         for region in job.params["regions"]:
             place = {"row": start.label, **facts, "printed": None}
             cells.append({**place, "column": region, **_score(found, start, region)})

@@ -100,7 +100,6 @@ def _facts(found: measures.Measures, kind: str | None) -> dict[str, Any]:
         return {"flags": found.job.params["flags"], "conditions": [], "sources": []}
     parts = [start.facts(kind) for start in found.starts.values()]
     flags = [flag for part in parts for flag in part["flags"]]
-    flags += [measures.SYNTHETIC] * (kind == "brain" and found.job.params["synthetic"])
     sources = [one for part in parts for one in part["sources"]]
     return {"flags": list(dict.fromkeys(flags)), "conditions": [], "sources": sources}
 
@@ -142,30 +141,31 @@ def _transfer(found: measures.Measures) -> list[Asked]:
     return asked
 
 
+_CLAIMS = {
+    "early": "2D predicts {} better than 3D (section 4.3)",
+    "late": "3D predicts {} better than 2D (section 4.3)",
+}
+
+
 def _brain(found: measures.Measures) -> list[Asked]:
     """2D is expected to be better in early and middle areas, 3D in late ones."""
     why_not = "the responses are synthetic" if found.job.params["synthetic"] else None
     asked = []
-    for name in ("early", "late"):
+    for name in _CLAIMS:
         for region in found.job.params[name]:
             if region not in found.job.params["regions"] or (groups := _groups(found, "brain", region)) is None:
                 continue
             solid, flat, peers = groups
-            if name == "early":
-                claim = f"2D predicts {region} better than 3D (section 4.3)"
-                asked.append(Asked(claim, "brain", flat, solid, peers, why_not))
-            else:
-                claim = f"3D predicts {region} better than 2D (section 4.3)"
-                asked.append(Asked(claim, "brain", solid, flat, peers, why_not))
+            higher, lower = (flat, solid) if name == "early" else (solid, flat)
+            asked.append(Asked(_CLAIMS[name].format(region), "brain", higher, lower, peers, why_not))
     return asked
 
 
 def _unrecorded(found: measures.Measures) -> dict[str, str]:
     params = found.job.params
-    words = {"early": "2D predicts {} better than 3D", "late": "3D predicts {} better than 2D"}
     return {
-        f"{words[name].format(region)} (section 4.3)": "there are no responses of it"
-        for name in words
+        _CLAIMS[name].format(region): "there are no responses of it"
+        for name in _CLAIMS
         for region in params[name]
         if region not in params["regions"]
     }

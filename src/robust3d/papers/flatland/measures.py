@@ -6,7 +6,7 @@ differences of all of them come from the same functions.
 
 import json
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -76,19 +76,20 @@ class Start:
         self.job, self.row = job, row
         self.label, self.images, self.flat_of = row["label"], row["images"], row["flat_of"]
         self.is_random = row["pretraining"] is None
-        self._frames: dict[str, pd.DataFrame] = {}
 
+    @cache  # noqa: B019  (one object a table)
     def _outcomes(self, name: str) -> "pd.DataFrame":
         import pandas as pd  # planning imports this module and needs none of it
 
-        if name not in self._frames:
-            self._frames[name] = pd.read_parquet(self.job.named("outcomes", name))
-        return self._frames[name]
+        frame: pd.DataFrame = pd.read_parquet(self.job.named("outcomes", name))
+        return frame
 
+    @cache  # noqa: B019
     def _metrics(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.job.named("metrics", name).read_text())
         return found
 
+    @cache  # noqa: B019
     def transfer(self, target: str, training: str, labels: int | None) -> list[Array]:
         """Right answers to the test images of a target, for each seed."""
         found = []
@@ -115,6 +116,7 @@ class Start:
         kept = [cell for cell in cells if (cell["training"], cell["labels"]) == (training, labels)]
         return float(np.mean([cell["classifier"]["validation"]["accuracy"] for cell in kept]))
 
+    @cache  # noqa: B019
     def predictivity(self, region: str) -> list[Array]:
         """Pearson's r at each site of a region, of the chosen layer, for each seed."""
         found = []
@@ -136,6 +138,7 @@ class Start:
         values = kept[columns].to_numpy(float)
         return kept[["class_name", "instance", "view"]].reset_index(drop=True), values[:, ~np.isnan(values).all(0)]
 
+    @cache  # noqa: B019
     def invariance(self, change: str | None) -> list[Array]:
         """1 - d / D for each image and seed: d squared distance to the changed image, D of two images at random.
 
@@ -156,6 +159,7 @@ class Start:
             found.append(1 - moved / apart if apart > 0 else np.ones(len(ours)))
         return found
 
+    @cache  # noqa: B019
     def facts(self, kind: str, target: str | None = None) -> dict[str, Any]:
         """Flags, conditions and sources of the runs behind a cell; of transfer, to one target or to all."""
         names = self.row[kind] if target is None else self.row[kind][target]
@@ -163,8 +167,9 @@ class Start:
         metrics = [self._metrics(name) for name in flat]
         runs = [one["classifier"] if "classifier" in one else one["cells"][0]["classifier"] for one in metrics]
         paths = [self.job.named("outcomes", name) for name in flat]
+        synthetic = [SYNTHETIC] if kind == "brain" and self.job.params["synthetic"] else []
         return {
-            "flags": list(dict.fromkeys([*self.job.params["flags"], *run_flags(runs)])),
+            "flags": list(dict.fromkeys([*self.job.params["flags"], *run_flags(runs), *synthetic])),
             "conditions": [conditions(run) for run in runs],
             "sources": [source(path, "all rows") for path in paths],
         }

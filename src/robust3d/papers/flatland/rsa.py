@@ -9,7 +9,7 @@ import numpy as np
 
 from robust3d.errors import UserError
 from robust3d.papers.flatland import measures
-from robust3d.tables.cells import text_table, write_table
+from robust3d.tables.cells import source, text_table, write_table
 
 if TYPE_CHECKING:
     from robust3d.papers.flatland.section import Section
@@ -42,7 +42,7 @@ def write(job: "Context") -> None:
     cells = []
     for start in found.starts.values():
         facts = start.facts("features")
-        brain = {**facts, "flags": [*facts["flags"], *[measures.SYNTHETIC] * job.params["synthetic"]]}
+        brain = start.facts("brain")
         for region in job.params["regions"]:
             cells.append({"row": start.label, "column": f"RSA {region}", **brain, **_to_brain(start, region)})
         for name, formula in (("RSA", NETWORKS), ("CKA", CKA)):
@@ -115,6 +115,7 @@ def _recorded(job: "Context") -> tuple[list[dict[str, Any]], str]:
     bounds = rsa.rsa_ceiling(mine) if len(mine) > 1 else None
     others = {**{name: v for name, v in subjects.items() if not name.startswith(told["region"])}, **models}
     formula = f"mean over {len(mine)} subjects of Spearman's correlation of dissimilarities"
+    where = [source(path, "all") for path in paths]
     cells = []
     for name, values in others.items():
         found = rsa.compared(values, mine, draws=200, seed=job.params["seed"])
@@ -122,7 +123,6 @@ def _recorded(job: "Context") -> tuple[list[dict[str, Any]], str]:
         cell = {"row": name, "column": f"RSA {told['region']} (files)", "text": f"{found.value:.3f}", "printed": None}
         facts = {"value": found.value, "unit": "", "formula": formula, "n": len(mine), "interval": interval}
         flags = ["recorded responses; their pictures are not here, so no network is compared with them"]
-        where = [{"file": str(path), "pointer": "all", "sha256": sha256(path)} for path in paths]
         ceiling = bounds._asdict() if bounds else None
         cells.append({**cell, **facts, "flags": flags, "sources": where, "conditions": [], "ceiling": ceiling})
     words = f" Ceiling of {told['region']}: {bounds.lower:.3f} to {bounds.upper:.3f}." if bounds else ""

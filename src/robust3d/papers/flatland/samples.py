@@ -22,7 +22,7 @@ def write(job: "Context") -> None:
     from robust3d.data.images import open_set  # not at the top: planning imports this module
     from robust3d.data.pictures import sheet
 
-    images = open_set(job.params["set"], job.inputs, "train")
+    images = open_set(job.params["set"], job.inputs, "train", resident_bytes=0)
     rows, labels = [], []
     for label, name in enumerate(images.classes[:CLASSES]):
         places = (images.labels == label).nonzero()[:EACH, 0]

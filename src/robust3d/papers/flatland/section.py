@@ -56,10 +56,6 @@ class Section(Params):
     figures: dict[str, str]  # figure1, figure2 and figure3: keys of `sets`
     rdms: Rdms | None = None  # for rsa, in addition
 
-    def start(self, label: str) -> Start:
-        """The start of a label."""
-        return next(start for start in self.starts if start.label == label)
-
     def check(self, study: "Study") -> None:
         """Whether all that it names is defined.
 

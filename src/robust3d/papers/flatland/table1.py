@@ -57,7 +57,7 @@ def write(job: "Context") -> None:
 
     cells = []
     for row in job.params["rows"]:
-        images = open_set(row["set"], job.inputs, "train", row["name"])
+        images = open_set(row["set"], job.inputs, "train", row["name"], resident_bytes=0)
         measured = measure(images)
         texts = {
             "View dimensionality": "3D" if row["poses"] else "2D",

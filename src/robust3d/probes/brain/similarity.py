@@ -27,10 +27,8 @@ def similarity(
         seed: of the interval.
     """
     choose, report = parts
-    chosen = {
-        name: rsa.compared(rdm_of(np.asarray(values)[choose]), _animals(responses, choose)).value
-        for name, values in features.items()
-    }
+    theirs = _animals(responses, choose)
+    chosen = {name: rsa.compared(rdm_of(np.asarray(values)[choose]), theirs).value for name, values in features.items()}
     layer = max(chosen, key=lambda name: chosen[name])
     animals = _animals(responses, report)
     found = rsa.compared(rdm_of(np.asarray(features[layer])[report]), animals, draws=DRAWS, seed=seed)

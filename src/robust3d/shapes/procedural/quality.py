@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -27,11 +28,14 @@ class QualityParams(AlgorithmParams):
     tries: int = Field(200, ge=1)  # candidates for one mesh, before it ends with an error
 
 
-class Numbered:
-    """A mesh that passed: number, vertices in a sphere of radius 1/2 about the origin, triangles, what was rejected."""
+class Numbered(NamedTuple):
+    """A mesh that passed."""
 
-    def __init__(self, number: int, vertices: Floats, faces: np.ndarray, shape: Floats, rejected: Counter[str]) -> None:
-        self.number, self.vertices, self.faces, self.shape, self.rejected = number, vertices, faces, shape, rejected
+    number: int
+    vertices: Floats  # in a sphere of radius 1/2 about the origin
+    faces: np.ndarray  # triangles
+    shape: Floats  # its descriptor
+    rejected: Counter[str]  # candidates before it, by reason
 
 
 def generate(params: QualityParams, seed: int, count: int) -> Iterator[Numbered]:

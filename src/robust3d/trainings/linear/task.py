@@ -6,40 +6,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from robust3d.attacks.agreement import ieee_fp32
 from robust3d.data.images import ImageData
 from robust3d.errors import UserError
 from robust3d.models.classifier import Classifier
 from robust3d.seeds import torch_generator
-from robust3d.training.classification import Classification, to_unit
+from robust3d.training.classification import CleanClassification
+from robust3d.training.features import frozen_features
 from robust3d.trainings.linear.params import Params
 
-BATCH = 250  # images per pass through the encoder
 ROWS = 2048  # features whose logits by all heads are in memory at once
 _FLAT = 1e-6  # a feature of a smaller standard deviation is constant, and stays as it is
-
-
-def frozen_features(classifier: Classifier, images: ImageData, index: Tensor, mirrored: bool = False) -> Tensor:
-    """What enters the head, (n, feature_dim) float32, of images at some places; in eval mode, without gradients.
-
-    Args:
-        classifier: not changed; left in eval mode.
-        images: uint8, on the classifier's device.
-        index: (n,) places.
-        mirrored: of the images left-right.
-    """
-    found: list[Tensor] = []
-    head = classifier.network.get_submodule(classifier.architecture.head)
-    watch = head.register_forward_pre_hook(lambda _, inputs: found.append(inputs[0].detach().float()))
-    classifier.eval()
-    try:
-        with torch.no_grad(), ieee_fp32():
-            for part in index.split(BATCH):
-                pixels = to_unit(images.batch(part))
-                classifier(pixels.flip(3) if mirrored else pixels)
-    finally:
-        watch.remove()
-    return torch.cat(found)
 
 
 class Heads(nn.Module):
@@ -70,7 +46,7 @@ class Heads(nn.Module):
             self.chosen.bias.copy_(self.bias[number, 0] - weight @ mean)
 
 
-class LinearProbe(Classification):
+class LinearProbe(CleanClassification):
     """Trains all heads at once.
 
     The heads share no weight, so a head whose loss is multiplied by r has r times the learning rate: with SGD and no
@@ -134,11 +110,6 @@ class LinearProbe(Classification):
             sums += each.double().sum(1)
         means: list[float] = (sums / len(labels)).tolist()
         return means
-
-    @property
-    def attacked(self) -> str:
-        """Nothing is attacked in this training."""
-        return "nothing"
 
 
 def _statistics(features: Tensor, standardise: bool) -> tuple[Tensor, Tensor]:
