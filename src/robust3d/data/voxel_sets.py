@@ -113,6 +113,20 @@ def open_voxels(manifest: Path, split: str, classes: Sequence[str] | None = None
     return Voxels.read(manifest).open(split, classes)
 
 
+def open_category(manifest: Path, split: str, category: str | None) -> VoxelData:
+    """A split, or the volumes of one of its classes, with labels as in the whole; None: all.
+
+    Raises:
+        UserError: no such class; else as `open_voxels`.
+    """
+    volumes = open_voxels(manifest, split)
+    if category is None:
+        return volumes
+    if category not in volumes.classes:
+        raise UserError(f"category: {category!r} is no class of these volumes; there are {', '.join(volumes.classes)}")
+    return volumes.of_class(category)
+
+
 def open_file(path: Path) -> VoxelData:
     """All volumes of one file, such as `robust3d voxelise` writes; its classes are in the order of their names.
 

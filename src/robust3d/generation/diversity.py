@@ -31,8 +31,7 @@ def diversity(volumes: NDArray[np.bool_]) -> Diversity:
     The mean over all pairs needs no pair: a voxel that is filled in n of N volumes differs in n (N - n) pairs.
     """
     rows = np.asarray(volumes, bool).reshape(len(volumes), -1)
-    packed = np.ascontiguousarray(np.packbits(rows, axis=1))
-    distinct = len(np.unique(packed.view(np.dtype((np.void, packed.shape[1])))))
+    distinct = len(np.unique(np.packbits(rows, axis=1), axis=0))
     count, filled = len(rows), rows.sum(0, dtype=np.int64)
     pairs = count * (count - 1) / 2
     differing = float((filled * (count - filled)).sum())

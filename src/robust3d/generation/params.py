@@ -6,6 +6,8 @@ from pydantic import Field
 
 from robust3d.params import Params
 
+ALL, CATEGORIES = "all classes", "categories"  # over which classes a set is judged: keys of the metrics
+
 
 class JudgeParams(Params):
     """How many samples what is computed from."""

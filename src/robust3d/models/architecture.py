@@ -1,6 +1,7 @@
 """Interface of a network: constructor, head, layers and accepted image sizes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -118,3 +119,15 @@ class Architecture:
 def batch_norms(module: nn.Module) -> list[nn.BatchNorm2d]:
     """All batch norms of a network."""
     return [layer for layer in module.modules() if isinstance(layer, nn.BatchNorm2d)]
+
+
+@contextmanager
+def measured_statistics(layers: Sequence[nn.BatchNorm2d | nn.BatchNorm3d]) -> Iterator[None]:
+    """Within it, batch norms in training mode take the mean over all batches as their statistics, beginning anew."""
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None  # cumulative average
+    yield
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum

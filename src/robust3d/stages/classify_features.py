@@ -1,6 +1,5 @@
 """Classifies volumes by a linear machine on the last convolution of an unsupervised network, and on two controls."""
 
-import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,7 +47,7 @@ def run(job: "Context") -> None:
     save_set(outcomes, job.outputs["outcomes"])
     right = (outcomes["prediction"] == outcomes["label"]).groupby(outcomes["features"]).mean()
     metrics = {"accuracy": right.to_dict(), "dimensions": dimensions, "network": info, "svm": job.params["svm"]}
-    job.write_json("metrics", json.loads(json.dumps(metrics)))
+    job.write_json("metrics", metrics)
 
 
 def _features(model: VoxelClassifier | None, data: VoxelData, params: SvmParams) -> NDArray[np.float64]:

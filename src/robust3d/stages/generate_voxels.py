@@ -21,7 +21,7 @@ def run(job: "Context") -> None:
     training = parse(VoxelTrainingParams, info["training"])
     wanted, samples = job.params["iterations"], job.params["samples"]
     last = last_iteration(job.input("negatives"))
-    first = max(last - training.iterations // training.cascades, last - wanted) + 1
+    first = max(last - training.cascade_iterations, last - wanted) + 1
     found = read_negatives(job.input("negatives"), range(first, last + 1), -(-samples // (last + 1 - first)))
     if not len(found.labels):
         raise UserError(f"{job.input('info')}: this training synthesised nothing; name one that does")

@@ -16,7 +16,7 @@ from robust3d.data.volumes import U8, VoxelData
 from robust3d.data.voxel_sets import open_voxels
 from robust3d.errors import UserError
 from robust3d.generation import controls, distances, scores
-from robust3d.generation.params import JudgeParams
+from robust3d.generation.params import ALL, CATEGORIES, JudgeParams
 from robust3d.models.files import load_state
 from robust3d.models.reference3d import Reference3D, describe
 from robust3d.parsing import parse
@@ -25,7 +25,6 @@ from robust3d.seeds import numpy_generator
 if TYPE_CHECKING:
     from robust3d.provenance.runner import Context
 
-ALL = "all classes"
 BATCH = 256
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
@@ -159,7 +158,7 @@ class Judge:
             "samples": len(made.labels),
             "inception": {
                 ALL: self._inception(made, np.full(len(known), made.joint)),
-                "categories": self._inception(made, known),
+                CATEGORIES: self._inception(made, known),
             },
             "histogram": scores.class_histogram(made.chances).tolist(),
             "groups": {name: found for name, found in groups.items() if found}

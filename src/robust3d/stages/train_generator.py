@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from robust3d.data.generated import JOINT, write_generated
-from robust3d.data.voxel_sets import open_voxels
-from robust3d.errors import UserError
+from robust3d.data.voxel_sets import open_category
 from robust3d.files import sha256
 from robust3d.generation.diversity import collapse, diversity
 from robust3d.models.files import save_state
@@ -17,7 +16,6 @@ from robust3d.training.volume_generators.params import parse_generator
 from robust3d.training.volume_generators.tasks import make_task
 
 if TYPE_CHECKING:
-    from robust3d.data.volumes import VoxelData
     from robust3d.provenance.runner import Context
 
 
@@ -26,7 +24,9 @@ def run(job: "Context") -> None:
     params = parse_generator(job.params["training"])
     category = job.params["category"]
     fabric = make_fabric(params.precision)
-    volumes, held_out = (_open(job, split).to(fabric.device) for split in ("train", "val"))
+    volumes, held_out = (
+        open_category(job.input("voxels"), split, category).to(fabric.device) for split in ("train", "val")
+    )
     task = make_task(volumes, held_out, params)
     history = train(task, params.loop, params.seed, job.progress, fabric)
     task.calibrate(task.module)
@@ -59,13 +59,3 @@ def run(job: "Context") -> None:
     label = JOINT if category is None else volumes.classes.index(category)
     labels = np.full(len(samples), label)
     write_generated(job.outputs["generated"], samples, labels, volumes.classes, threshold=params.threshold, **facts)
-
-
-def _open(job: "Context", split: str) -> "VoxelData":
-    """A split, or one category of it."""
-    volumes, category = open_voxels(job.input("voxels"), split), job.params["category"]
-    if category is None:
-        return volumes
-    if category not in volumes.classes:
-        raise UserError(f"category: {category!r} is no class of these volumes; there are {', '.join(volumes.classes)}")
-    return volumes.of_class(category)

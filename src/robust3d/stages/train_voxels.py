@@ -7,8 +7,7 @@ import h5py
 import numpy as np
 import torch
 
-from robust3d.data.volumes import VoxelData
-from robust3d.data.voxel_sets import open_voxels
+from robust3d.data.voxel_sets import open_category
 from robust3d.files import sha256
 from robust3d.models.files import save_state
 from robust3d.parsing import parse
@@ -27,7 +26,9 @@ def run(job: "Context") -> None:
     """Write `classifier` (network and mean), its `info`, `metrics`, and the pool of `negatives`."""
     params = parse(VoxelTrainingParams, job.params["training"])
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    volumes, held_out = (_open(job, split).to(device) for split in ("train", "val"))
+    volumes, held_out = (
+        open_category(job.input("voxels"), split, job.params["category"]).to(device) for split in ("train", "val")
+    )
     task = make_task(volumes, held_out, params, job.progress / "negatives")
     history = train(task, params.loop, params.seed, job.progress)
     pool = None
@@ -57,13 +58,6 @@ def run(job: "Context") -> None:
     job.write_json("info", info)
     job.write_json("metrics", {"rows": history.rows})
     _write_negatives(job, pool, volumes.resolution)
-
-
-def _open(job: "Context", split: str) -> VoxelData:
-    """A split, or one category of it."""
-    volumes = open_voxels(job.input("voxels"), split)
-    category = job.params["category"]
-    return volumes if category is None else volumes.of_class(category)
 
 
 def _passes(params: VoxelTrainingParams, steps: int, pool: Pool | None) -> int:

@@ -1,7 +1,5 @@
 """Base of all classifier trainings: batches, the attack, validation on clean and on attacked images."""
 
-from functools import lru_cache
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -13,6 +11,7 @@ from robust3d.data.images import ImageData
 from robust3d.errors import UserError
 from robust3d.models.classifier import Classifier
 from robust3d.seeds import torch_generator
+from robust3d.training.draws import Epochs
 from robust3d.training.loop import Task
 from robust3d.training.metrics import accuracy
 from robust3d.training.params import ClassifierParams
@@ -53,7 +52,7 @@ class Classification(Task):
         self._copies: dict[nn.Module, nn.Module] = {}
         self.share, self.shares = 0, 1  # this device's part of every batch, and the number of devices
         self.images_per_step = params.batch_size // params.devices
-        self._order = lru_cache(maxsize=2)(self._shuffle)
+        self._epochs = Epochs(self.count, params.batch_size, params.seed)
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """Cross-entropy of one batch of training images."""
@@ -112,14 +111,8 @@ class Classification(Task):
                 return itself
 
     def batch(self, step: int) -> Tensor:
-        """Places of a step's images in `labelled` (of this device's share): shuffles end to end, cut into batches."""
-        size, count = self.params.batch_size, self.count
-        places = range(step * size, (step + 1) * size)[self.share :: self.shares]
-        index = torch.stack([self._order(place // count)[place % count] for place in places])
-        return index.to(self.images.labels.device)
-
-    def _shuffle(self, epoch: int) -> Tensor:
-        return torch.randperm(self.count, generator=torch_generator(self.params.seed, "order", epoch))
+        """Places of a step's images in `labelled`, of this device's share."""
+        return self._epochs.batch(step)[self.share :: self.shares].to(self.images.labels.device)
 
     def validate(self) -> dict[str, float]:
         """Accuracy on clean and on attacked images; chance is the accuracy of the best constant prediction."""

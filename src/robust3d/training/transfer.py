@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from robust3d.errors import UserError
-from robust3d.models.architecture import Architecture, batch_norms
+from robust3d.models.architecture import Architecture, batch_norms, measured_statistics
 from robust3d.models.classifier import Classifier
 from robust3d.models.encoder import STATISTICS, Normalisation
 from robust3d.training.classification import to_unit
@@ -95,19 +95,12 @@ def recalibrate(classifier: nn.Module, images: Tensor, batch_size: int) -> None:
         images: uint8 (M, 3, H, W).
         batch_size: images per batch.
     """
-    layers = batch_norms(classifier)
-    momenta = [layer.momentum for layer in layers]
-    for layer in layers:
-        layer.reset_running_stats()
-        layer.momentum = None  # cumulative average
-    classifier.train()
-    with torch.no_grad():
+    with measured_statistics(batch_norms(classifier)), torch.no_grad():
+        classifier.train()
         for batch in images.split(batch_size)[:RECALIBRATION_BATCHES]:
             if len(batch) == min(batch_size, len(images)):
                 classifier(to_unit(batch))
     classifier.eval()
-    for layer, momentum in zip(layers, momenta):
-        layer.momentum = momentum
 
 
 def fold_normalisation(

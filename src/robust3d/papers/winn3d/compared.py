@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Bits = NDArray[np.bool_]
 
+STAND_IN = "procedural categories stand in for ModelNet10"
+
 
 def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Inputs: of each training and seed the classifier's facts, and its outcomes under attack."""
@@ -122,7 +124,7 @@ def read(job: "Context") -> dict[str, Model]:
 
 def common(job: "Context", model: Model) -> dict[str, Any]:
     """Facts that every cell of a model has: flags, and choices that the paper leaves open."""
-    flags = ["procedural categories stand in for ModelNet10"] if job.params["kind"] == "categories" else []
+    flags = [STAND_IN] if job.params["kind"] == "categories" else []
     flags += [notice for info in model.infos for notice in info["notices"]]
     flags += [f"collapsed: {info['collapse']}" for info in model.infos if info["collapse"]]
     conditions = [

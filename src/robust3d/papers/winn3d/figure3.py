@@ -6,6 +6,7 @@ import numpy as np
 
 from robust3d.named import Sources
 from robust3d.papers.winn3d import judged
+from robust3d.papers.winn3d.compared import STAND_IN
 from robust3d.papers.winn3d.generators import Kind, generated
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ def write(job: "Context") -> None:
         file = read_generated(job.named("generated", name))
         category = file.facts["category"]
         count = min(job.params["samples"], len(file))
-        observed = train.of_class(category).volumes(_spread(len(train.of_class(category)), count))[:, 0].numpy()
+        real = train.of_class(category)
+        observed = real.volumes(_spread(len(real), count))[:, 0].numpy()
         rows.append((f"{category}\nobserved", "observed", observed))
         rows.append(("synthesised", "generated", file.volumes(slice(count))))
         neighbours = train.volumes(nearest[first : first + count])[:, 0].numpy()
@@ -60,7 +62,7 @@ def write(job: "Context") -> None:
         if file.facts["collapse"]:
             notes.append(f"{category} collapsed: {file.facts['collapse']}")
     if job.params["stand_ins"]:
-        notes.append(f"Stand-ins: {judged.STAND_IN}.")
+        notes.append(f"Stand-ins: {STAND_IN}.")
     notes.insert(0, f"Study “{job.params['study']}”, {job.params['label']}, one model a category.")
     longest = max(len(volumes) for _, _, volumes in rows)
     empty = np.zeros((1, *(train.resolution,) * 3), np.uint8)

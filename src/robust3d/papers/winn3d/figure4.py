@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from robust3d.named import Sources
-from robust3d.papers.winn3d.judged import STAND_IN
+from robust3d.papers.winn3d.compared import STAND_IN
 
 if TYPE_CHECKING:
     from robust3d.papers.winn3d.section import Section

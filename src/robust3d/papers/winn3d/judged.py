@@ -1,16 +1,18 @@
 """What tables 2 to 4 and figure 3 share: generated sets as the reference network judged them, and facts of cells."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from robust3d.generation.params import ALL
 from robust3d.named import Sources
-from robust3d.papers.winn3d.compared import comparable
+from robust3d.papers.winn3d.compared import STAND_IN, comparable
 from robust3d.papers.winn3d.generators import generated
+from robust3d.papers.winn3d.reported import NOT_TRAINED, column_of
 from robust3d.tables.cells import pointer, source
 from robust3d.tables.statistics import LEAST_SEEDS, over_seeds, seed_difference
 
@@ -28,10 +30,7 @@ CONTROLS = {
     "mean": "Mean shape",
     "held-out": "Held-out shapes",
 }
-ALL = "all classes"
-CATEGORIES = "categories"
 WEAK = 2.0  # times chance, below which a reference network judges nothing
-STAND_IN = "procedural categories stand in for ModelNet10"
 
 
 def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
@@ -40,17 +39,14 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
 
     study, found, seeds = plan.study, Sources(plan), []
     reference = train_reference(plan, section.voxels, section.reference)
+    pairs = [(key, kind) for key, one in section.generators.items() for kind in one.models]
     sets = [
         {"name": f"{key}-{kind}", "label": f"{one.label}-{kind}", "kind": kind, "printed": one.printed}
-        for key, one in section.generators.items()
-        for kind in one.models
+        for key, kind in pairs
+        for one in [section.generators[key]]
     ]
     for seed in study.training_seeds:
-        jobs = {
-            f"{key}-{kind}": generated(plan, section, key, kind, seed)
-            for key, one in section.generators.items()
-            for kind in one.models
-        }
+        jobs = {f"{key}-{kind}": generated(plan, section, key, kind, seed) for key, kind in pairs}
         judge = judge_voxels(plan, section.voxels, reference, jobs, section.categories, section.judge, seed)
         seeds.append(found.add(judge, "metrics", "outcomes"))
     job_params = {
@@ -156,17 +152,19 @@ def common(job: "Context", report: Report, judged: Judged) -> dict[str, Any]:
 
 
 def number_cell(
-    judged: Judged, values: list[float] | None, form: str, at: Sequence[str], against: list[float] | None = None
+    report: Report, judged: Judged, find: Callable[[dict[str, Any]], float | None], form: str, at: Sequence[str]
 ) -> dict[str, Any]:
-    """A mean over seeds with its interval, the difference to a control's values, and its sources.
+    """A mean over seeds with its interval, the difference to the same number of noise, and its sources.
 
     Args:
+        report: that the set is in.
         judged: the set.
-        values: of each seed; None: it has too few samples.
+        find: the number in the metrics of a seed; None: it has too few samples.
         form: of the text, as `.2f`.
         at: keys of the value under the set's entry in the metrics.
-        against: of each seed the value of the control that it is compared with.
     """
+    values = judged.values(find)
+    against = None if judged.name == "noise" else report.control("noise").values(find)
     sources = [source(path, pointer("sets", judged.name, *at)) for path in judged.paths]
     if values is None:
         return {"text": "–", "value": None, "interval": None, "sources": sources}
@@ -193,6 +191,17 @@ def printed_cell(row: str, column: str, text: str, value: float, flag: str) -> d
     """A printed number, which nothing here measures."""
     facts = {"formula": "as printed", "sources": [], "flags": [flag]}
     return {"row": row, "column": column, "text": text, "value": value, **facts}
+
+
+def printed_row(job: "Context", row: str, name: str, numbers: Mapping[str, float], form: str) -> list[dict[str, Any]]:
+    """The paper's numbers of a method, in the columns of their classes."""
+    here = {one["printed"] for one in job.params["sets"]}
+    only = f"printed only: {NOT_TRAINED.get(name, 'not trained here')}"
+    flag = "as printed, on ModelNet10" if name in here else only
+    return [
+        printed_cell(row, column_of(label, job.params["categories"]), f"{value:{form}}", value, flag)
+        for label, value in numbers.items()
+    ]
 
 
 def printed_beside(job: "Context", row: str, value: float | None) -> dict[str, Any] | None:

@@ -31,14 +31,12 @@ TABLE2 = {  # Inception score: mean and deviation
     "3DWINN-joint-multi": (8.81, 0.18),
     "3DWINN-separate-multi": (10.25, 0.19),
 }
-TABLE2_PRINTED_ONLY = ("3D ShapeNets", "3D-GAN", "3D VAE", "3D-DescriptorNet")
 
 TABLE3 = {  # FID
     "3D-GAN": _by_class(None, None, None, 469, None, 517, None, None, None, 651),
     "3D-DescriptorNet": _by_class(414, 662, 517, 490, 538, 494, 511, 574, None, None),
     "3DWINN": _by_class(305, 474, 456, 225, 220, 151, 181, 222, 305, 322),
 }
-TABLE3_PRINTED_ONLY = {"3D-GAN": "from its authors' released models", "3D-DescriptorNet": NO_SAMPLES}
 
 TABLE4 = {  # probability of the class
     "3D-GAN": _by_class(0.6314, 0.8569, 0.6853, 0.97, 0.8377, 0.9276, 0.2493, 0.7775, 0.7017, 0.7936),
@@ -47,7 +45,7 @@ TABLE4 = {  # probability of the class
     "3D ShapeNets": _by_class(0.2166, 0.8832, 0.4969, 0.8482, 0.7902, 0.4888, 0.2767, 0.3239, 0.1644, 0.1068),
     "3DWINN": _by_class(0.8114, 0.957, 0.5723, 0.9938, 0.9055, 0.9538, 0.982, 0.9301, 0.9477, 0.9184),
 }
-TABLE4_PRINTED_ONLY = {"3D ShapeNets": NO_MODEL, "3D-DescriptorNet": NO_SAMPLES}
+NOT_TRAINED = {"3D ShapeNets": NO_MODEL, "3D-DescriptorNet": NO_SAMPLES}  # why rows of tables 3 and 4 are printed only
 
 TABLE6 = {  # accuracy in percent
     "SPH": 79.8,

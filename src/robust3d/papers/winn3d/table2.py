@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from robust3d.generation.params import ALL, CATEGORIES
 from robust3d.papers.winn3d import judged
-from robust3d.papers.winn3d.judged import ALL, CATEGORIES, Judged, Report
-from robust3d.papers.winn3d.reported import TABLE2, TABLE2_PRINTED_ONLY
+from robust3d.papers.winn3d.judged import Judged, Report
+from robust3d.papers.winn3d.reported import TABLE2
 from robust3d.tables.cells import pointer, source, text_table, write_table
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
 def write(job: "Context") -> None:
     """One row a set of volumes; rows of generators that are not trained here are printed only."""
     report = judged.read(job)
-    cells = [_printed(name, "printed only: not trained here") for name in TABLE2_PRINTED_ONLY]
+    here = {_printed_name(one) for one in report.sets}
+    cells = [_printed(name, "printed only: not trained here") for name in TABLE2 if name not in here]
     for one in report.sets:
         for scope, row in _scopes(job, one):
             cells.append(_score(job, report, one, scope, row))
@@ -68,9 +70,9 @@ def _printed(name: str, flag: str) -> dict[str, Any]:
 
 
 def _score(job: "Context", report: Report, one: Judged, scope: str, row: str) -> dict[str, Any]:
-    values = one.values(lambda metrics: (metrics["inception"][scope] or {}).get("mean"))
-    noise = report.control("noise").values(lambda metrics: (metrics["inception"][scope] or {}).get("mean"))
-    cell = judged.number_cell(one, values, ".2f", ("inception", scope), None if one.name == "noise" else noise)
+    cell = judged.number_cell(
+        report, one, lambda metrics: (metrics["inception"][scope] or {}).get("mean"), ".2f", ("inception", scope)
+    )
     found = [metrics["inception"][scope] for metrics in one.metrics if metrics["inception"][scope]]
     facts = judged.common(job, report, one)
     if found:

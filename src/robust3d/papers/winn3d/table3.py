@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from robust3d.papers.winn3d import judged
 from robust3d.papers.winn3d.judged import ALL, Judged, Report
-from robust3d.papers.winn3d.reported import TABLE3, TABLE3_PRINTED_ONLY, column_of, paper_class
+from robust3d.papers.winn3d.reported import TABLE3, paper_class
 from robust3d.tables.cells import text_table, write_table
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ def write(job: "Context") -> None:
             found = [_cell(job, report, one, measure, column) for column in columns if _has(one, column)]
             cells += found if any(cell["value"] is not None for cell in found) else []
         if measure == "FID":
-            cells += _printed(job)
+            for name, numbers in TABLE3.items():
+                cells += judged.printed_row(job, f"FID of {name} (printed)", name, numbers, "g")
     caption = (
         "Distances between generated volumes and training volumes of a category, in the space of the reference "
         "network's last convolution. All rows take equally many samples, as the cells say: with fewer samples than "
@@ -77,7 +78,6 @@ def _cell(job: "Context", report: Report, one: Judged, measure: str, column: str
             dict.fromkeys(flag for group in groups for flag in group.get("fid", {}).get("flags", []))
         )
     number = TABLE3.get(one.printed or "", {}).get(paper_class(column)) if measure == "FID" else None
-    noise = None if one.name == "noise" else report.control("noise").values(_value(keys, column))
     return {
         "row": f"{measure} of {one.label}",
         "column": column,
@@ -85,20 +85,6 @@ def _cell(job: "Context", report: Report, one: Judged, measure: str, column: str
         "formula": f"{formula}; mean over seeds",
         "n": groups[0]["distance_samples"],
         "printed": judged.printed_beside(job, f"FID of {one.printed}", number),
-        **judged.number_cell(one, one.values(_value(keys, column)), form, ("groups", column, *keys), noise),
+        **judged.number_cell(report, one, _value(keys, column), form, ("groups", column, *keys)),
         **facts,
     }
-
-
-def _printed(job: "Context") -> list[dict[str, Any]]:
-    """The paper's rows; of 3D-GAN and 3D-DescriptorNet from their authors' models and samples."""
-    cells, categories = [], job.params["categories"]
-    for name, numbers in TABLE3.items():
-        flag = "as printed, on ModelNet10"
-        if name in TABLE3_PRINTED_ONLY:
-            flag = f"printed only: {TABLE3_PRINTED_ONLY[name]}"
-        cells += [
-            judged.printed_cell(f"FID of {name} (printed)", column_of(label, categories), f"{value:g}", value, flag)
-            for label, value in numbers.items()
-        ]
-    return cells

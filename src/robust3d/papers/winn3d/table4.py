@@ -6,7 +6,7 @@ import numpy as np
 
 from robust3d.papers.winn3d import judged
 from robust3d.papers.winn3d.judged import Judged, Report
-from robust3d.papers.winn3d.reported import TABLE4, TABLE4_PRINTED_ONLY, column_of, paper_class
+from robust3d.papers.winn3d.reported import TABLE4, paper_class
 from robust3d.tables.cells import text_table, write_table
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
 def write(job: "Context") -> None:
     """One row a set of volumes that knows its class; columns are categories, those of the paper too."""
     report, outcomes, cells = judged.read(job), judged.read_outcomes(job), []
-    for name in TABLE4:
-        cells += _printed(job, name)
+    for name, numbers in TABLE4.items():
+        cells += judged.printed_row(job, f"{name} (printed)", name, numbers, ".4f")
     for one in report.sets:
         columns = [name for name in job.params["categories"] if all(name in m["groups"] for m in one.metrics)]
         cells += [_cell(job, report, one, column, outcomes) for column in columns]
@@ -48,11 +48,10 @@ def _cell(job: "Context", report: Report, one: Judged, column: str, outcomes: li
     def find(metrics: dict[str, Any]) -> float:
         return float(metrics["groups"][column]["class_probability"])
 
-    noise = None if one.name == "noise" else report.control("noise").values(find)
     label = report.reference["classes"].index(column)
     samples = [frame[(frame["set"] == one.name) & (frame["label"] == label)]["probability"] for frame in outcomes]
     printed = TABLE4.get(one.printed or "", {}).get(paper_class(column))
-    cell = judged.number_cell(one, one.values(find), ".4f", ("groups", column, "class_probability"), noise)
+    cell = judged.number_cell(report, one, find, ".4f", ("groups", column, "class_probability"))
     if cell["interval"] is None:
         cell["interval"] = _over_samples(samples)
     return {
@@ -86,23 +85,12 @@ def _mean(job: "Context", report: Report, one: Judged) -> dict[str, Any]:
     def find(metrics: dict[str, Any]) -> float:
         return float(np.mean([metrics["groups"][name]["class_probability"] for name in categories]))
 
-    noise = None if one.name == "noise" else report.control("noise").values(find)
     return {
         "row": one.label,
         "column": MEAN,
         "unit": "",
         "formula": f"mean over {', '.join(categories)}",
         "n": len(categories),
-        **judged.number_cell(one, one.values(find), ".4f", ("groups",), noise),
+        **judged.number_cell(report, one, find, ".4f", ("groups",)),
         **judged.common(job, report, one),
     }
-
-
-def _printed(job: "Context", name: str) -> list[dict[str, Any]]:
-    flag, categories = "as printed, on ModelNet10", job.params["categories"]
-    if name in TABLE4_PRINTED_ONLY:
-        flag = f"printed only: {TABLE4_PRINTED_ONLY[name]}"
-    return [
-        judged.printed_cell(f"{name} (printed)", column_of(label, categories), f"{value:.4f}", value, flag)
-        for label, value in TABLE4[name].items()
-    ]

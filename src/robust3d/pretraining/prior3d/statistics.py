@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from robust3d.errors import UserError
+from robust3d.models.architecture import batch_norms
 from robust3d.models.encoder import Encoder
 from robust3d.training.transfer import recalibrate
 
@@ -30,7 +31,7 @@ def settle(encoder: Encoder, images: Tensor, how: Literal["frozen", "measured"],
     Raises:
         UserError: there are no statistics yet, or those of another network.
     """
-    layers = [layer for layer in encoder.modules() if isinstance(layer, nn.BatchNorm2d)]
+    layers = batch_norms(encoder)
     if not layers:
         return
     if all(bool((layer.running_var == 1).all()) for layer in layers if layer.running_var is not None):

@@ -237,8 +237,9 @@ class Prior3dPretraining(ViewPretraining):
     @cached_property
     def _means(self) -> tuple[Tensor, Tensor, Tensor]:
         """Of training views: mean image (H, W, 3) in [0, 1], mean depth of objects and mean target (H, W)."""
-        depth = self.train.depth[self._evenly(BASELINE_VIEWS)]
-        images = self.train.targets[self._evenly(BASELINE_VIEWS)].double().mean(0).movedim(0, 2) / 255
+        some = self._evenly(BASELINE_VIEWS)
+        depth = self.train.depth[some]
+        images = self.train.targets[some].double().mean(0).movedim(0, 2) / 255
         target, counts = self._target_depth(depth)
         return images.float(), _mean_where(torch.isfinite(depth), depth), _mean_where(counts, target)
 

@@ -82,6 +82,11 @@ class VoxelTrainingParams(Params):
         return self
 
     @property
+    def cascade_iterations(self) -> int:
+        """Syntheses of each cascade."""
+        return self.iterations // self.cascades
+
+    @property
     def synthesises(self) -> bool:
         """Whether pseudo-negatives are synthesised."""
         return self.objective == "introspective" and self.negatives == "synthesised"
@@ -100,7 +105,7 @@ class VoxelTrainingParams(Params):
         """How many volumes are synthesised after an iteration, counted from 1; 0: the initial noise."""
         if iteration == 0:
             return self.initial
-        is_last = iteration % (self.iterations // self.cascades) == 0
+        is_last = iteration % self.cascade_iterations == 0
         return self.synthesised_last or self.synthesised if is_last else self.synthesised
 
     @property

@@ -103,7 +103,7 @@ class IntrospectiveTraining(PenalisedTraining):
 
     def _starts(self, iteration: int, labels: NDArray[np.int64]) -> NDArray[np.int64]:
         """For each volume to synthesise the negative that it starts from, of the same class; -1: noise."""
-        each = self.params.iterations // self.params.cascades
+        each = self.params.cascade_iterations
         cascade = max(0, iteration - 1) // each
         starts = np.full(len(labels), -1)
         if cascade == 0 or self.params.start == "noise":

@@ -14,6 +14,7 @@ from robust3d.training.draws import Epochs
 from robust3d.training.introspection.params import VoxelTrainingParams
 from robust3d.training.loop import Task
 from robust3d.training.metrics import accuracy
+from robust3d.training.volumes import check_volumes
 
 VALIDATION_BATCH = 128
 COLLAPSED_SHARE = 0.99  # of the validation volumes with the same answer
@@ -28,19 +29,13 @@ def training_mean(volumes: VoxelData, kind: Literal["scalar", "voxel"]) -> Tenso
     return mean.mean() if kind == "scalar" else mean
 
 
-def check_volumes(volumes: VoxelData, held_out: VoxelData, params: VoxelTrainingParams) -> None:
+def check_classes(volumes: VoxelData, held_out: VoxelData, params: VoxelTrainingParams) -> None:
     """Refuse volumes of another size than the network's, and classes or splits without volumes.
 
     Raises:
         UserError: what is wrong.
     """
-    if volumes.resolution != params.network.resolution:
-        raise UserError(
-            f"network.resolution: {params.network.resolution}, but the volumes have {volumes.resolution} voxels along "
-            "a side; give both the same"
-        )
-    if not len(volumes) or not len(held_out):
-        raise UserError(f"there are {len(volumes)} volumes to train on and {len(held_out)} to validate on")
+    check_volumes(volumes, held_out, params.network.resolution, "network.resolution")
     counts = volumes.labels.bincount(minlength=len(volumes.classes)).tolist()
     if params.supervised and (empty := [name for name, n in zip(volumes.classes, counts) if not n]):
         raise UserError(f"there is nothing to train on of {', '.join(empty)}; leave out these classes")
@@ -79,7 +74,7 @@ class VoxelTraining(Task):
     """
 
     def __init__(self, volumes: VoxelData, held_out: VoxelData, params: VoxelTrainingParams) -> None:
-        check_volumes(volumes, held_out, params)
+        check_classes(volumes, held_out, params)
         self.volumes, self.held_out, self.params = volumes, held_out, params
         outputs = len(volumes.classes) if params.supervised else 1
         mean = training_mean(volumes, params.mean)

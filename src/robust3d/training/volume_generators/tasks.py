@@ -3,6 +3,7 @@
 import copy
 from abc import abstractmethod
 from dataclasses import asdict
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from robust3d.data.volumes import VoxelData
-from robust3d.errors import UserError
 from robust3d.generation.diversity import Diversity, collapse, diversity
+from robust3d.models.architecture import measured_statistics
 from robust3d.models.autoencoder import kl_divergence
 from robust3d.models.introspective.synthesis import frozen_weights
 from robust3d.models.volume_generators import VolumeEncoder, VolumeGenerator, sample
@@ -21,24 +22,10 @@ from robust3d.seeds import torch_generator
 from robust3d.training.draws import Epochs
 from robust3d.training.loop import Task
 from robust3d.training.volume_generators.params import GanParams, GeneratorParams, VaeParams
+from robust3d.training.volumes import check_volumes
 
 VALIDATION_BATCH = 128
 VALIDATION_SAMPLES = 64
-
-
-def check_volumes(volumes: VoxelData, held_out: VoxelData, params: GeneratorParams) -> None:
-    """Refuse volumes of another size, and splits without volumes.
-
-    Raises:
-        UserError: what is wrong.
-    """
-    if volumes.resolution != params.resolution:
-        raise UserError(
-            f"resolution: {params.resolution}, but the volumes have {volumes.resolution} voxels along a side; give "
-            "both the same"
-        )
-    if not len(volumes) or not len(held_out):
-        raise UserError(f"there are {len(volumes)} volumes to train on and {len(held_out)} to validate on")
 
 
 class GeneratorTask(Task):
@@ -59,7 +46,7 @@ class GeneratorTask(Task):
     step_passes: int
 
     def __init__(self, volumes: VoxelData, held_out: VoxelData, params: GeneratorParams) -> None:
-        check_volumes(volumes, held_out, params)
+        check_volumes(volumes, held_out, params.resolution, "resolution")
         self.volumes, self.held_out, self.params = volumes, held_out, params
         self.device = volumes.labels.device
         self.images_per_step = params.batch
@@ -84,16 +71,10 @@ class GeneratorTask(Task):
 
         They depend on the weights alone, so that samples depend on neither each other nor the way of the training.
         """
-        norms = [norm for norm in module.modules() if isinstance(norm, nn.BatchNorm3d)]
-        momentum = [norm.momentum for norm in norms]
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None  # the mean over all batches
-        module.train()
-        for step in range(self.params.calibration_batches):
-            self.forward(module, step, torch_generator(self.params.seed, "calibration", step, device=self.device))
-        for norm, usual in zip(norms, momentum, strict=True):
-            norm.momentum = usual
+        with measured_statistics([layer for layer in module.modules() if isinstance(layer, nn.BatchNorm3d)]):
+            module.train()
+            for step in range(self.params.calibration_batches):
+                self.forward(module, step, torch_generator(self.params.seed, "calibration", step, device=self.device))
         module.eval()
 
     def samples(self, count: int, module: Any = None) -> NDArray[np.bool_]:
@@ -173,16 +154,21 @@ class VaeTask(GeneratorTask):
         """Latents (N, L) from the prior."""
         return torch.randn(count, self.params.latent, generator=generator, device=generator.device)
 
+    @cached_property
+    def constant(self) -> Tensor:
+        """Logits (1, R, R, R) of the best constant probabilities of each voxel."""
+        sums = [batch.sum(0, dtype=torch.float64) for batch, _ in self.volumes.batches(VALIDATION_BATCH)]
+        return torch.logit((torch.stack(sums).sum(0) + 0.5) / (len(self.volumes) + 1)).float()
+
     def fit(self, module: Variational) -> dict[str, float]:
         """Nats a held-out volume, with those of the best constant probabilities of each voxel beside them."""
         sums: dict[str, float] = dict.fromkeys(("reconstruction", "divergence", "reconstruction_of_mean"), 0.0)
-        sums_of_voxels = [batch.sum(0, dtype=torch.float64) for batch, _ in self.volumes.batches(VALIDATION_BATCH)]
-        constant = torch.logit((torch.stack(sums_of_voxels).sum(0) + 0.5) / (len(self.volumes) + 1)).float()
-        for batch, _ in self.held_out.batches(VALIDATION_BATCH):
-            mean, log_variance = module.posterior(batch.float())
-            sums["reconstruction"] += len(batch) * float(_nats(module.generator.logits(mean), batch.float()))
+        for volumes, _ in self.held_out.batches(VALIDATION_BATCH):
+            batch, constant = volumes.float(), self.constant.expand(volumes.shape)
+            mean, log_variance = module.posterior(batch)
+            sums["reconstruction"] += len(batch) * float(_nats(module.generator.logits(mean), batch))
             sums["divergence"] += float(kl_divergence(mean, log_variance).sum())
-            sums["reconstruction_of_mean"] += len(batch) * float(_nats(constant.expand(batch.shape), batch.float()))
+            sums["reconstruction_of_mean"] += len(batch) * float(_nats(constant, batch))
         return {name: total / len(self.held_out) for name, total in sums.items()}
 
 
