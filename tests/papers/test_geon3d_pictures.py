@@ -28,10 +28,11 @@ def test_a_title_longer_than_the_pictures_is_whole(tmp_path):
     truth, ours = np.full((2, 2, 32, 32, 3), [[[[[10, 90, 30]]]], [[[[200, 20, 60]]]]], np.uint8)
     draw_pairs(truth, ours, tmp_path / "one.png")
     words = ["a", "a title that is far longer than two small pictures beside each other are wide " * 3]
-    pictures = [{"label": "AE", "words": one, "reconstructions": "one"} for one in words]
+    pictures = [{"label": "AE", "output": one, "reconstructions": "one"} for one in words]
+    (tmp_path / "one.json").write_text('{"resolution_px": 32}')
     job = SimpleNamespace(
         params={"pictures": pictures},
-        named=lambda kind, name: tmp_path / f"{name}.png",
+        named=lambda kind, name: tmp_path / f"{name}.{'json' if kind == 'info' else 'png'}",
         outputs={"picture": tmp_path / "all.png"},
     )
     figure10.write(job)

@@ -171,7 +171,6 @@ TABLE: list[tuple[str, Any, set[str]]] = [
     ("families.categories.cameras.views", 8, {"render_shard", "index_views", "tabulate", "plot"}),
     ("families.*.cameras.views", 2, {"render_shard", "index_views", "tabulate", "plot"}),
     ("families.*.cameras.*", AUTO, {"render_shard", "tabulate", "plot"}),
-    ("families.categories.render.resolution_px", AUTO, {"render_shard", "index_views", "draw"}),  # figure 10 says it
     ("families.*.render.resolution_px", AUTO, {"render_shard", "index_views"}),
     ("families.*.render.samples", AUTO, {"render_shard"}),
     ("families.*.render.suns", SWAPPED, {"render_shard"}),

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pydantic import model_validator
 
 from robust3d import registry
 from robust3d.errors import UserError
+from robust3d.models.normalisation import Normalisation
 from robust3d.params import Params
 from robust3d.parsing import parse
 
@@ -46,7 +47,7 @@ class Weights:
     licence: str = "BSD-3 (code); ImageNet's terms"
     package: str = ""
     file: str = ""
-    normalisation: Literal["imagenet", "half", "lite", "fractaldb"] = "imagenet"
+    normalisation: Normalisation = "imagenet"
     resolution_px: int = 224
     has_classes: bool = True
 

@@ -80,9 +80,9 @@ def data_sets(study: Study) -> list[DataSet]:
             if (published.name, published.path) not in [(other.name, other.path) for other in found]:
                 found.append(published)
     used = study.used_pretrainings()
-    # What only pre-trainings without an experiment would read is not read.
+    # What only pre-trainings that nothing uses would read is not read.
     idle = {entry.set for key, entry in study.pretraining.items() if key not in used}
-    idle -= {study.pretraining[key].set for key in used}
+    idle -= {study.pretraining[key].set for key in used} | {one.set for one in study.experiments.values()}
     for name, image_set in study.sets.items():
         if name not in idle and (path := getattr(image_set, "path", None)) is not None:
             what, where = f"the pictures of set {name!r} (kind: {image_set.kind})", "where you have them"

@@ -9,8 +9,8 @@ from robust3d.errors import UserError
 from robust3d.files import sha256
 from robust3d.models.architecture import Architecture
 from robust3d.models.classifier import Classifier, load_classifier
-from robust3d.models.encoder import Normalisation
 from robust3d.models.files import load_state
+from robust3d.models.normalisation import Normalisation
 from robust3d.models.recognition import classifier_state
 from robust3d.study.yaml_text import parse_yaml
 

@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from robust3d.errors import UserError
 from robust3d.models.architecture import Architecture
-from robust3d.models.encoder import Normalisation, Normalise, seeded_initialisation
+from robust3d.models.encoder import Normalise, seeded_initialisation
 from robust3d.models.files import load_state
+from robust3d.models.normalisation import Normalisation
 from robust3d.models.recognition import classifier_state
 
 

@@ -9,8 +9,8 @@ from robust3d.architectures import architecture
 from robust3d.data.images import ImageData, open_set
 from robust3d.files import sha256
 from robust3d.models.classifier import Classifier
-from robust3d.models.encoder import Normalisation
 from robust3d.models.files import load_state, save_state
+from robust3d.models.normalisation import Normalisation
 from robust3d.parsing import parse
 from robust3d.training.loop import train
 from robust3d.training.parallel import launch

@@ -212,8 +212,9 @@ class Study(Params):
         return encoder
 
     def used_pretrainings(self) -> list[str]:
-        """Keys of the pre-trainings of all experiments, and of their starts."""
+        """Keys of the pre-trainings of all experiments and of papers' sections, and of their starts."""
         used = {key for experiment in self.experiments for key in self.compared(experiment)}
+        used |= {key for section in self.papers.values() for key in getattr(section, "pretrainings", ())}
         for key in list(used):
             while (key := self.pretraining[key].start) != RANDOM:
                 used.add(key)

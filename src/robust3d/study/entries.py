@@ -13,6 +13,7 @@ from robust3d.attacks.params import AutoAttackParams
 from robust3d.cameras import CameraParams
 from robust3d.data.params import BackgroundParams, SplitParams
 from robust3d.errors import UserError
+from robust3d.models.normalisation import Normalisation
 from robust3d.params import Params
 from robust3d.parsing import parse
 from robust3d.rendering.params import RenderParams
@@ -128,7 +129,7 @@ class Pretraining(Params):
     method: str  # the module in robust3d.pretraining
     architecture: ArchitectureParams = Field(DEFAULT, validate_default=True)  # the module in robust3d.architectures
     start: str = RANDOM  # or the key of another entry, whose encoder it starts from
-    normalisation: Literal["imagenet", "half", "lite", "fractaldb"] = "imagenet"  # of the encoder's input
+    normalisation: Normalisation = "imagenet"  # of the encoder's input
     params: dict[str, Any] = Field(default_factory=dict)  # the method's own
     experiments: tuple[str, ...] | None = None  # those that compare it; all if left out
     data: PretrainingData | None = None  # of its own; left out: objects and backgrounds of each experiment

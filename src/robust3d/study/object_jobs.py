@@ -1,5 +1,6 @@
 """Plans the jobs that make objects: meshes, views and volumes of families and voxel sets."""
 
+import dataclasses
 import functools
 from collections.abc import Iterator
 from typing import Any
@@ -16,12 +17,17 @@ from robust3d.study.on_disk import OnDisk
 class ObjectJobs:
     """The part of `Plan` on objects."""
 
-    study: Study
-    on_disk: OnDisk
+    def __init__(self, study: Study, on_disk: OnDisk | None = None) -> None:
+        self.study = study
+        self.on_disk = on_disk or OnDisk()
+        self.jobs: dict[tuple[str, str], Job] = {}
 
     def add(self, job: Job) -> Job:
-        """Register a job; returns the equal job if there is one already."""
-        raise NotImplementedError
+        """Register a job, with the modules of the sets that it opens; returns the equal job if there is one already."""
+        opens = [made.plugins for files in job.inputs.values() for made, _ in files if made.stage == "draw_set"]
+        plugins = tuple(dict.fromkeys([*job.plugins, *(plugin for found in opens for plugin in found)]))
+        job = dataclasses.replace(job, plugins=plugins, numerics=self.study.numerics)
+        return self.jobs.setdefault((job.stage, job.id), job)
 
     # --- shapes and views -------------------------------------------------------------------------------------
 

@@ -1,6 +1,5 @@
 """Plans the jobs of a study. Tables and figures are also copied to stable names (`published_paths`)."""
 
-import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -8,29 +7,15 @@ from typing import Any
 from robust3d import registry
 from robust3d.errors import UserError
 from robust3d.named import input_name
-from robust3d.study.config import Study
 from robust3d.study.entries import RANDOM, Experiment
 from robust3d.study.jobs import Inputs, Job, slug
 from robust3d.study.learning_jobs import pretraining_data
 from robust3d.study.object_jobs import ObjectJobs
-from robust3d.study.on_disk import OnDisk
 from robust3d.study.targets import paper_of, target_stage, targets
 
 
 class Plan(ObjectJobs):
     """All jobs of a study; equal jobs are one object."""
-
-    def __init__(self, study: Study, on_disk: OnDisk | None = None) -> None:
-        self.study = study
-        self.on_disk = on_disk or OnDisk()
-        self.jobs: dict[tuple[str, str], Job] = {}
-
-    def add(self, job: Job) -> Job:
-        """Register a job, with the modules of the sets that it opens; returns the equal job if there is one already."""
-        opens = [made.plugins for files in job.inputs.values() for made, _ in files if made.stage == "draw_set"]
-        plugins = tuple(dict.fromkeys([*job.plugins, *(plugin for found in opens for plugin in found)]))
-        job = dataclasses.replace(job, plugins=plugins, numerics=self.study.numerics)
-        return self.jobs.setdefault((job.stage, job.id), job)
 
     # --- data sets --------------------------------------------------------------------------------------------
 

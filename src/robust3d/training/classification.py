@@ -13,7 +13,7 @@ from robust3d.models.classifier import Classifier
 from robust3d.seeds import torch_generator
 from robust3d.training.draws import Epochs
 from robust3d.training.loop import Task
-from robust3d.training.metrics import accuracy
+from robust3d.training.metrics import accuracy, judged
 from robust3d.training.params import ClassifierParams
 
 VALIDATION_BATCH = 250
@@ -117,13 +117,8 @@ class Classification(Task):
     def validate(self) -> dict[str, float]:
         """Accuracy on clean and on attacked images; chance is the accuracy of the best constant prediction."""
         labels, (logits, attacked) = self.held_out.labels, self.held_out_logits(self.classifier)
-        return {
-            "accuracy": accuracy(logits, labels),
-            "pgd_accuracy": accuracy(attacked, labels),
-            "chance": _largest_share(labels),
-            "largest_answer": _largest_share(logits.argmax(1)),
-            "loss": float(functional.cross_entropy(logits, labels)),
-        }
+        found = judged(logits, labels)
+        return {"accuracy": found["accuracy"], "pgd_accuracy": accuracy(attacked, labels), **found}
 
     def held_out_logits(self, network: nn.Module) -> tuple[Tensor, Tensor]:
         """Logits (N, K) of a network on the held-out images, clean and attacked."""
@@ -157,12 +152,7 @@ class CleanClassification(Classification):
         labels = self.held_out.labels
         batches = self.held_out.batches(VALIDATION_BATCH)
         logits = torch.cat([self.classifier(to_unit(images)) for images, _ in batches])
-        return {
-            "accuracy": accuracy(logits, labels),
-            "chance": _largest_share(labels),
-            "largest_answer": _largest_share(logits.argmax(1)),
-            "loss": float(functional.cross_entropy(logits, labels)),
-        }
+        return judged(logits, labels)
 
     @property
     def attacked(self) -> str:
@@ -190,7 +180,3 @@ def _labelled(labels: Tensor, params: ClassifierParams) -> Tensor:
 def to_unit(images: Tensor) -> Tensor:
     """uint8 images to float32 in [0, 1]."""
     return images.float() / 255
-
-
-def _largest_share(classes: Tensor) -> float:
-    return float(classes.bincount().max() / len(classes))

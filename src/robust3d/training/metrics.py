@@ -4,6 +4,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 COLLAPSED_SPREAD = 0.02  # reconstructions that vary less than this share of the truth are one image
 
@@ -84,3 +85,18 @@ def chamfer_l1(pred: Tensor, truth: Tensor, worst: float = math.sqrt(3.0)) -> fl
 def _same_shape(pred: Tensor, truth: Tensor) -> None:
     if pred.shape != truth.shape:
         raise ValueError(f"prediction {tuple(pred.shape)} and truth {tuple(truth.shape)} differ in shape")
+
+
+def judged(logits: Tensor, labels: Tensor) -> dict[str, float]:
+    """Accuracy of logits (N, K), that of the best constant answer, share of the commonest answer, and cross-entropy."""
+    return {
+        "accuracy": accuracy(logits, labels),
+        "chance": largest_share(labels),
+        "largest_answer": largest_share(logits.argmax(1)),
+        "loss": float(functional.cross_entropy(logits, labels)),
+    }
+
+
+def largest_share(classes: Tensor) -> float:
+    """Share of the commonest of classes (N,)."""
+    return float(classes.bincount().max() / len(classes))

@@ -6,6 +6,7 @@ from pydantic import Field, PositiveInt, model_validator
 
 from robust3d.architectures import ArchitectureParams
 from robust3d.attacks.params import Norm, PgdParams
+from robust3d.models.normalisation import Normalisation
 from robust3d.params import Params
 
 
@@ -44,9 +45,7 @@ class ClassifierParams(Params):
     architecture: ArchitectureParams | None = None  # none: its encoder's; from scratch: the papers'
     objective: str = "pgd"  # the module in robust3d.trainings; standard: the control without attack
     attack: PgdParams = Field(default=PgdParams())  # for the validation of every training, and for adversarial training
-    normalisation: Literal["imagenet", "half", "lite", "fractaldb", "source"] = (
-        "imagenet"  # source: the encoder's; the paper's: imagenet
-    )
+    normalisation: Literal[Normalisation, "source"] = "imagenet"  # source: the encoder's; the paper's: imagenet
     normalisation_change: Literal["ignore", "fold"] = "ignore"  # fold: into the first layer, if the encoder's differs
     batchnorm: Literal["keep", "reset", "recalibrate"] = "keep"  # statistics at transfer; open in the paper
     augmentation: Literal["none", "flip"] = "none"  # flip: half of the images, left-right; open in the paper

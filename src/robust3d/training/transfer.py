@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from robust3d.errors import UserError
 from robust3d.models.architecture import Architecture, batch_norms, measured_statistics
 from robust3d.models.classifier import Classifier
-from robust3d.models.encoder import STATISTICS, Normalisation
+from robust3d.models.normalisation import STATISTICS, Normalisation
 from robust3d.training.classification import to_unit
 
 BatchnormAtTransfer = Literal["keep", "reset", "recalibrate"]

@@ -61,7 +61,7 @@ class _Rows:
     def __getitem__(self, name: str) -> NDArray[np.float64]:
         return np.asarray(self.table[name], np.float64)
 
-    @property
+    @functools.cached_property
     def corners(self) -> NDArray[np.float64] | None:
         """(k, n) vertices of faces; None: they have no such list."""
         name = next((name for name in _CORNERS if name in self and self.table[name].ndim == 2), None)

@@ -56,6 +56,11 @@ class Section(Params):
     figures: dict[str, str]  # figure1, figure2 and figure3: keys of `sets`
     rdms: Rdms | None = None  # for rsa, in addition
 
+    @property
+    def pretrainings(self) -> tuple[str, ...]:
+        """Keys of `pretraining` that it uses, in an experiment or not."""
+        return tuple(start.pretraining for start in self.starts if start.pretraining is not None)
+
     def check(self, study: "Study") -> None:
         """Whether all that it names is defined.
 

@@ -1,5 +1,6 @@
 """Figure 10: what every pre-training of Table 4's experiment makes of held-out objects, below the truth."""
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from robust3d import registry
@@ -22,12 +23,9 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
         if key is None or not plan.study.pretraining[key].trains:
             continue
         entry = plan.study.pretraining[key]
-        shown = found.add(plan.pretrain(key, experiment, seed), "reconstructions")
+        shown = found.add(plan.pretrain(key, experiment, seed), "reconstructions", "info")
         output = getattr(registry.load("pretraining", entry.method), "OUTPUT", "its reconstruction")
-        family = entry.data.family if entry.data else plan.study.sets[experiment.set].family
-        side = plan.study.families[family].resolution_px
-        words = f"held-out objects as the networks see them, at {side} px, and below each {output}"
-        pictures.append({"label": entry.label, "words": words, "reconstructions": shown})
+        pictures.append({"label": entry.label, "output": output, "reconstructions": shown})
     return {"study": plan.study.study, "pictures": pictures}, found.inputs, {}
 
 
@@ -41,7 +39,11 @@ def write(job: "Context") -> None:
     pictures = [Image.open(job.named("reconstructions", one["reconstructions"])).convert("RGB") for one in entries]
     font = ImageFont.load_default(TEXT_PX)
     title_px = TEXT_PX + 2 * _MARGIN_PX
-    titles = [f"{one['label']}: {one['words']}" for one in entries]
+    infos = [json.loads(job.named("info", one["reconstructions"]).read_text(encoding="utf-8")) for one in entries]
+    titles = [
+        f"{one['label']}: held-out objects, at {info['resolution_px']} px, and below each {one['output']}"
+        for one, info in zip(entries, infos, strict=True)
+    ]
     widths = [2 * _MARGIN_PX + round(font.getlength(title)) for title in titles]
     width = max([*widths, *(picture.width for picture in pictures)])
     canvas = Image.new("RGB", (width, sum(picture.height + title_px for picture in pictures)), "white")

@@ -78,8 +78,7 @@ class SupervisedPretraining(Pretraining):
     def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """Cross-entropy over a batch of images drawn with replacement, as the autoencoder draws them."""
         images, labels = self.draw(generator)
-        if self.params.crop_px is not None:
-            images = windows(images, self.params.crop_px, generator)
+        images = self._shown(images, generator)
         if self.params.flip:
             flipped = integers(2, (len(images), 1, 1, 1), generator, self.device) > 0
             images = torch.where(flipped, images.flip(3), images)
@@ -118,8 +117,9 @@ class SupervisedPretraining(Pretraining):
         """Held-out images, and for each the mean training image of its predicted class."""
         images = self._validation_images[0][:n]
         with self.in_eval_mode():
-            answers = self._logits(images).argmax(1)
-        ours = torch.stack([self._mean_picture(answer) for answer in answers.tolist()])
+            answers = self._logits(images).argmax(1).tolist()
+        means = {label: self._mean_picture(label) for label in set(answers)}
+        ours = torch.stack([means[label] for label in answers])
         return images.movedim(1, -1).cpu().numpy(), ours.movedim(1, -1).cpu().numpy()
 
     def _mean_picture(self, label: int) -> Tensor:
@@ -129,8 +129,8 @@ class SupervisedPretraining(Pretraining):
     def _logits(self, images: Tensor) -> Tensor:
         return torch.cat([self.module(self._shown(chunk) / 255).float() for chunk in images.split(CHUNK)])
 
-    def _shown(self, images: Tensor) -> Tensor:
-        return images if self.params.crop_px is None else windows(images, self.params.crop_px)
+    def _shown(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        return images if self.params.crop_px is None else windows(images, self.params.crop_px, generator)
 
     @cached_property
     def _validation_images(self) -> tuple[Tensor, Tensor]:

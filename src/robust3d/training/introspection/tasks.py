@@ -13,7 +13,7 @@ from robust3d.models.introspective.network import IntrospectiveNetwork, VoxelCla
 from robust3d.training.draws import Epochs
 from robust3d.training.introspection.params import VoxelTrainingParams
 from robust3d.training.loop import Task
-from robust3d.training.metrics import accuracy
+from robust3d.training.metrics import judged
 from robust3d.training.volumes import check_volumes
 
 VALIDATION_BATCH = 128
@@ -123,12 +123,7 @@ class VoxelTraining(Task):
         """Accuracy on held-out volumes; chance is that of the best constant answer."""
         batches = [self.classifier(batch.float()) for batch, _ in self.held_out.batches(VALIDATION_BATCH)]
         logits, labels = torch.cat(batches), self.held_out.labels
-        return {
-            "accuracy": accuracy(logits, labels),
-            "chance": _largest_share(labels),
-            "largest_answer": _largest_share(logits.argmax(1)),
-            "loss": float(functional.cross_entropy(logits, labels)),
-        }
+        return judged(logits, labels)
 
     def collapse(self, validation: dict[str, float]) -> str | None:
         """A message if (nearly) every validation volume gets the same class."""
@@ -199,7 +194,3 @@ class PenalisedTraining(VoxelTraining):
             return None
         shape = (len(labels), 1, *(self.volumes.resolution,) * 3)
         return torch.randn(shape, generator=generator, device=labels.device)
-
-
-def _largest_share(classes: Tensor) -> float:
-    return float(classes.bincount().max() / len(classes))
