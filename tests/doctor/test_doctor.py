@@ -64,15 +64,15 @@ def test_a_data_set_that_is_not_there(tmp_path):
     textures = values.textures.model_copy(update={"source": "dtd", "path": str(tmp_path / "dtd")})
     values = values.model_copy(update={"textures": textures})
     assert {data.key for data in data_sets(values)} - {data.key for data in data_sets(study())} == {"textures.path"}
-    found = next(iter(project.check_data_sets(values)))
+    found, *_ = project.check_data_sets(values)
     assert found.state == "PROBLEM" and f"{tmp_path}/dtd is not there" in found.text
     assert "robots.ox.ac.uk" in found.mend and "for research" in found.mend
     for name in textures.classes:
         (tmp_path / "dtd" / "dtd" / "images" / name).mkdir(parents=True)  # as the archive unpacks
-    (found,) = project.check_data_sets(values)
+    found, *_ = project.check_data_sets(values)
     assert found.state == "OK"
     (tmp_path / "dtd" / "dtd" / "images" / textures.classes[1]).rmdir()
-    (found,) = project.check_data_sets(values)
+    found, *_ = project.check_data_sets(values)
     assert found.state == "PROBLEM" and f"no images/{textures.classes[1]}" in found.text
 
 
