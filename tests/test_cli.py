@@ -3,6 +3,7 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from safetensors.torch import save_file
 from torchvision.models import resnet18
 
 from robust3d import command_line
+from robust3d.models.normalisation import STATISTICS, Normalisation
 from robust3d.study.numerics import THREADS
 
 ROOT = Path(__file__).parents[1]
@@ -35,6 +37,10 @@ def images(path: Path, labels: np.ndarray) -> Path:
     pixels = np.random.default_rng(0).integers(0, 256, (len(labels), 16, 16, 3), dtype=np.uint8)
     np.savez(path, images=pixels, labels=labels)
     return path
+
+
+def test_the_normalisations_are_those_of_the_models():
+    assert get_args(Normalisation) == command_line.NORMALISATIONS == tuple(STATISTICS)
 
 
 def test_evaluate_reports_and_writes_outcomes(checkpoint, tmp_path):

@@ -3,10 +3,10 @@
 import argparse
 import os
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from robust3d.models.normalisation import Normalisation
-
+# Those of robust3d.models.normalisation, written out: every job imports this module, and none has it in its code closure.
+NORMALISATIONS = ("imagenet", "half", "lite", "fractaldb")
 _IMAGES = (
     ".npz with images (uint8, N×H×W×3) and labels, or a folder of pictures: test/CLASS/… or CLASS/…, or pictures "
     "without labels. Folders of an ImageNet classifier's classes have a synset id, an index or a name"
@@ -234,4 +234,4 @@ def _add_shared(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", type=expanded, required=True, help=_IMAGES)
     parser.add_argument("--resolution", type=int, metavar="PX", help="side to which pictures of a folder are cut")
     parser.add_argument("--resize", type=int, metavar="PX", help="to which their shorter side is scaled before")
-    parser.add_argument("--normalisation", choices=get_args(Normalisation), help="default: the weights'")
+    parser.add_argument("--normalisation", choices=NORMALISATIONS, help="default: the weights'")
