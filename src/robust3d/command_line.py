@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-# Those of robust3d.models.normalisation, written out: every job imports this module, and none has it in its code closure.
+# Those of robust3d.models.normalisation, written out: every job imports this module, which is in no job's code closure.
 NORMALISATIONS = ("imagenet", "half", "lite", "fractaldb")
 _IMAGES = (
     ".npz with images (uint8, N×H×W×3) and labels, or a folder of pictures: test/CLASS/… or CLASS/…, or pictures "
