@@ -140,7 +140,8 @@ def test_figures_of_dissection_count_units_and_concepts(tmp_path):
     job = made(tmp_path, {name: [dict(one) for one in seeds] for name, seeds in models.items()})
     figure6.write(job)
     cells = read(job)
-    assert cells["R", "object"]["change"]["value"] == -25 and cells["R", "color"]["change"]["value"] == 100
+    assert cells["R", "object"]["change"]["value"] == pytest.approx(100 * (6.5 / 8.5 - 1))
+    assert cells["R", "color"]["change"]["value"] == pytest.approx(100 * (8.5 / 4.5 - 1))
     assert cells["R", "object"]["printed"]["value"] == -28 and cells["U", "object"]["change"] is None
     assert {column for _, column in cells} == {"object", "color", "unique concepts"}
     drawn(job)
@@ -156,6 +157,16 @@ def test_figures_of_dissection_count_units_and_concepts(tmp_path):
     assert columns == ["object relu", "object conv2", "color relu", "color conv2"]  # not by name
     assert cells["S", "object relu"]["value"] == 4 and cells["R", "color conv2"]["value"] == 4
     drawn(job)
+
+
+def test_a_change_of_few_detectors_stays_above_none_at_all():
+    found = figure6.change([0, 3, 40], [1, 0, 2])
+    doublings = [np.log2(0.5 / 1.5), np.log2(3.5 / 0.5), np.log2(40.5 / 2.5)]
+    assert found["value"] == pytest.approx(100 * (2 ** np.mean(doublings) - 1))
+    assert -100 < found["interval"]["low"] < found["value"] < found["interval"]["high"]
+    low, high = stats.t.interval(0.95, 2, np.mean(doublings), stats.sem(doublings))
+    assert (found["doublings"]["interval"]["low"], found["doublings"]["interval"]["high"]) == pytest.approx((low, high))
+    assert figure6.change([0, 0], [0, 0]) is None and figure6.change([4], [4])["interval"] is None
 
 
 def test_figure_5_draws_channels_and_tells_how_much_noise_gets_through(tmp_path):

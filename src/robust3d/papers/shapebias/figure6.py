@@ -1,5 +1,7 @@
 """Figure 6: how many more or fewer units detect concepts of each category after adversarial training."""
 
+import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from robust3d.papers.shapebias import compared
@@ -34,7 +36,8 @@ def write(job: "Context") -> None:
             cell |= {"formula": f"mean over seeds of the number of {what}, in all layers, three digits", "unit": ""}
             cell |= {"sources": model.metrics_source("detectors"), "absent": absent}
             if model is not baseline:
-                cell["change"] = _change(model, baseline, kind)
+                counts = [[count(metrics, kind) for metrics in one.metrics] for one in (model, baseline)]
+                cell["change"] = change(*counts)
                 number = FIGURE6.get(model.printed or "", {}).get(kind)
                 cell["printed"] = printed(model.printed, f"{model.printed}, change in %", number)
             cells.append({"row": model.label, "column": kind, **cell})
@@ -52,15 +55,30 @@ def count(metrics: dict[str, Any], kind: str) -> int:
     return int(found["concepts"] if kind == CONCEPTS else found["by_category"].get(kind, 0))
 
 
-def _change(model: compared.Probed, baseline: compared.Probed, kind: str) -> dict[str, Any] | None:
-    """The change in percent, the mean over seeds with its interval; None where some network has none to begin with."""
+def change(ours: Sequence[int], theirs: Sequence[int]) -> dict[str, Any] | None:
+    """The change of a count from networks to others, one pair a seed; None if no network has any.
+
+    It is the mean over seeds of log2((ours + 1/2) / (theirs + 1/2)): few networks have more than some detectors of a
+    category, and a mean of percentages would hang on the seed with the fewest. `value` and `interval` say it in percent.
+    """
     from robust3d.tables.statistics import over_seeds
 
-    pairs = [(count(ours, kind), count(theirs, kind)) for ours, theirs in zip(model.metrics, baseline.metrics)]
-    if not all(theirs for _, theirs in pairs):
+    if not any((*ours, *theirs)):
         return None
-    changes = [100 * (ours / theirs - 1) for ours, theirs in pairs]
-    return {"value": sum(changes) / len(changes), "unit": "%", "interval": over_seeds(changes)}
+    doublings = [math.log2((mine + 0.5) / (its + 0.5)) for mine, its in zip(ours, theirs, strict=True)]
+    mean, found = sum(doublings) / len(doublings), over_seeds(doublings)
+    formula = (
+        "2^d - 1 in percent, d: mean over seeds of log2((detectors + 1/2) / (those of the standard network + 1/2))"
+    )
+    facts = {"value": _percent(mean), "unit": "%", "formula": formula, "interval": None}
+    facts["doublings"] = {"value": mean, "interval": found}
+    if found:
+        facts["interval"] = {**found, "low": _percent(found["low"]), "high": _percent(found["high"])}
+    return facts
+
+
+def _percent(doublings: float) -> float:
+    return 100 * (2**doublings - 1)
 
 
 def _draw(job: "Context", models: list[compared.Probed], cells: list[dict[str, Any]]) -> None:
@@ -70,10 +88,12 @@ def _draw(job: "Context", models: list[compared.Probed], cells: list[dict[str, A
     changed = list(dict.fromkeys(cell["row"] for cell in cells if "change" in cell))
     series = []
     for place, row in enumerate(changed):
-        found = [cell["change"] or {"value": None} for cell in cells if cell["row"] == row]
+        changes = [cell["change"] for cell in cells if cell["row"] == row]
+        found = [one["doublings"] if one else {"value": None} for one in changes]
         series.append(compared.bars(row, place, found))
-    panel = BarPanel("Change from the standard network", columns, "detectors (% more)", series)
-    note = f"A group without a bar: some network has no such unit. Study “{job.params['study']}”.\n"
+    panel = BarPanel("Change from the standard network", columns, "detectors, in doublings", series)
+    note = "1: twice as many, −1: half as many. A group without a bar: no network has such a unit. "
+    note += f"Study “{job.params['study']}”.\n"
     note += (
         "Intervals over the training seeds." if len(models[0].metrics) > 2 else bars_note(len(models[0].metrics)) + "."
     )
