@@ -59,7 +59,7 @@ def change(ours: Sequence[int], theirs: Sequence[int]) -> dict[str, Any] | None:
     """The change of a count from networks to others, one pair a seed; None if no network has any.
 
     It is the mean over seeds of log2((ours + 1/2) / (theirs + 1/2)): few networks have more than some detectors of a
-    category, and a mean of percentages would hang on the seed with the fewest. `value` and `interval` say it in percent.
+    category, and a mean of percentages would hang on the seed with the fewest. `value`, `interval`: in percent.
     """
     from robust3d.tables.statistics import over_seeds
 
