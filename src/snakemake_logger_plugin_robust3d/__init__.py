@@ -108,7 +108,7 @@ class LogHandler(LogHandlerBase):
             return ""
         from robust3d.provenance.status import time_left
 
-        text = time_left()
+        text = time_left(just_ended=len(self.finished))
         took = time.monotonic() - now
         self.next_estimate = now + took + max(_EVERY, _SHARE * took)
         return f"; {text}" if text else ""

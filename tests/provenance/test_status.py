@@ -39,6 +39,16 @@ def test_it_counts_what_is_done_runs_and_waits():
     assert f"running: render shard a-1, process {os.getpid()} on {platform.node()}, for " in text
 
 
+def test_a_job_that_just_ended_leaves_its_place_to_another():
+    finish(*KEYS[0], 100.0)
+    status.HEAD.mkdir(parents=True)
+    status.write_asked(status.HEAD, KEYS)
+    assert status.time_left() is None
+    with owner.only_owner(status.PROGRESS / KEYS[1][1]):
+        assert status.time_left() == "at 1 at a time the rest takes about 3 min, without 1 jobs of unknown length"
+        assert status.time_left(1).startswith("at 2 at a time the rest takes about 1")
+
+
 def test_the_label_counts_before_the_stage_and_copies_do_not():
     finish("probe", "a-s0-00000000000a", 60.0)
     finish("probe", "b-s0-00000000000b", 600.0)

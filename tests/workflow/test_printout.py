@@ -36,7 +36,7 @@ def start(made, jobid=7, rule="train_classifier", **wildcards):
 
 @pytest.fixture
 def printed(monkeypatch):
-    monkeypatch.setattr("robust3d.provenance.status.time_left", lambda: "the rest takes about 3 min")
+    monkeypatch.setattr("robust3d.provenance.status.time_left", lambda just_ended: "the rest takes about 3 min")
     stream = io.StringIO()
     stream.lines = lambda: stream.getvalue().splitlines()
     return stream

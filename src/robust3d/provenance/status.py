@@ -92,12 +92,16 @@ def tell_status(targets: Sequence[str], study: Study | None) -> str:
     return f"{head}\nwhat it makes is not written down yet"
 
 
-def time_left() -> str | None:
-    """How long the run at work still takes, as in `the rest takes about 12 min`; none where it is not known."""
+def time_left(just_ended: int = 0) -> str | None:
+    """How long the run at work still takes, as in `the rest takes about 12 min`; none where it is not known.
+
+    Args:
+        just_ended: jobs whose places are not taken again yet.
+    """
     with suppress(FileNotFoundError):
         asked = json.loads((HEAD / ASKED).read_text(encoding="utf-8"))
         status = _state("", [(stage, job) for stage, job in asked])
-        return _rest(status, [key for key in status.jobs if key not in status.done])
+        return _rest(status, [key for key in status.jobs if key not in status.done], just_ended)
     return None
 
 
@@ -183,13 +187,13 @@ def _summary(status: Status, left: Sequence[Key]) -> str:
     return f"{text}; {rest or 'how long the rest takes is not known: no job like these has finished'}"
 
 
-def _rest(status: Status, left: Sequence[Key]) -> str | None:
+def _rest(status: Status, left: Sequence[Key], just_ended: int = 0) -> str | None:
     spent = {found.key: found.seconds or 0.0 for found in status.running}
     known = [max(seconds - spent.get(key, 0.0), 0.0) for key in left if (seconds := status.seconds(key)) is not None]
-    if not known or not status.running:
+    if not known or not status.running and not just_ended:
         return None
     unknown = len(left) - len(known)
-    at_once = len(status.running)
+    at_once = len(status.running) + just_ended
     text = f"at {at_once} at a time the rest takes about {duration(sum(known) / at_once)}"
     return text + (f", without {unknown} jobs of unknown length" if unknown else "")
 
