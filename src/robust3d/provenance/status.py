@@ -190,7 +190,7 @@ def _summary(status: Status, left: Sequence[Key]) -> str:
 def _rest(status: Status, left: Sequence[Key], just_ended: int = 0) -> str | None:
     spent = {found.key: found.seconds or 0.0 for found in status.running}
     known = [max(seconds - spent.get(key, 0.0), 0.0) for key in left if (seconds := status.seconds(key)) is not None]
-    if not known or not status.running and not just_ended:
+    if not known or (not status.running and not just_ended):
         return None
     unknown = len(left) - len(known)
     at_once = len(status.running) + just_ended
