@@ -12,7 +12,18 @@ RUN = Path(__file__).parent / "run.py"
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "section", ["rendering", "reconstruction", "training", "attacks", "corruptions", "ablation", "voxels", "workflow"]
+    "section",
+    [
+        "rendering",
+        "reconstruction",
+        "training",
+        "attacks",
+        "corruptions",
+        "ablation",
+        "voxels",
+        "introspection",
+        "workflow",
+    ],
 )
 def test_benchmark_runs(section, tmp_path):
     if section == "attacks":

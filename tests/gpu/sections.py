@@ -18,6 +18,7 @@ import attacks
 import compare
 import harness
 import inputs
+import introspection
 import lightning_fabric  # noqa: F401  a second or more, once for all sections
 import reconstruction
 import stages
@@ -147,6 +148,12 @@ def reconstructions(report: Report, toy: bool, data: Path) -> None:
         report.row(row)
 
 
+def syntheses(report: Report, toy: bool, data: Path) -> None:
+    """Synthesis of volumes at the size of 3DWINN's paper."""
+    for row in introspection.on_gpu(toy):
+        report.row(row)
+
+
 def sweep(precision: str, report: Report, toy: bool) -> None:
     """AutoAttack over five budgets; while it runs, how far it is."""
 
@@ -174,6 +181,7 @@ SECTIONS = {
     "attack": attack_twice,
     "training": adversarial_training,
     "reconstruction": reconstructions,
+    "synthesis": syntheses,
     "sweep in bf16": sweep_bf16,
     "plain loop": plain_loop,
     "sweep in fp32": sweep_fp32,

@@ -186,10 +186,61 @@ def test_thresholds_lie_in_the_range_of_real_scores(tmp_path):
     assert task.module.score_range[0] <= task.module.score_range[1]
 
 
+def test_thresholds_are_of_the_last_critic_pass(tmp_path):
+    """The range is that of the real scores in the last third of an iteration's steps, which the log has."""
+    settings, ranges, scores = params(critic_steps=5, critic_passes=3), [], []
+    task = make_task(shapes(30), shapes(12, 1, "val"), settings, tmp_path)
+    grow, loss = task.grow, task.loss
+    task.grow = lambda iteration: (ranges.append(task.module.score_range.tolist()), grow(iteration))
+
+    def watched(step, generator):
+        found = loss(step, generator)
+        scores.append(float(found[1]["real_score"]))
+        return found
+
+    task.loss = watched
+    train(task, settings.loop, 0)
+    for iteration, (low, high) in enumerate(ranges[1:]):
+        last = scores[5 * iteration + 3 : 5 * iteration + 5]  # two of five steps
+        assert (low, high) == pytest.approx((min(last), max(last)))
+    assert [step for step in range(10) if params(critic_steps=5, critic_passes=1).sets_threshold(step)] == [*range(10)]
+
+
+def test_a_score_that_noise_has_too_is_noticed(tmp_path):
+    task, history = run(tmp_path, params())
+    assert set(history.selected["validation"]) >= {"real_score", "negative_score", "noise_score", "accuracy"}
+    assert task.notices({"real_score": 1.0, "noise_score": 0.5}) == []
+    (notice,) = task.notices({"real_score": 0.5, "noise_score": 1.0})
+    assert "noise scores 1 and held-out shapes 0.5" in notice
+
+
+def filled_alike(volumes, others):
+    """For each volume the largest intersection over union with any of the others."""
+    a, b = ((one.reshape(len(one), -1) > 0.5).float() for one in (volumes, others))
+    both = a @ b.T
+    return (both / (a.sum(1)[:, None] + b.sum(1) - both).clamp(min=1)).amax(1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("supervised", [True, False])
+def test_pseudo_negatives_become_shapes(tmp_path, supervised):
+    """Of plates they come to fill what plates fill; noise, cut in the same way, does not."""
+    synthesis = SynthesisParams(learning_rate=0.02, beta1=0.8 * (not supervised), beta2=0.9 * supervised, max_steps=50)
+    settings = params(
+        supervised=supervised, synthesis=synthesis, mean_of="training_set", batch=16, learning_rate=3e-3,
+        iterations=12, cascades=2, critic_steps=20, synthesised=8, synthesis_batch=8,
+    )  # fmt: skip
+    task, history = run(tmp_path, settings)
+    real = shapes(30).volumes()[:, 0]
+    of = [filled_alike(task.pool.volumes(task.pool.numbers(range(i, i + 1)))[:, 0], real) for i in (0, 12)]
+    assert float(of[1].mean()) > 2 * float(of[0].mean())
+    assert history.selected["validation"]["noise_score"] < history.selected["validation"]["real_score"]
+
+
 def test_the_loss_is_equation_3(tmp_path):
     """Against the terms computed by hand from the parts, for both readings of lambda."""
     for reading, scale in (("beside_alpha", 1.0), ("times_alpha", 0.01)):
-        settings = params(penalty_reading=reading, mean_of="training_set", negatives="noise", steps=1)
+        settings = params(alpha=0.01, penalty_reading=reading, mean_of="training_set", negatives="noise", steps=1)
         task = make_task(shapes(30), shapes(12, 1, "val"), settings, tmp_path)
         loss, scalars = task.loss(0, torch.Generator().manual_seed(3))
         network, draws = task.classifier.network, torch.Generator().manual_seed(3)
@@ -239,6 +290,8 @@ def test_all_trainings_learn_and_have_equal_passes(tmp_path):
         _, history = run(tmp_path / name, settings)
         assert history.selected["validation"]["accuracy"] > 0.9, name
         assert history.collapse is None or "samples" in history.collapse
+        if name == "paper":
+            assert history.selected["validation"]["noise_score"] < history.selected["validation"]["real_score"]
 
 
 def test_passes_by_hand():

@@ -31,10 +31,11 @@ def run(job: "Context") -> None:
     )
     task = make_task(volumes, held_out, params, job.progress / "negatives")
     history = train(task, params.loop, params.seed, job.progress)
-    pool = None
+    pool, notices = None, [*volumes.notices, *held_out.notices]
     if isinstance(task, IntrospectiveTraining):
         task.finish()
         pool = task.pool
+        notices += task.notices(history.selected["validation"])
     state = {name: value.cpu() for name, value in task.classifier.state_dict().items()}
     save_state(state, job.outputs["classifier"])
     info = {
@@ -52,7 +53,7 @@ def run(job: "Context") -> None:
         "passes": _passes(params, history.steps, pool),
         "most_passes": params.passes,
         "synthesis": _summary(pool),
-        "notices": list(dict.fromkeys([*volumes.notices, *held_out.notices])),
+        "notices": list(dict.fromkeys(notices)),
         "training": params.model_dump(mode="json"),
     }
     job.write_json("info", info)

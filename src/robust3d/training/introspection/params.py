@@ -25,7 +25,10 @@ class VoxelTrainingParams(Params):
     network: NetworkParams = NetworkParams()
 
     # --- the loss of Eq. 3 ---
-    alpha: float = Field(0.01, ge=0)  # weight of the Wasserstein term; not stated; WINN: 0.01
+    # Weight of the Wasserstein term; not stated. 1: beside lambda this is the critic's loss of unsupervised training,
+    # and what the supervised one leaves out is said to be as there. WINN: 0.01, which multiplies lambda too; beside it
+    # the penalty weighs a thousand times the term, and after short trainings noise scores as real volumes do.
+    alpha: float = Field(1.0, ge=0)
     penalty: float = Field(10.0, ge=0)  # lambda; as stated
     # Eq. 3 prints lambda outside of alpha; WINN's code multiplies both with alpha. Unsupervised there is no alpha.
     penalty_reading: Literal["beside_alpha", "times_alpha"] = "beside_alpha"
@@ -49,6 +52,9 @@ class VoxelTrainingParams(Params):
     iterations: int = Field(400, ge=1)  # of all cascades together; not stated; WINN: 4 cascades of 100
     cascades: int = Field(4, ge=1)  # not stated; WINN: 4
     critic_steps: int = Field(60, ge=1)  # optimiser steps between two syntheses; not stated; WINN: 60 to 300
+    # Equal parts of the critic steps. Thresholds are drawn from the real batches' scores in the last one: earlier ones
+    # are of a critic that knew less. Not stated; WINN: 3 passes unsupervised, 1 supervised.
+    critic_passes: int = Field(3, ge=1)
     synthesis: SynthesisParams = SynthesisParams(learning_rate=0.002, beta1=0.0, beta2=0.9)  # supervised, as stated
     synthesis_batch: int = Field(32, ge=1)  # volumes that stop together; supervised 32, unsupervised 128; as stated
     synthesised: int = Field(1000, ge=1)  # pseudo-negatives of an iteration; not stated; WINN: 1,000
@@ -107,6 +113,10 @@ class VoxelTrainingParams(Params):
             return self.initial
         is_last = iteration % self.cascade_iterations == 0
         return self.synthesised_last or self.synthesised if is_last else self.synthesised
+
+    def sets_threshold(self, step: int) -> bool:
+        """Whether a step, counted from 0, is in the last critic pass, whose real scores thresholds are drawn from."""
+        return step % self.critic_steps >= self.critic_steps - -(-self.critic_steps // self.critic_passes)
 
     @property
     def step_passes(self) -> int:

@@ -168,21 +168,33 @@ class IntrospectiveTraining(PenalisedTraining):
     # --- validation ---------------------------------------------------------------------------------------------
 
     def validate(self) -> dict[str, float]:
-        """Accuracy, or without labels the scores of held-out volumes, negatives and noise; and the samples' spread."""
+        """Scores of held-out volumes, the newest samples and noise, and the samples' spread; with labels accuracy."""
         newest = self.pool.blocks[-1].iteration
-        samples = self.pool.volumes(self.pool.numbers(range(newest, newest + 1))[:VALIDATION_BATCH])
+        numbers = self.pool.numbers(range(newest, newest + 1))[:VALIDATION_BATCH]
+        samples, made_for = self.pool.volumes(numbers), torch.from_numpy(self.pool.labels(numbers))
         device = self.volumes.labels.device
         facts = {
             "filled": float((samples > 0.5).float().mean()),
             "spread": float(samples.var(0).mean()),
         }
-        if self.params.supervised:
-            return VoxelTraining.validate(self) | facts
         generator = torch_generator(self.params.seed, "validation", device=device)
         noise = torch.randn(samples.shape, generator=generator, device=device)
-        held_out = self.held_out.volumes(range(min(len(self.held_out), VALIDATION_BATCH))).float()
-        scores = {"real_score": held_out, "negative_score": samples.to(device), "noise_score": noise}
-        return {name: float(self.classifier.score(batch)[0].detach().mean()) for name, batch in scores.items()} | facts
+        # Evenly spread, as they may lie class by class.
+        some = torch.linspace(0, len(self.held_out) - 1, min(len(self.held_out), VALIDATION_BATCH)).round().long()
+        held_out = self.held_out.volumes(some).float(), self.held_out.labels[some.to(device)]
+        scored = {"real": held_out, "negative": (samples.to(device), made_for), "noise": (noise, made_for)}
+        for name, (batch, labels) in scored.items():
+            facts[f"{name}_score"] = float(self.classifier.score(batch, labels.to(device))[0].detach().mean())
+        return facts | (VoxelTraining.validate(self) if self.params.supervised else {})
+
+    def notices(self, validation: dict[str, float]) -> list[str]:
+        """What readers of a validation's numbers must know: a score that noise has too gives syntheses no way to go."""
+        real, noise = validation["real_score"], validation["noise_score"]
+        if noise < real:
+            return []
+        return [
+            f"noise scores {noise:.2g} and held-out shapes {real:.2g}: the pseudo-negatives of this training are noise"
+        ]
 
     def collapse(self, validation: dict[str, float]) -> str | None:
         """A message if the classifier gives one answer, or if the samples are one shape, empty or full."""

@@ -52,7 +52,7 @@ class Learner(nn.Module):
 
     Attributes:
         classifier: network and mean.
-        score_range: (2,) smallest and largest mean score of a real batch since the last synthesis.
+        score_range: (2,) smallest and largest mean score of a real batch in the last critic pass before a synthesis.
     """
 
     score_range: Tensor
@@ -167,7 +167,8 @@ class PenalisedTraining(VoxelTraining):
             fake = network.score(negative, labels)[0]
             gap = fake.mean() - scores.mean()
             scalars |= {"negative_score": fake.detach().mean()}
-        self._note(scores.detach().mean())
+        if self.params.sets_threshold(step):
+            self._note(scores.detach().mean())
         loss = self._weighted(gap, penalty)
         if self.params.supervised:
             cross_entropy = functional.cross_entropy(logits, labels)
