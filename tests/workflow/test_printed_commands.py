@@ -316,7 +316,17 @@ def test_every_printed_command_is_tried():
     assert not unknown, "say in this file how each is tried"
 
 
-NAMED = ("geon3d", "comparison", "shapebias", "prior3d", "winn3d", "flatland", "toy", "figures", "views")  # targets that are no files
+NAMED = (
+    "geon3d",
+    "comparison",
+    "shapebias",
+    "prior3d",
+    "winn3d",
+    "flatland",
+    "toy",
+    "figures",
+    "views",
+)  # targets that are no files
 
 
 def test_each_program_understands_what_is_printed(monkeypatch):

@@ -5,12 +5,25 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from robust3d.params import Params
-from robust3d.study.keys import check_known
+from robust3d.study.keys import check_known, in_order
 
 if TYPE_CHECKING:
     from robust3d.study.config import Study
 
+# The orders of rows and of columns; others follow by name.
+TRAININGS = ("standard", "Linf", "L2")
+PROBES = ("clean", "linf", "l2", "shift", "cues", "corruptions")
+TRANSFERRED = ("few", "linear")
 MEASURED = ("autoattack", "robustness", "accuracy", "shift", "corruptions", "cue_conflict")  # kinds of probes
+
+
+class Training(Params):
+    """What follows each initialisation: a row of each."""
+
+    label: str
+    # By key of `experiments`, keys of `classifiers`: the first is trained that has the initialisation's architecture.
+    classifiers: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]]
+    starts: tuple[str, ...] | None = None  # keys of `pretraining` that are trained at this scale; null: all
 
 
 class Probed(Params):
@@ -53,12 +66,13 @@ class Section(Params):
 
     experiment: str  # key of `experiments`
     left_out: tuple[str, ...]  # keys of `pretraining` without a row; all others have one
-    # For each training and experiment the keys of `classifiers` of which the first is trained whose architecture fits.
-    trainings: Annotated[dict[str, dict[str, Annotated[tuple[str, ...], Field(min_length=1)]]], Field(min_length=1)]
-    groups: dict[str, tuple[str, ...]]  # of the picture: methods of pre-training by what they learn from views
-    probes: tuple[Probed, ...]
+    trainings: Annotated[dict[str, Training], Field(min_length=1), in_order(TRAININGS)]
+    groups: Annotated[
+        dict[str, tuple[str, ...]], in_order(("2D", "3D"))
+    ]  # of the picture: methods of pre-training by what they learn from views
+    probes: Annotated[dict[str, Probed], in_order(PROBES)]  # columns by names that are not shown
     transfer: Transfer
-    transferred: tuple[Transferred, ...]
+    transferred: Annotated[dict[str, Transferred], in_order(TRANSFERRED)]  # likewise
     brain: Brain
 
     def check(self, study: "Study") -> None:
@@ -70,26 +84,29 @@ class Section(Params):
         check_known("experiment", self.experiment, study.experiments)
         for number, key in enumerate(self.left_out):
             check_known(f"left_out.{number}", key, study.pretraining)
-        for training, classifiers in self.trainings.items():
-            for experiment, keys in classifiers.items():
-                check_known(f"trainings.{training}", experiment, study.experiments)
+        for name, training in self.trainings.items():
+            check_known(f"trainings.{name}.classifiers", self.experiment, training.classifiers)
+            for experiment, keys in training.classifiers.items():
+                check_known(f"trainings.{name}.classifiers", experiment, study.experiments)
                 for key in keys:
-                    check_known(f"trainings.{training}.{experiment}", key, study.classifiers)
-        for number, asked in enumerate(self.probes):
-            self._check_probe(study, f"probes.{number}", asked)
+                    check_known(f"trainings.{name}.classifiers.{experiment}", key, study.classifiers)
+            for key in training.starts or ():
+                check_known(f"trainings.{name}.starts", key, study.pretraining)
+        for name, asked in self.probes.items():
+            self._check_probe(study, f"probes.{name}", asked)
         check_known("transfer.experiment", self.transfer.experiment, study.experiments)
         for key in self.transfer.targets:
             check_known("transfer.targets", key, study.sets)
         for key in self.transfer.trainings:
             check_known("transfer.trainings", key, study.classifiers)
-        for number, column in enumerate(self.transferred):
+        for place, column in self.transferred.items():
             for name, value, known in (
                 ("training", column.training, self.transfer.trainings),
                 ("labels", column.labels, self.transfer.labels),
             ):
                 if value not in known:
                     shown = ", ".join(map(str, known))
-                    raise ValueError(f"transferred.{number}.{name}: {value} is not one of transfer.{name}: {shown}")
+                    raise ValueError(f"transferred.{place}.{name}: {value} is not one of transfer.{name}: {shown}")
         check_known("brain.experiment", self.brain.experiment, study.experiments)
         check_known("brain.classifier", self.brain.classifier, study.classifiers)
         check_known("brain.probe", self.brain.probe, study.probes)

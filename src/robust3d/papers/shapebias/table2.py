@@ -8,6 +8,7 @@ import numpy as np
 from robust3d.papers.shapebias import compared
 from robust3d.papers.shapebias.reported import TABLE2, TABLE2_COLUMNS, printed
 from robust3d.tables.cells import percent, source, text_table, write_table
+from robust3d.tables.ratios import linearised
 from robust3d.tables.statistics import DIFFERS, difference, interval
 
 if TYPE_CHECKING:
@@ -105,17 +106,8 @@ def _decided(decisions: np.ndarray) -> np.ndarray:
 
 
 def _linear(decisions: Sequence[np.ndarray], cue: str) -> list[np.ndarray]:
-    """For each seed a number for each image whose mean is the share of decisions for a cue among those for either.
-
-    A share is a ratio of two means. These are its values linearised at the ratio (delta method): share +
-    (for the cue - share x for either) / mean of (for either).
-    """
-    found = []
-    for one in decisions:
-        either, chosen = _decided(one).astype(float), (one == cue).astype(float)
-        ratio = chosen.sum() / either.sum()
-        found.append(ratio + (chosen - ratio * either) / either.mean())
-    return found
+    """For each seed a number for each image whose mean is the share of decisions for a cue among those for either."""
+    return [linearised(one == cue, _decided(one)) for one in decisions]
 
 
 def _decisions(model: compared.Probed) -> list[np.ndarray]:
