@@ -11,6 +11,7 @@ import pytest
 from robust3d.errors import UserError
 from robust3d.papers.comparison import comparison, measures
 from robust3d.provenance.runner import Context
+from robust3d.study.learning_jobs import transfer
 from robust3d.study.plan import Plan
 from robust3d.study.reading import read_study
 from robust3d.tables.cells import CLASSIFIER_FACTS
@@ -21,11 +22,12 @@ FEW = ("ae", "fractals", "simsiam-3d", "lite0", "imagenet-lite0", "imagenet")  #
 GAIN = {"ae": 12}  # images that are right in addition, whatever is asked
 
 
+OTHERS = [key for key in read_study([ROOT / "config.yaml"]).pretraining if key not in FEW]
+
+
 def study(**given):
     """The tests' scale with three seeds and few rows; `given` adds to it."""
-    papers = {
-        "comparison": {"left_out": [key for key in read_study([ROOT / "config.yaml"]).pretraining if key not in FEW]}
-    }
+    papers = {"comparison": {"left_out": OTHERS}}
     values = {"scale": "test", "training_seeds": list(range(SEEDS)), "papers": papers}
     return read_study([ROOT / "config.yaml"], values | given)
 
@@ -189,16 +191,29 @@ def test_one_entry_of_pretraining_adds_its_rows():
     assert len(trained) == SEEDS * 3  # standard and Linf, and standard on painted objects
 
 
+def test_a_transfer_takes_the_pre_training_of_its_experiment_whatever_the_target():
+    plan = Plan(study())
+    jobs = [transfer(plan, "flatland", "ae", target, ("finetuned",), (1,), 1) for target in ("few_geons", "characters")]
+    (first, _), (second, _) = (job.inputs["encoder"][0] for job in jobs)
+    assert first is second and first is plan.encoder("ae", plan.study.experiments["flatland"], 1)
+
+
 def test_an_architecture_without_a_partner_from_scratch_is_compared_with_none():
     entry = {"label": "R50", "method": "ae", "architecture": "resnet50", "experiments": []}
-    rows = {row["label"]: row for row in Plan(study(pretraining={"mine": entry})).target("comparison").params["rows"]}
-    assert rows["R50"]["against"] is None and "resnet50" in rows["R50"]["outcomes"][0][4]
+    given = {"papers": {"comparison": {"probes": {"cues": {"trainings": None}}, "left_out": OTHERS}}}
+    rows = Plan(study(pretraining={"mine": entry}, **given)).target("comparison").params["rows"]
+    (mine,) = [row for row in rows if row["label"] == "R50"]
+    assert mine["against"] is None and "untrained" in mine["alone"] and "resnet50" in mine["alone"]
+    # of the trainings on painted objects, that against Linf names a ResNet-18 only
+    assert [isinstance(asked[4], str) for asked in mine["outcomes"]] == [False, True, True]
+    assert "linf-resnet18" not in mine["outcomes"][1][4] and "resnet50" in mine["outcomes"][1][4]
 
 
-def test_recorded_responses_fill_columns_of_regions(tmp_path):
-    brain = {"predictivity": {"params": {"assembly": {"path": str(tmp_path)}}}}
-    columns = Plan(study(probes=brain)).target("comparison").params["columns"]
-    assert [column["name"] for column in columns if column["measure"] == "predictivity"] != ["Brain"]
+def test_recorded_responses_fill_columns_of_regions():
+    recorded = {"assembly": "responses.nc", "sha256": "0" * 64, "regions": ["V4", "IT"]}
+    planned = Plan(study(probes={"predictivity": {"params": recorded}})).target("comparison").params
+    names = [column["name"] for column in planned["columns"] if column["measure"] == "predictivity"]
+    assert names == ["Brain, V4", "Brain, IT"] and len(planned["rows"][0]["outcomes"][0][-1]) == SEEDS
 
 
 def test_measures_by_hand():

@@ -238,6 +238,7 @@ TRIED: dict[str, Trial] = {
     "snakemake shapebias": dry_run,
     "snakemake prior3d": dry_run,
     "snakemake winn3d": dry_run,
+    "snakemake comparison": dry_run,
     "snakemake results/shapebias/corruptions.csv": dry_run,
     "snakemake toy": nothing,  # test_new_paper.py
     "snakemake -n": lambda command, project: dry_run("snakemake", project),

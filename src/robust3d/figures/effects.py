@@ -153,9 +153,9 @@ def _draw_panel(panel: Panel, axes: "Axes", places: Mapping[str, float], trainin
     axes.set_xlim(-1.08 * (widest or 1), 1.08 * (widest or 1))
     axes.tick_params("x", labelsize=8)
     axes.set_xlabel(panel.unit, fontsize=8)
-    scratch = ", ".join(f"{training} {text}" for training, text in panel.baseline.items() if training in shown)
+    scratch = " / ".join(panel.baseline[training] for training in shown if training in panel.baseline)
     axes.set_title(f"{panel.title}\n", fontsize=9)
     axes.annotate(
-        scratch, (0.5, 1), (0, 4), xycoords="axes fraction", textcoords="offset points", ha="center", fontsize=6.5,
+        scratch, (0.5, 1), (0, 4), xycoords="axes fraction", textcoords="offset points", ha="center", fontsize=7.5,
         color="#555555",
     )  # fmt: skip

@@ -15,7 +15,7 @@ import numpy as np
 
 from robust3d.named import OUTCOMES, Sources
 from robust3d.papers.comparison.columns import questions
-from robust3d.papers.comparison.initialisations import AFTER, NONE, SCRATCH, initialisations, partner, spent
+from robust3d.papers.comparison.initialisations import AFTER, NONE, SCRATCH, alone, initialisations, partner, spent
 from robust3d.papers.comparison.measures import MEASURES, WORDS
 from robust3d.tables.cells import conditions, percent, run_flags, source, text_table, write_table
 from robust3d.tables.multiple import holm
@@ -47,6 +47,7 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
             "label": start.label,
             "group": start.group,
             "against": other.label if other else None,
+            "alone": None if other else alone(start),
             "spent": spent(plan, found, section, start),
             # after each training, to each question: names, or why there are none
             "outcomes": [[start.missing or one.ask(start, name) for one in asked] for name in section.trainings],
@@ -158,6 +159,7 @@ def _cell(found: Measured, row: dict[str, Any], training: str, column: dict[str,
     return {
         **cell,
         "text": text,
+        "note": row["alone"],
         "chance": chance if column["measure"] in GUESSED else None,
         "flags": list(dict.fromkeys(flags)),
         "conditions": [conditions(run) for run in runs],
@@ -275,7 +277,7 @@ def draw(job: "Context", cells: Sequence[dict[str, Any]]) -> None:
     seeds = max((len(cell["by_seed"]) for cell in cells if "by_seed" in cell), default=0)
     note = (
         f"Study “{job.params['study']}”. {bars_note(seeds)}; coloured where Holm's correction over all comparisons of "
-        "the table leaves a verdict, grey where it does not. Above each panel: what scratch has."
+        "the table leaves a verdict, grey where it does not. Above each panel: what scratch has, by marker."
     )
     shown = {group: lines for group, lines in rows.items() if lines}
     draw_effects(panels, shown, job.params["trainings"], headline, note, job.outputs["picture"])

@@ -55,6 +55,14 @@ def partner(of: Initialisation, among: list[Initialisation]) -> Initialisation |
     return None if of.group == NONE else found
 
 
+def alone(start: Initialisation) -> str | None:
+    """Why an initialisation without partner is compared with none; None: it is one from scratch."""
+    if start.group == NONE:
+        return None
+    wanted = f"method untrained and architecture {start.architecture.text}"
+    return f"compared with none: no entry of `pretraining` has {wanted}"
+
+
 def _group(entry: Pretraining, section: "Section") -> str:
     if not entry.gives_encoder:
         return NONE
