@@ -138,7 +138,7 @@ def test_all_differences_are_corrected_together_and_both_p_values_stay(made):
 def test_a_cell_that_cannot_be_filled_says_why(made):
     _, cells = made
     empty = {place: cell for place, cell in cells.items() if cell["text"] == "–"}
-    assert all(cell["value"] is None and cell["note"] for cell in empty.values())
+    assert all(cell["value"] is None and len(cell["flags"]) == 1 for cell in empty.values())
     for place, why in {
         ("AE, standard", "Brain"): "probes.predictivity.params.assembly is null",
         ("AE, standard", "AutoAttack Linf 8/255"): "after adversarial Linf training only",
@@ -147,7 +147,7 @@ def test_a_cell_that_cannot_be_filled_says_why(made):
         ("ImageNet-init, standard", "Clean"): "resources/resnet18.pth",
         ("ImageNet-init (Lite0), standard", "Images seen"): "is not known here",
     }.items():  # fmt: skip
-        assert why in empty[place]["note"], place
+        assert why in empty[place]["flags"][0], place
 
 
 def test_effort_is_that_of_the_whole_chain_of_pre_trainings(made):

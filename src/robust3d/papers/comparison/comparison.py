@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 CAPTION = (
     "Every initialisation under the same training and the same probes: percent, and in brackets the difference in "
     "points to training from scratch of the same architecture. A star: it can be told apart from 0 among all "
-    "comparisons of the table (Holm's correction at 5 %). A dash: the cell's note says why there is no number."
+    "comparisons of the table (Holm's correction at 5 %). A dash: the cell's flag says why there is no number."
 )
 IMAGES, COMPUTE = "Images seen", "Compute (min)"
 GUESSED = ("right", "corrupted", "transferred")  # measures that guessing makes better than nothing
@@ -132,11 +132,12 @@ def _cell(found: Measured, row: dict[str, Any], training: str, column: dict[str,
     asked, values = found.asked(*place), found.values(*place)
     if values is None:
         why = asked if isinstance(asked, str) else "some network decides for neither shape nor texture on all images"
-        return {"text": "–", "value": None, "note": why, "formula": formula, "flags": [], "sources": []}
+        return {"text": "–", "value": None, "formula": formula, "flags": [why], "sources": []}
     paths = found.paths(*place)
     metrics = [json.loads(path.read_text()) for path, _ in paths]
     runs = [one["classifier"] if "classifier" in one else one["cells"][0]["classifier"] for one in metrics]
-    flags = [*job.params["flags"], *(attack_flags(metrics) if _is_attack(column) else run_flags(runs))]
+    flags = [*job.params["flags"], *([row["alone"]] if row["alone"] else [])]
+    flags += attack_flags(metrics) if _is_attack(column) else run_flags(runs)
     value = float(np.mean([one.mean() for one in values]))
     is_share = column["measure"] != "predictivity"
     ours = interval(values) if is_share else over_seeds([float(np.nanmean(one)) for one in values])
@@ -148,7 +149,7 @@ def _cell(found: Measured, row: dict[str, Any], training: str, column: dict[str,
         "interval": ours,
         "by_seed": [float(np.nanmean(one)) for one in values],
     }
-    chance = 1 / len(runs[0]["classes"])
+    chance = float(np.mean([1 / len(run["classes"]) for run in runs]))  # a transfer has several targets
     if column["measure"] in GUESSED and ours is not None and ours["low"] <= chance:
         flags.append("accuracy is not beyond chance")
     text = percent(value) if is_share else f"{value:.3f}"
@@ -159,7 +160,6 @@ def _cell(found: Measured, row: dict[str, Any], training: str, column: dict[str,
     return {
         **cell,
         "text": text,
-        "note": row["alone"],
         "chance": chance if column["measure"] in GUESSED else None,
         "flags": list(dict.fromkeys(flags)),
         "conditions": [conditions(run) for run in runs],
@@ -215,7 +215,6 @@ def _effort(job: "Context", row: dict[str, Any]) -> list[dict[str, Any]]:
             "value": seen if known else None,
             "unit": "images",
             "formula": f"sum of images that the encoder saw {over}",
-            "note": None if known else before,
             "flags": flags,
             "sources": [source(info, "/images_seen") for run in runs for info, _ in run],
         },
@@ -225,7 +224,6 @@ def _effort(job: "Context", row: dict[str, Any]) -> list[dict[str, Any]]:
             "value": spent if known else None,
             "unit": unit,
             "formula": f"sum of the time that its jobs took {over}, as their records say",
-            "note": None if known else before,
             "processors": sorted({record["host"]["processor"] for run in read for _, record in run}),
             "flags": flags,
             "sources": [source(record, f"/{clock}") for run in runs for _, record in run],
