@@ -43,7 +43,7 @@ def initialisations(plan: "Plan", section: "Section") -> list[Initialisation]:
     found = [Initialisation(None, SCRATCH, NONE, study.architecture(first, None), None)]
     for key, entry in study.pretraining.items():
         if key not in section.left_out:
-            group, missing = _group(entry, section), _missing(plan, section, key)
+            group, missing = _group(entry, section), _missing(plan, key)
             found.append(Initialisation(key, entry.label, group, entry.architecture, missing))
     order = [NONE, *section.groups, *AFTER]
     return sorted(found, key=lambda one: order.index(one.group))
@@ -73,15 +73,15 @@ def _group(entry: Pretraining, section: "Section") -> str:
     return next((name for name, methods in section.groups.items() if entry.method in methods), OTHER)
 
 
-def _missing(plan: "Plan", section: "Section", key: str) -> str | None:
-    """Why weights cannot be taken from disk: the file that is not there."""
-    from robust3d.study.needs import data_of  # for planning; writing needs none of it
-
+def _missing(plan: "Plan", key: str) -> str | None:
+    """Why nothing can start from weights on disk: their file is not there."""
     entry = plan.study.pretraining[key]
     if entry.trains or not entry.gives_encoder:
         return None
-    job = plan.encoder(key, plan.study.experiments[section.experiment], plan.study.training_seeds[0])
-    return next((problem for problem in data_of(job).values() if problem is not None), None)
+    named = entry.method_params().weights
+    if plan.on_disk.weights(named, entry.architecture) is not None:
+        return None
+    return f"no file {named or f'of the weights of {entry.architecture.name}'}; resources/README.md says how to get it"
 
 
 def spent(plan: "Plan", found: Sources, section: "Section", start: Initialisation) -> dict[str, Any]:
