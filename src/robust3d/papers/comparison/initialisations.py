@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from robust3d.architectures import ArchitectureParams
-from robust3d.named import Sources
-from robust3d.study.entries import RANDOM, Pretraining
-
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # `robust3d.study` leads to code that is in no closure of a table
+    from robust3d.architectures import ArchitectureParams
+    from robust3d.named import Sources
     from robust3d.papers.comparison.section import Section
+    from robust3d.study.entries import Pretraining
     from robust3d.study.plan import Plan
 
 SCRATCH = "Scratch"
@@ -32,7 +31,7 @@ class Initialisation:
     key: str | None
     label: str
     group: str
-    architecture: ArchitectureParams
+    architecture: "ArchitectureParams"
     missing: str | None
 
 
@@ -63,7 +62,7 @@ def alone(start: Initialisation) -> str | None:
     return f"compared with none: no entry of `pretraining` has {wanted}"
 
 
-def _group(entry: Pretraining, section: "Section") -> str:
+def _group(entry: "Pretraining", section: "Section") -> str:
     if not entry.gives_encoder:
         return NONE
     if not entry.trains:
@@ -84,7 +83,7 @@ def _missing(plan: "Plan", key: str) -> str | None:
     return f"no file {named or f'of the weights of {entry.architecture.name}'}; resources/README.md says how to get it"
 
 
-def spent(plan: "Plan", found: Sources, section: "Section", start: Initialisation) -> dict[str, Any]:
+def spent(plan: "Plan", found: "Sources", section: "Section", start: Initialisation) -> dict[str, Any]:
     """What its pre-training took, and that of the encoders that it started from.
 
     Returns:
@@ -106,8 +105,10 @@ def spent(plan: "Plan", found: Sources, section: "Section", start: Initialisatio
     return {"runs": [list(names) for names in dict.fromkeys(map(tuple, runs))], "before": before}
 
 
-def _chain(entries: dict[str, Pretraining], key: str | None) -> Iterator[str]:
+def _chain(entries: "dict[str, Pretraining]", key: str | None) -> Iterator[str]:
     """An entry, the one that it starts from, and so on."""
+    from robust3d.study.entries import RANDOM
+
     while key is not None and key != RANDOM:
         yield key
         key = entries[key].start
