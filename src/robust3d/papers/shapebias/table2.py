@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from robust3d.papers.shapebias import compared
-from robust3d.papers.shapebias.reported import TABLE2, TABLE2_COLUMNS, printed
+from robust3d.papers.shapebias.reported import TABLE2, TABLE2_COLUMNS
 from robust3d.tables.cells import percent, source, text_table, write_table
 from robust3d.tables.ratios import linearised
 from robust3d.tables.statistics import DIFFERS, difference, interval
@@ -42,9 +42,8 @@ def write(job: "Context") -> None:
             facts = {**known, **share(decisions[model.label], cue), "formula": SHARES.format(cue)}
             facts["by_class"] = _by_class(model, cue)
             network = TABLE2.get(model.printed or "")
-            facts["printed"] = printed(
-                model.printed, model.printed, network[TABLE2_COLUMNS.index(column)] if network else None
-            )
+            number = network[TABLE2_COLUMNS.index(column)] if network else None
+            facts["printed"] = compared.printed_beside(job, model, str(model.printed), number)
             if model is not baseline and decides:
                 ours, *others = (_linear(decisions[one.label], cue) for one in (model, *deciding))
                 found = difference(ours, others[0], others, job.params["seed"])
