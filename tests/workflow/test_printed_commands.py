@@ -239,6 +239,7 @@ TRIED: dict[str, Trial] = {
     "snakemake prior3d": dry_run,
     "snakemake winn3d": dry_run,
     "snakemake comparison": dry_run,
+    "snakemake results/claims.csv": dry_run,
     "snakemake -n geon3d tables shapebias prior3d winn3d flatland --config scale=paper": lambda command, project: (
         dry_run(command.replace(" -n", "", 1), project)
     ),

@@ -76,6 +76,15 @@ class Content:
         return next((table for table in self.tables if table.name == "table4" and table.measured), None)
 
     @property
+    def claims(self) -> list[tuple[Cell, Cell]]:
+        """What the papers claim and the verdicts, for the start page."""
+        table = next((table for table in self.tables if table.name == "claims"), None)
+        if table is None or not {"Claim", "Verdict"} <= set(table.columns):
+            return []
+        rows = [dict(zip(table.columns, cells, strict=True)) for _, cells in table.grid]
+        return [(claim, verdict) for row in rows if (claim := row["Claim"]) and (verdict := row["Verdict"])]
+
+    @property
     def nodes(self) -> list[Node]:
         """All nodes, makers before users."""
         return list(self.graph.nodes.values())
