@@ -280,23 +280,32 @@ def download(table: Table, suffix: str) -> str:
 def _writer(content: Content, site: Path) -> Callable[..., None]:
     """The function that writes one page; templates escape all values, and links are relative."""
     environment = Environment(
-        loader=PackageLoader(PACKAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader(PACKAGE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,  # else every import on a page looks at the template's file
     )
     environment.globals.update(content=content, plain=plain, curves=curves, layout=layout, download=download, tree=tree)
 
     parts: dict[tuple[str, Hashable], Markup] = {}
+    links: dict[str, str] = {}
     here = ""
 
     def write(template: str, page: str, **values: Any) -> None:
         nonlocal here
         folder = posixpath.dirname(page)
-        if folder != here:  # links are relative, so that a part is the same in one folder only
+        if folder != here:  # links are relative, so that they and a part are the same in one folder only
             parts.clear()
+            links.clear()
             here = folder
 
         def to(target: str) -> str:
             path, hash_mark, anchor = target.partition("#")
-            return (posixpath.relpath(path, folder or ".") if path else "") + hash_mark + anchor
+            if path not in links:
+                links[path] = posixpath.relpath(path, folder or ".") if path else ""
+            return links[path] + hash_mark + anchor
 
         def part(template: str, key: Hashable, **values: Any) -> Markup:
             """A part of a page, made once for all pages of a folder that have it: there are hundreds."""
