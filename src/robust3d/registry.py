@@ -24,23 +24,30 @@ PACKAGES = {
     "paper": "robust3d.papers",
     "stage": "robust3d.stages",
 }
-MAIN = "geon3d"  # the paper whose targets need no prefix
+MAIN = "geon3d"  # the main paper
+TOP_LEVEL = (MAIN, "comparison")  # packages of papers whose targets need no prefix
 
 
 def module_name(kind: str, name: str) -> str:
     """The dotted name of the module that implements `name`; a family is either built here or published.
 
-    For a paper it is the module of its section of the configuration. A table or figure is called `table4`,
-    or `shapebias/table1` if it is not the main paper's.
+    For a paper it is the module of its section of the configuration. A table or figure is called `table4` in the
+    packages of `TOP_LEVEL`, `shapebias/table1` in others.
     """
     if kind == "target":
-        paper, _, target = name.rpartition("/")
-        return f"{PACKAGES['paper']}.{paper or MAIN}.{target}"
+        return f"{PACKAGES['paper']}.{paper_of(name)}.{name.rpartition('/')[2]}"
     if kind == "paper":
         return f"{PACKAGES['paper']}.{name}.section"
     if kind == "family" and (Path(__file__).parent / "families" / f"{name}.py").exists():
         kind = "published"  # by its file: importing either package would add unrelated code to the job's closure
     return f"{PACKAGES[kind]}.{name}"
+
+
+def paper_of(target: str) -> str:
+    """The package of papers that a target belongs to, which it names unless it is one of `TOP_LEVEL`."""
+    paper, _, name = target.rpartition("/")
+    folder = Path(__file__).parent / "papers"  # by its file, as for families: a job imports its own package only
+    return paper or next((one for one in TOP_LEVEL if (folder / one / f"{name}.py").exists()), MAIN)
 
 
 def load(kind: str, name: str) -> ModuleType:

@@ -59,9 +59,11 @@ def test_a_table_chooses_pictures_by_their_factors(tmp_path):
     more = {"layout": "table", "table": str(tmp_path / "labels.csv"), "class_list": str(tmp_path / "classes.json")}
     table = drawn(tmp_path, only={"character_texture": ["Grass"]}, **more)
     assert dict(zip(table["instance"], table["accepted"])) == {"1.png": "[1]", "2.png": "[294, 295]"}
+    assert drawn(tmp_path, without={"character_texture": ["Default"]}, **more).equals(table)
+    assert drawn(tmp_path, without={"character_label": ["Bear"]}, **more)["instance"].tolist() == ["1.png", "0.png"]
     with pytest.raises(UserError, match=r"labels\.csv: no column 'texture'; there are filename"):
         drawn(tmp_path, only={"texture": ["Grass"]}, **more)
-    with pytest.raises(UserError, match=r"labels\.csv: no row has what `only` asks for.*Default"):
+    with pytest.raises(UserError, match=r"labels\.csv: no row is left by `only` and `without`.*Default"):
         drawn(tmp_path, only={"character_texture": ["Stone"]}, **more)
 
 
@@ -83,6 +85,7 @@ def test_a_list_of_classes_that_lacks_one_is_one_message(tmp_path):
         ({"layout": "table"}, "table: goes with layout: table"),
         ({"images": [5, 5, 5]}, "images: all pictures are test images"),
         ({"only": {"a": ["b"]}}, "only: chooses rows of a table"),
+        ({"without": {"a": ["b"]}}, "without: chooses rows of a table"),
     ],
 )
 def test_keys_that_do_not_go_together_are_refused(tmp_path, values, says):

@@ -122,6 +122,10 @@ MUTANTS = [
     Mutant("tables/statistics.py", "seed_square = seed_square or rest", "pass", "tables/test_statistics.py", "agree_by_chance"),
     Mutant("provenance/recompute.py", 'if detail is None and elsewhere:', 'if detail is None:', "provenance/test_recompute.py", "other_bytes_on_this"),
     # 3D-Prior
+    Mutant("tables/multiple.py", "(len(p_values) - place) * p_values[index]", "len(p_values) * p_values[index]", "tables/test_multiple.py", "hand or procedure"),
+    Mutant("tables/multiple.py", "largest = max(largest, min(", "largest = max(0.0, min(", "tables/test_multiple.py", "hand"),
+    Mutant("papers/comparison/measures.py", "sum(0) / float(budgets[-1])", "sum(0) / len(budgets)", "papers/test_comparison.py", "measures"),
+    Mutant("papers/comparison/initialisations.py", "one.group == NONE and one.architecture == of.architecture", "one.group == NONE", "papers/test_comparison.py", "within_an_architecture"),
     Mutant("models/triplane.py", "PLANES = ((0, 1), (0, 2), (1, 2))", "PLANES = ((0, 1), (0, 2), (2, 0))", "pretraining/test_prior3d.py", "moving_along or bilinearly"),
     Mutant("models/triplane.py", "index.append((number * side + cells[row, :, y]) * side + cells[column, :, x])", "index.append((number * side + cells[column, :, x]) * side + cells[row, :, y])", "pretraining/test_prior3d.py", "bilinearly"),
     Mutant("models/triplane.py", "depth = last.depth + (1 - last.opacity) * far", "depth = last.depth", "pretraining/test_prior3d.py", "slab"),

@@ -8,12 +8,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from robust3d.study.targets import papers
+from robust3d.registry import MAIN, TOP_LEVEL, paper_of
+from robust3d.study.targets import papers, targets
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("paper", papers())
+PAPERS = [paper for paper in papers() if paper == MAIN or paper not in TOP_LEVEL]  # the comparison is none
+
+
+@pytest.mark.parametrize("paper", PAPERS)
 def test_a_paper_says_what_it_is_and_is_cited(paper):
     package = importlib.import_module(f"robust3d.papers.{paper}")
     assert package.NAME and package.QUESTION.endswith("?")
@@ -22,6 +26,11 @@ def test_a_paper_says_what_it_is_and_is_cited(paper):
         entry["title"].lower() for entry in references if f"short name {paper}" in entry["notes"]
     ]
     assert paper in (ROOT / "README.md").read_text()
+
+
+def test_targets_without_a_prefix_have_names_of_their_own():
+    names = [name for paper in TOP_LEVEL for name in targets(paper)]
+    assert len(names) == len(set(names)) and {paper_of(name) for name in targets("comparison")} == {"comparison"}
 
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this is no git checkout, so there is no commit to release")

@@ -42,7 +42,15 @@ def made(folder: Path, rights: dict[str, list[dict[str, np.ndarray]]], column: s
             told.write_text(json.dumps({**metrics, "classifier": classifier}))
             inputs |= {f"outcomes:{name}": [outcomes], f"metrics:{name}": [told]}
         models.append({"label": label, "group": "", "printed": "ResNet-50", "outcomes": names})
-    params = {"target": "t", "study": "test", "seed": 0, "models": models, "flags": ["stand-in"], "data": {}}
+    params = {
+        "target": "t",
+        "study": "test",
+        "seed": 0,
+        "models": models,
+        "flags": ["stand-in"],
+        "data": {},
+        "papers": False,
+    }
     return Context(params, inputs, {"table": folder / "t.csv", "cells": folder / "t.json"}, folder, 1)
 
 

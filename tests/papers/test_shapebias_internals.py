@@ -47,7 +47,15 @@ def made(folder: Path, models: dict[str, list[dict]], outcomes: dict[str, list[p
             inputs |= {f"metrics:{file}": [folder / f"{file}.json"], f"outcomes:{file}": [folder / f"{file}.parquet"]}
         printed = {"S": "AlexNet", "R": "AlexNet-R"}.get(label)
         entries.append({"label": label, "group": group, "printed": printed, "outcomes": names})
-    params = {"target": "t", "study": "test", "seed": 0, "models": entries, "flags": ["stand-in"], "data": {}}
+    params = {
+        "target": "t",
+        "study": "test",
+        "seed": 0,
+        "models": entries,
+        "flags": ["stand-in"],
+        "data": {},
+        "papers": False,
+    }
     outputs = {"table": folder / "t.csv", "cells": folder / "t.json", "picture": folder / "t.svg"}
     return Context(params, inputs, outputs, folder, 1)
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from robust3d.data.generated import JOINT, read_generated, write_generated
 from robust3d.data.voxel_sets import open_voxels
@@ -50,7 +51,7 @@ def made(folder, seeds):
     for number, sets in enumerate(seeds):
         known = {name: entry(0.1 * place, joint=False) for place, name in enumerate(judged.CONTROLS)}
         reference = {"classes": ["bed", "chair"], "test_accuracy": 0.9, "test_volumes": 40, "width": 0.5}
-        content = {"sets": known | sets, "reference": reference, "notices": ["n"]}
+        content = {"sets": known | sets, "classes": ["bed", "chair"], "reference": reference, "notices": ["n"]}
         (folder / f"{number}.json").write_text(json.dumps(content))
         rows = [(name, 1, value) for name in content["sets"] for value in (0.25, 0.75)]
         pd.DataFrame(rows, columns=["set", "label", "probability"]).to_parquet(folder / f"{number}.parquet")
@@ -289,6 +290,29 @@ def test_copies_of_training_shapes_are_recognised(voxels, reference, tmp_path):
     assert inception["joint"][judged.ALL]["mean"] > 1.1 and found["joint"]["histogram"] == [8, 8]
     assert found["joint"]["groups"][judged.ALL]["memorisation"]["ratio"] == 0
     assert list(found["joint"]["groups"]) == [judged.ALL] and set(found["noise"]["groups"]) == {"plate", judged.ALL}
+
+
+def test_the_reference_network_may_know_more_classes_in_another_order(voxels, reference, tmp_path):
+    """Its probabilities count by the names of classes: here by those of a network whose classes are turned round."""
+    train = open_voxels(voxels, "train")
+    plates = train.of_class("plate").volumes()[:, 0].numpy()
+    write_generated(tmp_path / "a.h5", plates, [0] * len(plates), train.classes, **FACTS | {"category": "plate"})
+    found, rows = judge(voxels, reference, {"x": [tmp_path / "a.h5"]}, tmp_path)
+    state = load_file(reference["reference"])
+    last = [name for name, value in state.items() if value.ndim and len(value) == 2]  # of the head: two classes
+    turned = {name: torch.cat([value.flip(0), value[:1] - (100 if value.ndim == 1 else 0)]) if name in last else value
+              for name, value in state.items()}  # fmt: skip
+    save_file(turned, tmp_path / "turned.safetensors")
+    facts = json.loads(reference["info"].read_text())
+    (tmp_path / "turned.json").write_text(json.dumps(facts | {"classes": [*facts["classes"][::-1], "bed"]}))
+    other = {"reference": tmp_path / "turned.safetensors", "info": tmp_path / "turned.json"}
+    ours, their_rows = judge(voxels, other, {"x": [tmp_path / "a.h5"]}, tmp_path)
+    for one in (found, ours):
+        assert one["x"]["groups"]["plate"]["class_probability"] > 0.7
+    assert rows["probability"].to_numpy() == pytest.approx(their_rows["probability"].to_numpy(), abs=1e-6, nan_ok=True)
+    (tmp_path / "turned.json").write_text(json.dumps(facts | {"classes": ["bed", "plate", "table"]}))
+    with pytest.raises(UserError, match="was not trained on 'column', only on bed, plate, table"):
+        judge(voxels, other, {"x": [tmp_path / "a.h5"]}, tmp_path)
 
 
 def test_volumes_of_other_classes_are_refused(voxels, reference, tmp_path):

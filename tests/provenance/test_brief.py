@@ -131,6 +131,16 @@ def test_a_difference_comes_with_its_verdict(told, text):
     assert "against AT" not in brief(answer([step()], difference_to_AT=told, column="AT"))
 
 
+def test_a_difference_to_another_row_says_what_is_left_of_it_among_all_comparisons():
+    apart = {"to": "Scratch", "value": 0.1, "low": 0.05, "high": 0.15, "verdict": "differs", "p": 0.012}
+    found = brief(answer([step()], difference_to_AT=None, difference=apart))
+    assert "  difference to Scratch +10.0 points, +5.0 to +15.0: differs\n" in found
+    apart |= {"p_holm": 0.24, "comparisons": 20, "verdict_holm": "does not differ"}
+    found = " ".join(brief(answer([step()], difference_to_AT=None, difference=apart)).split())
+    assert "differs (p 0.012); among 20 comparisons does not differ (Holm's p 0.24)" in found
+    assert "difference" not in brief(answer([step()], difference_to_AT=None, difference=apart, unit="r"))
+
+
 def test_a_cell_that_is_a_difference_has_its_own_verdict():
     found = brief(answer([step()], difference_to_AT=None, unit="points", verdict=None, note="one training run"))
     assert "  against AT no verdict; one training run\n" in found

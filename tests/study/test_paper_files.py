@@ -55,7 +55,7 @@ def test_a_papers_file_lies_below_config_the_scale_and_overlays(paper, tmp_path)
         "classifiers": {"long": {"like": "linf", "epochs": 70}},
     })  # fmt: skip
     study = read_study([CONFIG], {"scale": "test"})
-    assert list(study.papers) == ["geon3d", "flatland", "leaf", "prior3d", "shapebias", "winn3d"]
+    assert list(study.papers) == ["geon3d", "comparison", "flatland", "leaf", "prior3d", "shapebias", "winn3d"]
     assert study.papers["leaf"].family == "leaves" and study.papers["leaf"].columns == 1
     assert study.families["leaves"].render == study.families["geons"].render  # of the scale
     long, linf = study.classifiers["long"], study.classifiers["linf"]
@@ -65,7 +65,14 @@ def test_a_papers_file_lies_below_config_the_scale_and_overlays(paper, tmp_path)
     study = read_study([CONFIG, overlay])
     assert study.papers["leaf"].columns == 3 and study.families["leaves"].views == 5
     overlay.write_text("papers: {leaf: null}")
-    assert list(read_study([CONFIG, overlay]).papers) == ["geon3d", "flatland", "prior3d", "shapebias", "winn3d"]
+    assert list(read_study([CONFIG, overlay]).papers) == [
+        "geon3d",
+        "comparison",
+        "flatland",
+        "prior3d",
+        "shapebias",
+        "winn3d",
+    ]
 
 
 def test_a_papers_file_changes_no_job_of_another(paper):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from robust3d.attacks.checks import Flags
-from robust3d.tables.robustness import _flags, area_under
+from robust3d.tables.robustness import area_under, attack_flags
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_the_area_is_the_mean_accuracy_over_the_budgets(epsilons, accuracy, area
 
 def test_what_an_attack_has_found_odd_goes_into_the_cell():
     def cell(**found):
-        return _flags([{"classifier": {"collapse": None, "encoder": None}, "flags": asdict(Flags(**found))}])
+        return attack_flags([{"classifier": {"collapse": None, "encoder": None}, "flags": asdict(Flags(**found))}])
 
     assert cell() == []
     assert cell(invalid=["their gradients are zero"]) == ["robust accuracy is NOT VALID: their gradients are zero"]

@@ -238,6 +238,12 @@ TRIED: dict[str, Trial] = {
     "snakemake shapebias": dry_run,
     "snakemake prior3d": dry_run,
     "snakemake winn3d": dry_run,
+    "snakemake comparison": dry_run,
+    "snakemake results/claims.csv": dry_run,
+    "snakemake -n geon3d tables shapebias prior3d winn3d flatland --config scale=paper": lambda command, project: (
+        dry_run(command.replace(" -n", "", 1), project)
+    ),
+    "snakemake --workflow-profile profiles/slurm results/table4.csv --config scale=paper": dry_run,
     "snakemake results/shapebias/corruptions.csv": dry_run,
     "snakemake toy": nothing,  # test_new_paper.py
     "snakemake -n": lambda command, project: dry_run("snakemake", project),
@@ -297,6 +303,7 @@ TRIED: dict[str, Trial] = {
     "robust3d export-views FAMILY --format dvr --out DIR": export_views,
     "robust3d export-views FAMILY --format dvr|srn --out DIR": export_views,
     "robust3d doctor": lambda command, project: run(f"{command} --quick", project) and None,
+    "robust3d doctor --scale paper --quick": nothing,  # data are missing here; tests/papers/test_paper_scale.py
     "python tests/cluster/slurm.py start --install": its_parser,
     "snakemake results/objects.png --config objects=real": dry_run,
     "snakemake results/objects.png --config objects=real "
@@ -316,7 +323,8 @@ def test_every_printed_command_is_tried():
     assert not unknown, "say in this file how each is tried"
 
 
-NAMED = ("geon3d", "shapebias", "prior3d", "winn3d", "flatland", "toy", "figures", "views")  # targets that are no files
+# targets that are no files
+NAMED = ("geon3d", "comparison", "shapebias", "prior3d", "winn3d", "flatland", "toy", "figures", "tables", "views")
 
 
 def test_each_program_understands_what_is_printed(monkeypatch):

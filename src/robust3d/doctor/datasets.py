@@ -11,6 +11,7 @@ from pathlib import Path
 
 from robust3d.architectures import Weights
 from robust3d.data.published.inventory import SOURCES
+from robust3d.data.published.pictures import source_of
 from robust3d.errors import UserError
 from robust3d.study.config import Study
 from robust3d.study.entries import Objects
@@ -69,6 +70,22 @@ def _installed(published: Weights | None) -> Path:
         return Path(sysconfig.get_path("purelib"), published.file)
 
 
+def _pictures(name: str, key: str, path: str | Path, what: str, within: str | Path | None = None) -> DataSet:
+    """A folder or file of pictures or recordings, published or the user's own.
+
+    Args:
+        name: as people call it.
+        key: of the configuration.
+        path: as it stands there.
+        what: to get, if it is the user's own.
+        within: the folder of the published data that it is part of; None: itself.
+    """
+    source = source_of(within or path)
+    if source is None:
+        return DataSet(name, key, Path(path), what, "where you have it", "its own licence")
+    return DataSet(name, key, Path(path), source.name, source.origin, source.licence, how=source.how)
+
+
 def data_sets(study: Study) -> list[DataSet]:
     """Those that this study reads, each place once."""
     found: list[DataSet] = []
@@ -76,17 +93,23 @@ def data_sets(study: Study) -> list[DataSet]:
     objects |= {f"voxels.{name}": voxels for name, voxels in study.voxels.items()}
     for key, one in objects.items():
         if one.source != "built":
-            published = _published(one.kind, f"{key}.shapes.path", one.shape_params().path)
-            if (published.name, published.path) not in [(other.name, other.path) for other in found]:
-                found.append(published)
+            found.append(_published(one.kind, f"{key}.shapes.path", one.shape_params().path))
     used = study.used_pretrainings()
     # What only pre-trainings that nothing uses would read is not read.
     idle = {entry.set for key, entry in study.pretraining.items() if key not in used}
     idle -= {study.pretraining[key].set for key in used} | {one.set for one in study.experiments.values()}
     for name, image_set in study.sets.items():
         if name not in idle and (path := getattr(image_set, "path", None)) is not None:
-            what, where = f"the pictures of set {name!r} (kind: {image_set.kind})", "where you have them"
-            found.append(DataSet(name, f"sets.{name}.path", Path(path), what, where, "its own licence"))
+            found.append(_pictures(name, f"sets.{name}.path", path, f"the pictures of set {name!r}"))
+            extra = [(key, getattr(image_set, key, None)) for key in ("table", "class_list")]
+            found += [
+                _pictures(f"{name}, {key}", f"sets.{name}.{key}", file, f"its {key}", path)
+                for key, file in extra
+                if file
+            ]
+    for name, probe in study.probes.items():
+        if (path := getattr(probe.probe_params(), "assembly", None)) is not None:
+            found.append(_pictures(name, f"probes.{name}.params.assembly", path, "the recordings"))
     if study.textures.path is not None:
         found.append(
             dataclasses.replace(
@@ -110,4 +133,4 @@ def data_sets(study: Study) -> list[DataSet]:
                     licence=weights.licence if weights else "under the publisher's licence",
                 )
             )
-    return found
+    return list({data.path: data for data in reversed(found)}.values())[::-1]

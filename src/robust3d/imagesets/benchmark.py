@@ -2,7 +2,7 @@
 
     ImageNet-R, ImageNet-Sketch    <path>/<class>/<picture>
     ImageNet-3DCC                  <path>/<severity>/<class>/<picture>, a path for each corruption: layout: severities
-    PUG: ImageNet                  <path>/<picture> with a table of labels: `table`, `label`, and `only` for its factors
+    PUG: ImageNet                  <path>/<picture> with a `table` of a `label` each; `only`, `without` by factors
 
 Classes have the names of folders, for ImageNet n01443537 and the like. Where they are called otherwise than the
 classifier's, `class_list` says which they are.
@@ -41,6 +41,7 @@ class Params(PictureSetParams):
     file: str = "filename"  # its column of files, from `path`
     label: str = "character_label"  # its column of classes
     only: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # column: values, as they are written there
+    without: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # likewise; rows with these values are left out
     # Which of the classifier's classes are right for each of these: JSON {name: [class or number, …]}, or lines of a
     # name and a class. Numbers count the classifier's classes from 0 (PUG's class_to_imagenet_idx.json). None: alike.
     class_list: FilePath | None = None
@@ -50,8 +51,9 @@ class Params(PictureSetParams):
     def _fits(self) -> "Params":
         if (self.layout == "table") != (self.table is not None):
             raise ValueError("table: goes with layout: table, and only with it")
-        if self.only and self.table is None:
-            raise ValueError("only: chooses rows of a table; give one")
+        for name in ("only", "without"):
+            if getattr(self, name) and self.table is None:
+                raise ValueError(f"{name}: chooses rows of a table; give one")
         if self.images is not None:
             raise ValueError("images: all pictures are test images; choose fewer by images_per_class")
         return self
@@ -139,13 +141,14 @@ def _of_table(params: Params) -> list[tuple[str, str]]:
     assert params.table is not None
     rows = list(csv.DictReader(_text(params.table).splitlines()))
     there = list(rows[0]) if rows else []
-    for column in (params.file, params.label, *params.only):
+    for column in (params.file, params.label, *params.only, *params.without):
         if column not in there:
             raise UserError(f"{params.table}: no column {column!r}; there are {', '.join(map(str, there)) or 'none'}")
     kept = [row for row in rows if all(row[column] in values for column, values in params.only.items())]
+    kept = [row for row in kept if all(row[column] not in values for column, values in params.without.items())]
     if not kept:
-        values = {column: sorted({row[column] for row in rows})[:8] for column in params.only}
-        raise UserError(f"{params.table}: no row has what `only` asks for; there are {values}")
+        values = {column: sorted({row[column] for row in rows})[:8] for column in (*params.only, *params.without)}
+        raise UserError(f"{params.table}: no row is left by `only` and `without`; there are {values}")
     return [(row[params.label], row[params.file]) for row in kept]
 
 

@@ -73,6 +73,8 @@ def _said(answer: dict[str, Any]) -> list[str]:
         lines.append(_line("interval", f"{_range(interval, scale)}{unit} ({interval.get('kind')})"))
     if text := _difference(answer):
         lines += _sentences("against AT", [text])
+    elif apart := _to_another(answer):
+        lines += _sentences("difference", [apart])
     if "verdict" in answer or "beyond_interval" in answer:  # the cell is itself a difference
         lines += _sentences("against AT", [_verdict(answer)])
     if printed := answer.get("printed"):
@@ -104,6 +106,19 @@ def _difference(answer: dict[str, Any]) -> str | None:
         return None
     text = f"{100 * difference['value']:+.1f} points, {_range(difference, 100, '+')}: {_verdict(difference)}"
     return f"{text}; {difference['kind']}" if difference.get("kind") else text
+
+
+def _to_another(answer: dict[str, Any]) -> str | None:
+    """What a percentage has over another row's, in points, and what may be said of it among all comparisons."""
+    difference = answer.get("difference")
+    if not isinstance(difference, dict) or difference.get("value") is None or answer.get("unit") != "%":
+        return None
+    text = f"to {difference.get('to')} {100 * difference['value']:+.1f} points, {_range(difference, 100, '+')}"
+    text += f": {_verdict(difference)}"
+    if (p := difference.get("p_holm")) is not None:
+        text += f" (p {difference['p']:.2g}); among {difference['comparisons']} comparisons "
+        text += f"{difference['verdict_holm']} (Holm's p {p:.2g})"
+    return text
 
 
 def _verdict(cell: dict[str, Any]) -> str:

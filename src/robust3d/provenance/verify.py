@@ -18,13 +18,14 @@ from robust3d.files import cause, seal, sha256
 from robust3d.provenance.changes import code_changes, package_changes, parameter_changes
 from robust3d.provenance.lineage import RESULTS, File, Lineage, Step
 from robust3d.provenance.sources import State, check_sources
+from robust3d.registry import paper_of
 from robust3d.study.accepted import acceptances_of, accepted_digest
 from robust3d.study.closure import closure_digest, describe
 from robust3d.study.config import Study
 from robust3d.study.places import own_file
 from robust3d.study.plan import Plan
 from robust3d.study.stages import LOCK, STAGES, lock, locked_versions
-from robust3d.study.targets import every_target, paper_of, target_path
+from robust3d.study.targets import every_target, target_path
 
 ALLOWED = {Path(".progress"), Path(".known"), Path("site")}  # folders under results/ that hold nothing to be trusted
 

@@ -61,7 +61,8 @@ def run(job: "Context") -> None:
     data = {split: open_voxels(job.input("voxels"), split) for split in ("train", "test")}
     train = _described(network, data["train"].volumes()[:, 0].numpy(), data["train"].labels.numpy())
     held_out = _described(network, data["test"].volumes()[:, 0].numpy(), data["test"].labels.numpy(), joint=True)
-    judge = Judge(params, data["train"].classes, job.params["categories"], job.params["seed"], train, held_out)
+    places = reference_labels(data["train"].classes, info["classes"])
+    judge = Judge(params, data["train"].classes, places, job.params["categories"], job.params["seed"], train, held_out)
     found, frames = {}, []
     sets = _controls(network, data["train"], held_out, params, job.params["seed"])
     for name in job.params["sets"]:
@@ -73,7 +74,19 @@ def run(job: "Context") -> None:
     save_set(pd.concat(frames, ignore_index=True), job.outputs["outcomes"])
     notices = list(dict.fromkeys([*data["train"].notices, *data["test"].notices]))
     facts = {name: info[name] for name in ("classes", "width", "feature_dim", "test_accuracy", "test_volumes")}
-    job.write_json("metrics", {"sets": found, "reference": facts, "notices": notices})
+    classes = list(data["train"].classes)
+    job.write_json("metrics", {"sets": found, "classes": classes, "reference": facts, "notices": notices})
+
+
+def reference_labels(classes: tuple[str, ...], known: list[str]) -> I64:
+    """The place of each class among those that the reference network knows, which may be more.
+
+    Raises:
+        UserError: it does not know one.
+    """
+    if missing := [name for name in classes if name not in known]:
+        raise UserError(f"the reference network was not trained on {missing[0]!r}, only on {', '.join(known)}")
+    return np.array([known.index(name) for name in classes])
 
 
 def load_reference(weights: Path, info: Path) -> tuple[Reference3D, dict[str, Any]]:
@@ -137,6 +150,7 @@ class Judge:
     Attributes:
         params: numbers of samples.
         classes: names by label.
+        places: of the classes among the reference network's.
         categories: those that generators of one category are made for.
         seed: of drawn subsets.
         train, held_out: real volumes.
@@ -144,6 +158,7 @@ class Judge:
 
     params: JudgeParams
     classes: tuple[str, ...]
+    places: I64
     categories: list[str]
     seed: int
     train: Described
@@ -175,7 +190,7 @@ class Judge:
         if not rows.any():
             return None
         ours, train, unseen = (_chosen(one, one.labels == label) for one in (made, self.train, self.held_out))
-        probability = scores.class_probability(ours.chances, label)
+        probability = scores.class_probability(ours.chances, self.places[label])
         return {"class_probability": probability} | self._distances(ours, train, unseen, classes=1)
 
     def _distances(self, made: Described, train: Described, held_out: Described, classes: int) -> dict[str, Any]:
@@ -200,7 +215,7 @@ class Judge:
     def outcomes(self, made: Described) -> pd.DataFrame:
         """A row a volume: its class, its most probable class, its class's probability, the nearest training volume."""
         rows = np.arange(len(made.labels))
-        probability = np.where(made.labels >= 0, made.chances[rows, np.maximum(made.labels, 0)], np.nan)
+        probability = np.where(made.labels >= 0, made.chances[rows, self.places[made.labels]], np.nan)  # -1: any
         of_class = made.nearest_of if made.nearest_of is not None else np.full(len(rows), JOINT)
         nearest, distance = np.zeros(len(rows), np.int64), np.zeros(len(rows))
         for label in np.unique(of_class):

@@ -29,7 +29,7 @@ def pretraining_data(
 
 def transfer(
     plan: "Plan",
-    experiment: Experiment,
+    experiment: str,
     pretraining: str | None,
     target: str,
     trainings: Sequence[str],
@@ -40,14 +40,15 @@ def transfer(
 
     Args:
         plan: of the study.
-        experiment: says whether there is one pre-training for each seed.
+        experiment: key of the one whose pre-trainings are transferred.
         pretraining: key of `pretraining`; None: random weights.
         target: key of `sets`.
         trainings: keys of `classifiers`.
         labels: for each class; None: all.
         seed: of the trainings.
     """
-    there = experiment.model_copy(update={"set": target})
+    own = plan.study.experiments[experiment]
+    there = own.model_copy(update={"set": target, "pretrained_as": own.pretrained_as or experiment})
     # What a training is asked for on that set with all labels: its parameters and inputs.
     jobs = {key: plan.classifier_job(key, there, pretraining, seed) for key in trainings}
     first = next(iter(jobs.values()))

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from robust3d import registry
 from robust3d.architectures import weights_file
 from robust3d.data.dtd import texture_folder
 from robust3d.data.published.inventory import root_folder
+from robust3d.data.published.pictures import source_of
 from robust3d.errors import UserError
 from robust3d.parsing import parse
 from robust3d.study.jobs import Job
@@ -47,7 +49,7 @@ def data_of(job: Job) -> dict[str, str | None]:
             params = parse(module.Params, job.params["set"])
             path = params.path
             if job.params["data_on_disk"] is None:  # not found while planning; find out why
-                module.identity(params)
+                _look(module, params)
         elif job.stage == "import_encoder":
             architecture, named = job.params["architecture"], job.params["params"].weights
             path = str(named or f"weights of {architecture.name}")
@@ -59,9 +61,26 @@ def data_of(job: Job) -> dict[str, str | None]:
                     f"{job.label}: no file {path}; get {what} (resources/README.md), or remove the pre-training that "
                     "needs it"
                 )
+        elif job.stage == "probe" and getattr(job.params["params"], "assembly", None) is not None:
+            path = str(job.params["params"].assembly)
+            if not Path(path).is_file():
+                raise UserError(f"{job.label}: no file {path}{_where_from(path)}")
         else:
             return {}
     except UserError as error:
         where = {"inventory": f"families.{job.label}.shapes.", "draw_set": f"sets.{job.label}."}.get(job.stage, "")
         return {path: f"{where}{error}"}
     return {path: None}
+
+
+def _look(module: Any, params: Any) -> None:
+    """Say why pictures are not there, and where they come from if they are published."""
+    try:
+        module.identity(params)
+    except UserError as error:
+        raise UserError(f"{error}{_where_from(params.path)}") from None
+
+
+def _where_from(path: str | Path) -> str:
+    source = source_of(path)
+    return f"; {source.advice()}" if source else ""

@@ -11,7 +11,7 @@ from robust3d.study.entries import RANDOM, Experiment
 from robust3d.study.jobs import Inputs, Job, slug
 from robust3d.study.learning_jobs import pretraining_data
 from robust3d.study.object_jobs import ObjectJobs
-from robust3d.study.targets import paper_of, target_stage, targets
+from robust3d.study.targets import target_stage, targets
 
 
 class Plan(ObjectJobs):
@@ -185,7 +185,7 @@ class Plan(ObjectJobs):
     @functools.cache  # noqa: B019
     def target(self, name: str) -> Job:
         """The job of a table or figure; its module lists its inputs."""
-        stage, paper = target_stage(name), paper_of(name)
+        stage, paper = target_stage(name), registry.paper_of(name)
         if paper not in self.study.papers:
             raise UserError(f"papers.{paper}: missing; {name} needs this section of the configuration")
         job_params, inputs, bulk = registry.load("target", name).sources(self, self.study.papers[paper])

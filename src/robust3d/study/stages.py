@@ -317,8 +317,15 @@ STAGES: dict[str, Stage] = {
             "autoattack": Variant("AutoAttack", replace(_PROBE, runtime_min=1_440)),  # 13,000 images, five budgets
             "shift": Variant("Shift test", _PROBE),
             "accuracy": Variant("Accuracy", replace(_PROBE, runtime_min=30)),
-            "corruptions": Variant("Corruptions", replace(_PROBE, runtime_min=240)),  # 13,000 images, 96 times
-            "distortions": Variant("Distortions", replace(_PROBE, runtime_min=120)),
+            "corruptions": Variant("Corruptions", replace(_PROBE, runtime_min=1_440)),  # 50,000 images, 96 times
+            "distortions": Variant("Distortions", replace(_PROBE, runtime_min=480)),  # 50,000 images, PGD and potrace
+            "robustness": Variant("Robustness", replace(_PROBE, runtime_min=720)),  # 2.4 million images of 224 px
+            "dissection": Variant("Dissection", replace(_PROBE, mem_mb=32_000, runtime_min=480)),  # 63,000 images
+            "ablation": Variant("Ablation", replace(_PROBE, runtime_min=480)),  # 1,200 images, without 5,808 channels
+            "smoothness": Variant("Smoothness", replace(_PROBE, runtime_min=240)),  # 50,000 images, twice
+            "cue_conflict": Variant("Shape or texture", _PROBE),  # 1,280 images
+            "brain": Variant("Brain predictivity", replace(_PROBE, mem_mb=64_000, runtime_min=480)),  # 2,560 images
+            "depth": Variant("Depth heads", replace(_PROBE, mem_mb=64_000, runtime_min=480)),
         },
     ),
     # One start on one image set: fine-tuning and linear probes, on few to all labels.

@@ -1,7 +1,7 @@
 """Targets of users: the tables and figures of each paper, under stable names.
 
-A target of the main paper is called `table4` with the file ``results/table4.csv``, one of another paper
-`shapebias/table1` with ``results/shapebias/table1.csv``.
+A target of the main paper or of the comparison is called `table4` with the file ``results/table4.csv``, one of another
+paper `shapebias/table1` with ``results/shapebias/table1.csv``.
 """
 
 import difflib
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from robust3d.errors import UserError
-from robust3d.registry import MAIN, PACKAGES
+from robust3d.registry import MAIN, PACKAGES, TOP_LEVEL
 from robust3d.study.stages import STAGES
 
 RESULTS = "results"
@@ -38,7 +38,7 @@ def targets(paper: str) -> dict[str, str]:
     """The stage that makes each target of a paper: tables first, then figures by number."""
     package = importlib.import_module(f"{PACKAGES['paper']}.{paper}")
     stages = {declared.shown.as_a: stage for stage, declared in STAGES.items() if declared.shown}
-    prefix = "" if paper == MAIN else f"{paper}/"
+    prefix = "" if paper in TOP_LEVEL else f"{paper}/"
     found = {f"{prefix}{name}": stages[shown] for key, shown in _LISTS.items() for name in getattr(package, key, ())}
     return dict(sorted(found.items(), key=lambda entry: (entry[1] != stages["table"], len(entry[0]), entry[0])))
 
@@ -52,11 +52,6 @@ def of_paper(paper: str) -> list[str]:
 def every_target() -> dict[str, str]:
     """The same for all papers."""
     return {name: stage for paper in papers() for name, stage in targets(paper).items()}
-
-
-def paper_of(target: str) -> str:
-    """Which paper a target belongs to."""
-    return target.rpartition("/")[0] or MAIN
 
 
 def target_stage(name: str) -> str:

@@ -165,7 +165,7 @@ def robust_cell(
         },
         "accuracy_at_huge_epsilon": [content["sanity"] for content in metrics],
         "printed": None,
-        "flags": list(dict.fromkeys([*flags, *chance_flags(models), *_flags(metrics)])),
+        "flags": list(dict.fromkeys([*flags, *chance_flags(models), *attack_flags(metrics)])),
         "attack_flags": [content["flags"] for content in metrics],
         "conditions": [conditions(content["classifier"]) for content in metrics],
         "sources": [found for pair in zip(*(model.sources(budget) for model in models)) for found in pair],
@@ -178,7 +178,7 @@ def chance_flags(models: Sequence[Attacked]) -> list[str]:
     return [] if clean["low"] > models[0].chance else ["clean accuracy is not beyond chance: the training did not work"]
 
 
-def _flags(metrics: Sequence[dict[str, Any]]) -> list[str]:
+def attack_flags(metrics: Sequence[dict[str, Any]]) -> list[str]:
     """Flags on the models and their attacks that belong to the number."""
     flags = run_flags([content["classifier"] for content in metrics])
     for content in metrics:

@@ -43,7 +43,13 @@ def sources(
             for target in section.targets:
                 jobs = [
                     transfer(
-                        plan, experiment, start.pretraining, target.set, tuple(section.trainings), section.labels, seed
+                        plan,
+                        section.experiment,
+                        start.pretraining,
+                        target.set,
+                        tuple(section.trainings),
+                        section.labels,
+                        seed,
                     )
                     for seed in study.training_seeds
                 ]

@@ -6,7 +6,7 @@ import numpy as np
 
 from robust3d.papers.prior3d import compared
 from robust3d.tables.cells import percent, text_table, write_table
-from robust3d.tables.statistics import bars_note, interval
+from robust3d.tables.statistics import bars_note, interval, seed_difference
 
 if TYPE_CHECKING:
     from robust3d.papers.prior3d.section import Section
@@ -29,6 +29,11 @@ def write(job: "Context") -> None:
 
     (probe,) = job.params["data"]
     cells = [_cell(job, row, probe) for row in job.params["rows"]]
+    biases = {cell["row"]: cell["by_seed"] for cell in cells if "by_seed" in cell}
+    for cell, row in zip(cells, job.params["rows"], strict=True):
+        if {cell["row"], row["against"]} <= set(biases):
+            apart = seed_difference(biases[cell["row"]], biases[row["against"]])
+            cell["difference"] = {"to": row["against"], **apart}
     write_table(job, text_table(cells, "backbone"), "Share (%) of decisions for the shape.", cells)
     note = f"Study “{job.params['study']}”. Bars: {bars_note(len(cells[0]['conditions']))}."
     panel = BarPanel("", [cell["row"] for cell in cells], "shape bias (%)", [bars_of(COLUMN, 1, cells, 100)])

@@ -71,6 +71,13 @@ class Section(Params):
     figure5: tuple[Amount, ...] = Field(min_length=1)
     figure5_sets: Columns
 
+    @property
+    def pretrainings(self) -> tuple[str, ...]:
+        """Keys of `pretraining` that it uses, in an experiment or not."""
+        named = [row.pretraining for row in (*self.rows, *self.ablations)]
+        named += [amount.pretraining for amount in self.figure5]
+        return tuple(key for key in dict.fromkeys(named) if key is not None)
+
     def check(self, study: "Study") -> None:
         """Whether all that it names is defined.
 

@@ -60,7 +60,11 @@ def sources(
     image_set = study.probes[probe].sets.get("set", trained.set)
     params: dict[str, Any] = {"study": study.study, "seed": study.seed, "models": entries}
     flags = [flag for flag in stand_ins(study, trained) if flag not in (CATEGORIES_STAND_IN, OTHER_PICTURES)]
-    params["flags"] = [NOT_THE_PAPERS, *flags]
+    # The paper's scale on pictures from disk: ImageNet and what the paper tests on.
+    params["papers"] = study.study == "paper" and all(
+        study.family_of(name) is None for name in (trained.set, image_set)
+    )
+    params["flags"] = flags if params["papers"] else [NOT_THE_PAPERS, *flags]
     params["data"] = data_conditions(plan, image_set)
     return params, found.inputs, {}
 
@@ -156,6 +160,15 @@ class Compared(Probed):
             "flags": flags + run_flags(classifiers),
             "conditions": [conditions(one) for one in classifiers],
         }
+
+
+def printed_beside(job: "Context", model: Probed, row: str, value: float | None) -> dict[str, Any] | None:
+    """The printed number of a cell, None where there is none.
+
+    It is comparable at the paper's scale on its images, where the model is the paper's network.
+    """
+    comparable = job.params["papers"] and model.label == model.printed
+    return None if value is None else {"row": row, "value": value, "comparable": comparable}
 
 
 def read_metrics(job: "Context", entries: str = "models") -> list[Probed]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from robust3d.papers.shapebias import compared
-from robust3d.papers.shapebias.reported import FIGURE6, printed
+from robust3d.papers.shapebias.reported import FIGURE6
 from robust3d.tables.cells import text_table, write_table
 from robust3d.tables.statistics import bars_note
 
@@ -39,7 +39,7 @@ def write(job: "Context") -> None:
                 counts = [[count(metrics, kind) for metrics in one.metrics] for one in (model, baseline)]
                 cell["change"] = change(*counts)
                 number = FIGURE6.get(model.printed or "", {}).get(kind)
-                cell["printed"] = printed(model.printed, f"{model.printed}, change in %", number)
+                cell["printed"] = compared.printed_beside(job, model, f"{model.printed}, change in %", number)
             cells.append({"row": model.label, "column": kind, **cell})
     caption = (
         "Units that detect a concept of each category (IoU above 0.04), and how many different concepts. The figure "

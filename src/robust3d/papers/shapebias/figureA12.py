@@ -6,7 +6,7 @@ import numpy as np
 
 from robust3d.papers.shapebias import compared
 from robust3d.papers.shapebias.layers import draw_layers
-from robust3d.papers.shapebias.reported import FIGUREA12, printed
+from robust3d.papers.shapebias.reported import FIGUREA12
 from robust3d.tables.cells import text_table, write_table
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def write(job: "Context") -> None:
             cell |= {"unit": "", "panel": model.group, "layer": layer, "concepts": model.metrics[0]["concepts"]}
             cell["sources"] = model.metrics_source("layers", *([] if layer == ALL else [layer, "diversity"]))
             number = FIGUREA12.get(model.printed or "") if layer == ALL else None
-            cell["printed"] = printed(model.printed, model.printed, number)
+            cell["printed"] = compared.printed_beside(job, model, str(model.printed), number)
             cells.append({"row": model.label, "column": layer, **cell})
     caption = "Concepts that a unit responds to (IoU of 0.01 or more), the mean over the units of each layer."
     write_table(job, text_table(cells, "network"), caption, cells)

@@ -1,7 +1,5 @@
 """The paper's printed numbers, in percent if nothing else is said: shown beside ours, never expected of them."""
 
-from typing import Any
-
 TABLE1_COLUMNS = ("Clean", "Adversarial")
 TABLE1 = {
     "AlexNet": (56.52, 0.18),
@@ -89,7 +87,5 @@ TABLEA1 = {
 }
 """By our names of the corruptions; the mean is over the first fifteen."""
 
-
-def printed(network: str | None, row: Any, value: float | None) -> dict[str, Any] | None:
-    """A printed number as cells hold it; None where there is none. It is never of the same networks and images."""
-    return None if value is None or network is None else {"row": row, "value": value, "comparable": False}
+PRINTED_ONLY = {"Silhouette": "needs DeepLab-v2's masks, and answers by COCO's superclasses"}
+"""Columns that no scale makes on ImageNet, and why."""

@@ -49,6 +49,11 @@ class Section(Params):
     shown: str = ""  # of Figures 4, 5, 8 and A3
     dissected: tuple[str, ...] = ("",)  # of Figures 6 and A12
 
+    @property
+    def pretrainings(self) -> tuple[str, ...]:
+        """Keys of `pretraining` that it uses, in an experiment or not."""
+        return tuple(model.pretraining for model in self.models if model.pretraining is not None)
+
     def check(self, study: "Study") -> None:
         """Whether all that it names is defined.
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from robust3d.papers.shapebias import compared
-from robust3d.papers.shapebias.reported import TABLE1, TABLE1_COLUMNS, printed
+from robust3d.papers.shapebias.reported import TABLE1, TABLE1_COLUMNS
 from robust3d.tables.cells import percent, text_table, write_table
 from robust3d.tables.statistics import difference, interval
 
@@ -50,7 +50,7 @@ def write(job: "Context") -> None:
                 )
             network = TABLE1.get(model.printed or "")
             number = network[TABLE1_COLUMNS.index(column)] if network else None
-            facts["printed"] = printed(model.printed, model.printed, number)
+            facts["printed"] = compared.printed_beside(job, model, str(model.printed), number)
             cells.append({"row": model.label, "column": column, **facts})
     caption = (
         "Accuracy (%) on all test images, as they are and attacked by PGD. AdvProp keeps two sets of batch norms; the "

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from robust3d.papers.shapebias import compared
-from robust3d.papers.shapebias.reported import TABLE2, TABLE2_COLUMNS, printed
+from robust3d.papers.shapebias.reported import TABLE2, TABLE2_COLUMNS
 from robust3d.tables.cells import percent, source, text_table, write_table
+from robust3d.tables.ratios import linearised
 from robust3d.tables.statistics import DIFFERS, difference, interval
 
 if TYPE_CHECKING:
@@ -41,9 +42,8 @@ def write(job: "Context") -> None:
             facts = {**known, **share(decisions[model.label], cue), "formula": SHARES.format(cue)}
             facts["by_class"] = _by_class(model, cue)
             network = TABLE2.get(model.printed or "")
-            facts["printed"] = printed(
-                model.printed, model.printed, network[TABLE2_COLUMNS.index(column)] if network else None
-            )
+            number = network[TABLE2_COLUMNS.index(column)] if network else None
+            facts["printed"] = compared.printed_beside(job, model, str(model.printed), number)
             if model is not baseline and decides:
                 ours, *others = (_linear(decisions[one.label], cue) for one in (model, *deciding))
                 found = difference(ours, others[0], others, job.params["seed"])
@@ -105,17 +105,8 @@ def _decided(decisions: np.ndarray) -> np.ndarray:
 
 
 def _linear(decisions: Sequence[np.ndarray], cue: str) -> list[np.ndarray]:
-    """For each seed a number for each image whose mean is the share of decisions for a cue among those for either.
-
-    A share is a ratio of two means. These are its values linearised at the ratio (delta method): share +
-    (for the cue - share x for either) / mean of (for either).
-    """
-    found = []
-    for one in decisions:
-        either, chosen = _decided(one).astype(float), (one == cue).astype(float)
-        ratio = chosen.sum() / either.sum()
-        found.append(ratio + (chosen - ratio * either) / either.mean())
-    return found
+    """For each seed a number for each image whose mean is the share of decisions for a cue among those for either."""
+    return [linearised(one == cue, _decided(one)) for one in decisions]
 
 
 def _decisions(model: compared.Probed) -> list[np.ndarray]:

@@ -54,14 +54,10 @@ def row(
         cell["made"] = {name: facts for name, facts in model.metrics[0]["made"].items() if name in names}
         if column == "Real":
             cell["images"] = [name for name, right in zip(model.names, kept, strict=True) if right]
-        cell["printed"] = _printed(model.printed, column)
+        number = TABLE3.get(model.printed or "") if column in TABLE3_COLUMNS else None
+        value = number[TABLE3_COLUMNS.index(column)] if number else None
+        cell["printed"] = compared.printed_beside(job, model, str(model.printed), value)
         if column == "B&W" and (blank := model.metrics[0]["blank_black_and_white"]):
             cell["flags"].append(f"{blank} of the {len(kept)} tested images are black or white all over")
         cells.append({"row": model.label, "column": column, **cell})
     return cells
-
-
-def _printed(network: str | None, column: str) -> dict[str, Any] | None:
-    if network not in TABLE3 or column not in TABLE3_COLUMNS:
-        return None
-    return {"row": network, "value": TABLE3[network][TABLE3_COLUMNS.index(column)], "comparable": False}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from robust3d.papers.shapebias import compared
-from robust3d.papers.shapebias.reported import TABLE4, printed
+from robust3d.papers.shapebias.reported import TABLE4
 from robust3d.tables.cells import text_table, write_table
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def cell(job: "Context", model: compared.Probed, models: Sequence[compared.Probe
     facts |= {"formula": f"mean over seeds of {words}, three digits", "unit": ""}
     facts["sources"] = model.metrics_source("kernels", key)
     number = TABLE4.get(model.printed or "") if column == "Mean TV" else None
-    facts["printed"] = printed(model.printed, model.printed, number)
+    facts["printed"] = compared.printed_beside(job, model, str(model.printed), number)
     return {"row": model.label, "column": column, **facts}
 
 

@@ -42,7 +42,9 @@ def write(job: "Context") -> None:
             cell = compared.share_cell(job, model, peers, kept, names)
             cell["severities"] = sorted(model.metrics[0]["errors_by_severity"][names[0]])
             cell["parameters"] = model.metrics[0]["parameters"]
-            cell["printed"] = _printed(model.printed, row)
+            known = model.printed in TABLEA1_COLUMNS
+            value = TABLEA1[row][TABLEA1_COLUMNS.index(model.printed)] if known else None
+            cell["printed"] = compared.printed_beside(job, model, row, value)
             cell["flags"] += _oddities(model.printed, row)
             cells.append({"row": LABELS[row], "column": model.label, **cell})
     caption = (
@@ -50,12 +52,6 @@ def write(job: "Context") -> None:
         "right as they are. The mean is over the fifteen corruptions above speckle noise."
     )
     write_table(job, text_table(cells, "corruption"), caption, cells)
-
-
-def _printed(network: str | None, row: str) -> dict[str, Any] | None:
-    if network not in TABLEA1_COLUMNS:
-        return None
-    return {"row": row, "value": TABLEA1[row][TABLEA1_COLUMNS.index(network)], "comparable": False}
 
 
 def _oddities(network: str | None, row: str) -> list[str]:

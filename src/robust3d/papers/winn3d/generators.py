@@ -67,6 +67,7 @@ class GeneratorSection(Params):
     """What tables 2 to 4 and 6 and figures 3 and 4 show."""
 
     reference: ReferenceParams = ReferenceParams()  # the network that judges
+    reference_voxels: str | None = None  # key of `voxels` on which it is trained; null: the section's
     unsupervised: dict[str, Any]  # parameters of unsupervised introspective training
     category_changes: dict[str, Any] = Field(default_factory=dict)  # of `unsupervised`, for generators of a category
     generators: Annotated[dict[str, Generator], BeforeValidator(there), Field(min_length=1)]
@@ -120,6 +121,11 @@ class GeneratorSection(Params):
             check_known("categories", name, classes)
         for name in self.figure4.categories or ():
             check_known("figure4.categories", name, classes)
+        if self.reference_voxels is not None:
+            check_known("reference_voxels", self.reference_voxels, study.voxels)
+            known = study.voxels[self.reference_voxels].shape_params().classes
+            if missing := [name for name in classes if name not in known]:
+                raise ValueError(f"reference_voxels: {self.reference_voxels} has no class {missing[0]!r} of {voxels}")
         check_known("svm_generator", self.svm_generator, self.generators)
         check_known("figure3.generator", self.figure3.generator, self.generators)
         if "separate-multi" not in self.generators[self.figure3.generator].models:

@@ -30,6 +30,7 @@ CONTROLS = {
     "mean": "Mean shape",
     "held-out": "Held-out shapes",
 }
+REFERENCE_CLASSES = 40  # of the paper's reference network, which was trained on ModelNet40
 WEAK = 2.0  # times chance, below which a reference network judges nothing
 
 
@@ -38,7 +39,7 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
     from robust3d.study.voxel_jobs import judge_voxels, train_reference  # for planning; writing needs none of it
 
     study, found, seeds = plan.study, Sources(plan), []
-    reference = train_reference(plan, section.voxels, section.reference)
+    reference = train_reference(plan, section.reference_voxels or section.voxels, section.reference)
     pairs = [(key, kind) for key, one in section.generators.items() for kind in one.models]
     sets = [
         {"name": f"{key}-{kind}", "label": f"{one.label}-{kind}", "kind": kind, "printed": one.printed}
@@ -98,11 +99,13 @@ class Report:
 
     Attributes:
         sets: of generators, then controls.
+        classes: of the volumes, by label.
         reference: facts of the reference network.
         notices: flags for every number.
     """
 
     sets: list[Judged]
+    classes: list[str]
     reference: dict[str, Any]
     notices: list[str]
 
@@ -128,7 +131,7 @@ def read(job: "Context") -> Report:
         Judged(**one, metrics=[seed["sets"][one["name"]] for seed in seeds], paths=paths)
         for one in (*job.params["sets"], *controls)
     ]
-    return Report(sets, seeds[0]["reference"], seeds[0]["notices"])
+    return Report(sets, seeds[0]["classes"], seeds[0]["reference"], seeds[0]["notices"])
 
 
 def read_outcomes(job: "Context") -> list["pd.DataFrame"]:
@@ -204,6 +207,10 @@ def printed_row(job: "Context", row: str, name: str, numbers: Mapping[str, float
     ]
 
 
-def printed_beside(job: "Context", row: str, value: float | None) -> dict[str, Any] | None:
-    """The printed number of a cell; never comparable, unless at the paper's scale on its data."""
-    return None if value is None else {"row": row, "value": value, "comparable": comparable(job)}
+def printed_beside(job: "Context", report: Report, row: str, value: float | None) -> dict[str, Any] | None:
+    """The printed number beside a score.
+
+    It is comparable at the paper's scale on its data, judged by a network of ModelNet40's classes like the paper's.
+    """
+    alike = comparable(job) and len(report.reference["classes"]) == REFERENCE_CLASSES
+    return None if value is None else {"row": row, "value": value, "comparable": alike}

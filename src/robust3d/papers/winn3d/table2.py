@@ -93,7 +93,7 @@ def _score(job: "Context", report: Report, one: Judged, scope: str, row: str) ->
         "n": found[0]["samples"] if found else one.metrics[0]["samples"],
         "parts": found[0]["parts"] if found else None,
         "most": classes,
-        "printed": judged.printed_beside(job, name, TABLE2[name][0]) if name else None,
+        "printed": judged.printed_beside(job, report, name, TABLE2[name][0]) if name else None,
         **cell,
         **facts,
     }

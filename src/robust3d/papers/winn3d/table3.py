@@ -84,7 +84,8 @@ def _cell(job: "Context", report: Report, one: Judged, measure: str, column: str
         "unit": "",
         "formula": f"{formula}; mean over seeds",
         "n": groups[0]["distance_samples"],
-        "printed": judged.printed_beside(job, f"FID of {one.printed}", number),
+        # never comparable: the space is that of another network
+        "printed": {"row": f"FID of {one.printed}", "value": number, "comparable": False} if number else None,
         **judged.number_cell(report, one, _value(keys, column), form, ("groups", column, *keys)),
         **facts,
     }

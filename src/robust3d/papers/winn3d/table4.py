@@ -48,7 +48,7 @@ def _cell(job: "Context", report: Report, one: Judged, column: str, outcomes: li
     def find(metrics: dict[str, Any]) -> float:
         return float(metrics["groups"][column]["class_probability"])
 
-    label = report.reference["classes"].index(column)
+    label = report.classes.index(column)
     samples = [frame[(frame["set"] == one.name) & (frame["label"] == label)]["probability"] for frame in outcomes]
     printed = TABLE4.get(one.printed or "", {}).get(paper_class(column))
     cell = judged.number_cell(report, one, find, ".4f", ("groups", column, "class_probability"))
@@ -60,7 +60,7 @@ def _cell(job: "Context", report: Report, one: Judged, column: str, outcomes: li
         "unit": "",
         "formula": "mean over volumes and seeds of the softmax probability of the category",
         "n": len(samples[0]),
-        "printed": judged.printed_beside(job, one.printed or "", printed),
+        "printed": judged.printed_beside(job, report, one.printed or "", printed),
         **cell,
         **judged.common(job, report, one),
     }

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robust3d.named import Sources
-from robust3d.papers.winn3d.compared import STAND_IN
+from robust3d.papers.winn3d.compared import STAND_IN, comparable
 from robust3d.papers.winn3d.generators import trained
-from robust3d.papers.winn3d.judged import printed_beside, printed_cell
+from robust3d.papers.winn3d.judged import printed_cell
 from robust3d.papers.winn3d.reported import TABLE6, TABLE6_PRINTED_ONLY
 from robust3d.tables.cells import percent, source, text_table, write_table
 from robust3d.tables.statistics import difference, interval
@@ -89,7 +89,7 @@ def _cell(
     flags += [notice for info in infos for notice in info["notices"]]
     if kind == "trained":
         flags += [f"collapsed: {info['collapse']}" for info in infos if info["collapse"]]
-    printed = printed_beside(job, "3DWINN", TABLE6["3DWINN"])
+    printed = {"row": "3DWINN", "value": TABLE6["3DWINN"], "comparable": comparable(job)}
     collapsed = kind == "trained" and any(info["collapse"] for info in infos)
     return {
         "row": label,

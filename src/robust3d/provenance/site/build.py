@@ -4,7 +4,7 @@ import json
 import os
 import posixpath
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -74,6 +74,15 @@ class Content:
     def headline(self) -> Table | None:
         """The table that the start page shows whole: the main paper's last."""
         return next((table for table in self.tables if table.name == "table4" and table.measured), None)
+
+    @property
+    def claims(self) -> list[tuple[Cell, Cell]]:
+        """What the papers claim and the verdicts, for the start page."""
+        table = next((table for table in self.tables if table.name == "claims"), None)
+        if table is None or not {"Claim", "Verdict"} <= set(table.columns):
+            return []
+        rows = [dict(zip(table.columns, cells, strict=True)) for _, cells in table.grid]
+        return [(claim, verdict) for row in rows if (claim := row["Claim"]) and (verdict := row["Verdict"])]
 
     @property
     def nodes(self) -> list[Node]:
@@ -193,8 +202,9 @@ def _write(content: Content, site: Path) -> None:
     for table in content.tables:
         root = content.graph.node(table.step)
         write("table.html", table.page, table=table, root=root, drawing=_drawing(content, [root]))
+        made: dict[tuple[str, ...], Made] = {}
         for cell in table.cells:
-            _write_cell(write, content, table, cell)
+            _write_cell(write, content, table, cell, made)
         for suffix in (".csv", ".cells.json"):
             _copy_download(content, table, suffix, site)
     for figure in content.figures:
@@ -217,18 +227,37 @@ def _found_by_search(content: Content) -> str:
     return f"const CELLS = {json.dumps(cells)};\n"
 
 
-def _write_cell(write: Callable[..., None], content: Content, table: Table, cell: Cell) -> None:
-    roots = [content.graph.node(source.step) for source in cell.sources]
+@dataclass
+class Made:
+    """What a cell was made from, which many cells of a table have in common.
+
+    Attributes:
+        key: names it on the pages.
+        nodes: of the graph, makers before users.
+        drawing: of these; None: no record can be read.
+        details: of these, users before makers.
+    """
+
+    key: tuple[str, ...]
+    nodes: list[Node]
+    drawing: layout.Drawing | None
+    details: list[Detail]
+
+
+def _write_cell(
+    write: Callable[..., None], content: Content, table: Table, cell: Cell, known: dict[tuple[str, ...], Made]
+) -> None:
+    roots = {node.id: node for source in cell.sources if (node := content.graph.node(source.step)) is not None}
     root = content.graph.node(table.step)
-    # A table depends on all of its columns, a cell on its own sources only: other jobs of the table are left out.
-    nodes = content.graph.behind({node.id: node for node in roots if node is not None}.values())
-    nodes += [root] if root is not None and root not in nodes else []
+    key = tuple(sorted(roots))
+    if key not in known:
+        # A table depends on all of its columns, a cell on its own sources only: other jobs of the table are left out.
+        nodes = content.graph.behind(roots.values())
+        nodes += [root] if root is not None and root not in nodes else []
+        details = [content.details[node.id] for node in reversed(nodes)]
+        known[key] = Made(key, nodes, layout.draw(nodes) if nodes else None, details)
     outcomes = read_outcomes(cell, content.graph, content.files, content.frames)
-    drawing = layout.draw(nodes) if nodes else None
-    details = [content.details[node.id] for node in reversed(nodes)]
-    write(
-        "cell.html", cell.page, table=table, cell=cell, root=root, drawing=drawing, details=details, outcomes=outcomes
-    )
+    write("cell.html", cell.page, table=table, cell=cell, root=root, made=known[key], outcomes=outcomes)
 
 
 def _drawing(content: Content, roots: list[Node | None]) -> layout.Drawing | None:
@@ -251,30 +280,43 @@ def download(table: Table, suffix: str) -> str:
 def _writer(content: Content, site: Path) -> Callable[..., None]:
     """The function that writes one page; templates escape all values, and links are relative."""
     environment = Environment(
-        loader=PackageLoader(PACKAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader(PACKAGE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,  # else every import on a page looks at the template's file
     )
     environment.globals.update(content=content, plain=plain, curves=curves, layout=layout, download=download, tree=tree)
 
-    bodies: dict[tuple[str, str], Markup] = {}
+    parts: dict[tuple[str, Hashable], Markup] = {}
+    links: dict[str, str] = {}
+    here = ""
 
     def write(template: str, page: str, **values: Any) -> None:
+        nonlocal here
         folder = posixpath.dirname(page)
+        if folder != here:  # links are relative, so that they and a part are the same in one folder only
+            parts.clear()
+            links.clear()
+            here = folder
 
         def to(target: str) -> str:
             path, hash_mark, anchor = target.partition("#")
-            return (posixpath.relpath(path, folder or ".") if path else "") + hash_mark + anchor
+            if path not in links:
+                links[path] = posixpath.relpath(path, folder or ".") if path else ""
+            return links[path] + hash_mark + anchor
 
-        def step_body(detail: Detail) -> Markup:
-            """What a step did; the same on all pages of a folder, of which there are hundreds."""
-            key = (detail.node.id, folder)
-            if key not in bodies:
-                text = environment.get_template("step_body.html").render(page=page, to=to, detail=detail)
-                bodies[key] = Markup(text)
-            return bodies[key]
+        def part(template: str, key: Hashable, **values: Any) -> Markup:
+            """A part of a page, made once for all pages of a folder that have it: there are hundreds."""
+            if (template, key) not in parts:
+                text = environment.get_template(template).render(page=page, to=to, part=part, **values)
+                parts[template, key] = Markup(text)
+            return parts[template, key]
 
         path = site / page
         path.parent.mkdir(parents=True, exist_ok=True)
-        text = environment.get_template(template).render(page=page, to=to, step_body=step_body, **values)
+        text = environment.get_template(template).render(page=page, to=to, part=part, **values)
         path.write_text(text, encoding="utf-8")
 
     return write

@@ -93,7 +93,7 @@ class Cell:
         """What kind of interval it is."""
         return show(as_dict(self.data.get("interval")).get("kind"))
 
-    @property
+    @cached_property
     def difference(self) -> dict[str, Any] | None:
         """What it has over the baseline, in points: value, range, kind, verdict, what the interval leaves out."""
         found = as_dict(self.data.get("difference_to_AT"))
@@ -107,7 +107,7 @@ class Cell:
         words = {key: show(found[key]) if found.get(key) else None for key in ("kind", "verdict", "note")}
         return {"value": self._scaled(value, True), "range": bounds, **words}
 
-    @property
+    @cached_property
     def printed(self) -> dict[str, Any] | None:
         """The paper's number: value, row, whether ours may be compared with it."""
         found = as_dict(self.data.get("printed"))
@@ -116,7 +116,7 @@ class Cell:
         comparable = found.get("comparable") is True
         return {"value": show(found.get("value")), "row": show(found.get("row")), "comparable": comparable}
 
-    @property
+    @cached_property
     def conditions(self) -> list[tuple[str, list[str]]]:
         """(condition, its value for each model), one value where all agree."""
         models = [dict(flatten(model)) for model in as_list(self.data.get("conditions"))]
@@ -136,7 +136,7 @@ class Cell:
         """How many trained models it is the mean of."""
         return len(as_list(self.data.get("conditions")))
 
-    @property
+    @cached_property
     def more(self) -> list[tuple[str, str]]:
         """Other fields of the cell."""
         return flatten({key: value for key, value in self.data.items() if key not in _SHOWN})
