@@ -15,6 +15,7 @@ import numpy.typing as npt
 from robust3d.named import OUTCOMES, Sources
 from robust3d.tables.cells import conditions, run_flags, source
 from robust3d.tables.statistics import difference, over_seeds
+from robust3d.training.precision import average_precision
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,6 +62,7 @@ def sources(
         "targets": [target.label for target in section.targets],
         "trainings": section.trainings,
         "labels": list(section.labels),
+        "precision": section.precision,
         "changes": section.changes,
         "regions": list(study.probe(section.brain, experiment).params.regions),  # type: ignore[attr-defined]
         "synthetic": responses is None,
@@ -91,21 +93,34 @@ class Start:
 
     @cache  # noqa: B019
     def transfer(self, target: str, training: str, labels: int | None) -> list[Array]:
-        """Right answers to the test images of a target, for each seed."""
+        """Right answers to the test images of a target, for each seed; of several labels: the classes' precisions."""
         found = []
         for name in self.row["transfer"][target]:
             frame = self._outcomes(name)
             kept = frame[(frame["training"] == training) & (frame["labels"] == (labels or 0))]
-            found.append(kept.sort_values("image")["correct"].to_numpy(float))
+            if self.several_labels(target):
+                found.append(_precisions(kept, self.job.params["precision"]))
+            else:
+                found.append(kept.sort_values("image")["correct"].to_numpy(float))
         return found
 
+    def several_labels(self, target: str) -> bool:
+        """Whether the images of a target show several classes each."""
+        return "shown" in self._outcomes(self.row["transfer"][target][0])
+
     def chance(self, target: str) -> float:
-        """Accuracy of guessing the classes of a target."""
-        first = self._metrics(self.row["transfer"][target][0])
-        return 1 / len(first["cells"][0]["classifier"]["classes"])
+        """Accuracy of guessing the classes of a target, or mean average precision of equal scores for all."""
+        first = self._metrics(self.row["transfer"][target][0])["cells"][0]
+        return float(first["chance"]) if "chance" in first else 1 / len(first["classifier"]["classes"])
+
+    def searched(self, target: str, training: str, labels: int | None) -> list[dict[str, Any]]:
+        """The hyper-parameters that cross-validation chose, for each seed; [] if nothing was searched."""
+        cells = [cell for name in self.row["transfer"][target] for cell in self._metrics(name)["cells"]]
+        kept = [cell for cell in cells if (cell["training"], cell["labels"]) == (training, labels)]
+        return [cell["classifier"]["search"]["chosen"] for cell in kept if "search" in cell["classifier"]]
 
     def everywhere(self, training: str, labels: int | None) -> list[Array]:
-        """The same of all targets, end to end; a target counts by its test images."""
+        """The same of all targets, end to end; a target counts by its test images, or by its classes."""
         parts = [self.transfer(target, training, labels) for target in self.job.params["targets"]]
         return [np.concatenate(of_seed) for of_seed in zip(*parts, strict=True)]
 
@@ -114,7 +129,8 @@ class Start:
         cells = [cell for names in self.row["transfer"].values() for name in names
                  for cell in self._metrics(name)["cells"]]  # fmt: skip
         kept = [cell for cell in cells if (cell["training"], cell["labels"]) == (training, labels)]
-        return float(np.mean([cell["classifier"]["validation"]["accuracy"] for cell in kept]))
+        found = [cell["classifier"]["validation"] for cell in kept]
+        return float(np.mean([one.get("accuracy", one.get("mean_average_precision")) for one in found]))
 
     @cache  # noqa: B019
     def predictivity(self, region: str) -> list[Array]:
@@ -173,6 +189,12 @@ class Start:
             "conditions": [conditions(run) for run in runs],
             "sources": [source(path, "all rows") for path in paths],
         }
+
+
+def _precisions(outcomes: "pd.DataFrame", kind: Any) -> Array:
+    """Average precision of each class that some image shows, in the order of the classes."""
+    groups = [rows for _, rows in outcomes.groupby("label") if rows["shown"].any()]
+    return np.array([average_precision(rows["score"], rows["shown"], kind) for rows in groups])
 
 
 def _to_other_views(rows: "pd.DataFrame", features: Array) -> Array:

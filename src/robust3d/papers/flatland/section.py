@@ -6,6 +6,7 @@ from pydantic import Field
 
 from robust3d.params import Params, PathText
 from robust3d.study.keys import check_known
+from robust3d.training.precision import Precision
 
 if TYPE_CHECKING:
     from robust3d.study.config import Study
@@ -45,6 +46,7 @@ class Section(Params):
     targets: Annotated[tuple[Target, ...], Field(min_length=1)]
     trainings: dict[str, str]  # keys of `classifiers`, with labels
     labels: Annotated[tuple[Annotated[int, Field(ge=1)] | None, ...], Field(min_length=1)]  # of each class; null: all
+    precision: Precision = "area"  # of targets whose pictures show several classes each
     frozen: str  # key of `classifiers`, of objective linear: its features are asked by the two probes
     brain: str  # key of `probes`, of kind brain
     features: str  # key of `probes`, of kind features
