@@ -63,6 +63,7 @@ def sources(
         "trainings": section.trainings,
         "labels": list(section.labels),
         "precision": section.precision,
+        "random": section.random,
         "changes": section.changes,
         "regions": list(study.probe(section.brain, experiment).params.regions),  # type: ignore[attr-defined]
         "synthetic": responses is None,
@@ -76,8 +77,9 @@ class Start:
 
     def __init__(self, job: "Context", row: dict[str, Any]) -> None:
         self.job, self.row = job, row
-        self.label, self.images, self.flat_of = row["label"], row["images"], row["flat_of"]
-        self.is_random = row["pretraining"] is None
+        self.label, self.images = row["label"], row["images"]
+        self.flat_of, self.part_of = row["flat_of"], row["part_of"]
+        self.than = row["than"] or job.params["random"]
 
     @cache  # noqa: B019  (one object a table)
     def _outcomes(self, name: str) -> "pd.DataFrame":
@@ -214,7 +216,6 @@ class Measures:
     def __init__(self, job: "Context") -> None:
         self.job = job
         self.starts = {row["label"]: Start(job, row) for row in job.params["rows"]}
-        self.random = next(start for start in self.starts.values() if start.is_random)
 
     @cached_property
     def fewest(self) -> int | None:

@@ -63,8 +63,8 @@ def _cell(
     cell |= {"chance": chance, "interval": ours, "flags": flags}
     if searched := start.searched(target, training, labels):
         cell["searched"] = searched
-    if not start.is_random:
+    if start.than != start.label:
         peers = [other.transfer(target, training, labels) for other in found.starts.values()]
-        apart = found.compared(rights, found.random.transfer(target, training, labels), peers)
-        cell["difference"] = {"to": found.random.label, **apart}
+        apart = found.compared(rights, found.starts[start.than].transfer(target, training, labels), peers)
+        cell["difference"] = {"to": start.than, **apart}
     return cell
