@@ -100,9 +100,9 @@ class Section(Params):
         }
         for place, label in places.items():
             check_known(place, label, starts)
-            key = starts[label].pretraining
-            if key in study.pretraining and study.pretraining[key].gives_encoder:
-                raise ValueError(f"{place}: {label} starts from pretraining.{key}; name a start of random weights")
+            trained = starts[label].pretraining
+            if trained in study.pretraining and study.pretraining[trained].gives_encoder:
+                raise ValueError(f"{place}: {label} starts from pretraining.{trained}; name a start of random weights")
         self._check_starts(study)
 
     def _check_starts(self, study: "Study") -> None:
@@ -111,12 +111,12 @@ class Section(Params):
             at = f"starts.{number}"
             if start.label in labels[:number]:
                 raise ValueError(f"{at}.label: {start.label!r} is the label of two; give each its own")
-            for key, images in (("flat_of", "flat"), ("part_of", "fewer")):
-                whole = getattr(start, key)
+            for name, images in (("flat_of", "flat"), ("part_of", "fewer")):
+                whole = getattr(start, name)
                 if whole is not None and whole not in labels:
-                    raise ValueError(f"{at}.{key}: no start is called {whole!r}")
+                    raise ValueError(f"{at}.{name}: no start is called {whole!r}")
                 if (start.images == images) != (whole is not None):
-                    raise ValueError(f"{at}.{key}: belongs to images: {images}, and says which start they are made of")
+                    raise ValueError(f"{at}.{name}: belongs to images: {images}, and says which start they are made of")
             if start.pretraining is not None:
                 check_known(f"{at}.pretraining", start.pretraining, study.pretraining)
             for key in (*self.trainings, self.frozen):
