@@ -76,16 +76,16 @@ def test_omniglot_is_read_from_torchvisions_folders_with_or_without_their_name(f
 
 def test_what_is_missing_is_said_once(folder):
     with pytest.raises(UserError, match=r"no folder images_background_small1 in .*; unpack images_background_small1"):
-        omniglot.list_pictures(params(folder, parts=[SMALL[0]]), 0)
+        omniglot.list_pictures(params(folder, archives=[SMALL[0]]), 0)
     place = folder / "omniglot-py/images_background"
     (place / "Greek").mkdir()
-    with pytest.raises(UserError, match=r"parts: Greek is in images_background and in images_evaluation"):
+    with pytest.raises(UserError, match=r"archives: Greek is in images_background and in images_evaluation"):
         (place / "Greek/a").mkdir()
         (place / "Greek/a/1.png").touch()
         omniglot.list_pictures(params(folder), 0)
     (place / "Latin/character03").mkdir()
     with pytest.raises(UserError, match=r"character03: no picture"):
-        omniglot.list_pictures(params(folder, parts=["images_background"]), 0)
+        omniglot.list_pictures(params(folder, archives=["images_background"]), 0)
 
 
 def test_the_published_small_sets(tmp_path):
@@ -98,13 +98,13 @@ def test_the_published_small_sets(tmp_path):
             archive.extractall(tmp_path / "omniglot-py")
     counts = {}
     for part in SMALL:
-        classes, rows = omniglot.list_pictures(params(tmp_path, parts=[part]), 0)
+        classes, rows = omniglot.list_pictures(params(tmp_path, archives=[part]), 0)
         counts[part] = (len(classes), len({name.split("/")[0] for name in classes}), len(rows) / len(classes))
-        read = omniglot.picture_reader(params(tmp_path, parts=[part]), 0)
+        read = omniglot.picture_reader(params(tmp_path, archives=[part]), 0)
         assert np.asarray(read(rows.iloc[7])).shape == (105, 105, 3)
     assert counts == {SMALL[0]: (136, 5, 20.0), SMALL[1]: (156, 5, 20.0)}  # characters, alphabets, drawers
-    with pytest.raises(UserError, match=r"parts: .* is in images_background_small1 and in images_background_small2"):
-        omniglot.list_pictures(params(tmp_path, parts=list(SMALL)), 0)
+    with pytest.raises(UserError, match=r"archives: .* is in images_background_small1 and in images_background_small2"):
+        omniglot.list_pictures(params(tmp_path, archives=list(SMALL)), 0)
 
 
 def test_both_are_kinds_of_sets():

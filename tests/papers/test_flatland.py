@@ -19,7 +19,7 @@ from robust3d.tables.cells import CLASSIFIER_FACTS
 ROOT = Path(__file__).parents[2]
 SHOWN, VIEWS, SEEDS = 30, 2, 3
 STARTS = [("Random", None, "none", None), ("Plane", "a", "2D", None), ("Solid", "b", "3D", None),
-          ("Morph", "c", "3D", None), ("Flat", "d", "flat", "Solid")]  # fmt: skip
+          ("Morph", "c", "3D", None), ("Flat", "d", "flat", "Solid"), ("Some", "e", "fewer", None)]  # fmt: skip
 
 
 def keep(folder, name, metrics, outcomes):
@@ -90,6 +90,7 @@ def job(tmp_path):
     inputs, rows = {}, []
     for number, (label, key, images, flat_of) in enumerate(STARTS):
         row = {"label": label, "pretraining": key, "images": images, "flat_of": flat_of}
+        row |= {"part_of": "Solid" if images == "fewer" else None, "than": "Plane" if label == "Morph" else None}
         row |= {"transfer": {"Geons": []}, "brain": [], "features": []}
         for seed in range(SEEDS):
             for kind, made in (
@@ -104,7 +105,7 @@ def job(tmp_path):
     params = {"target": "t", "study": "test", "seed": 0, "rows": rows, "targets": ["Geons"], "labels": [2, 12],
               "trainings": {"finetuned": "fine-tuned", "probed": "linear"}, "changes": {"light": "relit"},
               "regions": ["V4", "IT"], "synthetic": True, "flags": ["small"], "early": ["V1", "V4"], "late": ["IT"],
-              "positive": "Morph"}  # fmt: skip
+              "positive": "Morph", "random": "Random", "precision": "area"}  # fmt: skip
     outputs = {"table": tmp_path / "t.csv", "cells": tmp_path / "t.json", "picture": tmp_path / "t.svg"}
     return Context(params, inputs, outputs, tmp_path, 1)
 
@@ -120,6 +121,8 @@ def test_transfer_is_the_share_of_right_answers_and_is_compared_with_the_random_
     cell = cells["Solid", "Geons, linear, 2 labels"]
     assert cell["value"] == pytest.approx(100 * (16 + 17 + 18) / 3 / SHOWN) and cell["chance"] == 0.5
     assert cell["difference"]["to"] == "Random" and cell["difference"]["value"] == pytest.approx(4 / SHOWN)
+    of_its_own = cells["Morph", "Geons, linear, 2 labels"]["difference"]  # from the second start, which it names
+    assert of_its_own["to"] == "Plane" and of_its_own["value"] == pytest.approx(4 / SHOWN)
     assert cells["Random", "Geons, fine-tuned, 12 labels"]["text"] == "100.0"
     assert "difference" not in cells["Random", "Geons, linear, 2 labels"] and "small" in cell["flags"]
     assert "accuracy is not beyond chance" in cells["Random", "Geons, linear, 2 labels"]["flags"]
@@ -177,7 +180,8 @@ def test_every_hypothesis_has_an_answer(job):
     hypotheses.write(job)
     answers = {row: cell["text"] for (row, column), cell in cells_of(job).items() if column == "answer"}
     assert answers["3D is better than 2D at transfer, linear (section 4.2)"] == "yes"
-    assert answers["Control: Morph is better than random weights, fine-tuned"] == "yes"
+    assert answers["Control: Morph is better than Plane, fine-tuned"] == "yes"
+    assert answers["Solid is better than Some at transfer, linear (section 4.1)"] == "no, the opposite"
     assert answers["Solid is better than Flat: fine-tuned (section 4.4)"] == "no, the opposite"
     synthetic = "cannot be told at this scale: the responses are synthetic"
     assert answers["2D predicts V4 better than 3D (section 4.3)"] == synthetic
@@ -252,7 +256,7 @@ def test_transfers_share_their_pretraining_and_are_asked_for_once():
     for name in ("transfer", "curves", "hypotheses"):
         plan.target(f"flatland/{name}")
     stages = [job.stage for job in plan.jobs.values()]
-    starts, targets, seeds = 6, 3, len(BASE.training_seeds)
+    starts, targets, seeds = 7, 4, len(BASE.training_seeds)
     assert stages.count("transfer") == starts * targets * seeds
     assert stages.count("pretrain") == 4 * seeds
     (one,) = (job for job in plan.jobs.values() if job.label == "few-geons-fractals-s0" and job.stage == "transfer")
@@ -266,12 +270,16 @@ def test_transfers_share_their_pretraining_and_are_asked_for_once():
         ({"frozen": "finetuned"}, "frozen: finetuned is trained by finetune; features are frozen in linear"),
         ({"brain": "features"}, "brain: features is a probe of kind features; name one of kind brain"),
         (
-            {"starts": [{"label": "A", "pretraining": "fractals", "images": "2D"}], "positive": None},
-            "starts: one of random weights",
+            {"starts": [{"label": "A", "pretraining": "fractals", "images": "2D"}], "positive": None, "random": "A"},
+            "random: A starts from pretraining.fractals; name a start of random weights",
         ),
         (
-            {"starts": [{"label": "A", "pretraining": None, "images": "flat"}], "positive": None},
+            {"starts": [{"label": "A", "pretraining": None, "images": "flat"}], "positive": None, "random": "A"},
             "starts.0.flat_of: belongs to images: flat",
+        ),
+        (
+            {"starts": [{"label": "A", "pretraining": None, "images": "fewer"}], "positive": None, "random": "A"},
+            "starts.0.part_of: belongs to images: fewer",
         ),
         ({"changes": {"light": "nowhere"}}, "changes: 'nowhere' is not defined"),
         (

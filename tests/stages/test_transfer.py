@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from voc_folder import make, opened
 
 from robust3d.architectures import architecture
 from robust3d.data.images import ImageData
@@ -17,6 +18,7 @@ from robust3d.seeds import torch_generator
 from robust3d.stages import draw_set, pack_images, transfer
 from robust3d.training.loop import train
 from robust3d.training.metrics import accuracy
+from robust3d.training.precision import average_precision
 from robust3d.trainings import finetune, linear, standard
 
 torch.set_num_threads(1)
@@ -164,3 +166,29 @@ def test_fine_tuning_along_a_cosine_ends_at_zero():
 def test_what_makes_no_sense_in_fine_tuning_is_refused(told, says):
     with pytest.raises(ValueError, match=says):
         parse(finetune.Params, told)
+
+
+def test_pictures_of_several_classes_are_scored_class_by_class(tmp_path):
+    images, given = opened(make(tmp_path / "voc"), tmp_path, "test")
+    metrics, outcomes = transferred(tmp_path / "out", given, {"all layers": FINETUNE, "head": LINEAR}, [None])
+    asked = int((~images.shown.isnan()).sum())
+    for cell in metrics["cells"]:
+        rows = outcomes[outcomes["training"] == cell["training"]]
+        assert len(rows) == asked and cell["images"] == len(images) and "accuracy" not in cell
+        assert rows["shown"].sum() == (images.shown == 1).sum()
+        by_hand = [average_precision(of["score"], of["shown"]) for _, of in rows.groupby("label") if of["shown"].any()]
+        assert cell["mean_average_precision"] == pytest.approx(np.mean(by_hand))
+        assert 0 < cell["chance"] < cell["mean_average_precision"] + 0.5
+        assert "mean_average_precision" in cell["classifier"]["validation"]
+
+
+def test_hyper_parameters_are_chosen_inside_the_training_images_and_recorded(tmp_path, glyphs):
+    """A learning rate that breaks the network is not taken; the same without a search, and trained with that."""
+    search = {"learning_rate": [30.0, 0.01], "folds": 2}
+    metrics, _ = transferred(tmp_path, glyphs, {"searched": FINETUNE | {"search": search, "learning_rate": 1.0}}, [4])
+    classifier = metrics["cells"][0]["classifier"]
+    assert classifier["search"]["chosen"] == {"learning_rate": 0.01} and len(classifier["search"]["tried"]) == 2
+    assert classifier["training_images"] == 12
+    plain, _ = transferred(tmp_path / "plain", glyphs, {"searched": FINETUNE}, [4])
+    without = {name: value for name, value in classifier.items() if name != "search"}
+    assert without == plain["cells"][0]["classifier"] and "search" not in plain["cells"][0]["classifier"]

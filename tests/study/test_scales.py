@@ -3,6 +3,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from robust3d.study.reading import read_study
 
 SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
@@ -25,6 +27,27 @@ def test_the_papers_numbers():
     assert linf.attack.steps == l2.attack.steps == 7 and linf.attack.best_step and not linf.attack.random_start
     assert study.papers["geon3d"].table4_rows == {"Linf": 24 / 255, "L2": 1.5}
     assert study.pretraining["dvr"].method_params().input_px == 224  # the reference's, whatever the views' size
+
+
+def test_beyond_flatlands_numbers():
+    """Sections 3.1, 3.2, 4.1 and Table 2, and the schedule of Kataoka et al. (90 epochs of 1,000,000 images)."""
+    study = scale("paper")
+    section = study.papers["flatland"]
+    assert len(study.families["procsynth"].shape_params().classes) == 1000
+    assert len(study.families["morphsynth"].shape_params().classes) == 1000
+    assert study.families["morphsynth"].shape_params().meshes == 100
+    assert study.sets["procsynth"].images[0] == study.sets["morphsynth"].images[0] == 1_000_000
+    mixtures = {name: study.sets[name].classes for name in ("proc_fractals", "proc_morphs", "all_three")}
+    assert mixtures == {"proc_fractals": (500, 500), "proc_morphs": (500, 500), "all_three": (333, 333, 333)}
+    sets = {start.pretraining for start in section.starts if start.images != "none"}
+    assert len(sets) == 9 and all(study.pretraining[key].architecture.name == "resnet50" for key in sets)
+    loop = study.pretraining["all_three"].method_params().loop
+    assert (loop.learning_rate, loop.optimiser, loop.weight_decay) == (0.01, "sgd", 1e-4)
+    assert loop.steps * 256 == pytest.approx(90e6, rel=1e-5)
+    assert [step * 256 / 1e6 for step in loop.decay_steps] == pytest.approx([30, 60], rel=1e-5)
+    tuned = study.classifiers["finetuned"]
+    assert (tuned.epochs, tuned.batch_size, tuned.learning_rate, tuned.decay_epochs) == (90, 256, 0.01, (30, 60))
+    assert section.labels == (None,) and len(section.targets) == 6
 
 
 def test_the_papers_budgets():

@@ -46,6 +46,8 @@ class ImageData:
         read_masks: masks (n, H, W) bool of the objects at n places; None: not known.
         read_depths: depth (n, H, W) float32 at n places, camera z, not finite where unknown; None: not known.
         concepts: what is where in the images, of sets that come with such labels.
+        shown: (N, classes) float32, whether a picture shows a class: 1, 0, or NaN if it is not to be asked; None: each
+            shows the one of its label. Else the label is the first that it shows.
     """
 
     labels: Tensor
@@ -59,6 +61,7 @@ class ImageData:
     read_masks: Read | None = None
     concepts: "Concepts | None" = None
     read_depths: Read | None = None
+    shown: Tensor | None = None
 
     @classmethod
     def of(cls, images: Tensor, labels: Tensor) -> "ImageData":
@@ -133,7 +136,27 @@ class ImageData:
     def to(self, device: torch.device | str) -> "ImageData":
         """The same on a device; batches read from files are moved there one by one."""
         resident = None if self.resident is None else self.resident.to(device)
-        return replace(self, labels=self.labels.to(device), resident=resident)
+        shown = None if self.shown is None else self.shown.to(device)
+        return replace(self, labels=self.labels.to(device), resident=resident, shown=shown)
+
+    def part(self, places: Tensor) -> "ImageData":
+        """The images at some places, with labels, what they show, and nothing else that is known of them."""
+        index = places.cpu()
+
+        def read(chosen: np.ndarray) -> Tensor:
+            return self.batch(index[torch.from_numpy(chosen)]).cpu()
+
+        return ImageData(
+            labels=self.labels[places],
+            read=read,
+            resolution_px=self.resolution_px,
+            rows=self.rows.iloc[index.numpy()].reset_index(drop=True),
+            classes=self.classes,
+            background=self.background,
+            notices=self.notices,
+            resident=None if self.resident is None else self.resident[index.to(self.resident.device)],
+            shown=None if self.shown is None else self.shown[places],
+        )
 
 
 def open_set(
@@ -142,6 +165,7 @@ def open_set(
     split: SplitName,
     name: str | None = None,
     resident_bytes: int = RESIDENT_BYTES,
+    several_labels: bool = False,
 ) -> ImageData:
     """Open one split of a job's set.
 
@@ -151,9 +175,10 @@ def open_set(
         split: which part.
         name: of the set, if the job opens several.
         resident_bytes: a larger split is read in batches.
+        several_labels: whether the caller can do with pictures of several classes each.
 
     Raises:
-        UserError: a file is missing or damaged.
+        UserError: a file is missing or damaged; or the pictures have several labels and the caller needs one.
     """
     kinds = ("set", "views", "textures", "images")
     files = {kind: list(inputs.get(input_name(kind, name) if name else kind, ())) for kind in kinds}
@@ -164,7 +189,12 @@ def open_set(
     if not len(here):
         raise UserError(f"{files['set'][0]}: no {split} image in this set (kind: {params['kind']}); choose another set")
     data: ImageData = module.open_images(params, files, table, here)
-    data = replace(data, classes=tuple(classes), notices=(*notices, *data.notices))
+    if data.shown is not None and not several_labels:
+        raise UserError(
+            f"kind: {params['kind']}: its pictures show several classes each, and this needs one label; transfer to it "
+            "(papers.flatland.targets), or choose another set"
+        )
+    data = replace(data, classes=data.classes or tuple(classes), notices=(*notices, *data.notices))
     if len(data) * 3 * data.resolution_px**2 > resident_bytes:
         return data
     assert data.read is not None

@@ -33,9 +33,9 @@ class Params(PictureSetParams):
     path: PathText  # the folder that has omniglot-py in it (torchvision's `root`), or the parts themselves
     # images_background and images_evaluation together are the 1,623 characters; images_background_small1 and _small2
     # have five alphabets each. `label_order` chooses characters: twenty of them and one label are 20-way 1-shot.
-    parts: Annotated[tuple[str, ...], Field(min_length=1)] = ("images_background", "images_evaluation")
+    archives: Annotated[tuple[str, ...], Field(min_length=1)] = ("images_background", "images_evaluation")
 
-    _parts = field_validator("parts")(distinct)
+    _archives = field_validator("archives")(distinct)
 
 
 def identity(params: Params) -> str:
@@ -45,7 +45,7 @@ def identity(params: Params) -> str:
         UserError: a part is missing.
     """
     root = _root(params)
-    return identity_of(root, *params.parts)
+    return identity_of(root, *params.archives)
 
 
 def list_pictures(params: Params, seed: int) -> "tuple[tuple[str, ...], pd.DataFrame]":
@@ -59,10 +59,10 @@ def list_pictures(params: Params, seed: int) -> "tuple[tuple[str, ...], pd.DataF
     root = _root(params)
     rows: list[tuple[str, str, str]] = []
     part_of: dict[str, str] = {}
-    for part in params.parts:
+    for part in params.archives:
         for alphabet in _folders(root / part):
             if part_of.setdefault(alphabet, part) != part:
-                raise UserError(f"parts: {alphabet} is in {part_of[alphabet]} and in {part}; leave one of them out")
+                raise UserError(f"archives: {alphabet} is in {part_of[alphabet]} and in {part}; leave one of them out")
             for character in _folders(root / part / alphabet):
                 folder = root / part / alphabet / character
                 files = sorted(entry.name for entry in listing(folder) if entry.name.lower().endswith(".png"))
@@ -82,7 +82,7 @@ def picture_reader(params: Params, seed: int) -> "Callable[[Any], Image]":
 def _root(params: Params) -> Path:
     given = Path(params.path)
     root = given / FOLDER if (given / FOLDER).is_dir() else given
-    for part in params.parts:
+    for part in params.archives:
         if not (root / part).is_dir():
             raise UserError(f"path: no folder {part} in {root}; unpack {part}.zip there (from {_SOURCE})")
     return root

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robust3d import registry
 from robust3d.architectures import architecture
@@ -12,9 +12,10 @@ from robust3d.models.classifier import Classifier
 from robust3d.models.files import load_state, save_state
 from robust3d.models.normalisation import Normalisation
 from robust3d.parsing import parse
-from robust3d.training.loop import train
+from robust3d.training.loop import History, train
 from robust3d.training.parallel import launch
 from robust3d.training.params import ClassifierParams
+from robust3d.training.search import choose
 from robust3d.training.transfer import RECALIBRATION_BATCHES, initialise_classifier
 
 if TYPE_CHECKING:
@@ -43,22 +44,49 @@ def _training(job_params: dict[str, Any]) -> ClassifierParams:
     return params
 
 
+class Trained(NamedTuple):
+    """A training that is done.
+
+    Attributes:
+        classifier: trained.
+        start: facts on its start, for `info`.
+        task: as the training's module made it.
+        history: of the loop.
+    """
+
+    classifier: Classifier
+    start: dict[str, Any]
+    task: Any
+    history: History
+
+
 def train_classifier(
     fabric: "Fabric", job_params: dict[str, Any], inputs: dict[str, list[Path]], progress: Path
 ) -> dict[str, Any]:
     """Train on this process's device. Returns all that `run` writes, in the first process only."""
     params = _training(job_params)
-    images, held_out = (open_set(job_params["set"], inputs, split) for split in ("train", "val"))
+    images, held_out = (open_set(job_params["set"], inputs, split, several_labels=True) for split in ("train", "val"))
     classes = list(images.classes)
-
     encoder = next(iter(inputs.get("encoder", [])), None)
     encoder_info = json.loads(inputs["encoder_info"][0].read_text()) if encoder else None
-    classifier, start = _start(params, encoder, encoder_info, len(classes), images)
-    device = fabric.device
-    training = registry.load("training", params.objective)
-    task = training.make_task(classifier.to(device), images.to(device), held_out.to(device), params)
-    task.share, task.shares = fabric.global_rank, fabric.world_size
-    history = train(task, params.loop(len(images)), params.seed, progress, fabric)
+
+    def trained(params: ClassifierParams, fit: ImageData, test: ImageData, folder: Path) -> Trained:
+        """A training on some of the images; it has the same number of steps whatever part they are."""
+        classifier, start = _start(params, encoder, encoder_info, len(classes), fit)
+        device = fabric.device
+        training = registry.load("training", params.objective)
+        task = training.make_task(classifier.to(device), fit.to(device), test.to(device), params)
+        task.share, task.shares = fabric.global_rank, fabric.world_size
+        return Trained(classifier, start, task, train(task, params.loop(len(images)), params.seed, folder, fabric))
+
+    def score(params: ClassifierParams, fit: ImageData, test: ImageData, name: str) -> float:
+        one = trained(params, fit, test, progress / name)
+        return float(one.task.score(one.history.selected["validation"]))
+
+    search = getattr(params, "search", None)
+    if search is not None:
+        params, search = choose(params, search.grid, search.folds, images, score)
+    classifier, start, task, history = trained(params, images, held_out, progress)
     if not fabric.is_global_zero:
         return {}
     info = {
@@ -78,6 +106,8 @@ def train_classifier(
         "attacked": task.attacked,
         "encoder": encoder_info,
     }
+    if search is not None:
+        info["search"] = search
     if notices := list(dict.fromkeys([*images.notices, *held_out.notices])):
         info["data_notices"] = notices
     state = {name: value.cpu() for name, value in classifier.network.state_dict().items()}

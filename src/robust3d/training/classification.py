@@ -33,8 +33,10 @@ class Classification(Task):
         params: attack, batch size, seed and the training's own parameters.
 
     Raises:
-        UserError: a class has fewer images than `labels_per_class`.
+        UserError: a class has fewer images than `labels_per_class`; or images have several labels, see `multilabel`.
     """
+
+    several_labels = False  # whether it can do with them
 
     def __init__(
         self,
@@ -43,10 +45,15 @@ class Classification(Task):
         held_out: ImageData,
         params: ClassifierParams,
     ) -> None:
+        if images.shown is not None and not self.several_labels:
+            raise UserError(
+                f"objective: {params.objective} takes images of one label each, and these show several classes; "
+                "fine-tune (objective: finetune) or train the last layer (linear)"
+            )
         self.module = classifier.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # the faster layout
         self.classifier: nn.Module = self.module  # what is validated; a training may have more in its module
         self.images, self.held_out = images, held_out
-        self.labelled = _labelled(images.labels, params)  # places of the images to train on
+        self.labelled = labelled(images, params)  # places of the images to train on
         self.count = len(self.labelled)
         self.params = params
         self._copies: dict[nn.Module, nn.Module] = {}
@@ -160,13 +167,21 @@ class CleanClassification(Classification):
         return "nothing"
 
 
-def _labelled(labels: Tensor, params: ClassifierParams) -> Tensor:
-    """Places (n,) of the images whose labels are used, ascending."""
+def labelled(images: ImageData, params: ClassifierParams) -> Tensor:
+    """Places (n,) of the images whose labels are used, ascending.
+
+    With `labels_per_class` there are so many of each class; images of several labels that are drawn for one class have
+    the others too.
+
+    Raises:
+        UserError: a class has fewer images.
+    """
+    labels, shown = images.labels, images.shown
     if params.labels_per_class is None:
         return torch.arange(len(labels), device=labels.device)
     chosen = []
-    for label in labels.unique().tolist():
-        places = (labels == label).nonzero()[:, 0].cpu()
+    for label in labels.unique().tolist() if shown is None else range(shown.shape[1]):
+        places = (labels == label if shown is None else shown[:, label] == 1).nonzero()[:, 0].cpu()
         if len(places) < params.labels_per_class:
             raise UserError(
                 f"labels_per_class: {params.labels_per_class}, but class {label} has {len(places)} training images; "
@@ -174,7 +189,7 @@ def _labelled(labels: Tensor, params: ClassifierParams) -> Tensor:
             )
         order = torch.randperm(len(places), generator=torch_generator(params.seed, "labels", label))
         chosen.append(places[order[: params.labels_per_class]])
-    return torch.cat(chosen).sort().values.to(labels.device)
+    return torch.cat(chosen).unique().to(labels.device)
 
 
 def to_unit(images: Tensor) -> Tensor:

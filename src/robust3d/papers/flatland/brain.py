@@ -52,10 +52,10 @@ def _score(found: measures.Measures, start: measures.Start, region: str) -> dict
         "reliability": float(np.mean([one["ceiling"] for one in seeds])),
         "interval": measures.over_seeds(values) or _of_sites(seeds),
     }
-    if not start.is_random:
+    if start.than != start.label:
         # of the means over sites: medians have no variance components
-        apart = found.compared(ours, found.random.predictivity(region), peers)
-        cell["difference"] = {"to": found.random.label, **apart}
+        apart = found.compared(ours, found.starts[start.than].predictivity(region), peers)
+        cell["difference"] = {"to": start.than, **apart}
     return cell
 
 

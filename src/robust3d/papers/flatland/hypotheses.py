@@ -53,7 +53,8 @@ def write(job: "Context") -> None:
     """Write the table: a row for each hypothesis."""
     found = measures.Measures(job)
     cells: list[dict[str, Any]] = []
-    for asked in (*_control(found), *_transfer(found), *_brain(found), *_invariance(found), *_ablation(found)):
+    parts = (_control, _transfer, _scaling, _brain, _invariance, _ablation)
+    for asked in (one for part in parts for one in part(found)):
         apart = found.compared(asked.higher, asked.lower, asked.peers)
         cells += _row(found, asked.claim, asked.kind, apart, asked.why_not)
     cells += _networks(found)
@@ -121,12 +122,13 @@ def _control(found: measures.Measures) -> list[Asked]:
     label = found.job.params["positive"]
     if label is None:
         return []
+    start, random = found.starts[label], found.starts[found.starts[label].than]
     return [
         Asked(
-            f"Control: {label} is better than random weights, {name}",
+            f"Control: {label} is better than {random.label}, {name}",
             "transfer",
-            found.starts[label].everywhere(key, found.fewest),
-            found.random.everywhere(key, found.fewest),
+            start.everywhere(key, found.fewest),
+            random.everywhere(key, found.fewest),
             [],
         )
         for key, name in found.job.params["trainings"].items()
@@ -138,6 +140,19 @@ def _transfer(found: measures.Measures) -> list[Asked]:
     for key, name in found.job.params["trainings"].items():
         if (groups := _groups(found, "transfer", key)) is not None:
             asked.append(Asked(f"3D is better than 2D at transfer, {name} (section 4.2)", "transfer", *groups))
+    return asked
+
+
+def _scaling(found: measures.Measures) -> list[Asked]:
+    """Whether more classes, or more images of each, transfer better, as for FractalDB."""
+    asked = []
+    for part in found.of_images("fewer"):
+        whole = found.starts[part.part_of]
+        for key, name in found.job.params["trainings"].items():
+            peers = [start.everywhere(key, found.fewest) for start in found.starts.values()]
+            claim = f"{whole.label} is better than {part.label} at transfer, {name} (section 4.1)"
+            mine, theirs = (start.everywhere(key, found.fewest) for start in (whole, part))
+            asked.append(Asked(claim, "transfer", mine, theirs, peers))
     return asked
 
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from robust3d.named import OUTCOMES, Sources
 from robust3d.tables.cells import conditions, run_flags, source
 from robust3d.tables.statistics import difference, over_seeds
+from robust3d.training.precision import average_precision
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,6 +68,8 @@ def sources(
         "targets": [target.label for target in section.targets],
         "trainings": section.trainings,
         "labels": list(section.labels),
+        "precision": section.precision,
+        "random": section.random,
         "changes": section.changes,
         "regions": list(study.probe(section.brain, experiment).params.regions),  # type: ignore[attr-defined]
         "synthetic": responses is None,
@@ -80,8 +83,9 @@ class Start:
 
     def __init__(self, job: "Context", row: dict[str, Any]) -> None:
         self.job, self.row = job, row
-        self.label, self.images, self.flat_of = row["label"], row["images"], row["flat_of"]
-        self.is_random = row["pretraining"] is None
+        self.label, self.images = row["label"], row["images"]
+        self.flat_of, self.part_of = row["flat_of"], row["part_of"]
+        self.than = row["than"] or job.params["random"]
 
     @cache  # noqa: B019  (one object a table)
     def _outcomes(self, name: str) -> "pd.DataFrame":
@@ -97,21 +101,34 @@ class Start:
 
     @cache  # noqa: B019
     def transfer(self, target: str, training: str, labels: int | None) -> list[Array]:
-        """Right answers to the test images of a target, for each seed."""
+        """Right answers to the test images of a target, for each seed; of several labels: the classes' precisions."""
         found = []
         for name in self.row["transfer"][target]:
             frame = self._outcomes(name)
             kept = frame[(frame["training"] == training) & (frame["labels"] == (labels or 0))]
-            found.append(kept.sort_values("image")["correct"].to_numpy(float))
+            if self.several_labels(target):
+                found.append(_precisions(kept, self.job.params["precision"]))
+            else:
+                found.append(kept.sort_values("image")["correct"].to_numpy(float))
         return found
 
+    def several_labels(self, target: str) -> bool:
+        """Whether the images of a target show several classes each."""
+        return "shown" in self._outcomes(self.row["transfer"][target][0])
+
     def chance(self, target: str) -> float:
-        """Accuracy of guessing the classes of a target."""
-        first = self._metrics(self.row["transfer"][target][0])
-        return 1 / len(first["cells"][0]["classifier"]["classes"])
+        """Accuracy of guessing the classes of a target, or mean average precision of equal scores for all."""
+        first = self._metrics(self.row["transfer"][target][0])["cells"][0]
+        return float(first["chance"]) if "chance" in first else 1 / len(first["classifier"]["classes"])
+
+    def searched(self, target: str, training: str, labels: int | None) -> list[dict[str, Any]]:
+        """The hyper-parameters that cross-validation chose, for each seed; [] if nothing was searched."""
+        cells = [cell for name in self.row["transfer"][target] for cell in self._metrics(name)["cells"]]
+        kept = [cell for cell in cells if (cell["training"], cell["labels"]) == (training, labels)]
+        return [cell["classifier"]["search"]["chosen"] for cell in kept if "search" in cell["classifier"]]
 
     def everywhere(self, training: str, labels: int | None) -> list[Array]:
-        """The same of all targets, end to end; a target counts by its test images."""
+        """The same of all targets, end to end; a target counts by its test images, or by its classes."""
         parts = [self.transfer(target, training, labels) for target in self.job.params["targets"]]
         return [np.concatenate(of_seed) for of_seed in zip(*parts, strict=True)]
 
@@ -120,7 +137,8 @@ class Start:
         cells = [cell for names in self.row["transfer"].values() for name in names
                  for cell in self._metrics(name)["cells"]]  # fmt: skip
         kept = [cell for cell in cells if (cell["training"], cell["labels"]) == (training, labels)]
-        return float(np.mean([cell["classifier"]["validation"]["accuracy"] for cell in kept]))
+        found = [cell["classifier"]["validation"] for cell in kept]
+        return float(np.mean([one.get("accuracy", one.get("mean_average_precision")) for one in found]))
 
     @cache  # noqa: B019
     def predictivity(self, region: str) -> list[Array]:
@@ -181,6 +199,12 @@ class Start:
         }
 
 
+def _precisions(outcomes: "pd.DataFrame", kind: Any) -> Array:
+    """Average precision of each class that some image shows, in the order of the classes."""
+    groups = [rows for _, rows in outcomes.groupby("label") if rows["shown"].any()]
+    return np.array([average_precision(rows["score"], rows["shown"], kind) for rows in groups])
+
+
 def _to_other_views(rows: "pd.DataFrame", features: Array) -> Array:
     """Mean squared distance of each image to the other views of its object; NaN for an object of one view."""
     found = np.full(len(rows), np.nan)
@@ -198,7 +222,6 @@ class Measures:
     def __init__(self, job: "Context") -> None:
         self.job = job
         self.starts = {row["label"]: Start(job, row) for row in job.params["rows"]}
-        self.random = next(start for start in self.starts.values() if start.is_random)
 
     @cached_property
     def fewest(self) -> int | None:

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from robust3d.params import Params, PathText
 from robust3d.study.keys import check_known
+from robust3d.training.precision import Precision
 
 if TYPE_CHECKING:
     from robust3d.study.config import Study
@@ -16,9 +17,12 @@ class Start(Params):
 
     label: str
     pretraining: str | None  # key of `pretraining`; null: random weights
-    # What its images are: 2D; 3D; flat: of 3D objects with pose or light removed; mixed; none: no synthetic images.
-    images: Literal["2D", "3D", "flat", "mixed", "none"]
+    # What its images are: 2D; 3D; flat: of 3D objects with pose or light removed; fewer: classes or images of another
+    # start; mixed; none: no synthetic images.
+    images: Literal["2D", "3D", "flat", "fewer", "mixed", "none"]
     flat_of: str | None = None  # flat: the label of the start that it is the ablation of
+    part_of: str | None = None  # fewer: the label of the start that it has a part of
+    than: str | None = None  # label of the start from random weights that it is compared with; none: `random`
 
 
 class Target(Params):
@@ -45,12 +49,14 @@ class Section(Params):
     targets: Annotated[tuple[Target, ...], Field(min_length=1)]
     trainings: dict[str, str]  # keys of `classifiers`, with labels
     labels: Annotated[tuple[Annotated[int, Field(ge=1)] | None, ...], Field(min_length=1)]  # of each class; null: all
+    precision: Precision = "area"  # of targets whose pictures show several classes each
     frozen: str  # key of `classifiers`, of objective linear: its features are asked by the two probes
     brain: str  # key of `probes`, of kind brain
     features: str  # key of `probes`, of kind features
     changes: dict[str, str]  # labels of its further sets: the same pictures but for one thing
     early: tuple[str, ...] = ()  # regions for which the paper expects 2D to be better
     late: tuple[str, ...] = ()  # regions for which the paper expects 3D to be better
+    random: str  # label of the start from random weights that others are compared with, if they name none by `than`
     positive: str | None = None  # label of the start that has to be better than random weights, if anything is seen
     table1: dict[str, str]  # labels of data sets, each with a key of `sets`
     figures: dict[str, str]  # figure1, figure2 and figure3: keys of `sets`
@@ -86,22 +92,31 @@ class Section(Params):
                 check_known(f"{name}.{label}", key, study.sets)
         if missing := {"figure1", "figure2", "figure3"} - self.figures.keys():
             raise ValueError(f"figures.{min(missing)}: missing; name a key of `sets`")
+        starts = {start.label: start for start in self.starts}
         if self.positive is not None:
-            check_known("positive", self.positive, {start.label: start for start in self.starts})
+            check_known("positive", self.positive, starts)
+        places = {"random": self.random} | {
+            f"starts.{n}.than": one.than for n, one in enumerate(self.starts) if one.than
+        }
+        for place, label in places.items():
+            check_known(place, label, starts)
+            trained = starts[label].pretraining
+            if trained in study.pretraining and study.pretraining[trained].gives_encoder:
+                raise ValueError(f"{place}: {label} starts from pretraining.{trained}; name a start of random weights")
         self._check_starts(study)
 
     def _check_starts(self, study: "Study") -> None:
         labels = [start.label for start in self.starts]
-        if not any(start.pretraining is None for start in self.starts):
-            raise ValueError("starts: one of random weights (pretraining: null) is what others are compared with")
         for number, start in enumerate(self.starts):
             at = f"starts.{number}"
             if start.label in labels[:number]:
                 raise ValueError(f"{at}.label: {start.label!r} is the label of two; give each its own")
-            if start.flat_of is not None and start.flat_of not in labels:
-                raise ValueError(f"{at}.flat_of: no start is called {start.flat_of!r}")
-            if (start.images == "flat") != (start.flat_of is not None):
-                raise ValueError(f"{at}.flat_of: belongs to images: flat, and says which start it is the ablation of")
+            for name, images in (("flat_of", "flat"), ("part_of", "fewer")):
+                whole = getattr(start, name)
+                if whole is not None and whole not in labels:
+                    raise ValueError(f"{at}.{name}: no start is called {whole!r}")
+                if (start.images == images) != (whole is not None):
+                    raise ValueError(f"{at}.{name}: belongs to images: {images}, and says which start they are made of")
             if start.pretraining is not None:
                 check_known(f"{at}.pretraining", start.pretraining, study.pretraining)
             for key in (*self.trainings, self.frozen):

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
 CAPTION = (
     "Test accuracy (%) after fine-tuning, and of linear probes on frozen features, by the labels of each class. The "
-    "random start is training from scratch, and untrained features."
+    "random start is training from scratch, and untrained features. Of pictures that show several classes each: mean "
+    "average precision."
 )
 FORMULA = "mean over seeds of right answers / test images, x 100, one decimal"
+PRECISION = "mean over seeds and classes of average precision ({}), x 100, one decimal"
 
 
 def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
@@ -52,13 +54,17 @@ def _cell(
     found: measures.Measures, start: measures.Start, target: str, training: str, labels: int | None
 ) -> dict[str, Any]:
     rights = start.transfer(target, training, labels)
-    value, ours = float(np.mean([right.mean() for right in rights])), interval([right > 0 for right in rights])
+    value, several = float(np.mean([right.mean() for right in rights])), start.several_labels(target)
+    ours = measures.spread(rights) if several else interval([right > 0 for right in rights])
     chance = start.chance(target)
-    flags = ["accuracy is not beyond chance"] if ours["low"] <= chance else []
-    cell = {"text": percent(value), "value": 100 * value, "unit": "%", "formula": FORMULA, "n": len(rights[0])}
+    flags = ["accuracy is not beyond chance"] if ours is not None and ours["low"] <= chance else []
+    formula = PRECISION.format(found.job.params["precision"]) if several else FORMULA
+    cell = {"text": percent(value), "value": 100 * value, "unit": "%", "formula": formula, "n": len(rights[0])}
     cell |= {"chance": chance, "interval": ours, "flags": flags}
-    if not start.is_random:
+    if searched := start.searched(target, training, labels):
+        cell["searched"] = searched
+    if start.than != start.label:
         peers = [other.transfer(target, training, labels) for other in found.starts.values()]
-        apart = found.compared(rights, found.random.transfer(target, training, labels), peers)
-        cell["difference"] = {"to": found.random.label, **apart}
+        apart = found.compared(rights, found.starts[start.than].transfer(target, training, labels), peers)
+        cell["difference"] = {"to": start.than, **apart}
     return cell

@@ -27,6 +27,7 @@ def make_task(
     Raises:
         UserError: a class has fewer images than `labels_per_class`.
     """
-    from robust3d.trainings.linear.task import LinearProbe
+    from robust3d.trainings.linear.task import LinearProbe, MultiLabelProbe
 
-    return LinearProbe(classifier, images, held_out, params)
+    kind = LinearProbe if images.shown is None else MultiLabelProbe
+    return kind(classifier, images, held_out, params)

@@ -12,6 +12,8 @@ from robust3d.models.classifier import Classifier
 from robust3d.seeds import torch_generator
 from robust3d.training.classification import CleanClassification
 from robust3d.training.features import frozen_features
+from robust3d.training.multilabel import SeveralLabels, judged
+from robust3d.training.multilabel import losses as multilabel_losses
 from robust3d.trainings.linear.params import Params
 
 ROWS = 2048  # features whose logits by all heads are in memory at once
@@ -90,9 +92,7 @@ class LinearProbe(CleanClassification):
         right = (answers == labels).double().mean(1).tolist()
         losses = self._losses(parts, labels)
         best = max(range(len(right)), key=lambda number: (isfinite(losses[number]), right[number], -losses[number]))
-        if not isfinite(losses[best]):
-            raise UserError(f"learning_rates: with each of {len(losses)} the loss is not finite; add smaller ones")
-        self.heads.choose(best, self.mean, self.scale)
+        self._choose(best, losses)
         return {
             "accuracy": right[best],
             "chance": float(labels.bincount().max() / len(labels)),
@@ -100,6 +100,12 @@ class LinearProbe(CleanClassification):
             "loss": losses[best],
             "learning_rate": self.rates[best],
         }
+
+    def _choose(self, best: int, losses: list[float]) -> None:
+        """Make a head the classifier's, or refuse if even its loss is not finite."""
+        if not isfinite(losses[best]):
+            raise UserError(f"learning_rates: with each of {len(losses)} the loss is not finite; add smaller ones")
+        self.heads.choose(best, self.mean, self.scale)
 
     @staticmethod
     def _losses(parts: list[Tensor], labels: Tensor) -> list[float]:
@@ -110,6 +116,31 @@ class LinearProbe(CleanClassification):
             sums += each.double().sum(1)
         means: list[float] = (sums / len(labels)).tolist()
         return means
+
+
+class MultiLabelProbe(SeveralLabels, LinearProbe):
+    """The same for images that show several classes each: the best head has the highest mean average precision."""
+
+    def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """Binary cross-entropies of one batch, those of smaller learning rates multiplied by less."""
+        assert self.images.shown is not None
+        index = self.batch(step)
+        look = torch.randint(len(self.features), index.shape, generator=generator, device=index.device)
+        logits = self.heads(self.features[look, index])
+        shares = torch.tensor(self.rates, device=logits.device) / max(self.rates)
+        each = multilabel_losses(logits, self.images.shown[self.labelled[index]]).mean(1) * shares
+        return torch.where(each.isfinite(), each, 0.0).sum(), {}  # others are not spoilt
+
+    def validate(self) -> dict[str, float]:
+        """Chooses the head of the highest mean average precision on the held-out images."""
+        shown = self.held_out.shown
+        assert shown is not None
+        logits = torch.cat([self.heads(part) for part in self.held_out_features.split(ROWS)], 1)
+        found = [judged(one, shown) for one in logits]
+        loss = [one["loss"] for one in found]
+        best = max(range(len(found)), key=lambda number: (isfinite(loss[number]), self.score(found[number])))
+        self._choose(best, loss)
+        return {**found[best], "learning_rate": self.rates[best]}
 
 
 def _statistics(features: Tensor, standardise: bool) -> tuple[Tensor, Tensor]:
