@@ -102,30 +102,30 @@ def _recorded(job: "Context") -> tuple[list[dict[str, Any]], str]:
     from robust3d.data.published.neural.rdms import read_rdms
     from robust3d.files import sha256
 
-    told = job.params["rdms"]
-    paths = [Path(told["path"]) / told[name] for name in ("subjects", "models")]
-    for path, digest in zip(paths, told["sha256"], strict=True):
+    given = job.params["rdms"]
+    paths = [Path(given["path"]) / given[name] for name in ("subjects", "models")]
+    for path, digest in zip(paths, given["sha256"], strict=True):
         if digest is None or sha256(path) != digest:
             raise UserError(f"{path}: missing, or changed since this run was planned; start snakemake again")
     subjects, models = (read_rdms(path) for path in paths)
-    mine = _people({name: values for name, values in subjects.items() if name.startswith(told["region"])})
+    mine = _people({name: values for name, values in subjects.items() if name.startswith(given["region"])})
     if not mine:
         there = ", ".join(subjects)
-        raise UserError(f"{paths[0]}: no RDM whose name begins with {told['region']!r}; there are {there}")
+        raise UserError(f"{paths[0]}: no RDM whose name begins with {given['region']!r}; there are {there}")
     bounds = rsa.rsa_ceiling(mine) if len(mine) > 1 else None
-    others = {**{name: v for name, v in subjects.items() if not name.startswith(told["region"])}, **models}
+    others = {**{name: v for name, v in subjects.items() if not name.startswith(given["region"])}, **models}
     formula = f"mean over {len(mine)} subjects of Spearman's correlation of dissimilarities"
     where = [source(path, "all") for path in paths]
     cells = []
     for name, values in others.items():
         found = rsa.compared(values, mine, draws=200, seed=job.params["seed"])
         interval = {"low": found.low, "high": found.high, "kind": "bootstrap over images, 95 %"}
-        cell = {"row": name, "column": f"RSA {told['region']} (files)", "text": f"{found.value:.3f}", "printed": None}
+        cell = {"row": name, "column": f"RSA {given['region']} (files)", "text": f"{found.value:.3f}", "printed": None}
         facts = {"value": found.value, "unit": "", "formula": formula, "n": len(mine), "interval": interval}
         flags = ["recorded responses; their pictures are not here, so no network is compared with them"]
         ceiling = bounds._asdict() if bounds else None
         cells.append({**cell, **facts, "flags": flags, "sources": where, "conditions": [], "ceiling": ceiling})
-    words = f" Ceiling of {told['region']}: {bounds.lower:.3f} to {bounds.upper:.3f}." if bounds else ""
+    words = f" Ceiling of {given['region']}: {bounds.lower:.3f} to {bounds.upper:.3f}." if bounds else ""
     return cells, words
 
 
