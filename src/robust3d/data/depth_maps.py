@@ -151,7 +151,7 @@ def depth_of(path: Path, params: DepthParams, size: tuple[int, ...] | None = Non
     near, far = params.range
     ends = (1 / far, 1 / near) if inverse else (near, far)
     if params.align == "scale":
-        values *= sum(ends) / 2 / max(float(np.nanmedian(values)), np.finfo(np.float32).tiny)
+        values *= sum(ends) / 2 / max(float(np.nanmedian(values)), 1e-30)
     elif params.align == "scale_shift":
         low, high = np.nanquantile(values, QUANTILES)
         if not high > low:
