@@ -278,6 +278,13 @@ def _voxelise(arguments: argparse.Namespace) -> None:
     print(voxelise_folder(arguments.folder, arguments.out, arguments.up, **grid))
 
 
+def _depth(arguments: argparse.Namespace) -> None:
+    from robust3d.evaluate.depth_models import write_depth_maps
+
+    written, source = write_depth_maps(arguments.model, arguments.pictures, arguments.out, arguments.device)
+    print(f"{arguments.out}: {written:,} new depth maps; of a set: depth: {{path: {arguments.out}, source: {source}}}")
+
+
 def _download(arguments: argparse.Namespace) -> None:
     from robust3d.data.published.download import download
 
@@ -314,6 +321,7 @@ COMMANDS = {
     "export_images": _export_images,
     "check_views": _check_views,
     "voxelise": _voxelise,
+    "depth": _depth,
     "download": _download,
     "evaluate": _evaluate,
     "probe": _probe,

@@ -160,6 +160,13 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     )
     voxelise.set_defaults(function="voxelise")
 
+    depth = commands.add_parser("depth", help="depth maps of photographs by a model on disk; needs transformers")
+    depth.add_argument("pictures", type=expanded, help="folder; pictures may lie in folders below it")
+    depth.add_argument("--model", type=expanded, required=True, help="folder with config.json and model.safetensors")
+    depth.add_argument("--out", type=expanded, required=True, help="folder of the maps; those that are there stay")
+    depth.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+    depth.set_defaults(function="depth")
+
     download = commands.add_parser("download", help="download the DTD textures or ImageNet weights")
     download.add_argument("name", help="dtd, or an architecture with published weights")
     download.add_argument("--to", type=expanded, default=Path("resources"), help="folder")

@@ -77,9 +77,21 @@ def on_gpu(train: Multiview, sizes: dict[str, dict[str, int]], steps: int) -> It
     task = pixelnerf.make_task(params, Encoder(RESNET18, HALF), train, train, 0, device())
     yield from _alone("pixelNeRF as published", "rays/s", task, steps, params.batch * params.rays, 20_000.0)
     yield _first_loss("pixelNeRF", task, reference_pixelnerf.Step(task, Path(), reference_pixelnerf.Literal(png=False)))
+    yield from _vit_b(train, sizes["prior3d"], steps)
 
 
-def _alone(what: str, unit: str, task: Pretraining, steps: int, count: float, bar: float) -> Iterator[Row]:
+def _vit_b(train: Multiview, sizes: dict[str, int], steps: int) -> Iterator[Row]:
+    """3D-Prior on a transformer of DINOv2's size at 224 px, with the paper's decoder and 4,096 rays; no bar."""
+    size: dict[str, int] = {"image_px": 224, "patch_px": 14}
+    if sizes is TOY["prior3d"]:
+        size = {"image_px": 16, "patch_px": 8, "width": 24, "heads": 3, "layers": 4, "mlp_width": 48}
+    vit = architecture({"name": "vit", "params": size})
+    params = prior3d.Params(input_px=size["image_px"], loop=LoopParams(steps=1), **{"rays": 4096, **sizes})
+    task = prior3d.make_task(params, Encoder(vit), train, train, 0, device())
+    yield from _alone("3D-Prior with a ViT-B/14", "images/s", task, steps, params.batch, None)
+
+
+def _alone(what: str, unit: str, task: Pretraining, steps: int, count: float, bar: float | None) -> Iterator[Row]:
     """Things of a step (`count`) a second, in fp32 against the bar and in bf16; how long the GPU computes."""
     runs = {"fp32": _runner(task, task, steps)} | _in_bf16(task, steps)
     samples = interleaved(runs, 3)

@@ -5,8 +5,9 @@ import struct
 import numpy as np
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 
-from robust3d.data.depth_maps import DepthParams, aligned, depth_of, find_map, read_map
+from robust3d.data.depth_maps import DepthParams, depth_of, find_maps, read_map
 from robust3d.errors import UserError
 
 DEPTH = np.array([[1.0, 2.0, 4.0], [0.5, 8.0, 3.0]], np.float32)
@@ -61,26 +62,26 @@ def test_what_is_not_known_is_nan(tmp_path):
     np.testing.assert_array_equal(read_map(path, params(tmp_path)), [[np.nan] * 4 + [3.0]])
 
 
-def test_alignment_is_the_closed_form_and_undoes_any_scale_and_shift():
-    rng = np.random.default_rng(0)
-    truth = rng.uniform(1, 5, (6, 7))
-    truth[0, 0] = np.nan
-    seen = (truth - 0.7) / 3
-    seen[1, 1] = np.nan
-    np.testing.assert_allclose(aligned(seen, truth, "scale_shift")[2:], truth[2:], rtol=1e-5)
-    np.testing.assert_allclose(aligned(truth / 3, truth, "scale")[2:], truth[2:], rtol=1e-5)
-    noisy = truth + rng.normal(0, 0.2, truth.shape)
-    both = np.isfinite(noisy) & np.isfinite(truth)
-    columns = np.stack([noisy[both], np.ones(both.sum())], 1)
-    scale, shift = np.linalg.lstsq(columns, truth[both], rcond=None)[0]
-    np.testing.assert_allclose(aligned(noisy, truth, "scale_shift")[both], scale * noisy[both] + shift, rtol=1e-5)
-    assert aligned(noisy, truth, "none") is noisy
-
-
-def test_inverse_depth_is_aligned_as_inverse_depth(tmp_path):
-    path = write(tmp_path / "a.pfm", 40 / DEPTH + 7)
-    asked = params(tmp_path, source="midas", align="scale_shift")
-    np.testing.assert_allclose(depth_of(path, asked, DEPTH), DEPTH, rtol=1e-4)
+def test_alignment_undoes_any_scale_and_shift(tmp_path):
+    """Of depth, and of inverse depth; the ends are where 2 % of a map are beyond, which are cut."""
+    ramp = np.linspace(1, 2, 101)[None].astype(np.float32)
+    ends = ramp[0, [2, 98]].astype(float)
+    for stored in (ramp, 3 * ramp + 7):
+        path = write(tmp_path / "a.npy", stored)
+        found = depth_of(path, params(tmp_path, align="scale_shift", range=tuple(ends)))
+        np.testing.assert_allclose(found[0], np.clip(ramp[0], *ends), rtol=1e-5)
+    for stored in (1 / ramp, 40 / ramp + 7):
+        path = write(tmp_path / "b.pfm", stored)
+        near, far = 1 / np.quantile(1 / ramp.astype(float), [0.98, 0.02])
+        found = depth_of(path, params(tmp_path, source="midas", align="scale_shift", range=(near, far)))
+        np.testing.assert_allclose(found[0], np.clip(ramp[0], near, far), rtol=1e-4)
+    path = write(tmp_path / "c.npy", 5 * ramp)
+    np.testing.assert_allclose(depth_of(path, params(tmp_path, align="scale", range=(1.0, 2.0))), ramp, rtol=1e-6)
+    path = write(tmp_path / "d.pfm", 5 / ramp)
+    found = depth_of(path, params(tmp_path, source="midas", align="scale", range=(1.0, 2.0)))
+    assert float(np.median(1 / found)) == pytest.approx((1 + 0.5) / 2) and float(
+        found.max() / found.min()
+    ) == pytest.approx(2)
 
 
 def test_the_map_of_a_picture_is_found_by_its_name(tmp_path):
@@ -88,16 +89,15 @@ def test_the_map_of_a_picture_is_found_by_its_name(tmp_path):
     for name in ("a-dpt_beit_large_512.png", "b_raw_depth_meter.npy", "c.exr", "c.png"):
         (tmp_path / "dogs" / name).touch()
     asked = params(tmp_path)
-    assert [find_map(asked, f"dogs/{name}.jpg").name for name in "abc"] == [
-        "a-dpt_beit_large_512.png", "b_raw_depth_meter.npy", "c.exr"
-    ]  # fmt: skip
+    found = find_maps(asked, [f"dogs/{name}.jpg" for name in "abc"])
+    assert [path.name for path in found.values()] == ["a-dpt_beit_large_512.png", "b_raw_depth_meter.npy", "c.exr"]
     with pytest.raises(UserError, match=r"dogs: no depth map d\{"):
-        find_map(asked, "dogs/d.jpg")
-    with pytest.raises(UserError, match="cats: no such folder of depth maps"):
-        find_map(asked, "cats/d.jpg")
+        find_maps(asked, ["dogs/d.jpg"])
+    with pytest.raises(UserError, match=r"depth\.path: no folder .*cats of depth maps; .* cats/d\.jpg"):
+        find_maps(asked, ["cats/d.jpg"])
     (tmp_path / "dogs" / "c_depth.exr").touch()
     with pytest.raises(UserError, match=r"c\.exr and c_depth\.exr may both be the depth of dogs/c\.jpg"):
-        find_map(asked, "dogs/c.jpg")
+        find_maps(asked, ["dogs/c.jpg"])
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_pictures_for_the_eye_and_damaged_files_are_refused(tmp_path):
         (tmp_path / name).write_bytes(b"nonsense")
         with pytest.raises(UserError, match=name.replace(".", r"\.")):
             read_map(tmp_path / name, params(tmp_path))
-    with pytest.raises(UserError, match=r"flat\.npy: align: scale_shift finds a scale of 0"):
-        depth_of(write(tmp_path / "flat.npy", np.ones((2, 3))), params(tmp_path, align="scale_shift"), DEPTH)
-    with pytest.raises(UserError, match=r"flat\.npy: align: scale needs reference depth"):
-        depth_of(tmp_path / "flat.npy", params(tmp_path, align="scale"))
+    with pytest.raises(UserError, match=r"flat\.npy: flat, which no shift brings to depth\.range"):
+        depth_of(write(tmp_path / "flat.npy", np.ones((2, 3))), params(tmp_path, align="scale_shift"))
+    with pytest.raises(ValidationError, match=r"range: \[3\.0, 1\.0\] is not near and far"):
+        params(tmp_path, range=(3.0, 1.0))

@@ -30,6 +30,7 @@ LIMITS_S = {  # the most valuable first
     "training": 110.0,
     "reconstruction": 60.0,
     "synthesis": 100.0,
+    "triplane": 120.0,
     "sweep in bf16": 180.0,
     "plain loop": 45.0,
     "sweep in fp32": 300.0,

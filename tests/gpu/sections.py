@@ -21,15 +21,22 @@ import inputs
 import introspection
 import lightning_fabric  # noqa: F401  a second or more, once for all sections
 import reconstruction
+import solids
 import stages
 import torch
 import training
 from harness import Row, device
 
+from robust3d.architectures import architecture
 from robust3d.attacks.autoattack import evaluate
 from robust3d.attacks.outcomes import SweepState
 from robust3d.attacks.params import AutoAttackParams, PgdParams
 from robust3d.attacks.pgd import pgd
+from robust3d.data.multiview import Multiview
+from robust3d.models.encoder import Encoder
+from robust3d.pretraining import prior3d, supervised
+from robust3d.training.loop import train
+from robust3d.training.params import LoopParams
 
 SAID_EVERY_S = 2.0
 
@@ -141,7 +148,7 @@ def plain_loop(report: Report, toy: bool, data: Path) -> None:
 
 
 def reconstructions(report: Report, toy: bool, data: Path) -> None:
-    """DVR at 16 and 64 march steps and pixelNeRF as published."""
+    """DVR at 16 and 64 march steps, pixelNeRF as published, 3D-Prior with a ViT-B/14."""
     size_px, objects, views = (16, 3, 2) if toy else (64, 24, 24)
     sizes, steps = (reconstruction.TOY, 1) if toy else (reconstruction.GPU_SIZES, 3)
     for row in reconstruction.on_gpu(inputs.balls(objects, views, size_px, seed=1), sizes, steps):
@@ -152,6 +159,63 @@ def syntheses(report: Report, toy: bool, data: Path) -> None:
     """Synthesis of volumes at the size of 3DWINN's paper."""
     for row in introspection.on_gpu(toy):
         report.row(row)
+
+
+def triplane(report: Report, toy: bool, data: Path) -> None:
+    """3D-Prior on a backbone that knows solids apart: what it reconstructs, and what of that knowledge is kept.
+
+    Bar H9: PSNR and depth on held-out solids; the linear probe falls by a point at most with the distance to the start,
+    and by more than three without.
+    """
+    size_px, objects, views, steps = (16, 6, 2, 2) if toy else (64, 240, 12, 800)
+    train_views, held_out = (
+        solids.draw(count, views, size_px, seed) for seed, count in ((1, objects), (2, objects // 2))
+    )
+    start = Encoder(architecture("resnet18"), seed=0)
+    loop = LoopParams(steps=steps, learning_rate=1e-3, schedule="cosine", validate_every=steps)
+    taught = supervised.Params(batch=32, loop=loop)
+    train(supervised.make_task(taught, start, train_views, held_out, 0, device()), loop, 0)
+    before = kinds_known(start, train_views, held_out)
+    report.fact("linear probe of the start, %", before)
+    sizes = {"batch": 2, "rays": 32, **reconstruction.PRIOR3D} if toy else {"batch": 32, "rays": 1024}
+    for weight in (1.0, 0.0):
+        params = prior3d.Params(
+            distillation_weight=weight, surface_weight=1.0, batch_norms="measured", encoder_rate=0.1, crop=1.0,
+            loop=loop, **sizes,
+        )  # fmt: skip
+        task = prior3d.make_task(params, copy.deepcopy(start), train_views, held_out, 0, device())
+        found = train(task, loop, 0).rows[-1]["validation"]
+        change = kinds_known(task.encoder, train_views, held_out) - before
+        if weight:
+            inputs_, _, depth = task._validation_views
+            with task.in_eval_mode():
+                surface = task._reconstruct(inputs_)[2]
+            known = depth.isfinite()
+            likeness = torch.corrcoef(torch.stack([surface[known], depth[known]]).cpu())[0, 1].item()
+            report.row(Row("3D-Prior, held-out PSNR", "dB", harness.spread([found["psnr"]]), bar=20.0))
+            report.row(Row("3D-Prior, correlation with the depth", "", harness.spread([likeness]), bar=0.8))
+            report.row(Row("… change of the linear probe", "points", harness.spread([change]), bar=-1.0))
+        else:
+            report.row(
+                Row("… loss of the linear probe without distillation", "points", harness.spread([-change]), bar=3.0)
+            )
+
+
+@torch.no_grad()
+def kinds_known(encoder: Encoder, seen: Multiview, held_out: Multiview) -> float:
+    """Held-out views (%) whose kind of solid a linear map of the features tells, fitted by ridge regression."""
+    encoder.eval()
+    features, kinds = [], []
+    for views in (seen, held_out):
+        images = views.inputs.flatten(0, 1)
+        found = torch.cat([encoder(part.to(device()) / 255).double().cpu() for part in images.split(256)])
+        features.append(torch.cat([found, torch.ones(len(found), 1)], 1))
+        kinds.append(views.class_index.repeat_interleave(views.inputs.shape[1]))
+    scale = features[0].square().mean(0).sqrt().clamp(min=1e-6)
+    here, there = (part / scale for part in features)
+    wanted = torch.nn.functional.one_hot(kinds[0], 3).double()
+    weight = torch.linalg.solve(here.T @ here + len(here) * 1e-3 * torch.eye(here.shape[1]), here.T @ wanted)
+    return 100 * float(((there @ weight).argmax(1) == kinds[1]).double().mean())
 
 
 def sweep(precision: str, report: Report, toy: bool) -> None:
@@ -182,6 +246,7 @@ SECTIONS = {
     "training": adversarial_training,
     "reconstruction": reconstructions,
     "synthesis": syntheses,
+    "triplane": triplane,
     "sweep in bf16": sweep_bf16,
     "plain loop": plain_loop,
     "sweep in fp32": sweep_fp32,

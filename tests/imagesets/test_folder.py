@@ -281,3 +281,55 @@ def test_a_damaged_file_of_pixels_is_named(pictures, make):
         made.inputs["images"][0].write_text(broken)
         with pytest.raises(UserError, match="not a manifest of images"):
             made.open()
+
+
+def test_depth_maps_are_cut_like_their_pictures(tmp_path, make):
+    """Pictures whose red channel is their depth in centimetres, wider than high, so that `crop` cuts them."""
+    for split, count in (("train", 3), ("val", 1), ("test", 1)):
+        for name in ("cat", "dog"):
+            for number in range(count):
+                pixels = np.zeros((16, 24, 3), np.uint8)
+                pixels[:, :, 0] = 100 + 4 * np.arange(24) + number  # a ramp: crops and scales differ
+                save(tmp_path / "pictures" / split / name / f"{number}.png", pixels)
+                depth = pixels[:, :, 0] / np.float32(100)
+                depth[:, 12] = np.nan
+                (tmp_path / "depth" / split / name).mkdir(parents=True, exist_ok=True)
+                np.save(tmp_path / "depth" / split / name / f"{number}.npy", depth)
+    told = {"kind": "folder", "path": str(tmp_path / "pictures"), "depth": {"path": str(tmp_path / "depth")}}
+    for more in ({"resolution_px": 16}, {"resolution_px": 8, "shards": 2}, {"resolution_px": 8, "fit": "stretch"}):
+        made = make(**told, **more)
+        data = made.open(resident_bytes=0)
+        depth, images = data.depths([4, 0, 4]), data.batch([4, 0, 4])
+        assert depth.shape == (3, more["resolution_px"], more["resolution_px"])
+        known = depth.isfinite()
+        assert torch.equal(known[0], known[2]) and torch.equal(depth[0][known[0]], depth[2][known[0]])
+        tolerance = 1e-3 if more["resolution_px"] == 16 else 6  # pictures are smoothed where they are scaled
+        assert ((100 * depth - images[:, 0]).abs()[known] <= tolerance).all() and known.float().mean() > 0.8
+        assert more != {"resolution_px": 16} or known.float().mean() == 15 / 16
+        assert len(made.sources[0].read_text().splitlines()) > 10 // more.get("shards", 1)
+    plain = make(kind="folder", path=told["path"], resolution_px=8)
+    with pytest.raises(UserError, match="these images have no depth"):
+        plain.open().depths([0])
+    whole = make(**told, resolution_px=8).open()
+    assert torch.equal(whole.all(), plain.open().all())
+
+
+def test_depth_maps_that_do_not_fit_are_one_message(tmp_path, make):
+    for name in ("cat", "dog"):
+        for number in range(3):
+            save(tmp_path / "pictures" / name / f"{number}.png", colours(number))
+            (tmp_path / "depth" / name).mkdir(parents=True, exist_ok=True)
+            np.save(tmp_path / "depth" / name / f"{number}.npy", np.ones((12, 12), np.float32))
+    told = {"kind": "folder", "path": str(tmp_path / "pictures"), "depth": {"path": str(tmp_path / "depth")}}
+    before = folder.identity(folder.Params(resolution_px=12, **told))
+    np.save(tmp_path / "depth" / "cat" / "1.npy", np.ones((12, 13), np.float32))
+    assert folder.identity(folder.Params(resolution_px=12, **told)) != before
+    with pytest.raises(UserError, match=r"cat/1\.npy: 13x12 px, but its picture has 12x12"):
+        make(**told)
+    assert make(**told, broken="skip").open("train").notices[0].startswith("1 of 6 pictures cannot be read")
+    np.save(tmp_path / "depth" / "cat" / "1.npy", np.full((12, 12), np.nan, np.float32))
+    with pytest.raises(UserError, match=r"cat/1\.npy: not one pixel with a known depth"):
+        make(**told)
+    (tmp_path / "depth" / "cat" / "1.npy").unlink()
+    with pytest.raises(UserError, match=r"cat: no depth map 1\{"):
+        make(**told)

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from robust3d.architectures import architecture
+from robust3d.data.images import ImageData
 from robust3d.errors import UserError
 from robust3d.models.architecture import batch_norms
 from robust3d.models.encoder import Encoder
@@ -388,9 +389,38 @@ def test_views_without_depth_and_too_few_objects_are_refused(solids):
     assert len(make(solids, objects=4).train) == 4
 
 
+def test_pictures_with_depth_maps_are_views_of_an_assumed_camera(solids):
+    """The same steps as on views of their own, where camera, range and background are given."""
+    views = solids.train
+    depth = torch.nan_to_num(views.depth.flatten(0, 1), posinf=torch.nan)
+    pictures = replace(
+        ImageData.of(views.inputs.flatten(0, 1), views.class_index.repeat_interleave(views.inputs.shape[1])),
+        read_depths=lambda places: depth[torch.as_tensor(places)],
+    )
+    focal = float(views.intrinsics[0, 0, 0, 0])
+    given = {"depth_range": (1.5, 3.5), "background": (1.0, 1.0, 1.0), "background_depth": "ignored"}
+    encoder = started(solids, "resnet18")
+    losses = []
+    for data in (pictures, views):
+        params = Params(**SMALL, **given, fov_deg=float(np.rad2deg(2 * np.arctan(16 / focal))))
+        task = make_task(params, copy.deepcopy(encoder), data, data, 0, "cpu")
+        task.module.train()
+        losses.append(task.loss(0, torch_generator("step", 0))[0].item())
+        validation = task.module.eval() and task.validate()
+        losses.append(validation["depth_mae"])
+    assert losses[:2] == pytest.approx(losses[2:], rel=1e-5)
+    fewer = make_task(Params(**SMALL, objects=7), copy.deepcopy(encoder), pictures, pictures, 0, "cpu")
+    assert len(fewer.train) == 7 and fewer.reconstructions(4)[0].shape == (4, 32, 32, 3)
+    camera = fewer.module.decoder.camera
+    assert (camera.near, camera.far) == pytest.approx(depth_range(solids.train.subset(1)), rel=0.2)
+    with pytest.raises(UserError, match="these pictures have none: give their set a folder of maps"):
+        make_task(Params(**SMALL), encoder, replace(pictures, read_depths=None), pictures, 0, "cpu")
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
+        ({"depth_range": (2.0, 2.0)}, r"depth_range: \[2\.0, 2\.0\] is not near and far"),
         ({"plane_px": 24}, "plane_px: 24 is not query_px"),
         ({"heads": 5}, "heads: 5 heads cannot share"),
         ({"upscale": 3}, "upscale: 3 is no power of two"),

@@ -12,7 +12,7 @@ from robust3d.data.images import ImageData
 from robust3d.errors import UserError
 from robust3d.models.classifier import Classifier
 from robust3d.probes import Subject, depth
-from robust3d.probes.depth.task import errors_of, log_loss
+from robust3d.probes.depth.task import Linear, errors_of, log_loss
 
 torch.set_num_threads(1)
 PX = 32
@@ -57,6 +57,18 @@ def test_a_head_on_a_random_network_beats_the_mean_depth(tmp_path, head):
     assert found.metrics["mean_depth"] == pytest.approx(2.5, abs=0.05)
     assert len(found.outcomes) == 20 and found.outcomes["rmse"].mean() == pytest.approx(found.metrics["rmse"])
     assert all(value.equal(before[name]) for name, value in model.state_dict().items())  # frozen
+
+
+def test_the_linear_head_is_that_of_the_enlarged_tokens():
+    """The literal order, DINOv2's: enlarge, normalise, convolve."""
+    torch.manual_seed(0)
+    head = Linear(6, depth.Params(bins=5, upscale=4))
+    for _ in range(3):
+        head(3 + 2 * torch.randn(8, 6, 4, 4))  # statistics that are not 0 and 1
+    head.eval()
+    features = torch.randn(2, 6, 3, 5)
+    larger = torch.nn.functional.interpolate(features, scale_factor=4, mode="bilinear", align_corners=False)
+    assert torch.allclose(head(features), head.scores(head.norm(larger)), atol=1e-5)
 
 
 def test_images_without_depth_are_refused(tmp_path):

@@ -249,6 +249,10 @@ def test_classification_of_an_image_set_is_a_column_of_table_4_and_a_start_of_ot
     ("entry", "says"),
     [
         ({"set": "nowhere"}, r"pretraining\.fractals\.set: 'nowhere' is not defined"),
+        (
+            {"method": "prior3d", "params": {"distillation_weight": 0.0, "batch_norms": "batch"}},
+            r"pretraining\.\w+\.set: prior3d learns from depth, and the pictures of \w+ have none; name a",
+        ),
         ({"method": "ae", "params": {}}, r"set: method ae reads views, not image sets; name a family under `data`"),
         (
             {"data": {"family": "geons", "input": {"kind": "black"}, "target": {"kind": "black"}}},

@@ -294,6 +294,7 @@ TRIED: dict[str, Trial] = {
     "robust3d probe efficientnet_lite0 --probe cue_conflict --images DIR --resolution 224": probe,
     "robust3d voxelise DIR --out voxels.h5": voxelise,
     "robust3d voxelise meshes/ --resolution 32 --out voxels.h5": voxelise,
+    "robust3d depth PICTURES --model MODEL --out MAPS": nothing,  # needs transformers: tests/test_depth_models.py
     "robust3d check-views DIR": nothing,  # after export-views
     "robust3d export-images SET --out FOLDER": nothing,  # the next
     "robust3d export-images all_three --out FOLDER": nothing,  # of an overlay: tests/stages/test_synthetic_sets.py

@@ -5,14 +5,15 @@ as PNG of 16 bits and PFM; Depth Anything writes the same, and its metric models
 refused: they are for the eye, stretched to their own range.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import functools
+import os
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from PIL import Image
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from robust3d.data.published.files import MAX_SIDE_PX, MIB, read_exr_depth, reading, regular_file
 from robust3d.errors import UserError
@@ -22,7 +23,7 @@ from robust3d.params import PathText
 SUFFIXES = (".npy", ".exr", ".pfm", ".png")  # exact ones first
 ENDINGS = ("", "_depth", "-depth", "_raw_depth_meter", "_raw", "_pred")  # that tools add to a picture's name
 _MODELS = ("-dpt_", "-midas_")  # MiDaS adds the name of its model
-_LEAST = 2  # known pixels for scale and shift
+QUANTILES = (0.02, 0.98)  # of a map, the ends of its range: single pixels may be anything
 _HEADERS = 256  # bytes of a PFM's three lines at most
 
 
@@ -36,7 +37,16 @@ class DepthParams(Base):
     scale: float | None = Field(
         None, gt=0
     )  # times this is depth (or its inverse); none: 1/256 of zoedepth's PNG, else 1
-    align: Literal["none", "scale", "scale_shift"] = "none"  # to reference depth, by least squares
+    # Of each map by itself, to `range`, in inverse depth where the file holds that. scale: the median becomes the
+    # middle; scale_shift: the 2 % and 98 % quantiles become the ends, and what is beyond is cut.
+    align: Literal["none", "scale", "scale_shift"] = "none"
+    range: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (1.0, 3.0)  # near, far
+
+    @model_validator(mode="after")
+    def _ascending(self) -> "DepthParams":
+        if self.range[0] >= self.range[1]:
+            raise ValueError(f"range: {list(self.range)} is not near and far; the second has to be larger")
+        return self
 
     def is_inverse(self, path: Path) -> bool:
         """Whether the numbers of a file grow towards the camera."""
@@ -49,36 +59,47 @@ class DepthParams(Base):
         return 1 / 256 if self.source == "zoedepth" and path.suffix.lower() == ".png" else 1.0
 
 
-def find_map(params: DepthParams, picture: str) -> Path:
-    """The depth map of a picture, which is given by its file from the pictures' folder.
+def find_maps(params: DepthParams, pictures: Iterable[str]) -> dict[str, Path]:
+    """The depth map of each picture, which are given by their files from the pictures' folder.
 
     Raises:
-        UserError: none, or several.
+        UserError: a picture has none, or several.
     """
-    base = Path(params.path) / picture
-    folder, stem = base.parent, base.stem
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder of depth maps, for the picture {picture}")
-    found = [folder / f"{stem}{ending}{suffix}" for ending in ENDINGS for suffix in SUFFIXES]
-    there = [path for path in found if path.is_file()]
-    there += [path for path in sorted(folder.glob(f"{_escaped(stem)}-*")) if _of_model(path, stem)]
-    if not there:
-        raise UserError(f"{folder}: no depth map {stem}{{{', '.join(SUFFIXES)}}} of the picture {picture}")
-    exact = [path for path in there if path.suffix.lower() == there[0].suffix.lower()]
-    if len(exact) > 1:
-        raise UserError(
-            f"{folder}: {exact[0].name} and {exact[1].name} may both be the depth of {picture}; move one away"
-        )
-    return min(there, key=lambda path: SUFFIXES.index(path.suffix.lower()))
+
+    @functools.cache
+    def there(folder: Path) -> dict[str, list[Path]]:
+        """The maps of a folder by the stem of their picture; it is listed once."""
+        if not folder.is_dir():
+            raise UserError(f"depth.path: no folder {folder} of depth maps; it has to hold those of {picture}")
+        found: dict[str, list[Path]] = {}
+        for name in sorted(os.listdir(folder)):
+            stem, suffix = os.path.splitext(name)
+            if suffix.lower() in SUFFIXES:
+                for one in _stems(stem):
+                    found.setdefault(one, []).append(folder / name)
+        return found
+
+    maps = {}
+    for picture in pictures:
+        base = Path(params.path) / picture
+        found = there(base.parent).get(base.stem, [])
+        if not found:
+            raise UserError(
+                f"{base.parent}: no depth map {base.stem}{{{', '.join(SUFFIXES)}}} of the picture {picture}"
+            )
+        first = min(SUFFIXES.index(path.suffix.lower()) for path in found)
+        exact = [path for path in found if path.suffix.lower() == SUFFIXES[first]]
+        if len(exact) > 1:
+            raise UserError(
+                f"{base.parent}: {exact[0].name} and {exact[1].name} may both be the depth of {picture}; move one away"
+            )
+        maps[picture] = exact[0]
+    return maps
 
 
-def _escaped(stem: str) -> str:
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in stem)
-
-
-def _of_model(path: Path, stem: str) -> bool:
-    rest = path.name.removeprefix(stem)
-    return path.suffix.lower() in SUFFIXES and rest.startswith(_MODELS)
+def _stems(stem: str) -> set[str]:
+    """The names of pictures that a depth map's name, without its suffix, may be made of."""
+    return {stem.removesuffix(ending) for ending in ENDINGS} | {stem.partition(model)[0] for model in _MODELS}
 
 
 def read_map(path: Path, params: DepthParams, size: tuple[int, ...] | None = None) -> np.ndarray:
@@ -113,70 +134,35 @@ def read_map(path: Path, params: DepthParams, size: tuple[int, ...] | None = Non
     return np.where(known, values * params.factor(path), np.nan).astype(np.float32)
 
 
-def aligned(values: np.ndarray, reference: np.ndarray, align: Literal["none", "scale", "scale_shift"]) -> np.ndarray:
-    """Values scaled (and shifted) to be nearest to a reference, by least squares over pixels known in both.
+def depth_of(path: Path, params: DepthParams, size: tuple[int, ...] | None = None) -> np.ndarray:
+    """The depth (H, W) float32 of a map, aligned if asked; NaN where it is not known.
+
+    Inverse depth that is not aligned is turned around as it is: right up to a scale if its shift is 0.
 
     Args:
-        values: (H, W) depth or inverse depth, NaN where unknown.
-        reference: (H, W) of the same kind: for inverse depth that of the reference.
-        align: how; MiDaS's own evaluation takes scale and shift, in inverse depth.
+        path: of the map.
+        params: what its numbers mean.
+        size: (H, W) of the picture; None: not compared.
 
     Raises:
-        UserError: too few pixels are known in both, or the values are constant there, or scaled by less than 0.
+        UserError: as `read_map`, or the map is flat; names the file.
     """
-    if align == "none":
-        return values
-    known = np.isfinite(values) & np.isfinite(reference)
-    x, y = values[known].astype(np.float64), reference[known].astype(np.float64)
-    if len(x) < _LEAST:
-        raise UserError(
-            f"align: {align} needs {_LEAST} pixels that are known in map and reference, and there are {len(x)}"
-        )
-    if align == "scale":
-        square = float((x * x).sum())
-        scale, shift = (float((x * y).sum()) / square if square else 0.0), 0.0
-    else:
-        middle = x - x.mean()
-        square = float((middle * middle).sum())
-        scale = float((middle * y).sum()) / square if square > 1e-12 * float((x * x).sum()) else 0.0
-        shift = float(y.mean() - scale * x.mean())
-    if scale <= 0:
-        raise UserError(
-            f"align: {align} finds a scale of {scale:g}: the map is flat, or grows where the reference falls"
-        )
-    return (scale * values.astype(np.float64) + shift).astype(np.float32)
-
-
-def depth_of(path: Path, params: DepthParams, reference: np.ndarray | None = None) -> np.ndarray:
-    """The depth (H, W) float32 of a map, aligned to reference depth (H, W) if asked; NaN where it is not known.
-
-    Without a reference inverse depth is turned around as it is: right up to a scale if its shift is 0.
-
-    Raises:
-        UserError: as `read_map` and `aligned`, or there is nothing to align to; names the file.
-    """
-    values = read_map(path, params, None if reference is None else reference.shape)
-    inverse = params.is_inverse(path)
-    if params.align != "none":
-        if reference is None:
-            raise UserError(f"{path}: align: {params.align} needs reference depth, and there is none")
-        with np.errstate(divide="ignore", invalid="ignore"):
-            wanted = np.where(np.isfinite(reference) & (reference > 0), 1 / reference if inverse else reference, np.nan)
-        with _naming(path):
-            values = aligned(values, wanted, params.align)
+    values, inverse = read_map(path, params, size).astype(np.float64), params.is_inverse(path)
+    near, far = params.range
+    ends = (1 / far, 1 / near) if inverse else (near, far)
+    if params.align == "scale":
+        values *= sum(ends) / 2 / max(float(np.nanmedian(values)), 1e-30)
+    elif params.align == "scale_shift":
+        low, high = np.nanquantile(values, QUANTILES)
+        if not high > low:
+            raise UserError(
+                f"{path}: flat, which no shift brings to depth.range; use depth.align: scale, or leave it out"
+            )
+        values = (ends[0] + (values - low) * (ends[1] - ends[0]) / (high - low)).clip(*ends)
     with np.errstate(divide="ignore", invalid="ignore"):
         depth = 1 / values if inverse else values
         found: np.ndarray = np.where(np.isfinite(depth) & (depth > 0), depth, np.nan).astype(np.float32)
     return found
-
-
-@contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Let a message begin with the file that it is about."""
-    try:
-        yield
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
 
 
 def _read_png(path: Path) -> np.ndarray:

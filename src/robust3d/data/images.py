@@ -117,7 +117,9 @@ class ImageData:
             UserError: these images have no depth.
         """
         if self.read_depths is None:
-            raise UserError("these images have no depth; views have it, pictures from disk have not")
+            raise UserError(
+                "these images have no depth; views have it, and folders of pictures with a folder of `depth` maps"
+            )
         return self.read_depths(torch.as_tensor(indices).cpu().numpy()).to(self.labels.device)
 
     @property

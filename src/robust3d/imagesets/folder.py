@@ -7,12 +7,13 @@ A class is a folder, with the pictures in it and in folders below it. Hidden fil
 import hashlib
 import os
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from robust3d.data.packed import open_images
+from robust3d.data.depth_maps import DepthParams, depth_of, find_maps
+from robust3d.data.packed import ReadDepth, open_images
 from robust3d.data.params import SPLITS, PictureSetParams
 from robust3d.data.published.files import read_photograph
 from robust3d.data.published.inventory import listing
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from PIL.Image import Image
 
-__all__ = ["Params", "identity", "list_pictures", "open_images", "picture_reader"]
+__all__ = ["Params", "depth_reader", "identity", "list_pictures", "open_images", "picture_reader"]
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 NO_SPLIT = "any"
@@ -36,6 +37,7 @@ class Params(PictureSetParams):
 
     path: PathText  # the root
     layout: Literal["auto", "splits", "classes"] = "auto"  # splits: root/<split>/<class>; classes: root/<class>
+    depth: DepthParams | None = None  # a folder of depth maps in the same folders, and what their numbers mean
 
 
 class Found(NamedTuple):
@@ -49,12 +51,18 @@ class Found(NamedTuple):
 
 
 def identity(params: Params) -> str:
-    """Sixteen hex digits over names, sizes and times of the pictures; none of them is opened.
+    """Sixteen hex digits over names, sizes and times of the pictures and depth maps; none of them is opened.
 
     Raises:
-        UserError: as `list_pictures`.
+        UserError: as `list_pictures`, or a picture has no depth map.
     """
-    lines = (f"{found.file}\t{found.bytes}\t{found.time_ns}" for found in _pictures(params))
+    pictures = _pictures(params)
+    lines = [f"{found.file}\t{found.bytes}\t{found.time_ns}" for found in pictures]
+    if params.depth is not None:
+        wanted = [one.file for one in pictures if params.label_order is None or one.class_name in params.label_order]
+        for path in find_maps(params.depth, wanted).values():
+            status = path.stat()
+            lines.append(f"{path}\t{status.st_size}\t{status.st_mtime_ns}")
     return hashlib.sha256("\n".join(sorted(lines)).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
@@ -78,6 +86,21 @@ def picture_reader(params: Params, seed: int) -> "Callable[[Any], Image]":
     It raises a UserError if a picture cannot be read or would lose information: 16 bits per channel, transparency.
     """
     return lambda row: read_photograph(Path(params.path) / row.instance)
+
+
+def depth_reader(params: Params, instances: Sequence[str]) -> "ReadDepth | None":
+    """A function that returns the depth map of one of these pictures; None without maps.
+
+    It raises a UserError if a map is damaged, of another size, or without a known pixel.
+
+    Raises:
+        UserError: a picture has no map, or several.
+    """
+    depth = params.depth
+    if depth is None:
+        return None
+    maps = find_maps(depth, instances)
+    return lambda row, size: depth_of(maps[row.instance], depth, size)
 
 
 class Named(NamedTuple):

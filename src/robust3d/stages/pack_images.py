@@ -27,7 +27,9 @@ def run(job: "Context") -> None:
     rows = list(table[block_of(table, shards) == block].itertuples(index=False))
     with noting_files() as read:
         read_picture = module.picture_reader(params, job.params["seed"])
-        entry = write_block(job.outputs["images"], rows, read_picture, params)
+        depth_reader = getattr(module, "depth_reader", None)
+        read_depth = depth_reader(params, [row.instance for row in rows]) if depth_reader else None
+        entry = write_block(job.outputs["images"], rows, read_picture, params, read_depth)
     job.write_json("manifest", entry)
     write_checksums(read, getattr(params, "path", ""), job.outputs["sources"])
     job.notes.update(images=len(rows) - len(entry["left_out"]), left_out=entry["left_out"])

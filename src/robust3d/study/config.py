@@ -80,6 +80,12 @@ class Study(Params):
                 check_known(f"pretraining.{name}.experiments", key, self.experiments)
             if entry.set is not None:
                 check_known(f"pretraining.{name}.set", entry.set, self.sets)
+                has_depth = self.family_of(entry.set) is not None or getattr(self.sets[entry.set], "depth", None)
+                if getattr(registry.load("pretraining", entry.method), "NEEDS_DEPTH", False) and not has_depth:
+                    raise ValueError(
+                        f"pretraining.{name}.set: {entry.method} learns from depth, and the pictures of {entry.set} "
+                        f"have none; name a folder of maps by sets.{entry.set}.depth"
+                    )
             if entry.data is not None:
                 at = f"pretraining.{name}.data"
                 check_known(f"{at}.family", entry.data.family, self.families)

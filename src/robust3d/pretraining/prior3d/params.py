@@ -53,8 +53,11 @@ class Params(Base):
     importance_samples: int = Field(16, ge=0)  # more by importance; the paper gives no number
     rays: int | None = Field(None, gt=0)  # random pixels, the same for all images of a step; null: all (paper)
     upscale: int = Field(16, gt=0)  # by which the convolutional decoder enlarges the grid of tokens; open in the paper
-    # The fixed camera has the views' intrinsics and sees from 5 % before their nearest depth to 5 % behind the
-    # farthest, in the units of the views; open in the paper. Where there is no object the depth is the farthest.
+    # The fixed camera has the views' intrinsics; those of pictures are not known, and their field of view is assumed.
+    fov_deg: float = Field(50.0, gt=1, lt=170)  # horizontal, of pictures from a `set`; open in the paper
+    # The camera sees from near to far, in the units of the views; null: from 5 % before the nearest known depth to 5 %
+    # behind the farthest. Open in the paper. Where there is no object the depth is the farthest.
+    depth_range: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] | None = None
     background_depth: Literal["far", "ignored"] = "far"  # the target there; ignored: none
     background: tuple[Channel, Channel, Channel] | None = None  # behind the field; null: the targets' median there
     input_px: int | None = Field(None, gt=0)  # side to which images are resized for the encoder; null: as they are
@@ -79,6 +82,8 @@ class Params(Base):
             raise ValueError(f"heads: {self.heads} heads cannot share a width of {self.width}")
         if self.decoder == "convolutional" and self.class_token == "token":
             raise ValueError("class_token: the convolutional decoder has no place for one more token; use channels")
+        if self.depth_range is not None and self.depth_range[0] >= self.depth_range[1]:
+            raise ValueError(f"depth_range: {list(self.depth_range)} is not near and far; the second has to be larger")
         if self.error == "norm" and self.rays is not None:
             raise ValueError("rays: error: norm is of whole images; leave rays at null, or use error: squared")
         return self

@@ -7,9 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from robust3d.data.images import ImageData
 from robust3d.data.multiview import Multiview
+from robust3d.data.photographs import Lazy, as_views
 from robust3d.errors import UserError
-from robust3d.models.encoder import seeded_initialisation
+from robust3d.models.encoder import Encoder, seeded_initialisation
 from robust3d.models.tokens import Tokens
 from robust3d.models.triplane import (
     FixedCamera,
@@ -27,6 +29,7 @@ from robust3d.training.draws import integers
 from robust3d.training.metrics import deviation, one_image, psnr
 from robust3d.training.views import ViewPretraining, median_background
 
+GREY = (0.5, 0.5, 0.5)  # behind pictures: there is something in every pixel
 MARGIN = 0.05  # of the range of depths, before the nearest and behind the farthest
 CHUNK = 16  # images at once in validation; memory only
 BASELINE_VIEWS = 1024  # evenly spaced training views, of which the mean image and the mean depth are taken
@@ -43,8 +46,8 @@ class Prior3dPretraining(ViewPretraining):
     Args:
         params: of the method.
         encoder: its start; trained in place.
-        train: training views with depth.
-        held_out: views of other instances, for validation and reconstructions.
+        train: training views, or pictures, with depth.
+        held_out: of other instances, for validation and reconstructions.
         seed: of the decoder's weights and of the validation's views.
         device: where all of it goes.
 
@@ -55,6 +58,18 @@ class Prior3dPretraining(ViewPretraining):
 
     params: Params
     module: Reconstruction
+
+    def __init__(
+        self,
+        params: Params,
+        encoder: Encoder,
+        train: Multiview | ImageData,
+        held_out: Multiview | ImageData,
+        seed: int,
+        device: torch.device | str,
+    ) -> None:
+        views = [as_views(data, params.fov_deg) if isinstance(data, ImageData) else data for data in (train, held_out)]
+        super().__init__(params, encoder, views[0], views[1], seed, device)
 
     def check_views(self) -> None:
         """Take the objects that are asked for; refuse views of unknown depth."""
@@ -74,7 +89,7 @@ class Prior3dPretraining(ViewPretraining):
         """The decoder around the encoder, and the frozen copy of the start."""
         params, channels = self.params, self.encoder.architecture.token_channels
         self.teacher = copy.deepcopy(self.encoder).to(self.device).eval().requires_grad_(False)
-        near, far = depth_range(self.train)
+        near, far = params.depth_range or depth_range(self.train)
         intrinsics = self.train.intrinsics.flatten(0, 1).double().mean(0)
         height, width = self.train.masks.shape[-2:]
         camera = FixedCamera(intrinsics, (height, width), near, far)
@@ -85,7 +100,9 @@ class Prior3dPretraining(ViewPretraining):
                     channels, camera, class_token=params.class_token, width=params.width, factor=params.upscale
                 )
             else:
-                background = params.background or median_background(self.train)
+                background = params.background or (
+                    GREY if isinstance(self.train.inputs, Lazy) else median_background(self.train)
+                )
                 sizes = params.model_dump(include=TRIPLANE_KEYS)
                 decoder = TriplaneDecoder(channels, camera, background, **sizes)
         return Reconstruction(self.encoder, decoder, params.input_px)

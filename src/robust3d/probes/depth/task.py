@@ -59,7 +59,11 @@ def read(subject: Subject, images: ImageData, most: int | None = None) -> Seen:
 
 
 class Linear(nn.Module):
-    """Scores of bins by one 1x1 convolution of the enlarged tokens."""
+    """Scores of bins by one 1x1 convolution of the enlarged tokens.
+
+    What is enlarged are the scores. A linear map of bilinear means is the bilinear mean of its results, and there are
+    fewer bins than channels, and fewer tokens than pixels. The norm's statistics are those of the tokens.
+    """
 
     def __init__(self, channels: int, params: Params) -> None:
         super().__init__()
@@ -68,9 +72,8 @@ class Linear(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, C, h, w) to (N, bins, h', w')."""
-        larger = F.interpolate(features, scale_factor=self.upscale, mode="bilinear", align_corners=False)
-        scores: Tensor = self.scores(self.norm(larger))
-        return scores
+        scores = self.scores(self.norm(features))
+        return F.interpolate(scores, scale_factor=self.upscale, mode="bilinear", align_corners=False)
 
 
 class Residual(nn.Module):
