@@ -231,6 +231,11 @@ def generate(outputs, path, samples, iterations=1):
     return read_generated(path)
 
 
+def _of_samples(made):
+    """Notices, without that of the training: four steps teach little."""
+    return [notice for notice in made.facts["notices"] if "of this training are noise" not in notice]
+
+
 def test_what_introspective_training_generates(trained, tmp_path):
     with h5py.File(trained["plate"]["negatives"]) as file:
         rows = np.flatnonzero(file["iteration"][:] == 4)
@@ -240,12 +245,12 @@ def test_what_introspective_training_generates(trained, tmp_path):
         )
     single = generate(trained["plate"], tmp_path / "a.h5", 6)
     assert (single.volumes() == (values[:6] > 0.5)).all() and (single.labels == 0).all()
-    assert single.facts["category"] == "plate" and single.facts["notices"] == []
+    assert single.facts["category"] == "plate" and _of_samples(single) == []
     many = generate(trained[None], tmp_path / "b.h5", 6, 3)  # a cascade has two iterations
     assert many.iterations.tolist() == [3] * 3 + [4] * 3 and (many.labels == JOINT).all()
-    assert many.facts["notices"] == ["samples of 2 iterations, for the last cascade has no more than these"]
+    assert _of_samples(many) == ["samples of 2 iterations, for the last cascade has no more than these"]
     few = generate(trained["plate"], tmp_path / "c.h5", 9)
-    assert len(few) == 8 and few.facts["notices"] == ["8 samples in place of 9: the training synthesised no more"]
+    assert len(few) == 8 and _of_samples(few) == ["8 samples in place of 9: the training synthesised no more"]
 
 
 @pytest.fixture(scope="module")

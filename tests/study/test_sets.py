@@ -99,7 +99,7 @@ AE = {"label": "AE", "method": "ae"}
     [
         (
             {"sets": {"x": {"kind": "dreams"}}},
-            "there is no set called 'dreams': robust3d.imagesets have benchmark, broden, cue_conflict, flatworld, ",
+            "there is no set called 'dreams': robust3d.imagesets have benchmark, broden, cue_conflict, digits, ",
         ),
         ({"sets": {"x": {"kind": "folder", "path": "p"}}}, "x.resolution_px: missing"),
         ({"sets": {"x": {"kind": "folder", "path": "p", "resolution_px": 32, "family": "geons"}}}, "x.family: unknown"),

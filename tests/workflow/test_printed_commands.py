@@ -239,6 +239,7 @@ TRIED: dict[str, Trial] = {
     "snakemake prior3d": dry_run,
     "snakemake winn3d": dry_run,
     "snakemake comparison": dry_run,
+    "snakemake geon3d shapebias prior3d winn3d flatland": dry_run,
     "snakemake results/claims.csv": dry_run,
     "snakemake -n geon3d tables shapebias prior3d winn3d flatland --config scale=paper": lambda command, project: (
         dry_run(command.replace(" -n", "", 1), project)
@@ -294,6 +295,7 @@ TRIED: dict[str, Trial] = {
     "robust3d probe efficientnet_lite0 --probe cue_conflict --images DIR --resolution 224": probe,
     "robust3d voxelise DIR --out voxels.h5": voxelise,
     "robust3d voxelise meshes/ --resolution 32 --out voxels.h5": voxelise,
+    "robust3d depth": nothing,
     "robust3d depth PICTURES --model MODEL --out MAPS": nothing,  # needs transformers: tests/test_depth_models.py
     "robust3d check-views DIR": nothing,  # after export-views
     "robust3d export-images SET --out FOLDER": nothing,  # the next
