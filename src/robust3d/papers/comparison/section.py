@@ -76,22 +76,18 @@ class Section(Params):
     brain: Brain
 
     def check(self, study: "Study") -> None:
-        """Whether all that it names is defined.
+        """Whether all that it names is defined, but pre-trainings: an overlay may leave out some that are named here.
 
         Raises:
             ValueError: beginning with the key's path under the section.
         """
         check_known("experiment", self.experiment, study.experiments)
-        for number, key in enumerate(self.left_out):
-            check_known(f"left_out.{number}", key, study.pretraining)
         for name, training in self.trainings.items():
             check_known(f"trainings.{name}.classifiers", self.experiment, training.classifiers)
             for experiment, keys in training.classifiers.items():
                 check_known(f"trainings.{name}.classifiers", experiment, study.experiments)
                 for key in keys:
                     check_known(f"trainings.{name}.classifiers.{experiment}", key, study.classifiers)
-            for key in training.starts or ():
-                check_known(f"trainings.{name}.starts", key, study.pretraining)
         for name, asked in self.probes.items():
             self._check_probe(study, f"probes.{name}", asked)
         check_known("transfer.experiment", self.transfer.experiment, study.experiments)
