@@ -96,7 +96,7 @@ def test_a_cell_is_a_mean_and_its_difference_to_scratch(made):
         assert cells["Scratch, standard", column]["value"] == pytest.approx(100 * right.mean())
         apart = cells["AE, standard", column]["difference"]
         assert apart["to"] == "Scratch" and apart["value"] == pytest.approx(better.mean() - right.mean())
-        assert cells["AE, standard", column]["n"] == IMAGES * (3 if column in ("Few labels", "Linear probe") else 1)
+        assert cells["AE, standard", column]["n"] == IMAGES * (2 if column in ("Few labels", "Linear probe") else 1)
     assert (
         cells["AE, standard", "Clean"]["text"]
         == f"{100 * better.mean():.1f} (+{100 * (better.mean() - right.mean()):.1f})*"
