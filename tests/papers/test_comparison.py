@@ -230,11 +230,9 @@ def test_measures_by_hand():
 @pytest.mark.parametrize(
     ("section", "message"),
     [
-        ({"left_out": ["nobody"]}, "papers.comparison.left_out.0: 'nobody' is not defined"),
         ({"probes": {"clean": {"probe": "dissection"}}}, "is a probe of kind dissection"),
         ({"probes": {"clean": {"trainings": ["other"]}}}, "papers.comparison.probes.clean.trainings: 'other'"),
         ({"transferred": {"few": {"labels": 77}}}, "papers.comparison.transferred.few.labels: 77 is not one of"),
-        ({"trainings": {"L2": {"starts": ["nobody"]}}}, "papers.comparison.trainings.L2.starts: 'nobody'"),
     ],
 )
 def test_a_wrong_section_is_refused(section, message):

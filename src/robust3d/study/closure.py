@@ -79,8 +79,11 @@ def _canonical(node: ast.AST) -> str:
 @functools.cache
 def file_digest(path: Path) -> str:
     """sha256 of a Python file's syntax tree, without docstrings, comments and layout."""
-    tree = ast.parse(path.read_bytes(), filename=str(path))
-    return hashlib.sha256(_canonical(tree).encode()).hexdigest()
+    return _meaning(path.read_bytes(), path)
+
+
+def _meaning(content: bytes, path: Path) -> str:
+    return hashlib.sha256(_canonical(ast.parse(content, filename=str(path))).encode()).hexdigest()
 
 
 def known_digests() -> Path:
@@ -105,10 +108,11 @@ class Meanings:
 
     def of(self, path: Path) -> str:
         """`file_digest` of a file."""
-        content = hashlib.sha256(path.read_bytes()).hexdigest()
-        if content not in self.known:
-            self.known[content], self._is_new = file_digest(path), True
-        return self.known[content]
+        content = path.read_bytes()  # once: a file that is edited meanwhile must not enter under its old content
+        key = hashlib.sha256(content).hexdigest()
+        if key not in self.known:
+            self.known[key], self._is_new = _meaning(content, path), True
+        return self.known[key]
 
     def keep(self) -> None:
         """Save new digests; if that fails they are computed again the next time."""
