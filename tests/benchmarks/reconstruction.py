@@ -17,6 +17,7 @@ from robust3d.architectures import architecture
 from robust3d.data.multiview import Multiview
 from robust3d.models.encoder import Encoder
 from robust3d.pretraining import dvr, pixelnerf, prior3d
+from robust3d.pretraining.dvr.params import Loop
 from robust3d.seeds import torch_generator
 from robust3d.training.loop import LoopParams, Pretraining
 
@@ -234,7 +235,7 @@ def _dvr_params(sizes: dict[str, int], march_steps: int = 16) -> dvr.Params:
     # A CPU is fastest with 4,096 points at once; a GPU wants many, as in `workflow/scales/gpu.yaml`.
     return dvr.Params(
         initialisation="geometric", march_steps=(march_steps,), march_schedule=(), input_px=None,
-        chunk_points=4096 if device() == "cpu" else 1_000_000, loop=LoopParams(steps=1), **sizes,
+        chunk_points=4096 if device() == "cpu" else 1_000_000, loop=Loop(steps=1), **sizes,
     )  # fmt: skip
 
 

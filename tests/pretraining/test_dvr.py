@@ -16,10 +16,9 @@ from robust3d.models.encoder import Encoder, seeded_initialisation
 from robust3d.models.implicit import Hits, at, cube_interval
 from robust3d.models.visual_hull import hull_depth
 from robust3d.pretraining.dvr import Params, make_task
-from robust3d.pretraining.dvr.params import LossWeights
+from robust3d.pretraining.dvr.params import Loop, LossWeights
 from robust3d.pretraining.dvr.task import DVRPretraining, RayBatch, dvr_losses, pixel_sets, take_rays
 from robust3d.seeds import torch_generator
-from robust3d.training.params import LoopParams
 
 RESNET18 = architecture("resnet18")
 
@@ -123,7 +122,7 @@ SMALL = {
     "chunk_points": 4096,
     "validation_march_steps": 32,
     "validation_images": 16,
-    "loop": LoopParams(steps=400, learning_rate=1e-3),
+    "loop": Loop(steps=400, learning_rate=1e-3),
 }
 
 

@@ -7,6 +7,8 @@ from torch import nn
 
 from robust3d.architectures import architecture
 from robust3d.models.encoder import Encoder
+from robust3d.parsing import parse
+from robust3d.pretraining import dvr
 from robust3d.pretraining.simsiam import Params, make_task
 from robust3d.pretraining.simsiam.task import distance, spread
 from robust3d.seeds import torch_generator
@@ -69,6 +71,18 @@ def test_a_run_is_recorded_with_its_spread_and_is_repeatable(toy_solids):
     known = task._validation_views[0][0].movedim(1, -1).numpy()
     assert truth.shape == ours.shape == (4, 32, 32, 3)
     assert all(any(np.array_equal(one, other) for other in known) for one in ours)
+
+
+@pytest.mark.parametrize(
+    ("method", "kept"),
+    [
+        (Params, {"optimiser": "sgd", "schedule": "cosine", "weight_decay": 5e-4}),
+        (dvr.Params, {"decay_steps": (250_000, 333_000), "decay_factor": 0.5}),
+    ],
+)
+def test_a_study_that_gives_some_keys_of_the_loop_keeps_the_methods_others(method, kept):
+    loop = parse(method, {"loop": {"steps": 3, "learning_rate": 0.02}}).loop
+    assert (loop.steps, loop.learning_rate) == (3, 0.02) and {key: getattr(loop, key) for key in kept} == kept
 
 
 def test_a_collapse_is_flagged(toy_solids):

@@ -1,9 +1,21 @@
 """Parameters of SimSiam (Chen and He 2021)."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from robust3d.params import Params as Base
 from robust3d.training.params import LoopParams
+
+
+class Loop(LoopParams):
+    """The reference's schedule on CIFAR: what a study leaves out stays so."""
+
+    steps: int = Field(78_000, gt=0)  # 800 epochs of 50,000 images
+    learning_rate: float = Field(0.06, gt=0)  # 0.03 x batch / 256
+    optimiser: Literal["adam", "sgd"] = "sgd"
+    weight_decay: float = Field(5e-4, ge=0)
+    schedule: Literal["steps", "cosine"] = "cosine"
 
 
 class Params(Base):
@@ -20,11 +32,4 @@ class Params(Base):
     grey: float = Field(0.2, ge=0, le=1)  # share of images without colour (reference: 0.2)
     batch: int = Field(512, gt=1)  # images per step (reference: 512); each is seen twice
     validation_images: int = Field(512, gt=1)  # maximum number of held-out images, and of training images beside them
-    loop: LoopParams = LoopParams(
-        steps=78_000,  # reference on CIFAR: 800 epochs of 50,000 images
-        learning_rate=0.06,  # reference on CIFAR: 0.03 x batch / 256, along a cosine
-        optimiser="sgd",
-        momentum=0.9,
-        weight_decay=5e-4,
-        validate_every=1_000,
-    )
+    loop: Loop = Loop()
