@@ -141,6 +141,14 @@ def test_a_plot_is_a_figure_whose_points_are_cells(site):
     assert "svg" in found["figure4/linf-8-255--at.html"].tags  # its lineage, drawn
 
 
+def test_the_start_page_shows_the_comparison(site):
+    found = pages(site)
+    (picture,) = (site / "pictures").glob("plot-comparison-*.svg")
+    for page, up in (("index.html", ""), ("comparison.html", ""), ("papers/comparison.html", "../")):
+        assert f"{up}pictures/{picture.name}" in found[page].links
+    assert "comparison.html" in found["index.html"].links
+
+
 def test_each_paper_has_a_page_that_tells_what_is_there(site):
     found = pages(site)
     assert {f"papers/{paper}.html" for paper in papers()} <= set(found["index.html"].links)
@@ -162,7 +170,7 @@ def test_the_search_knows_every_cell(site):
     text = (site / "cells.js").read_text()
     cells = json.loads(text.removeprefix("const CELLS = ").removesuffix(";\n"))
     assert {cell[4] for cell in cells} == {
-        name for name in found if name.startswith(("table", "figure4/")) and "/" in name
+        name for name in found if name.startswith(("table", "figure4/", "comparison/")) and "/" in name
     }
     assert ["Table 4", "Linf 8/255", "AT", "66.7 %", "table4/linf-8-255--at.html"] in cells
 

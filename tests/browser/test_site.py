@@ -20,6 +20,7 @@ KINDS = {
     "words": "table1.html",
     "figure": "figure2.html",
     "plot": "figure4.html",
+    "comparison": "comparison.html",
     "cell": "table4/linf-8-255--at.html",
     "hostile cell": "table4/linf-8-255--script-img-src-x-onerror-alert-1.html",
     "gallery": "galleries/index-views-*.html",

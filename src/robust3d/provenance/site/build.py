@@ -76,6 +76,11 @@ class Content:
         return next((table for table in self.tables if table.name == "table4" and table.measured), None)
 
     @property
+    def comparison(self) -> Table | None:
+        """The one of all papers' initialisations, whose picture answers the question of the start page."""
+        return next((table for table in self.tables if table.name == "comparison" and table.picture), None)
+
+    @property
     def claims(self) -> list[tuple[Cell, Cell]]:
         """What the papers claim and the verdicts, for the start page."""
         table = next((table for table in self.tables if table.name == "claims"), None)

@@ -176,8 +176,8 @@ class Table:
 
     @property
     def plotted(self) -> bool:
-        """Whether it is what a figure shows."""
-        return self.name.rpartition("/")[2].startswith("figure")
+        """Whether it is what a figure shows: its job has drawn a picture too."""
+        return self.step is not None and "picture" in self.step.outputs
 
     @property
     def words(self) -> str:
