@@ -59,12 +59,11 @@ def test_prior3d(plan, number):
     printed = getattr(prior3d, f"TABLE{number}")
     numbers = {(row, column) for row in printed if row != "columns" for column in printed["columns"]}
     made, found = planned(plan, f"prior3d/table{number}")
-    left_out = {(row, column) for row, column in numbers if {row, column} & set(prior3d.PRINTED_ONLY)}
-    assert made and made & numbers | left_out == numbers and not made & left_out
+    assert made and made & numbers == numbers
     # What the paper prints of no such row, as Table 2 of two backbones, may be made too.
     assert {column for _, column in made} <= set(printed["columns"])
     for probe, column in ((column["probe"], column) for column in found["columns"]):
-        assert found["data"][probe][column["set"]]["pictures"]["kind"] in ("folder", "benchmark")
+        assert found["data"][probe][column.get("set", "set")]["pictures"]["kind"] in ("folder", "benchmark", "nyu")
     assert found["flags"] == []
 
 
@@ -117,8 +116,7 @@ def test_winn3d(plan):
 
 
 def test_reasons_are_sentences():
-    for paper in (prior3d, shapebias):
-        assert all(len(reason.split()) > 4 for reason in paper.PRINTED_ONLY.values())
+    assert all(len(reason.split()) > 4 for reason in shapebias.PRINTED_ONLY.values())
 
 
 def test_what_is_missing_says_where_it_comes_from(plan):
@@ -152,4 +150,4 @@ def test_all_five_papers_are_planned_in_seconds():
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert done.returncode == 0, done.stderr[-2000:]
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    assert spent < 15, spent  # CPU seconds, so that a busy machine is no defect; seen: 7.3 for 2,179 jobs
+    assert spent < 15, spent  # CPU seconds, so that a busy machine is no defect; seen: 12.0 for 3,771 jobs

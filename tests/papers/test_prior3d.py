@@ -137,6 +137,9 @@ def refused(**section):
     load_study(merge(whole_file(), {"papers": {"prior3d": section}}))
 
 
+OTHER = {"label": "x", "experiment": "prior3d-painted", "probe": "shown_otherwise"}
+
+
 @pytest.mark.parametrize(
     ("section", "says"),
     [
@@ -148,6 +151,10 @@ def refused(**section):
             "figure4.probe: accuracy is a probe of kind accuracy; name one of kind",
         ),
         ({"figure4": {"experiment": "nowhere"}}, r"figure4\.experiment: .*nowhere"),
+        ({"other_images": [OTHER | {"probe": "accuracy"}]}, r"other_images\.0\.probe: accuracy is a probe of kind"),
+        ({"other_images": [OTHER | {"experiment": "nowhere"}]}, r"other_images\.0\.experiment: .*nowhere"),
+        ({"other_images": [OTHER | {"set": "upside_down"}]}, r"other_images\.0\.set: .*upside_down"),
+        ({"other_images": [OTHER]}, r"other_images\.0\.probe: shown_otherwise is another column's too"),
         ({"rows": [{"label": "a", "pretraining": "dino"}]}, r"rows\.0\.pretraining: .*dino"),
         ({"rows": [{"label": "a", "pretraining": None, "against": "b"}]}, r"rows\.0\.against: no other row"),
         ({"rows": [{"label": "a", "pretraining": None}] * 2}, "rows: 'a' is the label of two"),
@@ -181,6 +188,22 @@ def test_shape_bias_is_that_of_the_tables_backbones_on_images_with_two_cues():
         (classifier,) = (made for made, output in job.inputs["classifier"] if output == "classifier")
         assert classifier.params["set"]["kind"] == "cue_conflict" and classifier.params["set"]["validity"] == 1
         assert classifier.params["classifier"].objective == "linear"
+
+
+def test_a_column_of_other_images_has_classifiers_of_its_own():
+    column = {"label": "Painted", "experiment": "prior3d-painted", "probe": "plain", "printed": "iNat21"}
+    given = {"probes": {"plain": {"probe": "robustness"}}, "papers": {"prior3d": {"other_images": [column]}}}
+    plan = Plan(load_study(merge(whole_file(), given)))
+    table = plan.target("prior3d/table3")
+    assert {"probe": "plain", "label": "Painted", "set": "set", "printed": "iNat21"} in table.params["columns"]
+    validities = {"plain": set(), "shown_otherwise": set()}
+    for row in table.params["rows"]:
+        for probe, seen in validities.items():
+            for name in row["probes"][probe]:
+                ((job, _),) = table.inputs[f"outcomes:{name}"]
+                ((classifier, _),) = (found for found in job.inputs["classifier"] if found[1] == "classifier")
+                seen.add(classifier.params["set"]["kind"])
+    assert validities == {"plain": {"cue_conflict"}, "shown_otherwise": {"views"}}
 
 
 def test_an_experiment_takes_the_pre_trainings_of_another():

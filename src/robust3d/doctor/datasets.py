@@ -83,7 +83,9 @@ def _pictures(name: str, key: str, path: str | Path, what: str, within: str | Pa
     source = source_of(within or path)
     if source is None:
         return DataSet(name, key, Path(path), what, "where you have it", "its own licence")
-    return DataSet(name, key, Path(path), source.name, source.origin, source.licence, how=source.how)
+    # A folder of published data is there if these are.
+    place = Path(source.place) if Path(source.place) in Path(path).parents and within is None else Path(path)
+    return DataSet(name, key, place, source.name, source.origin, source.licence, how=source.how)
 
 
 def data_sets(study: Study) -> list[DataSet]:
@@ -102,6 +104,8 @@ def data_sets(study: Study) -> list[DataSet]:
         if name not in idle and (path := getattr(image_set, "path", None)) is not None:
             found.append(_pictures(name, f"sets.{name}.path", path, f"the pictures of set {name!r}"))
             extra = [(key, getattr(image_set, key, None)) for key in ("table", "class_list")]
+            if (maps := getattr(getattr(image_set, "depth", None), "path", None)) is not None:
+                found.append(_pictures(f"{name}, depth", f"sets.{name}.depth.path", maps, "its depth maps"))
             found += [
                 _pictures(f"{name}, {key}", f"sets.{name}.{key}", file, f"its {key}", path)
                 for key, file in extra

@@ -19,7 +19,7 @@ from robust3d.data.params import PictureSetParams
 from robust3d.data.picture_sets import draw_pictures
 from robust3d.data.published.files import read_photograph
 from robust3d.data.published.identity import identity_of
-from robust3d.data.published.text import read_lines
+from robust3d.data.published.text import read_text
 from robust3d.errors import UserError
 from robust3d.params import PathText
 from robust3d.parsing import parse
@@ -134,7 +134,7 @@ def _root(params: Params) -> Path:
 def _listed(path: Path) -> dict[str, str]:
     """The code of each picture in a list of one class."""
     found = {}
-    for number, line in enumerate(read_lines(path), 1):
+    for number, line in enumerate(read_text(path).split("\n"), 1):
         words = line.split()
         if not words:
             continue

@@ -78,7 +78,9 @@ def _look(module: Any, params: Any) -> None:
     try:
         module.identity(params)
     except UserError as error:
-        raise UserError(f"{error}{_where_from(params.path)}") from None
+        maps = getattr(getattr(params, "depth", None), "path", None)
+        missing = maps if maps is not None and Path(params.path).is_dir() else params.path
+        raise UserError(f"{error}{_where_from(missing)}") from None
 
 
 def _where_from(path: str | Path) -> str:

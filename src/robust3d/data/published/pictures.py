@@ -20,6 +20,28 @@ PICTURES = {
             "resources/imagenet",
         ),
         Source(
+            "depth maps of ImageNet's training images (in folders of classes, by the pictures' names)",
+            "https://github.com/isl-org/ZoeDepth",
+            "the code's is MIT; the maps follow ImageNet's terms",
+            "resources/imagenet-depth",
+            "write them by a model of https://github.com/isl-org/ZoeDepth that lies in a folder MODEL: "
+            "`robust3d depth resources/imagenet/train --model MODEL --out resources/imagenet-depth`",
+        ),
+        Source(
+            "iNaturalist 2021 (2021_train and 2021_valid as train/ and val/, a folder for each species; 240 GB)",
+            "https://github.com/visipedia/inat_comp/tree/master/2021",
+            "for non-commercial research and education; each picture has its owner's licence",
+            "resources/inat2021",
+        ),
+        Source(
+            "NYU-Depth V2 with its lists (nyu_train.txt: 24,231 pictures, nyu_test.txt: 654; maps in millimetres)",
+            "https://cs.nyu.edu/~silberman/datasets/nyu_depth_v2.html",
+            "for research, with a citation of Silberman et al. 2012",
+            "resources/nyu",
+            "get them as DINOv2's evaluation does, by https://github.com/cleinc/bts (sync.zip, official_splits/test), "
+            "and put pictures, maps and lists into resources/nyu",
+        ),
+        Source(
             "the validation images of ImageNet in random styles (a folder for each class; 50,000 pictures)",
             "https://github.com/rgeirhos/Stylized-ImageNet",
             f"{_IMAGENET}; the code's is MIT",
@@ -122,5 +144,6 @@ PICTURES = {
 
 
 def source_of(path: str | Path) -> Source | None:
-    """The published data that a path of the configuration stands for; None: the user's own."""
-    return PICTURES.get(Path(path).as_posix())
+    """The published data that a path of the configuration stands for, or is a folder of; None: the user's own."""
+    places = (Path(path), *Path(path).parents)
+    return next((PICTURES[place.as_posix()] for place in places if place.as_posix() in PICTURES), None)

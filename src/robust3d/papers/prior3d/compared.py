@@ -1,7 +1,7 @@
 """Frozen backbones beside each other: what tables are made from, and their cells."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,8 @@ from robust3d.tables.statistics import difference, interval
 if TYPE_CHECKING:
     from robust3d.papers.prior3d.section import Row, Section
     from robust3d.provenance.runner import Context
+    from robust3d.study.config import Study
+    from robust3d.study.entries import Experiment
     from robust3d.study.plan import Plan
 
 NOT_THE_PAPERS = "backbones, images and training sizes are not those of the paper; one factor of rendered views changes"
@@ -26,7 +28,7 @@ def sources(
     section: "Section",
     rows: "Sequence[Row]",
     probes: "Mapping[str, Sequence[Any]]",
-    of: str | None = None,
+    of: Mapping[str, str] | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """What a table is made from: for every row and probe the metrics and outcomes of each seed.
 
@@ -35,30 +37,35 @@ def sources(
         section: of the paper.
         rows: backbones.
         probes: keys of `probes`, each with its columns.
-        of: key of the experiment that has the classifiers; None: the section's.
+        of: for keys of `probes`, the key of the experiment that has the classifiers; the section's for all others.
     """
     found, study = Sources(plan), plan.study
-    name = of or section.experiment
+    names = {key: (of or {}).get(key, section.experiment) for key in probes}
     cells = [
         {
             **row.model_dump(include={"label", "against", "printed"}),
-            "probes": {key: found.outcomes(name, key, section.classifier, row.pretraining) for key in probes},
+            "probes": {key: found.outcomes(names[key], key, section.classifier, row.pretraining) for key in probes},
         }
         for row in rows
     ]
-    experiment = study.experiments[name]
+    experiments = {key: study.experiments[name] for key, name in names.items()}
     params: dict[str, Any] = {"study": study.study, "seed": study.seed, "rows": cells}
     params["columns"] = [
-        {"probe": key, **column.model_dump(exclude={"probe"}, mode="json")}
+        {"probe": key, **column.model_dump(exclude={"probe", "experiment"}, mode="json")}
         for key, columns in probes.items()
         for column in columns
     ]
-    params["flags"] = [] if study.study == "paper" else [NOT_THE_PAPERS, *stand_ins(study, experiment)]
+    params["flags"] = [] if study.study == "paper" else _flags(study, experiments.values())
     params["data"] = {}
     for key in probes:
-        asked = study.probe(key, experiment)
+        asked = study.probe(key, experiments[key])
         params["data"][key] = {name: data_conditions(plan, image_set) for name, image_set in asked.sets.items()}
     return params, found.inputs, {}
+
+
+def _flags(study: "Study", experiments: "Iterable[Experiment]") -> list[str]:
+    """What no cell of a study at another scale than the paper's is."""
+    return list(dict.fromkeys([NOT_THE_PAPERS, *(flag for one in experiments for flag in stand_ins(study, one))]))
 
 
 class Outcomes:
@@ -133,7 +140,7 @@ def error_cell(job: "Context", ours: Outcomes, against: Outcomes | None, column:
         **facts,
         "text": f"{value:.3f}",
         "value": value,
-        "unit": "units of the renders",
+        "unit": "units of the depth",
         "formula": "mean over seeds and images of the root of the mean squared error of depth in the object's pixels",
         "n": int(known.sum()),
         "mean_depth": mean_depth,

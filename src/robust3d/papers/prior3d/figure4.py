@@ -20,7 +20,7 @@ FORMULA = "mean over seeds of decisions for the shape / decisions for the shape 
 def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """What the figure is made from: classifiers of the rows on images that show shape and texture."""
     asked = section.figure4
-    return compared.sources(plan, section, section.rows, {asked.probe: []}, asked.experiment)
+    return compared.sources(plan, section, section.rows, {asked.probe: []}, {asked.probe: asked.experiment})
 
 
 def write(job: "Context") -> None:

@@ -34,15 +34,3 @@ TABLE4 = {
     "Ours w/o L_dist": (70.7, 34.2, 22.9, 12.1, 16.4),
     "Ours from scratch": (14.4, 8.5, 7.4, 0.2, 0.1),
 }
-
-# Rows and columns that no scale makes, and why.
-_NO_DEPTH = (
-    "needs depth maps of ImageNet's training images (the paper's: ZoeDepth), on which no pre-training here learns"
-)
-PRINTED_ONLY = {
-    **{f"{name} + 3D-Prior": _NO_DEPTH for name in ("ViT-S/14", "ViT-B/14", "ViT-L/14")},
-    **{name: _NO_DEPTH for name in ("Ours", "Ours w/o triplane", "Ours w/o L_dist", "Ours from scratch")},
-    "iNat21": "one experiment trains the classifiers of a table, and this column needs classifiers of iNaturalist 2021",
-    "NYU linear": "NYU-DepthV2's depth is not read",
-    "NYU DPT": "NYU-DepthV2's depth is not read",
-}

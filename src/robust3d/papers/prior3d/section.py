@@ -28,6 +28,16 @@ class Column(Params):
     printed: str | None = None  # the column of the paper
 
 
+class OtherColumn(Params):
+    """Other images, with linear classifiers of their own classes."""
+
+    label: str
+    experiment: str  # key of `experiments`
+    probe: str  # key of `probes`, of kind robustness
+    set: str = "set"  # a name under `sets` of that probe
+    printed: str | None = None  # the column of the paper
+
+
 class DepthColumn(Params):
     """A head for depth."""
 
@@ -64,6 +74,7 @@ class Section(Params):
     table1: Columns
     table2: Columns
     table3: Columns  # accuracy without a change; then come
+    other_images: tuple[OtherColumn, ...] = ()
     depth: tuple[DepthColumn, ...] = ()
     ablations: Rows  # of Table 4
     table4: Columns
@@ -92,6 +103,15 @@ class Section(Params):
         self._check_probe(study, "probe", self.probe, "robustness")
         for number, depth in enumerate(self.depth):
             self._check_probe(study, f"depth.{number}.probe", depth.probe, "depth")
+        probes = [self.probe, *(other.probe for other in self.other_images), *(depth.probe for depth in self.depth)]
+        for number, other in enumerate(self.other_images):
+            self._check_probe(study, f"other_images.{number}.probe", other.probe, "robustness")
+            check_known(f"other_images.{number}.experiment", other.experiment, study.experiments)
+            check_known(f"other_images.{number}.set", other.set, {"set": None, **study.probes[other.probe].sets})
+            if probes.count(other.probe) > 1:
+                raise ValueError(
+                    f"other_images.{number}.probe: {other.probe} is another column's too; give each an entry of its own"
+                )
         self._check_probe(study, "figure4.probe", self.figure4.probe, "cue_conflict")
         check_known("figure4.experiment", self.figure4.experiment, study.experiments)
         for name in ("rows", "ablations"):

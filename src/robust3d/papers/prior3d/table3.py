@@ -15,8 +15,10 @@ CAPTION = "Accuracy (%) of linear classifiers on frozen features, and errors (RM
 
 def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """What the table is made from."""
-    probes = {section.probe: section.table3, **{one.probe: [one] for one in section.depth}}
-    return compared.sources(plan, section, section.rows, probes)
+    elsewhere = {one.probe: one.experiment for one in section.other_images}
+    probes = {section.probe: section.table3, **{one.probe: [one] for one in section.other_images}}
+    probes |= {one.probe: [one] for one in section.depth}
+    return compared.sources(plan, section, section.rows, probes, elsewhere)
 
 
 def write(job: "Context") -> None:

@@ -3,7 +3,8 @@
 The protocol is DINOv2's where it fits: the trunk is frozen, each head gives scores of depth bins, depth is their mean,
 and the loss is scale-invariant in the logarithm. Left out are its loss on gradients, flips and sliding windows. Heads
 are trained on the set's training images, whose features are computed once, and tested on its test images, both on
-pixels that show the object. Depth is the camera's z in units of the renders; beside it, the mean training depth.
+pixels that show the object. Depth is the camera's z in units of the renders or maps; beside it, the mean training
+depth.
 """
 
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from robust3d.probes import Findings, Subject
 
 __all__ = ["Params", "probe"]
+ANY_CLASSES = True  # the trunk is asked, not the answers
 
 
 def probe(params: Params, subject: "Subject") -> "Findings":
