@@ -12,6 +12,7 @@ from robust3d.data.images import ImageData
 from robust3d.distortions.corruptions import corrupt
 from robust3d.distortions.parameters import COMMON, EXTRA, PUBLISHED_ERRORS
 from robust3d.errors import UserError
+from robust3d.parsing import parse
 from robust3d.probes import Subject, corruptions, distortions
 from robust3d.seeds import seed_of
 
@@ -217,6 +218,11 @@ def test_objects_are_painted_from_a_set_of_textures(tmp_path):
     assert found.metrics["made"]["stylised"] == "objects painted with 3 pictures of the set of textures"
     inside = model.shown[1].permute(0, 2, 3, 1)[images().masks(range(6))]
     assert (inside[:, 1:] == 0).all() and (inside[:, 0] > 0).all()
+
+
+def test_an_attack_that_a_study_gives_in_part_stays_the_papers():
+    given = parse(distortions.Params, {"attack": {"steps": 3}})
+    assert (given.attack.norm, given.attack.epsilon, given.attack.step_size, given.attack.steps) == ("L2", 3, 0.5, 3)
 
 
 def test_what_does_not_fit_is_named(tmp_path):

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from robust3d.attacks.params import PgdParams
+from robust3d.attacks.params import Budget, Norm, PgdParams
 from robust3d.distortions.parameters import ParameterSet
 from robust3d.params import Params as Base
 from robust3d.params import distinct
@@ -22,6 +22,14 @@ OPTIONAL_SETS = ("masks", "stylised", "textures")
 Kind = Literal["adversarial", "scrambled", "stylised", "black_and_white", "silhouette", "noise"]
 
 
+class Attack(PgdParams):
+    """The paper's attack (section 2): what a study leaves out stays so."""
+
+    norm: Norm = "L2"
+    epsilon: Budget = Field(Budget(3), gt=0)
+    step_size: Budget = Field(Budget(0.5), gt=0)
+
+
 class Params(Base):
     """Which distortions, and what the paper leaves open about them."""
 
@@ -32,7 +40,7 @@ class Params(Base):
     permutation: Literal["per_image", "fixed"] = "per_image"  # fixed: one for all images, as in the released code
     black_and_white: Literal["threshold", "potrace"] = "threshold"  # potrace: the paper's external programs
     threshold: Literal["half", "otsu"] = "half"  # of the mean of the channels; half: 0.5, potrace's
-    attack: PgdParams = PgdParams(norm="L2", epsilon="3", step_size="0.5", steps=7)  # type: ignore[arg-type]
+    attack: Attack = Attack()
     noise_severity: int = Field(1, ge=1, le=5)  # ImageNet-C's Gaussian noise
     noise_parameters: ParameterSet | None = None  # whose; none: by the images' size, as the probe `corruptions`
     batch_size: int = Field(250, ge=1)  # images per forward pass; changes speed and memory only
