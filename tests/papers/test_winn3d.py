@@ -43,7 +43,7 @@ def made(folder, seeds, validation=(0.2, 0.1)):
             info = {
                 "classes": ["a", "b"], "validation": {"accuracy": 1 - validation[number]}, "notices": [],
                 "collapse": None, "resolution": 16, "steps": 1, "passes": 10, "most_passes": 12, "synthesis": None,
-                "training": {}, "validation_volumes": 10,
+                "training": {}, "validation_volumes": 100,
             }  # fmt: skip
             flags = {"invalid": [], "notices": ["fewer targets"]}
             told = {"attack": {"epsilon": 0.005}, "zero_gradients": number, "autoattack": {"flags": flags}}
@@ -121,8 +121,18 @@ def test_table_5_on_a_hand_table(tmp_path):
     reduction = cells["3DWINN", table5.REDUCTION]
     assert reduction["value"] == pytest.approx(50) and reduction["printed"]["value"] == 50
     assert ("Baseline", table5.REDUCTION) not in cells
+    assert cells["3DWINN", "Validation error"]["interval"]["low"] >= 0
     difference = cells["3DWINN", "Test accuracy"]["difference_to_baseline"]
     assert difference["value"] == pytest.approx(0.125) and difference["seeds"] == 3
+
+
+def test_a_share_of_hardly_any_errors_is_none(tmp_path):
+    right = outcomes(bits("00000000"), attack="none")
+    job = made(tmp_path, [([right], [right])] * 3, validation=(0.03, 0.1))
+    table5.write(job)
+    reduction = read(job)["3DWINN", table5.REDUCTION]
+    assert reduction["text"] == "–" and reduction["value"] is None
+    assert reduction["flags"][-1] == "the baseline is wrong on 9 validation volumes only: no share of it"
 
 
 def test_printed_numbers_are_those_of_the_reference():

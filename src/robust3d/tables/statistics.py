@@ -82,10 +82,15 @@ def difference(ours: Outcomes, baseline: Outcomes, peers: Sequence[Outcomes], se
     return facts | {"p": p, "verdict": verdict, "note": None}
 
 
-def over_seeds(values: Sequence[float]) -> dict[str, Any] | None:
+def over_seeds(values: Sequence[float], least: float = -math.inf, most: float = math.inf) -> dict[str, Any] | None:
     """95 % interval (t) of the mean of one number per seed, in its own unit; None with fewer than three seeds.
 
     For numbers that are no means over images, such as how many units of a network do something.
+
+    Args:
+        values: a number for each seed.
+        least: the smallest that the number can be; the interval ends there.
+        most: the largest.
     """
     from scipy import stats
 
@@ -94,7 +99,8 @@ def over_seeds(values: Sequence[float]) -> dict[str, Any] | None:
         return None
     half = float(stats.t.ppf(0.975, len(numbers) - 1) * numbers.std(ddof=1) / math.sqrt(len(numbers)))
     kind = f"t over {len(numbers)} seeds, 95 %; noise of the test images is not in it"
-    return {"low": float(numbers.mean()) - half, "high": float(numbers.mean()) + half, "kind": kind}
+    mean = float(numbers.mean())
+    return {"low": max(mean - half, least), "high": min(mean + half, most), "kind": kind}
 
 
 def seed_difference(ours: Sequence[float], baseline: Sequence[float]) -> dict[str, Any]:

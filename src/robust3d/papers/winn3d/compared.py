@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robust3d.named import Sources
-from robust3d.tables.statistics import LEAST_SEEDS
+from robust3d.tables.statistics import over_seeds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -140,11 +140,6 @@ def comparable(job: "Context") -> bool:
 
 
 def seeds_interval(values: list[float]) -> dict[str, Any] | None:
-    """95 % interval of a mean over seeds, from three on; None with fewer, or where a seed has no value."""
-    from scipy import stats  # not at the top: planning imports this module
-
-    if len(values) < LEAST_SEEDS or not np.isfinite(values).all():
-        return None
-    half = float(stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5)
-    mean = float(np.mean(values))
-    return {"low": mean - half, "high": mean + half, "kind": f"t over {len(values)} seeds, 95 %"}
+    """95 % interval of a mean rate over seeds, from three on; None with fewer, or where a seed has no value."""
+    found = over_seeds(values, 0, 1) if np.isfinite(values).all() else None
+    return found and found | {"kind": f"t over {len(values)} seeds, 95 %"}

@@ -1,6 +1,7 @@
 """What tables 2 to 4 and figure 3 share: generated sets as the reference network judged them, and facts of cells."""
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,7 +156,12 @@ def common(job: "Context", report: Report, judged: Judged) -> dict[str, Any]:
 
 
 def number_cell(
-    report: Report, judged: Judged, find: Callable[[dict[str, Any]], float | None], form: str, at: Sequence[str]
+    report: Report,
+    judged: Judged,
+    find: Callable[[dict[str, Any]], float | None],
+    form: str,
+    at: Sequence[str],
+    most: float = math.inf,
 ) -> dict[str, Any]:
     """A mean over seeds with its interval, the difference to the same number of noise, and its sources.
 
@@ -165,6 +171,7 @@ def number_cell(
         find: the number in the metrics of a seed; None: it has too few samples.
         form: of the text, as `.2f`.
         at: keys of the value under the set's entry in the metrics.
+        most: the largest that a share can be, which begins at 0; infinite: the number is none.
     """
     values = judged.values(find)
     against = None if judged.name == "noise" else report.control("noise").values(find)
@@ -173,7 +180,7 @@ def number_cell(
         return {"text": "–", "value": None, "interval": None, "sources": sources}
     mean = float(np.mean(values))
     # Each seed has samples of its own, so the spread of seeds contains the noise of samples.
-    interval = over_seeds(values)
+    interval = over_seeds(values) if math.isinf(most) else over_seeds(values, 0, most)
     if interval is not None:
         interval |= {"kind": f"t over {len(values)} seeds, each with samples of its own, 95 %"}
     cell: dict[str, Any] = {

@@ -1,5 +1,6 @@
 """Table 3: distances between generated and real volumes of each category: FID, and what few samples allow besides."""
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from robust3d.study.plan import Plan
 
 # Of each measure: keys of its value, the form of its text, and what it is.
+SHARES = ("Coverage", "1-NNA", "Near copies")
 MEASURES: dict[str, tuple[tuple[str, ...], str, str]] = {
     "FID": (("fid", "value"), ".4g", "Fréchet distance of Gaussians fitted to features"),
     "KID": (("kid", "value"), ".3g", "unbiased squared maximum mean discrepancy with the kernel (x·y / D + 1)³"),
@@ -86,6 +88,8 @@ def _cell(job: "Context", report: Report, one: Judged, measure: str, column: str
         "n": groups[0]["distance_samples"],
         # never comparable: the space is that of another network
         "printed": {"row": f"FID of {one.printed}", "value": number, "comparable": False} if number else None,
-        **judged.number_cell(report, one, _value(keys, column), form, ("groups", column, *keys)),
+        **judged.number_cell(
+            report, one, _value(keys, column), form, ("groups", column, *keys), 1 if measure in SHARES else math.inf
+        ),
         **facts,
     }

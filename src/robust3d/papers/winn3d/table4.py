@@ -51,7 +51,7 @@ def _cell(job: "Context", report: Report, one: Judged, column: str, outcomes: li
     label = report.classes.index(column)
     samples = [frame[(frame["set"] == one.name) & (frame["label"] == label)]["probability"] for frame in outcomes]
     printed = TABLE4.get(one.printed or "", {}).get(paper_class(column))
-    cell = judged.number_cell(report, one, find, ".4f", ("groups", column, "class_probability"))
+    cell = judged.number_cell(report, one, find, ".4f", ("groups", column, "class_probability"), 1)
     if cell["interval"] is None:
         cell["interval"] = _over_samples(samples)
     return {
@@ -75,7 +75,8 @@ def _over_samples(samples: list["pd.Series[float]"]) -> dict[str, Any] | None:
         return None
     half = float(stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5)
     kind = f"t over {len(values)} volumes, 95 %; training noise is not in this interval"
-    return {"low": float(values.mean()) - half, "high": float(values.mean()) + half, "kind": kind}
+    mean = float(values.mean())
+    return {"low": max(mean - half, 0.0), "high": min(mean + half, 1.0), "kind": kind}
 
 
 def _mean(job: "Context", report: Report, one: Judged) -> dict[str, Any]:
@@ -91,6 +92,6 @@ def _mean(job: "Context", report: Report, one: Judged) -> dict[str, Any]:
         "unit": "",
         "formula": f"mean over {', '.join(categories)}",
         "n": len(categories),
-        **judged.number_cell(report, one, find, ".4f", ("groups",)),
+        **judged.number_cell(report, one, find, ".4f", ("groups",), 1),
         **judged.common(job, report, one),
     }

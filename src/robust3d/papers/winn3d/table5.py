@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from robust3d.study.plan import Plan
 
 CLEAN = {"attack": "none"}
+_LEAST_ERRORS = 10  # of the baseline, in all seeds: a share of fewer says little
 TEST, VALIDATION, REDUCTION = "Test accuracy", "Validation error", "Validation error below the baseline's"
 
 
@@ -79,10 +80,18 @@ def _validation(job: "Context", model: compared.Model, baseline: compared.Model)
     mean = float(np.mean(errors))
     error = {**facts, "column": VALIDATION, "text": percent(mean), "value": 100 * mean, "formula": formula}
     found = [{**error, "interval": compared.seeds_interval(errors), "sources": facts["sources"][: len(errors)]}]
-    if model.key != baseline.key and np.mean(base) > 0:
-        reduction = 1 - float(np.mean(errors)) / float(np.mean(base))
+    if model.key != baseline.key:
+        wrong = round(sum(info["validation_volumes"] * (1 - info["validation"]["accuracy"]) for info in baseline.infos))
+        reduction = 1 - float(np.mean(errors)) / float(np.mean(base)) if wrong >= _LEAST_ERRORS else None
         printed = {"row": "text", "value": ERROR_REDUCTION, "comparable": compared.comparable(job)}
         formula = "1 - mean validation error / mean validation error of the baseline, x 100, one decimal"
-        cell = {**facts, "column": REDUCTION, "text": percent(reduction), "value": 100 * reduction, "formula": formula}
+        cell = {**facts, "column": REDUCTION, "text": "–", "value": None, "formula": formula}
+        if reduction is None:
+            cell["flags"] = [
+                *facts["flags"],
+                f"the baseline is wrong on {wrong} validation volumes only: no share of it",
+            ]
+        else:
+            cell |= {"text": percent(reduction), "value": 100 * reduction}
         found.append({**cell, "printed": printed if model.printed == "3DWINN" else None})
     return found
