@@ -18,7 +18,7 @@ from robust3d.study.needs import made_from
 from robust3d.study.plan import Plan
 from robust3d.study.reading import read_study
 from robust3d.study.stages import STAGES
-from robust3d.study.targets import target_name
+from robust3d.study.targets import of_paper, papers, target_name, target_path
 from robust3d.workflow.planned_jobs import PlannedJob
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +32,7 @@ def measure(toy: bool, repeats: int) -> Section:
     if not toy:
         planned += [
             Planned("table 4 at the paper's scale", ["results/table4.csv"], 3.5, {"scale": "paper"}),
+            Planned("all five papers at the papers' scale", FIVE_PAPERS, 15.0, {"scale": "paper"}),
             Planned("tables 1 to 4 with 60 training seeds", TABLES, 3.5, {"training_seeds": list(range(60))}),
             Planned("tables 1 to 4 with 320 training seeds", TABLES, 10.0, {"training_seeds": list(range(320))}),
         ]
@@ -49,6 +50,7 @@ def measure(toy: bool, repeats: int) -> Section:
 
 
 TABLES = [f"results/table{number}.csv" for number in (1, 2, 3, 4)]
+FIVE_PAPERS = [target_path(name) for paper in papers() if paper != "comparison" for name in of_paper(paper)]
 PLAIN = """
 import json
 

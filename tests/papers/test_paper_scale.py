@@ -3,6 +3,7 @@
 Which numbers a plan makes is read from the jobs' parameters, not from the tables' code.
 """
 
+import resource
 import subprocess
 import sys
 from itertools import product
@@ -124,6 +125,9 @@ def test_what_is_missing_says_where_it_comes_from(plan):
         plan.target(target)
     problems = [problem for problem in data_folders(plan.jobs.values()).values() if problem]
     assert len(problems) >= 20
+    assert {problem.partition(": ")[0] for problem in problems} >= {
+        "sets.imagenet_depth.path", "sets.nyu.train", "sets.pug_size", "voxels.modelnet40.shapes.path",
+    }  # fmt: skip
     assert [one for one in problems if "get it from" not in one and "get " not in one and "make them" not in one] == []
 
 
@@ -140,21 +144,12 @@ def test_the_doctor_knows_all_data_of_the_papers_scale(plan):
     assert all(place == source.place and source.origin and source.licence for place, source in PICTURES.items())
 
 
-def test_all_five_papers_are_planned_in_seconds():
-    """CPU seconds, which other work on the same cores makes more: the best of three."""
-    import resource
-
+def test_all_five_papers_are_planned_without_data():
     names = ("geon3d", "tables", "shapebias", "prior3d", "winn3d", "flatland")
     command = [SNAKEMAKE, "-n", "--quiet", "all", "--config", "scale=paper", "--", *names]
-
-    def spent() -> float:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert done.returncode == 0, done.stderr[-2000:]
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-    seen = []
-    while len(seen) < 3 and min(seen, default=15.0) >= 15:
-        seen.append(spent())
-    assert min(seen) < 15, seen  # seen: 12.0 for 3,771 jobs
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 0, done.stderr[-2000:]
+    # CPU seconds, which a busy machine makes more; the benchmark `workflow` has the bar. Seen: 12 for 3,771 jobs.
+    assert after.ru_utime - before.ru_utime < 45

@@ -85,7 +85,7 @@ def test_pictures_that_are_not_there_are_told_before_anything_runs(values, tmp_p
     (tmp_path / "pictures/test/a/0.png").unlink()
     told = data_folders([jobs_of(values)[2]])
     assert list(told) == [str(tmp_path / "pictures")]
-    assert re.match(r"sets\.pictures\..*no picture of class 'a'", told[str(tmp_path / "pictures")])
+    assert re.match(r"sets\.pictures: .*no picture of class 'a'", told[str(tmp_path / "pictures")])
     (tmp_path / "pictures").rename(tmp_path / "elsewhere")
     (message,) = data_folders([jobs_of(values)[2]]).values()
     assert message.startswith(f"sets.pictures.path: no folder {tmp_path}/pictures")

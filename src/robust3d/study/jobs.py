@@ -36,6 +36,7 @@ class Job:
         bulk: the same for big files that a manifest among the inputs lists; passed to Snakemake only.
         plugins: (kind, name) of modules that the stage loads by name.
         numerics: which processor instructions it may use (`robust3d.study.numerics`).
+        key: of the configuration, whose value says what it reads from disk; for messages.
     """
 
     stage: str
@@ -45,6 +46,7 @@ class Job:
     bulk: Inputs = field(default_factory=dict)
     plugins: tuple[tuple[str, str], ...] = ()
     numerics: str = "native"
+    key: str = ""
 
     @property
     def modules(self) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Which published data a study needs and whether they exist; checked before anything runs."""
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -68,8 +69,8 @@ def data_of(job: Job) -> dict[str, str | None]:
         else:
             return {}
     except UserError as error:
-        where = {"inventory": f"families.{job.label}.shapes.", "draw_set": f"sets.{job.label}."}.get(job.stage, "")
-        return {path: f"{where}{error}"}
+        names_key = re.match(r"[a-z_.]+: ", str(error))  # as `path: no folder …`, not a file
+        return {path: f"{job.key}{'.' if names_key else ': '}{error}" if job.key else str(error)}
     return {path: None}
 
 

@@ -57,7 +57,8 @@ class ObjectJobs:
         """Lists the files of a published family on disk; missing files end the run before other jobs start."""
         kind, params = self._objects(family).kind, self._families[family][1]
         job_params = {"kind": kind, "source": params, "data_on_disk": self.on_disk.family(kind, params)}
-        return self.add(Job("inventory", slug(family), job_params, plugins=(("family", kind),)))
+        key = f"{'families' if family in self.study.families else 'voxels'}.{family}.shapes"
+        return self.add(Job("inventory", slug(family), job_params, plugins=(("family", kind),), key=key))
 
     def _from_disk(self, family: str) -> Inputs:
         """The inventory as an input, for families that are read from disk."""

@@ -44,7 +44,9 @@ class Plan(ObjectJobs):
         if parts := self.study.parts_of(name):
             inputs = {"set": tuple((self.draw_set(part), "table") for part in parts)}
         job_params = {"set": self.set_params(name), "seed": self.study.seed, **self.on_disk.image_set(image_set)}
-        return self.add(Job("draw_set", slug(name), job_params, inputs, plugins=(("set", image_set.kind),)))
+        return self.add(
+            Job("draw_set", slug(name), job_params, inputs, plugins=(("set", image_set.kind),), key=f"sets.{name}")
+        )
 
     @functools.cache  # noqa: B019
     def pack_images(self, name: str) -> tuple[Job, ...]:
