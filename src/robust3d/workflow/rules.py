@@ -39,6 +39,17 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _COLLECT_AFTER = 200_000  # new objects; planning creates many, all of which stay alive
 
 
+def without_rate_limit(workflow: Any) -> None:
+    """Let Snakemake look for jobs to start when one has ended, unless the user gives a `--max-jobs-per-timespan`.
+
+    By default it starts at most 100 a second. For that every job that ends starts a timer that looks at all ready jobs
+    each second and starts the next timer (version 9.20), so after hundreds of jobs the head takes much of a core.
+    """
+    limit = workflow.scheduling_settings.max_jobs_per_timespan
+    if limit is not None and (limit.max_jobs, limit.timespan) == (100, 1):
+        workflow.scheduler.job_rate_limiter = None
+
+
 def refuse(message: str) -> NoReturn:
     """End with a plain message, also with `--quiet all`: Snakemake shows exceptions with its own code, or not."""
     print(message, file=sys.stderr, flush=True)
@@ -274,6 +285,7 @@ class Rules:
     def begin(self) -> None:
         """Checks before the first job runs."""
         workflow = self.workflow
+        without_rate_limit(workflow)
         if workflow.touch:
             refuse("--touch: a file's time decides nothing here, so there is nothing to touch")
         needed = [job for job in workflow.dag.needrun_jobs() if job.rule.name in STAGES]
