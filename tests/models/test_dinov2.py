@@ -147,6 +147,7 @@ def test_a_missing_file_says_where_it_is_published(tmp_path):
         label="DINOv2", method="weights", architecture=NAME, params={"weights": str(tmp_path / "no.pth")}
     )
     job = SimpleNamespace(
+        key="",
         stage="import_encoder",
         label="dinov2",
         params={"architecture": entry.architecture, "params": entry.method_params()},
