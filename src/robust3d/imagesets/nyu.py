@@ -112,8 +112,8 @@ def depth_reader(params: Params, instances: Sequence[str]) -> ReadDepth:
     It raises a UserError if a map is damaged, of another size, or without a known pixel.
     """
     maps = {picture: depth for pairs in _pairs(params).values() for picture, depth in pairs.items()}
-    told = DepthParams(path=params.path, scale=params.depth.scale)
-    return lambda row, size: depth_of(Path(params.path) / maps[row.instance], told, size)
+    meaning = DepthParams(path=params.path, scale=params.depth.scale)
+    return lambda row, size: depth_of(Path(params.path) / maps[row.instance], meaning, size)
 
 
 def _kind(picture: str) -> str:
