@@ -6,7 +6,6 @@ DINOv2's protocol). A class is a kind of room, the folder's name without its num
 training picture has, so the set is for probes of depth rather than for classifiers.
 """
 
-import hashlib
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +19,7 @@ from robust3d.data.packed import ReadDepth, open_images
 from robust3d.data.params import PictureSetParams
 from robust3d.data.picture_sets import COLUMNS
 from robust3d.data.published.files import read_photograph
+from robust3d.data.published.identity import identity_of
 from robust3d.data.published.text import read_text
 from robust3d.errors import UserError
 from robust3d.params import Params as Base
@@ -59,20 +59,16 @@ class Params(PictureSetParams):
 
 
 def identity(params: Params) -> str:
-    """Sixteen hex digits over the lists, and names, sizes and times of the pictures and maps that they name.
+    """Sixteen hex digits over names, sizes and times of the lists, and of the pictures and maps that they name.
 
     Raises:
         UserError: as `_pairs`, or a picture or map is missing.
     """
-    root, lines = Path(params.path), []
-    for pairs in _pairs(params).values():
-        for name in (name for pair in pairs.items() for name in pair):
-            try:
-                status = (root / name).stat()
-            except OSError as error:
-                raise UserError(f"{root / name}: {error.strerror}, but a list names it") from None
-            lines.append(f"{name}\t{status.st_size}\t{status.st_mtime_ns}")
-    return hashlib.sha256("\n".join(sorted(lines)).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    names = [name for pairs in _pairs(params).values() for pair in pairs.items() for name in pair]
+    try:
+        return identity_of(Path(params.path), params.train, params.test, *names)
+    except UserError as error:
+        raise UserError(f"{error}, but a list names it") from None
 
 
 def draw(params: Mapping[str, Any], files: Mapping[str, Sequence[Path]], seed: int) -> "tuple[pd.DataFrame, list[str]]":
@@ -85,12 +81,13 @@ def draw(params: Mapping[str, Any], files: Mapping[str, Sequence[Path]], seed: i
 
     settings = parse(Params, params)
     listed = _pairs(settings)
-    names = {split: sorted(pairs) for split, pairs in listed.items()}
-    order = numpy_generator(seed, "set", "nyu").permutation(len(names["train"]))
+    shuffled = {}
+    for split, pairs in listed.items():
+        names = sorted(pairs)
+        shuffled[split] = [names[i] for i in numpy_generator(seed, "set", "nyu", split).permutation(len(names))]
     train, val, _ = settings.ratio
-    held = max(1, round(len(order) * val / (train + val)))
-    shuffled = [names["train"][i] for i in order]
-    there = {"train": shuffled[held:], "val": shuffled[:held], "test": names["test"]}
+    held = max(1, round(len(shuffled["train"]) * val / (train + val)))
+    there = {"train": shuffled["train"][held:], "val": shuffled["train"][:held], "test": shuffled["test"]}
     kinds = sorted({_kind(name) for pairs in listed.values() for name in pairs})
     rows = []
     for number, (split, found) in enumerate(there.items()):

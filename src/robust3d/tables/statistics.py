@@ -18,6 +18,7 @@ from robust3d.seeds import numpy_generator
 LEAST_SEEDS = 3  # for a verdict; fewer give no estimate of training noise
 RESAMPLES = 10_000
 DIFFERS, ALIKE = "differs", "does not differ"
+UNBOUNDED, SHARE = (-math.inf, math.inf), (0.0, 1.0)  # what a number can be
 Outcomes = Sequence[np.ndarray]  # for each seed, (images,): bool, or a mean of bools
 
 
@@ -82,25 +83,28 @@ def difference(ours: Outcomes, baseline: Outcomes, peers: Sequence[Outcomes], se
     return facts | {"p": p, "verdict": verdict, "note": None}
 
 
-def over_seeds(values: Sequence[float], least: float = -math.inf, most: float = math.inf) -> dict[str, Any] | None:
+def over_seeds(values: Sequence[float], bounds: tuple[float, float] = UNBOUNDED) -> dict[str, Any] | None:
     """95 % interval (t) of the mean of one number per seed, in its own unit; None with fewer than three seeds.
 
     For numbers that are no means over images, such as how many units of a network do something.
 
     Args:
         values: a number for each seed.
-        least: the smallest that the number can be; the interval ends there.
-        most: the largest.
+        bounds: the smallest and largest that the number can be; the interval ends there.
     """
-    from scipy import stats
-
     numbers = np.array(values, float)
     if len(numbers) < LEAST_SEEDS:
         return None
+    return t_interval(numbers, bounds, f"t over {len(numbers)} seeds, 95 %; noise of the test images is not in it")
+
+
+def t_interval(numbers: np.ndarray, bounds: tuple[float, float], kind: str) -> dict[str, Any]:
+    """95 % interval (t) of the mean of two independent numbers or more, in their unit; it ends at the bounds."""
+    from scipy import stats  # not at the top: planning imports this module
+
     half = float(stats.t.ppf(0.975, len(numbers) - 1) * numbers.std(ddof=1) / math.sqrt(len(numbers)))
-    kind = f"t over {len(numbers)} seeds, 95 %; noise of the test images is not in it"
     mean = float(numbers.mean())
-    return {"low": max(mean - half, least), "high": min(mean + half, most), "kind": kind}
+    return {"low": max(mean - half, bounds[0]), "high": min(mean + half, bounds[1]), "kind": kind}
 
 
 def seed_difference(ours: Sequence[float], baseline: Sequence[float]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robust3d.named import Sources
-from robust3d.tables.statistics import over_seeds
+from robust3d.tables.statistics import SHARE, over_seeds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,5 +141,5 @@ def comparable(job: "Context") -> bool:
 
 def seeds_interval(values: list[float]) -> dict[str, Any] | None:
     """95 % interval of a mean rate over seeds, from three on; None with fewer, or where a seed has no value."""
-    found = over_seeds(values, 0, 1) if np.isfinite(values).all() else None
+    found = over_seeds(values, SHARE) if np.isfinite(values).all() else None
     return found and found | {"kind": f"t over {len(values)} seeds, 95 %"}

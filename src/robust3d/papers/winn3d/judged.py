@@ -1,7 +1,6 @@
 """What tables 2 to 4 and figure 3 share: generated sets as the reference network judged them, and facts of cells."""
 
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from robust3d.papers.winn3d.compared import STAND_IN, comparable
 from robust3d.papers.winn3d.generators import generated
 from robust3d.papers.winn3d.reported import NOT_TRAINED, column_of
 from robust3d.tables.cells import pointer, source
-from robust3d.tables.statistics import LEAST_SEEDS, over_seeds, seed_difference
+from robust3d.tables.statistics import LEAST_SEEDS, UNBOUNDED, over_seeds, seed_difference
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -161,7 +160,7 @@ def number_cell(
     find: Callable[[dict[str, Any]], float | None],
     form: str,
     at: Sequence[str],
-    most: float = math.inf,
+    bounds: tuple[float, float] = UNBOUNDED,
 ) -> dict[str, Any]:
     """A mean over seeds with its interval, the difference to the same number of noise, and its sources.
 
@@ -171,7 +170,7 @@ def number_cell(
         find: the number in the metrics of a seed; None: it has too few samples.
         form: of the text, as `.2f`.
         at: keys of the value under the set's entry in the metrics.
-        most: the largest that a share can be, which begins at 0; infinite: the number is none.
+        bounds: the smallest and largest that the number can be.
     """
     values = judged.values(find)
     against = None if judged.name == "noise" else report.control("noise").values(find)
@@ -180,7 +179,7 @@ def number_cell(
         return {"text": "–", "value": None, "interval": None, "sources": sources}
     mean = float(np.mean(values))
     # Each seed has samples of its own, so the spread of seeds contains the noise of samples.
-    interval = over_seeds(values) if math.isinf(most) else over_seeds(values, 0, most)
+    interval = over_seeds(values, bounds)
     if interval is not None:
         interval |= {"kind": f"t over {len(values)} seeds, each with samples of its own, 95 %"}
     cell: dict[str, Any] = {

@@ -1,6 +1,5 @@
 """Table 3: distances between generated and real volumes of each category: FID, and what few samples allow besides."""
 
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +7,7 @@ from robust3d.papers.winn3d import judged
 from robust3d.papers.winn3d.judged import ALL, Judged, Report
 from robust3d.papers.winn3d.reported import TABLE3, paper_class
 from robust3d.tables.cells import text_table, write_table
+from robust3d.tables.statistics import SHARE, UNBOUNDED
 
 if TYPE_CHECKING:
     from robust3d.papers.winn3d.section import Section
@@ -79,6 +79,7 @@ def _cell(job: "Context", report: Report, one: Judged, measure: str, column: str
         facts["flags"] += list(
             dict.fromkeys(flag for group in groups for flag in group.get("fid", {}).get("flags", []))
         )
+    bounds = SHARE if measure in SHARES else UNBOUNDED
     number = TABLE3.get(one.printed or "", {}).get(paper_class(column)) if measure == "FID" else None
     return {
         "row": f"{measure} of {one.label}",
@@ -88,8 +89,6 @@ def _cell(job: "Context", report: Report, one: Judged, measure: str, column: str
         "n": groups[0]["distance_samples"],
         # never comparable: the space is that of another network
         "printed": {"row": f"FID of {one.printed}", "value": number, "comparable": False} if number else None,
-        **judged.number_cell(
-            report, one, _value(keys, column), form, ("groups", column, *keys), 1 if measure in SHARES else math.inf
-        ),
+        **judged.number_cell(report, one, _value(keys, column), form, ("groups", column, *keys), bounds),
         **facts,
     }

@@ -8,6 +8,7 @@ from robust3d.papers.winn3d import judged
 from robust3d.papers.winn3d.judged import Judged, Report
 from robust3d.papers.winn3d.reported import TABLE4, paper_class
 from robust3d.tables.cells import text_table, write_table
+from robust3d.tables.statistics import SHARE, t_interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +52,7 @@ def _cell(job: "Context", report: Report, one: Judged, column: str, outcomes: li
     label = report.classes.index(column)
     samples = [frame[(frame["set"] == one.name) & (frame["label"] == label)]["probability"] for frame in outcomes]
     printed = TABLE4.get(one.printed or "", {}).get(paper_class(column))
-    cell = judged.number_cell(report, one, find, ".4f", ("groups", column, "class_probability"), 1)
+    cell = judged.number_cell(report, one, find, ".4f", ("groups", column, "class_probability"), SHARE)
     if cell["interval"] is None:
         cell["interval"] = _over_samples(samples)
     return {
@@ -68,15 +69,10 @@ def _cell(job: "Context", report: Report, one: Judged, column: str, outcomes: li
 
 def _over_samples(samples: list["pd.Series[float]"]) -> dict[str, Any] | None:
     """95 % interval of a mean over the samples of too few seeds."""
-    from scipy import stats  # not at the top: planning imports this module
-
     values = np.concatenate([one.to_numpy(float) for one in samples])
     if len(values) < 2:
         return None
-    half = float(stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5)
-    kind = f"t over {len(values)} volumes, 95 %; training noise is not in this interval"
-    mean = float(values.mean())
-    return {"low": max(mean - half, 0.0), "high": min(mean + half, 1.0), "kind": kind}
+    return t_interval(values, SHARE, f"t over {len(values)} volumes, 95 %; training noise is not in this interval")
 
 
 def _mean(job: "Context", report: Report, one: Judged) -> dict[str, Any]:
@@ -92,6 +88,6 @@ def _mean(job: "Context", report: Report, one: Judged) -> dict[str, Any]:
         "unit": "",
         "formula": f"mean over {', '.join(categories)}",
         "n": len(categories),
-        **judged.number_cell(report, one, find, ".4f", ("groups",), 1),
+        **judged.number_cell(report, one, find, ".4f", ("groups",), SHARE),
         **judged.common(job, report, one),
     }

@@ -81,7 +81,7 @@ def _validation(job: "Context", model: compared.Model, baseline: compared.Model)
     error = {**facts, "column": VALIDATION, "text": percent(mean), "value": 100 * mean, "formula": formula}
     found = [{**error, "interval": compared.seeds_interval(errors), "sources": facts["sources"][: len(errors)]}]
     if model.key != baseline.key:
-        wrong = round(sum(info["validation_volumes"] * (1 - info["validation"]["accuracy"]) for info in baseline.infos))
+        wrong = round(facts["n"] * sum(base))
         reduction = 1 - float(np.mean(errors)) / float(np.mean(base)) if wrong >= _LEAST_ERRORS else None
         printed = {"row": "text", "value": ERROR_REDUCTION, "comparable": compared.comparable(job)}
         formula = "1 - mean validation error / mean validation error of the baseline, x 100, one decimal"
