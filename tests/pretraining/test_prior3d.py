@@ -1,6 +1,7 @@
 """3D-Prior: planes, rendering in closed form, the losses, what is trained and what is frozen, and that it learns."""
 
 import copy
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +15,16 @@ from robust3d.data.images import ImageData
 from robust3d.errors import UserError
 from robust3d.models.architecture import batch_norms
 from robust3d.models.encoder import Encoder
-from robust3d.models.triplane import PLANES, FixedCamera, TriplaneDecoder, sample_each, sample_shared
+from robust3d.models.tokens import Tokens
+from robust3d.models.triplane import (
+    PLANES,
+    FixedCamera,
+    TriplaneDecoder,
+    grid_waves,
+    query_waves,
+    sample_each,
+    sample_shared,
+)
 from robust3d.pretraining.prior3d import Params, make_task
 from robust3d.pretraining.prior3d.losses import augmented, density, error
 from robust3d.pretraining.prior3d.task import depth_range
@@ -69,13 +79,42 @@ def solids(toy_solids):
 CAMERA = FixedCamera(torch.tensor([[20.0, 0, 5], [0, 20, 4], [0, 0, 1]]), (8, 10), 1.5, 3.5)
 
 
-def decoder(samples=64, importance_samples=0, camera=CAMERA, channels=4, plane_px=8, density_unit="depth"):
+def decoder(
+    samples=64, importance_samples=0, camera=CAMERA, channels=4, plane_px=8, density_unit="depth", positions="none"
+):
     torch.manual_seed(0)
     return TriplaneDecoder(
-        (6, 5), camera, (1.0, 1.0, 1.0), class_token="channels", width=8, heads=2, blocks=1, self_attention=True,
-        query_px=4, plane_px=plane_px, channels=channels, hidden=8, samples=samples,
+        (6, 5), camera, (1.0, 1.0, 1.0), class_token="channels", positions=positions, width=8, heads=2, blocks=1,
+        self_attention=True, query_px=4, plane_px=plane_px, channels=channels, hidden=8, samples=samples,
         importance_samples=importance_samples, density_unit=density_unit,
     )  # fmt: skip
+
+
+# Where things are in the image.
+
+
+@pytest.mark.parametrize("positions", ["none", "sinusoids"])
+def test_only_with_positions_do_planes_depend_on_where_a_patch_is(positions):
+    made, generator = decoder(positions=positions), torch.Generator().manual_seed(0)
+    patches, whole = torch.randn(2, 12, 6, generator=generator), torch.randn(2, 5, generator=generator)
+    shuffled = patches[:, torch.randperm(12, generator=generator)]
+    planes, others = (made.planes(Tokens(one, whole, (3, 4))) for one in (patches, shuffled))
+    assert torch.allclose(planes, others, atol=1e-5) == (positions == "none")
+
+
+def test_queries_start_at_the_sinusoids_of_the_patches_that_they_lie_on():
+    """By hand: columns in the first half, rows in the second; grids of other sizes agree where their centres do."""
+    small, large = grid_waves((1, 3), 8), grid_waves((3, 9), 8)
+    assert torch.allclose(small[0], large[1, 1::3])
+    place = torch.tensor([0.5, 0.5 / 3])  # of column 1 of 3, and of row 0 of 3
+    wanted = [wave(math.pi * at * n) / math.sqrt(n) for at in place for wave in (torch.cos, torch.sin) for n in (1, 2)]
+    assert torch.allclose(grid_waves((3, 3), 8)[0, 1], torch.stack(wanted), atol=1e-6)
+    across, column, row = query_waves(4, 8)
+    assert torch.equal(across, grid_waves((4, 4), 8))
+    # x runs along the columns of xz, y along those of yz; along z nothing is known of the image
+    assert torch.equal(column, column[:1].expand(4, -1, -1)) and torch.equal(column[0, :, :4], across[0, :, :4])
+    assert torch.equal(row, row[:1].expand(4, -1, -1)) and torch.equal(row[0, :, 4:], across[:, 0, 4:])
+    assert not column[..., 4:].any() and not row[..., :4].any()
 
 
 # T1, and that both look-ups are the bilinear one.

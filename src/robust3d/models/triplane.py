@@ -136,22 +136,50 @@ class TokenProjection(nn.Module):
         channels: of a patch and of the class token.
         width: of the result.
         class_token: "channels": further channels of every patch, "token": one more token, "none": left out.
+        positions: "sinusoids": each patch also says where it is, see `grid_waves`; "none".
     """
 
-    def __init__(self, channels: tuple[int, int], width: int, class_token: str) -> None:
+    def __init__(self, channels: tuple[int, int], width: int, class_token: str, positions: str) -> None:
         super().__init__()
-        self.class_token = class_token
+        self.class_token, self.positions = class_token, positions
         self.patches = nn.Linear(channels[0], width)
         self.whole = None if class_token == "none" else nn.Linear(channels[1], width)
 
     def forward(self, tokens: Tokens) -> Tensor:
         """(N, T, W); T + 1 with the class token as one of them, the last one."""
         patches = self.patches(tokens.patches)
+        if self.positions == "sinusoids":
+            patches = patches + grid_waves(tokens.grid, patches.shape[2]).flatten(0, 1).to(patches)
         if self.whole is None:
             return patches
         whole = self.whole(tokens.class_token)[:, None]
         # a linear map of the patch with further channels is the sum of two
         return patches + whole if self.class_token == "channels" else torch.cat([patches, whole], dim=1)
+
+
+def grid_waves(grid: tuple[int, int], width: int) -> Tensor:
+    """Sinusoids (rows, columns, W) of the places of a grid's cells: of the column in one half, of the row in the other.
+
+    A place is a share of the side, so that grids of different sizes agree.
+    """
+    along, across = (_waves((torch.arange(side) + 0.5) / side, width // 2) for side in grid)
+    return torch.cat([across.expand(grid[0], -1, -1), along[:, None].expand(-1, grid[1], -1)], dim=2)
+
+
+def _waves(places: Tensor, width: int) -> Tensor:
+    """Cosines and sines (P, W) of one to W / 2 half turns at places (P,) in [0, 1], of falling amplitude."""
+    turns = torch.arange(1, width // 2 + 1)
+    angles = math.pi * places[:, None] * turns
+    return torch.cat([angles.cos(), angles.sin()], dim=1) / turns.sqrt().repeat(2)
+
+
+def query_waves(side: int, width: int) -> Tensor:
+    """Sinusoids (3, side, side, W) of what each plane's cells know of the image: column and row, column, row."""
+    waves = grid_waves((side, side), width)
+    column, row = waves.clone(), waves.clone()
+    column[..., width // 2 :] = 0
+    row[..., : width // 2] = 0
+    return torch.stack([waves, column, row.transpose(0, 1)])  # y runs along the columns of the yz plane
 
 
 def upsampling(width: int, channels: int, factor: int) -> nn.Sequential:
@@ -175,6 +203,7 @@ class TriplaneDecoder(nn.Module):
         camera: fixed.
         background: colour behind the field, in [0, 1].
         class_token: see `TokenProjection`.
+        positions: see `TokenProjection`; with "sinusoids" the queries start at those of their own places.
         width: of the queries.
         heads: of attention.
         blocks: of attention.
@@ -199,6 +228,7 @@ class TriplaneDecoder(nn.Module):
         background: tuple[float, float, float],
         *,
         class_token: str,
+        positions: str,
         width: int,
         heads: int,
         blocks: int,
@@ -217,8 +247,11 @@ class TriplaneDecoder(nn.Module):
         per_sample = density_unit == "sample"
         self.per_depth = samples / (camera.far - camera.near) if per_sample else 1.0  # a density of 1
         self.shift = math.log(math.expm1(1 / samples)) if per_sample else -1.0  # of the field's output before softplus
-        self.project = TokenProjection(token_channels, width, class_token)
-        self.queries = nn.Parameter(0.02 * torch.randn(len(PLANES) * query_px**2, width))
+        self.project = TokenProjection(token_channels, width, class_token, positions)
+        start = 0.02 * torch.randn(len(PLANES) * query_px**2, width)
+        self.queries = nn.Parameter(
+            start + query_waves(query_px, width).flatten(0, 2) if positions == "sinusoids" else start
+        )
         self.attention = nn.ModuleList(Attention(width, heads, self_attention) for _ in range(blocks))
         self.up = upsampling(width, channels, plane_px // query_px)
         self.field = nn.Sequential(nn.Linear(channels, hidden), nn.LeakyReLU(NEGATIVE_SLOPE), nn.Linear(hidden, 4))
@@ -293,7 +326,7 @@ class ImageDecoder(nn.Module):
     ) -> None:
         super().__init__()
         self.camera = camera
-        self.project = TokenProjection(token_channels, width, class_token)
+        self.project = TokenProjection(token_channels, width, class_token, "none")
         self.up = upsampling(width, 4, factor)
 
     def forward(self, tokens: Tokens, pixels: Tensor, generator: torch.Generator | None = None) -> Rendered:

@@ -34,6 +34,9 @@ class Params(Base):
     distil: tuple[Literal["patches", "class_token"], ...] = Field(("patches", "class_token"), min_length=1)
     # How the class token joins the patches; open in the paper. channels: of every patch; token: one more; none.
     class_token: Literal["channels", "token", "none"] = "channels"
+    # Whether the tokens, and the queries at first, say where they are; open in the paper, whose tokens do.
+    # A convolutional network's do not, and attention then takes long to find what lies where; sinusoids: as in DETR.
+    positions: Literal["none", "sinusoids"] = "none"
     # In training. frozen: the start's statistics, unchanged, so that the distance to it is 0 at first; measured: the
     # same, but measured anew on the training views before the start is copied; batch: each batch's own, for a network
     # that starts at random. Transformers have none.
@@ -80,6 +83,8 @@ class Params(Base):
             raise ValueError(f"upscale: {self.upscale} is no power of two")
         if self.width % self.heads:
             raise ValueError(f"heads: {self.heads} heads cannot share a width of {self.width}")
+        if self.positions == "sinusoids" and self.width % 4:
+            raise ValueError(f"width: sinusoids of two sides need a multiple of 4, and it is {self.width}")
         if self.decoder == "convolutional" and self.class_token == "token":
             raise ValueError("class_token: the convolutional decoder has no place for one more token; use channels")
         if self.depth_range is not None and self.depth_range[0] >= self.depth_range[1]:

@@ -35,8 +35,8 @@ CHUNK = 16  # images at once in validation; memory only
 BASELINE_VIEWS = 1024  # evenly spaced training views, of which the mean image and the mean depth are taken
 MEASURED_VIEWS = 1024  # evenly spaced training views, on which statistics of batch norms are measured
 TRIPLANE_KEYS = {  # parameters of its decoder
-    "class_token", "width", "heads", "blocks", "self_attention", "query_px", "plane_px", "channels", "hidden",
-    "samples", "importance_samples", "density_unit",
+    "class_token", "positions", "width", "heads", "blocks", "self_attention", "query_px", "plane_px", "channels",
+    "hidden", "samples", "importance_samples", "density_unit",
 }  # fmt: skip
 
 

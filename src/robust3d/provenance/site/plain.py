@@ -76,11 +76,15 @@ def natural(name: str) -> list[tuple[int, int, str]]:
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
 
 
+_ACRONYMS = ("rsa",)
+
+
 def title(name: str) -> str:
-    """`table4` as `Table 4`, `shapebias/table1` as `Table 1 of shapebias`, `brain` as `Brain`."""
+    """`table4` as `Table 4`, `shapebias/table1` as `Table 1 of shapebias`, `brain` as `Brain`, `rsa` as `RSA`."""
     paper, _, target = name.rpartition("/")
     found = re.fullmatch(r"([a-z]+)([A-Z]?\d+)", target)
     words = f"{found[1]} {found[2]}" if found else target.replace("_", " ")
+    words = words.upper() if words in _ACRONYMS else words
     return f"{words[:1].upper()}{words[1:]}{f' of {paper}' if paper else ''}"
 
 
