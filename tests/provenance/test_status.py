@@ -13,6 +13,7 @@ from robust3d.errors import UserError
 from robust3d.provenance import owner, status
 
 KEYS = [("render_shard", f"a-{n}-{n:012d}") for n in range(3)] + [("probe", "a-s0-000000000003")]
+JOBS = dict.fromkeys(KEYS, "some kind")
 
 
 @pytest.fixture(autouse=True)
@@ -20,17 +21,17 @@ def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def finish(stage, job, seconds):
+def finish(stage, job, seconds, **params):
     path = status.Path(status.output_path(stage, "record", job))
     path.parent.mkdir(parents=True)
-    record = {"spec": {"stage": stage, "params": {}}, "job": job, "inputs": {}, "outputs": {}, "seconds": seconds}
+    record = {"spec": {"stage": stage, "params": params}, "job": job, "inputs": {}, "outputs": {}, "seconds": seconds}
     path.write_text(json.dumps(record))
 
 
 def test_it_counts_what_is_done_runs_and_waits():
     finish(*KEYS[0], 100.0)
     with owner.only_owner(status.PROGRESS / KEYS[1][1]):
-        text = status.as_text(status._state("x", KEYS))
+        text = status.as_text(status._state("x", JOBS))
     assert "1 of 4 jobs are done; at 1 at a time the rest takes about 3 min, without 1 jobs of unknown length" in text
     assert [line.split()[:4] for line in text.splitlines()[3:5]] == [
         ["render_shard", "1", "1", "1"],
@@ -42,7 +43,7 @@ def test_it_counts_what_is_done_runs_and_waits():
 def test_a_job_that_just_ended_leaves_its_place_to_another():
     finish(*KEYS[0], 100.0)
     status.HEAD.mkdir(parents=True)
-    status.write_asked(status.HEAD, KEYS)
+    status.write_asked(status.HEAD, JOBS)
     assert status.time_left() is None
     with owner.only_owner(status.PROGRESS / KEYS[1][1]):
         assert status.time_left() == "at 1 at a time the rest takes about 3 min, without 1 jobs of unknown length"
@@ -54,15 +55,26 @@ def test_the_label_counts_before_the_stage_and_copies_do_not():
     finish("probe", "b-s0-00000000000b", 600.0)
     usual = status._usual()
     assert usual["probe/a-s0"] == 60 and usual["probe"] == 330
-    state = status.Status("x", (), frozenset(), (), usual)
+    state = status.Status("x", {}, frozenset(), (), usual)
     assert state.seconds(("probe", "a-s0-00000000000c")) == 60
     assert state.seconds(("probe", "c-s0-00000000000c")) == 330
     assert state.seconds(("pretrain", "c-s0-00000000000c")) is None
 
 
+def test_jobs_with_the_same_parameters_but_for_the_seed_count_before_the_label():
+    finish("train_classifier", "a-linf-ae-s0-00000000000a", 100.0, classifier={"steps": 7, "seed": 0})
+    finish("train_classifier", "a-linf-ae-s1-00000000000b", 14.0, classifier={"steps": 1, "seed": 1})
+    finish("train_classifier", "a-linf-vae-s0-00000000000c", 10.0, classifier={"steps": 0, "seed": 0})
+    key = ("train_classifier", "a-linf-ae-s1-00000000000d")
+    spec = {"stage": "train_classifier", "params": {"classifier": {"steps": 7, "seed": 1}}}
+    for jobs, seconds in (({key: status.kind(json.dumps(spec))}, 100), ({key: "new"}, 14), ({}, 14)):
+        assert status.Status("x", jobs, frozenset(), (), status._usual()).seconds(key) == seconds
+    assert status._state("x", {key: status.kind(spec)}).seconds(key) == 100
+
+
 def test_all_done():
     finish(*KEYS[0], 1.0)
-    assert "1 of 1 jobs are done\n" in status.as_text(status._state("x", KEYS[:1]))
+    assert "1 of 1 jobs are done\n" in status.as_text(status._state("x", dict.fromkeys(KEYS[:1], "")))
 
 
 def test_nothing_runs_says_how_to_ask():
@@ -74,7 +86,7 @@ def test_the_run_at_work_is_shown_without_a_target():
     code = (
         "import sys, time; from robust3d.provenance import owner, status\n"
         "owner.become_head(status.HEAD, 'results/table4.csv')\n"
-        f"status.write_asked(status.HEAD, {KEYS!r}); print('head', flush=True); sys.stdin.read()"
+        f"status.write_asked(status.HEAD, {JOBS!r}); print('head', flush=True); sys.stdin.read()"
     )
     head = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert head.stdout.readline() == "head\n"

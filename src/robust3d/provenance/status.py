@@ -2,17 +2,19 @@
 
 A head (`snakemake`) writes the list of its jobs when it starts (`write_asked`), beside the file that says who it is. A
 job that runs owns a folder of progress. What is finished is on disk; how long the rest takes is known from the records
-of earlier jobs.
+of earlier jobs: of those with the same parameters, or else the same label, or else of the same stage.
 """
 
+import hashlib
 import json
 import statistics
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from robust3d.errors import UserError
 from robust3d.files import write_text
@@ -20,11 +22,12 @@ from robust3d.provenance.lineage import RESULTS, Lineage
 from robust3d.provenance.owner import ASKED, alive
 from robust3d.provenance.store import HEAD, PROGRESS
 from robust3d.study.config import Study
-from robust3d.study.jobs import Job
+from robust3d.study.jobs import Job, canonical_json
 from robust3d.study.plan import Plan
 from robust3d.study.targets import output_path, target_name
 
 Key = tuple[str, str]  # stage and folder name of a job
+Kinds = Mapping[Key, str]  # jobs, and of which kind each is
 _RUNNING, _WIDTH = 12, 112  # lines of running jobs; columns
 
 
@@ -49,26 +52,55 @@ class Status:
 
     Attributes:
         title: what they make, and whose run it is.
-        jobs: all of them, makers before users.
+        jobs: all of them, makers before users, with their kinds.
         done: those that are finished.
         running: those at work now.
-        usual: how long a job took, by the label it has without its digest and by stage: medians of seconds.
+        usual: how long a job took, by kind, by the label that it has without its digest, and by stage: medians of
+            seconds.
     """
 
     title: str
-    jobs: tuple[Key, ...]
+    jobs: Kinds
     done: frozenset[Key]
     running: tuple[Running, ...]
     usual: dict[str, float]
 
     def seconds(self, key: Key) -> float | None:
         """How long a job like it took."""
-        return self.usual.get(f"{key[0]}/{without_digest(key[1])}", self.usual.get(key[0]))
+        names = (self.jobs.get(key, ""), f"{key[0]}/{without_digest(key[1])}", key[0])
+        return next((self.usual[name] for name in names if name in self.usual), None)
 
 
-def write_asked(folder: Path, jobs: Iterable[Key]) -> None:
+def kind(spec: str | Mapping[str, Any]) -> str:
+    """Of jobs that take equally long: a digest of stage and parameters without their seeds.
+
+    Args:
+        spec: of a job, as in its record or as the JSON of that.
+    """
+    content = json.loads(spec) if isinstance(spec, str) else spec
+    text = canonical_json([content["stage"], _without_seeds(content["params"])])
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _without_seeds(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _without_seeds(one) for name, one in value.items() if name != "seed"}
+    return [_without_seeds(one) for one in value] if isinstance(value, list) else value
+
+
+def write_asked(folder: Path, jobs: Kinds) -> None:
     """Note the jobs of a head, finished ones too, for `status` in another window."""
-    write_text(folder / ASKED, json.dumps(list(jobs)))
+    write_text(folder / ASKED, json.dumps([[*key, of_kind] for key, of_kind in jobs.items()]))
+
+
+def _asked() -> Kinds:
+    """The jobs of the head at work.
+
+    Raises:
+        FileNotFoundError: they are not written down yet.
+    """
+    asked = json.loads((HEAD / ASKED).read_text(encoding="utf-8"))
+    return {(stage, job): of_kind for stage, job, of_kind in asked}
 
 
 def tell_status(targets: Sequence[str], study: Study | None) -> str:
@@ -82,13 +114,12 @@ def tell_status(targets: Sequence[str], study: Study | None) -> str:
         UserError: an unknown target, or no run is at work and no target was named.
     """
     if targets and study is not None:
-        return as_text(_state(", ".join([*targets, *filter(None, [alive(HEAD)])]), _keys_of(targets, study)))
+        return as_text(_state(", ".join([*targets, *filter(None, [alive(HEAD)])]), _jobs_of(targets, study)))
     head = alive(HEAD)
     if head is None:
         raise UserError("nothing runs on these results; name a target: robust3d status results/table4.csv")
     with suppress(FileNotFoundError):
-        asked = json.loads((HEAD / ASKED).read_text(encoding="utf-8"))
-        return as_text(_state(head, [(stage, job) for stage, job in asked]))
+        return as_text(_state(head, _asked()))
     return f"{head}\nwhat it makes is not written down yet"
 
 
@@ -99,14 +130,13 @@ def time_left(just_ended: int = 0) -> str | None:
         just_ended: jobs whose places are not taken again yet.
     """
     with suppress(FileNotFoundError):
-        asked = json.loads((HEAD / ASKED).read_text(encoding="utf-8"))
-        status = _state("", [(stage, job) for stage, job in asked])
+        status = _state("", _asked())
         return _rest(status, [key for key in status.jobs if key not in status.done], just_ended)
     return None
 
 
-def _keys_of(targets: Sequence[str], study: Study) -> list[Key]:
-    plan, found = Plan(study), dict[Key, None]()
+def _jobs_of(targets: Sequence[str], study: Study) -> Kinds:
+    plan, found = Plan(study), dict[Key, str]()
 
     def visit(job: Job) -> None:
         if (job.stage, job.id) in found:
@@ -114,14 +144,14 @@ def _keys_of(targets: Sequence[str], study: Study) -> list[Key]:
         for files in (*job.inputs.values(), *job.bulk.values()):
             for maker, _ in files:
                 visit(maker)
-        found[job.stage, job.id] = None
+        found[job.stage, job.id] = kind(job.spec)
 
     for name in targets:
         visit(plan.target(target_name(name)))
-    return list(found)
+    return found
 
 
-def _state(title: str, jobs: Sequence[Key]) -> Status:
+def _state(title: str, jobs: Kinds) -> Status:
     running = []
     for stage, job in jobs:
         owner = alive(PROGRESS / job)
@@ -129,7 +159,7 @@ def _state(title: str, jobs: Sequence[Key]) -> Status:
             running.append(Running((stage, job), owner.partition(", since")[0], _since(owner)))
     at_work = {found.key for found in running}
     done = frozenset(key for key in jobs if key not in at_work and Path(output_path(key[0], "record", key[1])).exists())
-    return Status(title, tuple(jobs), done, tuple(running), _usual() if len(done) < len(jobs) else {})
+    return Status(title, jobs, done, tuple(running), _usual() if len(done) < len(jobs) else {})
 
 
 def _usual() -> dict[str, float]:
@@ -138,7 +168,7 @@ def _usual() -> dict[str, float]:
         with suppress(KeyError, TypeError, ValueError):
             seconds = float(step.record["seconds"])
             if not step.record.get("reused"):
-                for name in (step.stage, f"{step.stage}/{step.label}"):
+                for name in (step.stage, f"{step.stage}/{step.label}", kind(step.record["spec"])):
                     times.setdefault(name, []).append(seconds)
     return {name: statistics.median(found) for name, found in times.items()}
 

@@ -18,7 +18,7 @@ import robust3d
 from robust3d.errors import UserError
 from robust3d.provenance.owner import become_head
 from robust3d.provenance.published import read_record, read_the_same, wrong
-from robust3d.provenance.status import write_asked
+from robust3d.provenance.status import kind, write_asked
 from robust3d.provenance.store import HEAD
 from robust3d.provenance.store import trouble as store_trouble
 from robust3d.study.cluster import Cluster, read_cluster
@@ -296,8 +296,8 @@ class Rules:
             refuse("\n".join(filter(None, missing)))
         try:
             become_head(HEAD, ", ".join(sorted(workflow.dag_settings.targets)) or "tables 1 to 4")
-            jobs = [job for job in workflow.dag.jobs if job.rule.name in STAGES]
-            write_asked(HEAD, [(job.rule.name, job.wildcards_dict["job"]) for job in jobs])
+            asked = [(job.rule.name, job.wildcards_dict["job"]) for job in workflow.dag.jobs if job.rule.name in STAGES]
+            write_asked(HEAD, {key: kind(self.job(*key).spec) for key in asked})
         except UserError as error:
             refuse(str(error))
         self.plan.on_disk.to_environment()
