@@ -41,6 +41,7 @@ SIZES = [  # told, side of images in px
     ("alexnet", 64),
     ({"name": "alexnet", "params": {"stem": "small"}}, 32),
     ({"name": "alexnet", "params": {"stem": "strided", "hidden": 64, "initialisation": "he"}}, 29),
+    ({"name": "vgg16", "params": {"hidden": 64}}, 32),
     ("googlenet", 32),
     ({"name": "googlenet", "params": {"stem": "small"}}, 16),
     ("efficientnet_lite0", 32),

@@ -265,3 +265,18 @@ def test_an_image_set_that_cannot_be_is_refused(entry, says):
     overlay["pretraining"]["fractals"] |= entry
     with pytest.raises(UserError, match=says):
         load_study(merge(BASE, overlay))
+
+
+def test_which_pre_trainings_have_one_for_each_seed():
+    def seeds(asked, **more):
+        plan = plan_of({"pretraining_seed": 0, "experiments": {"categories": {"pretraining_per_seed": asked}}} | more)
+        experiment = plan.study.experiments["categories"]
+        return {key: [told(plan.pretrain(key, experiment, seed))["seed"] for seed in (0, 2)] for key in ("ae", "vae")}
+
+    assert seeds(False) == {"ae": [0, 0], "vae": [0, 0]}
+    assert seeds(["vae"]) == {"ae": [0, 0], "vae": [0, 2]}
+    assert seeds(True) == seeds([], pretraining_seed=None) == {"ae": [0, 2], "vae": [0, 2]}
+    with pytest.raises(
+        UserError, match=r"experiments\.categories\.pretraining_per_seed: 'vea' is not defined; allowed: ae, "
+    ):
+        seeds(["vea"])

@@ -69,6 +69,9 @@ class Study(Params):
             check_known(f"{at}.set", experiment.set, self.sets)
             for key in experiment.classifiers + experiment.controls:
                 check_known(f"{at}.classifiers", key, self.classifiers)
+            if not isinstance(experiment.pretraining_per_seed, bool):
+                for key in experiment.pretraining_per_seed:
+                    check_known(f"{at}.pretraining_per_seed", key, self.pretraining)
             if experiment.shifted is not None:
                 check_known(f"{at}.shifted", experiment.shifted, self.sets)
             if experiment.pretrained_as is not None:

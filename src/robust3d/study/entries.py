@@ -245,11 +245,17 @@ class Experiment(Params):
         str, ...
     ]  # keys of `classifiers`: adversarially trained ones, from scratch and from each encoder
     controls: tuple[str, ...] = ()  # keys of `classifiers` trained from scratch only, such as standard training
-    pretraining_per_seed: bool = False  # one for each training seed, whatever `pretraining_seed` is
+    # Which pre-trainings have a run for each training seed, whatever `pretraining_seed` is: all, or keys of `pretraining`.
+    pretraining_per_seed: bool | tuple[str, ...] = False
     pretrained_as: str | None = None  # key of `experiments` whose pre-trainings it takes; none: its own
     shifted: str | None = None  # key of `sets` without the correlation of `set`; tested without attack
     epsilons: dict[Literal["Linf", "L2"], tuple[Budget, ...]] = Field(default_factory=dict)  # its own budgets, in
     # place of those under `attacks`
+
+    def has_one_per_seed(self, pretraining: str) -> bool:
+        """Whether a pre-training has a run for each training seed even if the study asks for one alone."""
+        asked = self.pretraining_per_seed
+        return asked if isinstance(asked, bool) else pretraining in asked
 
     @property
     def backgrounds(self) -> tuple[BackgroundParams, BackgroundParams]:

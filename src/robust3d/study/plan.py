@@ -108,7 +108,7 @@ class Plan(ObjectJobs):
     def pretrain(self, key: str, experiment: Experiment, seed: int) -> Job:
         """A pre-training on its own data or the experiment's; with `pretraining_seed` all training seeds share one."""
         experiment, entry = self.study.pretraining_experiment(experiment), self.study.pretraining[key]
-        shared = None if experiment.pretraining_per_seed else self.study.pretraining_seed
+        shared = None if experiment.has_one_per_seed(key) else self.study.pretraining_seed
         seed = seed if shared is None else shared
         data, (inputs, bulk), shown = pretraining_data(self, entry, experiment)
         if entry.start != RANDOM:
