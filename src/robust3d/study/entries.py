@@ -245,7 +245,7 @@ class Experiment(Params):
         str, ...
     ]  # keys of `classifiers`: adversarially trained ones, from scratch and from each encoder
     controls: tuple[str, ...] = ()  # keys of `classifiers` trained from scratch only, such as standard training
-    # Which pre-trainings have a run for each training seed, whatever `pretraining_seed` is: all, or keys of `pretraining`.
+    # Pre-trainings with one for each training seed, whatever `pretraining_seed` is: all, or keys of `pretraining`.
     pretraining_per_seed: bool | tuple[str, ...] = False
     pretrained_as: str | None = None  # key of `experiments` whose pre-trainings it takes; none: its own
     shifted: str | None = None  # key of `sets` without the correlation of `set`; tested without attack
