@@ -115,6 +115,22 @@ def test_shape_bias_is_the_share_of_shape_among_decisions(tmp_path):
     assert job.outputs["picture"].stat().st_size > 1000
 
 
+def test_the_interval_of_the_shape_bias_holds_the_noise_of_images(tmp_path):
+    """All seeds have the same share, so all of its noise is that of the 20 images with a decision."""
+    decisions = ["shape"] * 12 + ["texture"] * 8 + ["neither"] * 20
+    frame = pd.DataFrame({"images": "set", "image": range(IMAGES), "decision": decisions})
+    less = frame.assign(decision=["texture"] * 6 + decisions[6:])
+    job = made(tmp_path, {"one": [frame] * 3, "less": [less] * 3}, [], less={"against": "one"})
+    figure4.write(job)
+    cells = cells_of(job)
+    half = np.sqrt(0.6 * 0.4 / 19) * 1.96  # of a share of 20, whose variance has 19 degrees of freedom
+    found = cells["one", "Shape bias"]["interval"]
+    assert found["high"] - 0.6 == pytest.approx(half, rel=0.1) and "3 seeds and 20 images" in found["kind"]
+    apart = cells["less", "Shape bias"]["difference"]
+    assert apart["value"] == pytest.approx(-0.3) and apart["verdict"] == "differs" and apart["to"] == "one"
+    assert "difference" not in cells["one", "Shape bias"]
+
+
 def test_the_printed_numbers_are_the_papers():
     if not REPORTED.is_file():
         pytest.skip("the printed numbers are not beside this checkout")

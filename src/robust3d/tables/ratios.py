@@ -1,5 +1,7 @@
 """Ratios of two counts, such as decisions for the shape among those for shape or texture, as means over images."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 
@@ -16,3 +18,14 @@ def linearised(chosen: np.ndarray, counted: np.ndarray) -> np.ndarray:
     ratio = chosen.sum() / counted.sum()
     values: np.ndarray = ratio + (chosen - ratio * counted) / counted.mean()
     return values
+
+
+def over_counted(chosen: Sequence[np.ndarray], counted: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """For each seed the linearised values of the images that some seed counts; others are no part of the ratio.
+
+    Args:
+        chosen: for each seed, (images,) bool, of the counted ones only.
+        counted: the same, each not all False.
+    """
+    some = np.any(counted, axis=0)
+    return [linearised(ours[some], all_of[some]) for ours, all_of in zip(chosen, counted, strict=True)]

@@ -6,7 +6,8 @@ import numpy as np
 
 from robust3d.papers.prior3d import compared
 from robust3d.tables.cells import percent, text_table, write_table
-from robust3d.tables.statistics import bars_note, interval, seed_difference
+from robust3d.tables.ratios import linearised, over_counted
+from robust3d.tables.statistics import bars_note, difference, interval
 
 if TYPE_CHECKING:
     from robust3d.papers.prior3d.section import Section
@@ -28,11 +29,12 @@ def write(job: "Context") -> None:
     from robust3d.figures.groups import BarPanel, bars_of, draw_bar_panels  # planning needs no matplotlib
 
     (probe,) = job.params["data"]
-    cells = [_cell(job, row, probe) for row in job.params["rows"]]
-    biases = {cell["row"]: cell["by_seed"] for cell in cells if "by_seed" in cell}
+    read = {row["label"]: Decisions(job, row, probe) for row in job.params["rows"]}
+    cells = [_cell(job, label, ours, probe) for label, ours in read.items()]
+    known = {label: ours.over_images() for label, ours in read.items() if ours.decide}
     for cell, row in zip(cells, job.params["rows"], strict=True):
-        if {cell["row"], row["against"]} <= set(biases):
-            apart = seed_difference(biases[cell["row"]], biases[row["against"]])
+        if {cell["row"], row["against"]} <= set(known):
+            apart = difference(known[cell["row"]], known[row["against"]], list(known.values()), job.params["seed"])
             cell["difference"] = {"to": row["against"], **apart}
     write_table(job, text_table(cells, "backbone"), "Share (%) of decisions for the shape.", cells)
     note = f"Study “{job.params['study']}”. Bars: {bars_note(len(cells[0]['conditions']))}."
@@ -40,35 +42,34 @@ def write(job: "Context") -> None:
     draw_bar_panels([panel], note, job.outputs["picture"])
 
 
-def _cell(job: "Context", row: dict[str, Any], probe: str) -> dict[str, Any]:
-    ours = compared.Outcomes(job, row, probe)
-    decisions = [frame.sort_values("image")["decision"].to_numpy(str) for frame in ours.frames]
-    decided = [found[np.isin(found, ("shape", "texture"))] for found in decisions]
+class Decisions(compared.Outcomes):
+    """What one row's classifiers decide for, a seed each."""
+
+    def __init__(self, job: "Context", row: dict[str, Any], probe: str) -> None:
+        super().__init__(job, row, probe)
+        found = [frame.sort_values("image")["decision"].to_numpy(str) for frame in self.frames]
+        self.shape = [one == "shape" for one in found]
+        self.decided = [np.isin(one, ("shape", "texture")) for one in found]
+
+    @property
+    def decide(self) -> bool:
+        """Whether each seed decides for shape or texture at all."""
+        return all(one.any() for one in self.decided)
+
+    def over_images(self) -> list[np.ndarray]:
+        """For each seed (images,) numbers whose mean is its shape bias."""
+        return [linearised(shape, decided) for shape, decided in zip(self.shape, self.decided, strict=True)]
+
+
+def _cell(job: "Context", label: str, ours: Decisions, probe: str) -> dict[str, Any]:
     facts = ours.facts()
-    cell = {"row": row["label"], "column": COLUMN, "unit": "%", "formula": FORMULA, "printed": None, **facts}
+    cell = {"row": label, "column": COLUMN, "unit": "%", "formula": FORMULA, "printed": None, **facts}
     cell |= {"data": job.params["data"][probe], "sources": ours.sources("set", "decision")}
     cell["flags"] = [*job.params["flags"], *facts["flags"]]
-    if not all(map(len, decided)):
+    if not ours.decide:
         return {**cell, "text": "–", "value": None, "flags": [*cell["flags"], "no decision for shape or texture"]}
-    biases = [float((found == "shape").mean()) for found in decided]
-    # Which images are decided differs between seeds, so that only images of one seed, or seeds, can be an interval.
-    value, size = float(np.mean(biases)), min(map(len, decided))
-    return {
-        **cell,
-        "text": percent(value),
-        "value": 100 * value,
-        "n": size,
-        "by_seed": biases,
-        "interval": _interval(biases, decided),
-    }
-
-
-def _interval(biases: list[float], decided: list[np.ndarray]) -> dict[str, Any]:
-    if len(biases) < 3:
-        return interval([decided[0] == "shape"])
-    from scipy import stats
-
-    middle = float(np.mean(biases))
-    half = float(stats.t.ppf(0.975, len(biases) - 1) * np.std(biases, ddof=1) / np.sqrt(len(biases)))
-    kind = f"t over {len(biases)} seeds, 95 %; noise of the images is not in it"
-    return {"low": max(0.0, middle - half), "high": min(1.0, middle + half), "kind": kind}
+    found = over_counted(ours.shape, ours.decided)
+    biases = [float(one.mean()) for one in found]
+    value = float(np.mean(biases))
+    counts = {"n": len(found[0]), "by_seed": biases, "interval": interval(found)}
+    return {**cell, "text": percent(value), "value": 100 * value, **counts}

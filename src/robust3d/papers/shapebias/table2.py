@@ -8,7 +8,7 @@ import numpy as np
 from robust3d.papers.shapebias import compared
 from robust3d.papers.shapebias.reported import TABLE2, TABLE2_COLUMNS
 from robust3d.tables.cells import percent, source, text_table, write_table
-from robust3d.tables.ratios import linearised
+from robust3d.tables.ratios import linearised, over_counted
 from robust3d.tables.statistics import DIFFERS, difference, interval
 
 if TYPE_CHECKING:
@@ -92,10 +92,10 @@ def share(decisions: Sequence[np.ndarray], cue: str) -> dict[str, Any]:
 
     There is none where a seed decides for neither on all images.
     """
-    counted = np.any([_decided(found) for found in decisions], axis=0)
-    if not all(_decided(found).any() for found in decisions):
+    decided = [_decided(found) for found in decisions]
+    if not all(one.any() for one in decided):
         return {"text": "–", "value": None, "interval": None}
-    kept = _linear([found[counted] for found in decisions], cue)
+    kept = over_counted([found == cue for found in decisions], decided)
     value = float(np.mean([found.mean() for found in kept]))
     return {"text": percent(value), "value": 100 * value, "interval": interval(kept)}
 
