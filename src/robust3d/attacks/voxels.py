@@ -21,7 +21,13 @@ def step_length(reading: StepReading, epsilon: float, steps: int) -> float:
 
 
 def iterative_fgsm(
-    model: Model, volumes: Tensor, labels: Tensor, length: float, steps: tuple[int, ...], clip: bool
+    model: Model,
+    volumes: Tensor,
+    labels: Tensor,
+    length: float,
+    steps: tuple[int, ...],
+    clip: bool,
+    first: Tensor | None = None,
 ) -> Iterator[tuple[int, Tensor]]:
     """Volumes after some numbers of steps along the sign of the gradient (Kurakin et al. 2017); one step: FGSM.
 
@@ -32,10 +38,13 @@ def iterative_fgsm(
         length: of a step.
         steps: the numbers of steps, ascending.
         clip: to [0, 1] after each step.
+        first: the gradient at the volumes, where it is known.
     """
     x = volumes.detach()
     for step in range(1, max(steps) + 1):
-        x = x + length * loss_gradient(model, x, labels).sign()
+        known = first if step == 1 else None
+        gradient = loss_gradient(model, x, labels) if known is None else known
+        x = x + length * gradient.sign()
         if clip:
             x = x.clamp(0, 1)
         if step in steps:

@@ -35,16 +35,20 @@ def run(job: "Context") -> None:
         name: load_voxel_classifier(job.named("classifier", name), job.named("info", name))[0].to(device)
         for name in job.params["judges"]
     }
+    attacked = attacked.to(device)
+    asked = {"prediction": attacked, **{f"by {name}": judge for name, judge in judges.items()}}
     frames, unfelt = [], 0
     for number, (index, labels) in enumerate(_batches(volumes, params.batch_size)):
         batch = volumes.volumes(index)[:, 0].float()
-        unfelt += int((loss_gradient(attacked.to(device), batch, labels).flatten(1).abs().amax(1) == 0).sum())
-        for facts, adversarial in attacks(attacked.to(device), batch, labels, params):
-            frame = pd.DataFrame({"image": index.numpy(), "label": labels.cpu().numpy()}).assign(**facts)
-            frame["prediction"] = _answers(attacked, adversarial)
-            for name, judge in judges.items():
-                frame[f"by {name}"] = _answers(judge, adversarial)
-            frames.append(frame)
+        gradient = loss_gradient(attacked, batch, labels)
+        unfelt += int((gradient.flatten(1).abs().amax(1) == 0).sum())
+        clean = {name: _answers(model, batch) for name, model in asked.items()}
+        for facts, adversarial in attacks(attacked, batch, labels, params, gradient):
+            # Small changes vanish when volumes are made voxels again.
+            same = torch.equal(adversarial, batch)
+            answers = clean if same else {name: _answers(model, adversarial) for name, model in asked.items()}
+            frame = pd.DataFrame({"image": index.numpy(), "label": labels.cpu().numpy()})
+            frames.append(frame.assign(**facts, **answers))
         print(f"batch {number + 1}: {len(frames)} outcomes", flush=True)
     metrics: dict[str, Any] = {"classifier": info, "attack": job.params["attack"], "volumes": len(volumes)}
     metrics["zero_gradients"] = unfelt  # volumes whose cross-entropy gives FGSM no direction
@@ -67,9 +71,9 @@ def _answers(model: VoxelClassifier, volumes: Tensor) -> np.ndarray:
 
 
 def attacks(
-    model: VoxelClassifier, volumes: Tensor, labels: Tensor, params: VoxelAttackParams
+    model: VoxelClassifier, volumes: Tensor, labels: Tensor, params: VoxelAttackParams, gradient: Tensor
 ) -> Iterator[tuple[dict[str, Any], Tensor]]:
-    """Facts on each attack and its volumes (N, R, R, R), the clean ones first."""
+    """Facts on each attack and its volumes (N, R, R, R), the clean ones first; `gradient`: of the loss at these."""
 
     def facts(
         attack: str, size: float = 0, reading: str = "", clip: bool = True, binary: bool = False
@@ -78,7 +82,7 @@ def attacks(
 
     yield facts(CLEAN), volumes
     for clip in params.clips:
-        for _, x in iterative_fgsm(model, volumes, labels, params.epsilon, (1,), clip):
+        for _, x in iterative_fgsm(model, volumes, labels, params.epsilon, (1,), clip, gradient):
             yield facts("FGSM", 1, "each", clip), x
             yield facts("FGSM", 1, "each", clip, True), binarised(x)
         for reading in params.readings:
@@ -86,7 +90,7 @@ def attacks(
             groups = [(n,) for n in params.steps] if reading == "total" else [tuple(sorted(params.steps))]
             for steps in groups:
                 length = step_length(reading, params.epsilon, max(steps))
-                for n, x in iterative_fgsm(model, volumes, labels, length, steps, clip):
+                for n, x in iterative_fgsm(model, volumes, labels, length, steps, clip, gradient):
                     yield facts("I-FGSM", n, reading, clip), x
                     yield facts("I-FGSM", n, reading, clip, True), binarised(x)
     for budget, x in flip(model, volumes, labels, params.flips, params.flip_rounds).items():
