@@ -37,15 +37,14 @@ def build(params: Params) -> "Architecture":
     from torchvision.models import alexnet
 
     from robust3d.models.architecture import Architecture
+    from robust3d.models.fully_connected import set_hidden
 
     def network(classes: int) -> "nn.Module":
         net = alexnet(num_classes=classes, dropout=params.dropout)
         if params.stem != "imagenet":
             net.features[0] = nn.Conv2d(3, 64, 5, stride=1 if params.stem == "small" else 2, padding=2)
         if params.hidden != 4096:
-            net.classifier[1] = nn.Linear(256 * 6 * 6, params.hidden)
-            net.classifier[4] = nn.Linear(params.hidden, params.hidden)
-            net.classifier[6] = nn.Linear(params.hidden, classes)
+            set_hidden(net.classifier, params.hidden)
         if params.initialisation == "he":
             _start_as_he(net)
         return net

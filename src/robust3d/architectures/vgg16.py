@@ -29,20 +29,15 @@ class Params(Base):
 
 def build(params: Params) -> "Architecture":
     """The architecture."""
-    from torch import nn
     from torchvision.models import vgg16
 
     from robust3d.models.architecture import Architecture
+    from robust3d.models.fully_connected import set_hidden
 
     def network(classes: int) -> "nn.Module":
         net = vgg16(num_classes=classes, dropout=params.dropout)
         if params.hidden != 4096:
-            for place, inputs, outputs in (
-                (0, 512 * 7 * 7, params.hidden),
-                (3, params.hidden, params.hidden),
-                (6, params.hidden, classes),
-            ):
-                net.classifier[place] = nn.Linear(inputs, outputs)
+            set_hidden(net.classifier, params.hidden)
         return net
 
     return Architecture(

@@ -40,10 +40,10 @@ def iterative_fgsm(
         clip: to [0, 1] after each step.
         first: the gradient at the volumes, where it is known.
     """
-    x = volumes.detach()
+    x, gradient = volumes.detach(), first
     for step in range(1, max(steps) + 1):
-        known = first if step == 1 else None
-        gradient = loss_gradient(model, x, labels) if known is None else known
+        if step > 1 or gradient is None:
+            gradient = loss_gradient(model, x, labels)
         x = x + length * gradient.sign()
         if clip:
             x = x.clamp(0, 1)
