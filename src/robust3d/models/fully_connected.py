@@ -1,4 +1,4 @@
-"""Shared by torchvision's AlexNet and VGG: three fully connected layers after the convolutions."""
+"""Width of the fully connected layers that torchvision's older networks have after their convolutions."""
 
 from typing import cast
 

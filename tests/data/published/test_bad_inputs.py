@@ -50,7 +50,7 @@ from robust3d.shapes.store import load_meshes, save_meshes
 from robust3d.study.reading import load_study, read_yaml
 
 SEED = 20240917
-SLOWEST_S = 2.0
+SLOWEST_S = 2.0  # of CPU
 HANGS_S = 20.0
 GROWTH_MIB = 300  # for one file
 ROOT = Path(__file__).parents[3]
@@ -514,7 +514,7 @@ def test_bad_inputs(readers, tmp_path, capsys):
         path.write_bytes(content)
         before = snapshot(tmp_path)
         resident_mib = reset_peak_mib()
-        started = time.perf_counter()
+        started = time.process_time()  # not of the other programs on the machine
         faulthandler.dump_traceback_later(HANGS_S, exit=True, file=sys.__stderr__)  # also inside C code
         try:
             reader.check(reader.read(path))
@@ -528,14 +528,14 @@ def test_bad_inputs(readers, tmp_path, capsys):
             told = None
             if isinstance(error, KeyboardInterrupt):
                 raise
-        took = time.perf_counter() - started
+        took = time.process_time() - started
         faulthandler.cancel_dump_traceback_later()
         grown_mib = memory_mib("VmHWM") - resident_mib
         most_mib = max(most_mib, grown_mib)
         if grown_mib > GROWTH_MIB:
             failures.append(f"{number} {name} ({way}): {grown_mib:.0f} MiB")
         if took > SLOWEST_S:
-            failures.append(f"{number} {name} ({way}): {took:.1f} s")
+            failures.append(f"{number} {name} ({way}): {took:.1f} s of CPU")
         if told is not None and path.name not in told:
             failures.append(f"{number} {name} ({way}): the message does not name the file: {told[:200]}")
         if way == "good" and told is not None:
