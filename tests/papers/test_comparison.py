@@ -61,9 +61,13 @@ def outcomes_of(job):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """The table's job, with inputs written by hand."""
-    folder = tmp_path_factory.mktemp("comparison")
-    planned = Plan(study()).target("comparison")
+    """The table's job with inputs written by hand, and its cells."""
+    return table(tmp_path_factory.mktemp("comparison"), study())
+
+
+def table(folder, given):
+    """The same of a study, in a folder."""
+    planned = Plan(given).target("comparison")
     inputs = {}
     for name, ((job, _),) in planned.inputs.items():
         kind, _, own = name.partition(":")
@@ -107,8 +111,21 @@ def test_a_cell_is_a_mean_and_its_difference_to_scratch(made):
     assert cells["Scratch, adversarial Linf", "AutoAttack Linf, area"]["value"] == pytest.approx(
         50 * (right.mean() + robust)
     )
+    assert cells["AE, standard", "Clean"]["interval"]["kind"] == "t over 3 seeds and 40 images, 95 %"
     shares = [(one.sum() / (one | (np.arange(IMAGES) < 36)).sum()) for one in right]
     assert cells["Scratch, standard", "Shape share"]["value"] == pytest.approx(100 * np.mean(shares))
+
+
+def test_with_one_seed_images_that_are_decided_for_neither_narrow_no_interval(tmp_path):
+    _, cells = table(tmp_path, study(training_seeds=[0]))
+    right = (np.arange(IMAGES) < 16) ^ (np.random.default_rng(0).random(IMAGES) < 0.05)
+    decided, z = (right | (np.arange(IMAGES) < 36)).sum(), 1.959964
+    assert decided < IMAGES
+    share = right.sum() / decided
+    found = cells["Scratch, standard", "Shape share"]["interval"]
+    assert found["kind"].startswith(f"Wilson over {decided} images")
+    for bound in (found["low"], found["high"]):  # Wilson: both are where the share is z standard errors away
+        assert abs(share - bound) == pytest.approx(z * np.sqrt(bound * (1 - bound) / decided), rel=1e-5)
 
 
 def test_differences_are_within_an_architecture(made):

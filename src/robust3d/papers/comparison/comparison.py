@@ -16,9 +16,10 @@ import numpy as np
 from robust3d.named import OUTCOMES, Sources
 from robust3d.papers.comparison.columns import questions
 from robust3d.papers.comparison.initialisations import AFTER, NONE, SCRATCH, alone, initialisations, partner, spent
-from robust3d.papers.comparison.measures import MEASURES, WORDS
+from robust3d.papers.comparison.measures import MEASURES, WORDS, shape_and_decided
 from robust3d.tables.cells import conditions, percent, run_flags, source, text_table, write_table
 from robust3d.tables.multiple import holm
+from robust3d.tables.ratios import over_counted
 from robust3d.tables.robustness import attack_flags, stand_ins
 from robust3d.tables.statistics import ALIKE, DIFFERS, bars_note, difference, interval, over_seeds
 
@@ -119,6 +120,19 @@ class Measured:
             found.append(np.concatenate(parts))
         return found
 
+    def interval(self, start: str, training: str, column: str) -> dict[str, Any] | None:
+        """95 % interval of the mean of `values`, which are not None."""
+        import pandas as pd
+
+        values = self.values(start, training, column)
+        measure = self.columns[column]["measure"]
+        if measure == "predictivity":
+            return over_seeds([float(np.nanmean(one)) for one in values or []])
+        if measure == "shape":  # images that no seed decides are no part of the share
+            frames = [pd.read_parquet(outcomes) for _, outcomes in self.paths(start, training, column)]
+            values = over_counted(*zip(*map(shape_and_decided, frames), strict=True))
+        return interval(values or [])
+
     def paths(self, start: str, training: str, column: str) -> list[tuple[Any, Any]]:
         """Metrics and outcomes of all seeds."""
         names = [name for of_seed in self.asked(start, training, column) for name in of_seed]
@@ -140,7 +154,7 @@ def _cell(found: Measured, row: dict[str, Any], training: str, column: dict[str,
     flags += attack_flags(metrics) if _is_attack(column) else run_flags(runs)
     value = float(np.mean([one.mean() for one in values]))
     is_share = column["measure"] != "predictivity"
-    ours = interval(values) if is_share else over_seeds([float(np.nanmean(one)) for one in values])
+    ours = found.interval(*place)
     cell: dict[str, Any] = {
         "value": 100 * value if is_share else value,
         "unit": "%" if is_share else "Pearson's r",

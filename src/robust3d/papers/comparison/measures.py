@@ -47,9 +47,14 @@ def corrupted(outcomes: "pd.DataFrame") -> np.ndarray:
 
 def shape(outcomes: "pd.DataFrame") -> np.ndarray | None:
     """(images,) numbers whose mean is the share of the shape in decisions for shape or texture; None: there is none."""
+    chosen, decided = shape_and_decided(outcomes)
+    return linearised(chosen, decided) if decided.any() else None
+
+
+def shape_and_decided(outcomes: "pd.DataFrame") -> tuple[np.ndarray, np.ndarray]:
+    """(images,) bool twice: whether an image is decided for its shape, and whether for its shape or its texture."""
     decisions = outcomes.sort_values("image")["decision"].to_numpy(str)
-    decided = np.isin(decisions, ("shape", "texture"))
-    return linearised(decisions == "shape", decided) if decided.any() else None
+    return decisions == "shape", np.isin(decisions, ("shape", "texture"))
 
 
 def transferred(outcomes: "pd.DataFrame", training: str, labels: int | None) -> np.ndarray:
