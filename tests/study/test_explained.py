@@ -17,7 +17,7 @@ def keys(node: yaml.Node, path: tuple[str, ...] = ()) -> Iterator[tuple[str, int
     if not isinstance(node, yaml.MappingNode):
         return
     for key, value in node.value:
-        is_entry = len(path) == 1 and path[0] in SECTIONS and path[0] != "papers"
+        is_entry = (len(path) == 1 and path[0] in SECTIONS and path[0] != "papers") or path[-1:] == ("left_out",)
         place = (*path, "*" if is_entry else key.value)
         yield ".".join(place), key.start_mark.line
         yield from keys(value, place)

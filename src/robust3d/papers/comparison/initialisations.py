@@ -41,7 +41,7 @@ def initialisations(plan: "Plan", section: "Section") -> list[Initialisation]:
     first = next(iter(section.trainings.values())).classifiers[section.experiment][0]
     found = [Initialisation(None, SCRATCH, NONE, study.architecture(first, None), None)]
     for key, entry in study.pretraining.items():
-        if key not in section.left_out:
+        if section.left_out.get(key) is None:
             group, missing = _group(entry, section), _missing(plan, key)
             found.append(Initialisation(key, entry.label, group, entry.architecture, missing))
     order = [NONE, *section.groups, *AFTER]

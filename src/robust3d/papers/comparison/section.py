@@ -65,7 +65,7 @@ class Section(Params):
     """What the table and the picture show."""
 
     experiment: str  # key of `experiments`
-    left_out: tuple[str, ...]  # keys of `pretraining` without a row; all others have one
+    left_out: dict[str, str | None]  # keys of `pretraining` without a row and why; null, and all others, have one
     trainings: Annotated[dict[str, Training], Field(min_length=1), in_order(TRAININGS)]
     groups: Annotated[
         dict[str, tuple[str, ...]], in_order(("2D", "3D"))
