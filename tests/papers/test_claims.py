@@ -94,6 +94,16 @@ def test_what_cannot_be_told_says_why(tmp_path, monkeypatch):
     assert cells["geon3d 3", "Verdict"]["flags"] == [flat]
 
 
+def test_an_estimate_has_the_decimals_of_its_interval(tmp_path, monkeypatch):
+    small = {"value": -0.00031, "low": -0.00059, "high": -0.00003}
+    tables = {
+        "small": [cell("a", apart(0, 0.03) | small, unit="m")],
+        "usual": [cell("a", apart(0.25, 0.03), unit="")],
+    }
+    table, _ = judged(tmp_path, monkeypatch, [claim(target="small"), claim(target="usual")], tables)
+    assert list(table["Estimate"]) == ["-0.00031 m [-0.00059, -0.00003]", "+0.250 [+0.150, +0.350]"]
+
+
 def test_a_claim_finds_its_cells():
     printed = {"row": "ViT-B/14 + 3D-Prior", "column": "NYU DPT", "value": 0.3, "comparable": False}
     one = cell("SimSiam + 3D-Prior", apart(1, 1), printed=printed, epsilon=0.5)

@@ -7,6 +7,7 @@ verdict needs a p-value below 5 % after Holm's correction over all claims.
 """
 
 import json
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -144,10 +145,18 @@ def _estimate(claim: Claim, found: Sequence[dict[str, Any]]) -> str:
         return "–"
     shown = []
     for one in found[:_SHOWN]:
-        digits = 1 if one["unit"] == "points" else 3
+        digits = _digits(one)
         bounds = "" if one["low"] is None else f" [{one['low']:+.{digits}f}, {one['high']:+.{digits}f}]"
         place = f"{one['row']}, {one['column']}: " if len(found) > 1 else ""
         void = " (void)" if one["void"] else ""
         shown.append(f"{place}{one['value']:+.{digits}f}{' ' * bool(one['unit'])}{one['unit']}{bounds}{void}")
     more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     return f"{'; '.join(shown)}{more}"
+
+
+def _digits(one: dict[str, Any]) -> int:
+    """Decimals of a difference: one of points, else at least three, and two that count of half its interval."""
+    if one["unit"] == "points":
+        return 1
+    width = 0.0 if one["low"] is None else (one["high"] - one["low"]) / 2
+    return 3 if width <= 0 else max(3, 1 - math.floor(math.log10(width)))

@@ -152,7 +152,7 @@ CLAIMS = (
         "4.1",
         "The 3D task makes frozen features more accurate on images whose texture or size is unusual",
         "prior3d/table1",
-        {"row": "*+ 3D-Prior"},
+        {"row": "*+ 3D-Prior", "printed column": ("PUG-Texture", "PUG-Size")},
     ),
     Claim(
         "prior3d",
