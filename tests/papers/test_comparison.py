@@ -191,6 +191,8 @@ def test_the_picture_is_the_same_in_every_run_and_shows_each_difference(made):
         "AutoAttack Linf mean up to 8/255, AE, adversarial Linf",
     ):
         assert f'id="{gid}"' in first.decode()
+    # Scratch guesses in all panels of answers (16 of 40 are right, two classes); a share of shape is no answer.
+    assert first.decode().count("(chance 50.0) -->") == 5
 
 
 def test_one_entry_of_pretraining_adds_its_rows():

@@ -50,12 +50,14 @@ class Panel:
         unit: below.
         baseline: what the baseline has, as text, by training.
         effects: differences to it.
+        chance: what guessing has, as text, where the baseline has no more; None: it has.
     """
 
     title: str
     unit: str
     baseline: Mapping[str, str]
     effects: Sequence[Effect]
+    chance: str | None = None
 
 
 def draw_effects(
@@ -154,6 +156,7 @@ def _draw_panel(panel: Panel, axes: "Axes", places: Mapping[str, float], trainin
     axes.tick_params("x", labelsize=8)
     axes.set_xlabel(panel.unit, fontsize=8)
     scratch = " / ".join(panel.baseline[training] for training in shown if training in panel.baseline)
+    scratch += f" (chance {panel.chance})" if panel.chance else ""
     axes.set_title(f"{panel.title}\n", fontsize=9)
     axes.annotate(
         scratch, (0.5, 1), (0, 4), xycoords="axes fraction", textcoords="offset points", ha="center", fontsize=7.5,

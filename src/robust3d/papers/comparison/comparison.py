@@ -34,6 +34,7 @@ CAPTION = (
     "comparisons of the table (Holm's correction at 5 %). A dash: the cell's flag says why there is no number."
 )
 IMAGES, COMPUTE = "Images seen", "Compute (min)"
+AT_CHANCE = "accuracy is not beyond chance"
 GUESSED = ("right", "corrupted", "transferred")  # measures that guessing makes better than nothing
 
 
@@ -165,7 +166,7 @@ def _cell(found: Measured, row: dict[str, Any], training: str, column: dict[str,
     }
     chance = float(np.mean([1 / len(run["classes"]) for run in runs]))  # a transfer has several targets
     if column["measure"] in GUESSED and ours is not None and ours["low"] <= chance:
-        flags.append("accuracy is not beyond chance")
+        flags.append(AT_CHANCE)
     text = percent(value) if is_share else f"{value:.3f}"
     if row["against"] is not None:
         cell["difference"] = {"to": row["against"], **_difference(found, row, training, column["name"])}
@@ -270,10 +271,13 @@ def draw(job: "Context", cells: Sequence[dict[str, Any]]) -> None:
                 value, low, high = (scale * apart[bound] for bound in ("value", "low", "high"))
                 differs = apart.get("verdict_holm") == DIFFERS
                 effects.append(Effect(cell["start"], cell["training"], value, low, high, differs))
-        scratch = {cell["training"]: cell["text"] for cell in own if cell["start"] == SCRATCH}
+        baseline = [cell for cell in own if cell["start"] == SCRATCH]
+        scratch = {cell["training"]: cell["text"] for cell in baseline}
+        guesses = baseline and all(AT_CHANCE in cell["flags"] for cell in baseline)
+        chance = percent(baseline[0]["chance"]) if guesses else None
         if effects:
             unit = "points" if own[0]["unit"] == "%" else "r"
-            panels.append(Panel(title, unit, scratch, effects))
+            panels.append(Panel(title, unit, scratch, effects, chance))
     rows: dict[str, list[tuple[str, str]]] = {group: [] for group in job.params["groups"]}
     for row in job.params["rows"]:
         if any(effect.row == row["label"] for panel in panels for effect in panel.effects):
@@ -289,7 +293,8 @@ def draw(job: "Context", cells: Sequence[dict[str, Any]]) -> None:
     seeds = max((len(cell["by_seed"]) for cell in cells if "by_seed" in cell), default=0)
     note = (
         f"Study “{job.params['study']}”. {bars_note(seeds)}; coloured where Holm's correction over all comparisons of "
-        "the table leaves a verdict, grey where it does not. Above each panel: what scratch has, by marker."
+        "the table leaves a verdict, grey where it does not. Above each panel: what scratch has, by marker, and what "
+        "guessing has where that is no less."
     )
     shown = {group: lines for group, lines in rows.items() if lines}
     draw_effects(panels, shown, job.params["trainings"], headline, note, job.outputs["picture"])
