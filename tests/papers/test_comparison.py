@@ -27,7 +27,7 @@ OTHERS = {key: None if key in FEW else "not a row here" for key in read_study([R
 
 def study(**given):
     """The tests' scale with three seeds and few rows; `given` adds to it."""
-    papers = {"comparison": {"left_out": OTHERS}}
+    papers = {"comparison": {"left_out": OTHERS, "transfer": {"targets": ["few_geons", "few_categories"]}}}
     values = {"scale": "test", "training_seeds": list(range(SEEDS)), "papers": papers}
     return read_study([ROOT / "config.yaml"], values | given)
 
