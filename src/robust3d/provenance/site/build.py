@@ -1,14 +1,17 @@
 """Reads a results folder and writes its site into a folder beside the final place, then puts it there."""
 
 import json
+import multiprocessing
 import os
 import posixpath
 import shutil
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -25,7 +28,11 @@ from robust3d.provenance.site.pictures import Frames, Gallery, Picture, copied, 
 from robust3d.provenance.site.tables import Cell, Table, read_tables
 from robust3d.study.stages import STAGES
 
+Item = TypeVar("Item")
 PACKAGE = "robust3d.provenance.site"
+_WORKERS = 8  # processes at the most; more would wait for the disk
+_BLOCK = 150  # pages of one folder that a process writes, so that they share their parts
+_tasks: Sequence[Callable[[], None]] = ()
 
 
 @dataclass
@@ -146,7 +153,8 @@ def _read(lineage: Lineage, site: Path, states: Mapping[str, str]) -> Content:
     targets = [table.step for table in tables if table.step is not None] + drawn
     sources = [source.step for table in tables for cell in table.cells for source in cell.sources if source.step]
     graph = Graph(lineage, [*targets, *sources])
-    frames = Frames(site, files)
+    views = (node for node in graph.nodes.values() if node.role == "views")
+    frames = Frames(site, files, (step for node in views for step in node.steps))
     details = {node.id: describe(node, graph, files) for node in graph.nodes.values()}
     galleries = read_galleries(graph, files, frames)
     for gallery in galleries:
@@ -197,6 +205,29 @@ def _words(name: str) -> str:
 
 
 def _write(content: Content, site: Path) -> None:
+    cells = [(table, block) for table in content.tables for block in _blocks(table.cells)]
+    _side_by_side(
+        [
+            *(partial(_write_cells, content, site, table, block) for table, block in cells),
+            *(partial(_write_runs, content, site, block) for block in _blocks(content.nodes)),
+            partial(_write_others, content, site),
+        ]
+    )
+
+
+def _write_cells(content: Content, site: Path, table: Table, cells: Sequence[Cell]) -> None:
+    write, made = _writer(content, site), dict[tuple[str, ...], Made]()
+    for cell in cells:
+        _write_cell(write, content, table, cell, made)
+
+
+def _write_runs(content: Content, site: Path, nodes: Sequence[Node]) -> None:
+    write = _writer(content, site)
+    for node in nodes:
+        write("run.html", node.page, detail=content.details[node.id], drawing=_drawing(content, [node]))
+
+
+def _write_others(content: Content, site: Path) -> None:
     write = _writer(content, site)
     write("index.html", "index.html")
     for paper in content.papers:
@@ -207,21 +238,38 @@ def _write(content: Content, site: Path) -> None:
     for table in content.tables:
         root = content.graph.node(table.step)
         write("table.html", table.page, table=table, root=root, drawing=_drawing(content, [root]))
-        made: dict[tuple[str, ...], Made] = {}
-        for cell in table.cells:
-            _write_cell(write, content, table, cell, made)
         for suffix in (".csv", ".cells.json"):
             _copy_download(content, table, suffix, site)
     for figure in content.figures:
         write("figure.html", figure.page, figure=figure, root=figure.node, drawing=_drawing(content, [figure.node]))
     for gallery in content.galleries:
         write("gallery.html", gallery.page, gallery=gallery)
-    for node in content.nodes:
-        write("run.html", node.page, detail=content.details[node.id], drawing=_drawing(content, [node]))
     write("reconstructions.html", "galleries/reconstructions.html")
     write("curves.html", "curves.html")
     for name in ("site.css", "site.js", "search.js"):
         (site / name).write_bytes(resources.files(PACKAGE).joinpath(name).read_bytes())
+
+
+def _blocks(items: Sequence[Item]) -> list[Sequence[Item]]:
+    return [items[first : first + _BLOCK] for first in range(0, len(items), _BLOCK)]
+
+
+def _side_by_side(tasks: Sequence[Callable[[], None]]) -> None:
+    """Carry out tasks in processes that share what was read; the first error ends all and comes back."""
+    global _tasks  # what a forked process finds here needs not be copied to it
+    _tasks = tasks
+    workers = min(_WORKERS, len(os.sched_getaffinity(0)), len(tasks))
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("fork")) as pool:
+        waiting = [pool.submit(_carry_out, number) for number in range(len(tasks))]
+        try:
+            for one in waiting:
+                one.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _carry_out(number: int) -> None:
+    _tasks[number]()
 
 
 def _found_by_search(content: Content) -> str:

@@ -1,5 +1,6 @@
 """Pictures of the site: frames out of shards, and the PNG and SVG files that jobs made."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,13 +76,14 @@ class Frames:
     Args:
         site: folder of the site.
         files: to find the shards.
+        shards: the jobs that rendered them, all; so that processes side by side agree on their folders' names.
     """
 
-    def __init__(self, site: Path, files: Files) -> None:
+    def __init__(self, site: Path, files: Files, shards: Iterable[Step]) -> None:
         self._site, self._files = site, files
-        self._folders = Slugs()
         self._written: dict[tuple[str, str, int], Picture] = {}
-        self._folder: dict[str, str] = {}
+        folders = Slugs()
+        self._folder = {shard.name: folders.new(shard.job) for shard in shards}
 
     def of(self, shard: Step, wanted: dict[str, list[int]]) -> list[tuple[str, int, Picture]]:
         """Frames as pictures.
@@ -117,8 +119,6 @@ class Frames:
             frames = read_shards([path], instances)
         except ValueError as error:  # UserError is one
             raise UserError(f"{recorded.path} cannot be read: {error}") from None
-        if shard.name not in self._folder:
-            self._folder[shard.name] = self._folders.new(shard.job)
         folder = f"frames/{self._folder[shard.name]}"
         (self._site / folder).mkdir(parents=True, exist_ok=True)
         for i, (instance, view) in enumerate(zip(frames.instance.tolist(), frames.view.tolist(), strict=True)):
