@@ -5,6 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 
+def decided(decisions: np.ndarray) -> np.ndarray:
+    """(images,) bool, whether decisions on images of two cues are for shape or texture, which shares of either count."""
+    counted: np.ndarray = np.isin(decisions, ("shape", "texture"))
+    return counted
+
+
 def linearised(chosen: np.ndarray, counted: np.ndarray) -> np.ndarray:
     """A number for each image whose mean is the ratio of the chosen to the counted, and whose variance is the ratio's.
 

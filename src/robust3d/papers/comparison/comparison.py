@@ -121,18 +121,17 @@ class Measured:
             found.append(np.concatenate(parts))
         return found
 
-    def interval(self, start: str, training: str, column: str) -> dict[str, Any] | None:
-        """95 % interval of the mean of `values`, which are not None."""
+    def interval(self, values: Sequence[np.ndarray], start: str, training: str, column: str) -> dict[str, Any] | None:
+        """95 % interval of the mean of their `values`."""
         import pandas as pd
 
-        values = self.values(start, training, column)
         measure = self.columns[column]["measure"]
         if measure == "predictivity":
-            return over_seeds([float(np.nanmean(one)) for one in values or []])
+            return over_seeds([float(np.nanmean(one)) for one in values])
         if measure == "shape":  # images that no seed decides are no part of the share
             frames = [pd.read_parquet(outcomes) for _, outcomes in self.paths(start, training, column)]
             values = over_counted(*zip(*map(shape_and_decided, frames), strict=True))
-        return interval(values or [])
+        return interval(values)
 
     def paths(self, start: str, training: str, column: str) -> list[tuple[Any, Any]]:
         """Metrics and outcomes of all seeds."""
@@ -155,7 +154,7 @@ def _cell(found: Measured, row: dict[str, Any], training: str, column: dict[str,
     flags += attack_flags(metrics) if _is_attack(column) else run_flags(runs)
     value = float(np.mean([one.mean() for one in values]))
     is_share = column["measure"] != "predictivity"
-    ours = found.interval(*place)
+    ours = found.interval(values, *place)
     cell: dict[str, Any] = {
         "value": 100 * value if is_share else value,
         "unit": "%" if is_share else "Pearson's r",

@@ -10,7 +10,7 @@ import numpy as np
 
 from robust3d.attacks.budgets import Budget
 from robust3d.distortions.parameters import COMMON
-from robust3d.tables.ratios import linearised
+from robust3d.tables.ratios import decided, linearised
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,14 +47,14 @@ def corrupted(outcomes: "pd.DataFrame") -> np.ndarray:
 
 def shape(outcomes: "pd.DataFrame") -> np.ndarray | None:
     """(images,) numbers whose mean is the share of the shape in decisions for shape or texture; None: there is none."""
-    chosen, decided = shape_and_decided(outcomes)
-    return linearised(chosen, decided) if decided.any() else None
+    chosen, counted = shape_and_decided(outcomes)
+    return linearised(chosen, counted) if counted.any() else None
 
 
 def shape_and_decided(outcomes: "pd.DataFrame") -> tuple[np.ndarray, np.ndarray]:
     """(images,) bool twice: whether an image is decided for its shape, and whether for its shape or its texture."""
     decisions = outcomes.sort_values("image")["decision"].to_numpy(str)
-    return decisions == "shape", np.isin(decisions, ("shape", "texture"))
+    return decisions == "shape", decided(decisions)
 
 
 def transferred(outcomes: "pd.DataFrame", training: str, labels: int | None) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 
 from robust3d.papers.prior3d import compared
 from robust3d.tables.cells import percent, text_table, write_table
-from robust3d.tables.ratios import linearised, over_counted
+from robust3d.tables.ratios import decided, linearised, over_counted
 from robust3d.tables.statistics import bars_note, difference, interval
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Decisions(compared.Outcomes):
         super().__init__(job, row, probe)
         found = [frame.sort_values("image")["decision"].to_numpy(str) for frame in self.frames]
         self.shape = [one == "shape" for one in found]
-        self.decided = [np.isin(one, ("shape", "texture")) for one in found]
+        self.decided = [decided(one) for one in found]
 
     @property
     def decide(self) -> bool:
@@ -58,7 +58,7 @@ class Decisions(compared.Outcomes):
 
     def over_images(self) -> list[np.ndarray]:
         """For each seed (images,) numbers whose mean is its shape bias."""
-        return [linearised(shape, decided) for shape, decided in zip(self.shape, self.decided, strict=True)]
+        return [linearised(shape, counted) for shape, counted in zip(self.shape, self.decided, strict=True)]
 
 
 def _cell(job: "Context", label: str, ours: Decisions, probe: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 from robust3d.papers.shapebias import compared
 from robust3d.papers.shapebias.reported import TABLE2, TABLE2_COLUMNS
 from robust3d.tables.cells import percent, source, text_table, write_table
-from robust3d.tables.ratios import linearised, over_counted
+from robust3d.tables.ratios import decided, linearised, over_counted
 from robust3d.tables.statistics import DIFFERS, difference, interval
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def write(job: "Context") -> None:
         baseline = peers[0]
         known = {**model.facts(), "n": len(decisions[model.label][0]), "data": job.params["data"]}
         known |= {"unit": "%", "flags": [*job.params["flags"], *known["flags"]], "sources": _sources(model)}
-        deciding = [one for one in peers if all(_decided(found).any() for found in decisions[one.label])]
+        deciding = [one for one in peers if all(decided(found).any() for found in decisions[one.label])]
         decides = model in deciding and baseline in deciding
         known["same_cue"] = [found["same_cue"] for found in model.metrics]
         for column, cue in CUES.items():
@@ -92,21 +92,17 @@ def share(decisions: Sequence[np.ndarray], cue: str) -> dict[str, Any]:
 
     There is none where a seed decides for neither on all images.
     """
-    decided = [_decided(found) for found in decisions]
-    if not all(one.any() for one in decided):
+    counted = [decided(found) for found in decisions]
+    if not all(one.any() for one in counted):
         return {"text": "–", "value": None, "interval": None}
-    kept = over_counted([found == cue for found in decisions], decided)
+    kept = over_counted([found == cue for found in decisions], counted)
     value = float(np.mean([found.mean() for found in kept]))
     return {"text": percent(value), "value": 100 * value, "interval": interval(kept)}
 
 
-def _decided(decisions: np.ndarray) -> np.ndarray:
-    return np.isin(decisions, list(CUES.values()))
-
-
 def _linear(decisions: Sequence[np.ndarray], cue: str) -> list[np.ndarray]:
     """For each seed a number for each image whose mean is the share of decisions for a cue among those for either."""
-    return [linearised(one == cue, _decided(one)) for one in decisions]
+    return [linearised(one == cue, decided(one)) for one in decisions]
 
 
 def _decisions(model: compared.Probed) -> list[np.ndarray]:
