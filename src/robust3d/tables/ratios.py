@@ -6,7 +6,7 @@ import numpy as np
 
 
 def decided(decisions: np.ndarray) -> np.ndarray:
-    """(images,) bool, whether decisions on images of two cues are for shape or texture, which shares of either count."""
+    """(images,) bool, whether decisions on images of two cues are for either: shares count those, not `neither`."""
     counted: np.ndarray = np.isin(decisions, ("shape", "texture"))
     return counted
 
