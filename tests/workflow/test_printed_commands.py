@@ -241,9 +241,7 @@ TRIED: dict[str, Trial] = {
     "snakemake comparison": dry_run,
     "snakemake geon3d shapebias prior3d winn3d flatland": dry_run,
     "snakemake results/claims.csv": dry_run,
-    "snakemake -n geon3d tables shapebias prior3d winn3d flatland --config scale=paper": lambda command, project: (
-        dry_run(command.replace(" -n", "", 1), project)
-    ),
+    "snakemake -n comparison geon3d tables shapebias prior3d winn3d flatland --config scale=paper": dry_run,
     "snakemake --workflow-profile profiles/slurm results/table4.csv --config scale=paper": dry_run,
     "snakemake results/shapebias/corruptions.csv": dry_run,
     "snakemake toy": nothing,  # test_new_paper.py
