@@ -162,7 +162,10 @@ def test_a_target_of_another_study_is_called_so(results):
     states = {"table1": "", "table4": "was made with other parameters, code or inputs", "table2": "is not there"}
     found = pages(build_site(states=states).parent)
     assert "1 of them is not of the study" in found["index.html"].text
-    assert found["papers/geon3d.html"].text.count("other parameters, code or inputs") == 1
+    for page in ("papers/geon3d.html", "table4.html", "table4/linf-8-255--at.html"):
+        assert found[page].text.count("other parameters, code or inputs") == 1, page
+    assert "Not that of the study: was made with" in found["index.html"].text  # by the table itself too
+    assert "Not that of the study" not in found["table1.html"].text
 
 
 def test_the_search_knows_every_cell(site):
@@ -241,6 +244,30 @@ def test_odd_cells_are_shown_as_they_are(results):
 
     results.cells("table4", change)
     assert "66.7" in pages(build_site().parent)["table4/linf-8-255--at.html"].text
+
+
+def test_a_difference_is_told_with_what_it_is_to_and_what_may_be_said(results):
+    apart = {"to": "Scratch", "value": 0.1268, "low": 0.09, "high": 0.16, "kind": "paired t", "verdict": "differs"}
+    apart |= {"p": 0.0004, "p_holm": 0.03, "comparisons": 148, "verdict_holm": "differs"}
+
+    def change(content):
+        content["cells"][0]["difference"] = apart
+
+    results.cells("table4", change)
+    text = pages(build_site().parent)["table4/linf-8-255--at.html"].text
+    assert "Against Scratch" in text and "+12.7 points (+9.0 to +16.0)" in text
+    assert "differs (p 0.0004); among 148 comparisons differs (Holm's p 0.03)" in text
+    assert "difference.value" not in text
+
+
+def test_a_cell_without_sources_says_why(results):
+    def no_number(content):
+        content["cells"][0].update(text="–", value=None, sources=[], flags=["needs weights that are not there"])
+
+    results.cells("table4", no_number)
+    found = pages(build_site().parent)
+    assert "there is no number. The flags say why." in found["table4/linf-8-255--at.html"].text
+    assert "it follows from definitions in the code" in found["table1/axis--values.html"].text
 
 
 def test_a_lost_record_ends_the_lineage_with_a_note(results):

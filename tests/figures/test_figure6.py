@@ -38,6 +38,7 @@ def test_the_mean_is_over_budgets_above_zero_and_over_seeds(job):
     assert cell["value"] == 43.75 and cell["by_budget"] == {"1.0": 37.5, "9.0": 50.0} and cell["unit"] == "points"
     # Images gain 0, 50, 50, 75 points: the interval of a bootstrap over them lies inside their range.
     assert 0 <= cell["interval"]["low"] < 0.4375 < cell["interval"]["high"] <= 0.75
+    assert cell["difference_to_AT"]["value"] == 0.4375 and cell["difference_to_AT"]["to"] == "AT"
     assert {s["pointer"] for s in cell["sources"] if s["file"].endswith("json")} == {
         "/robust/1.0/accuracy",
         "/robust/9.0/accuracy",

@@ -120,6 +120,11 @@ MUTANTS = [
     Mutant("tables/statistics.py", "mean(axis=0)[drawn]", "mean(axis=0)[drawn * 0]", "tables/test_statistics.py", "paired"),
     Mutant("tables/statistics.py", "+ max(image_square - rest, 0.0)", "", "tables/test_statistics.py", "over_seeds_and_images"),
     Mutant("tables/statistics.py", "seed_square = seed_square or rest", "pass", "tables/test_statistics.py", "agree_by_chance"),
+    Mutant("tables/statistics.py", "    if excess <= special.polygamma(1, most / 2):", "    if True:", "tables/test_statistics.py", "loud_column"),
+    Mutant("tables/statistics.py", "+ freedom * own) / (2 * half + freedom)", ") / (2 * half)", "tables/test_statistics.py", "shrunk"),
+    Mutant("tables/statistics.py", "if variance == 0 and value != 0:", "if False:", "tables/test_statistics.py", "counts_that_agree"),
+    Mutant("papers/comparison/claims.py", "cell, _baseline(cell, found, cells)", "cell, None", "papers/test_claims.py", "says_why"),
+    Mutant("papers/geon3d/table4.py", "1 + 1 / len(flat)", "2", "tables/test_table4.py", "less_noise"),
     Mutant("provenance/recompute.py", 'if detail is None and elsewhere:', 'if detail is None:', "provenance/test_recompute.py", "other_bytes_on_this"),
     # 3D-Prior
     Mutant("tables/multiple.py", "(len(p_values) - place) * p_values[index]", "len(p_values) * p_values[index]", "tables/test_multiple.py", "hand or procedure"),

@@ -198,7 +198,7 @@ def test_every_hypothesis_has_an_answer(job):
         ({"verdict": "differs", "value": 1.0, "seeds": 3}, None, "yes"),
         ({"verdict": "differs", "value": -1.0, "seeds": 3}, None, "no, the opposite"),
         ({"verdict": "does not differ", "value": 1.0, "seeds": 3}, None, "cannot be told at this scale: 0 is in"),
-        ({"verdict": None, "value": 1.0, "seeds": 1}, None, "cannot be told at this scale: 1 training run"),
+        ({"verdict": None, "value": 1.0, "note": "one run"}, None, "cannot be told at this scale: one run"),
         ({"verdict": "differs", "value": 1.0, "seeds": 3}, "no data", "cannot be told at this scale: no data"),
     ],
 )

@@ -99,7 +99,7 @@ def test_what_the_cell_says_stands_first():
         "results/table4.csv of study 's': Linf 8/255 · DVR+AT",
         "  value      12.3 % of 65 images, clean 87.5, chance 7.7",
         "  interval   10.1 to 14.6 % (t over 3 seeds, 95 %)",
-        "  against AT +3.1 points, -1.2 to +7.4: does not differ; t over 3 seeds",
+        "  difference to AT +3.1 points, -1.2 to +7.4: does not differ; t over 3 seeds",
         "  printed    31.2 for Linf 24/255 in the paper: not comparable",
         "  formula    mean over seeds of robust images / test images, x 100, one decimal",
         "  read from  results/attack/0/metrics.json /robust and 2 more",
@@ -120,31 +120,46 @@ def test_what_the_cell_says_stands_first():
             "+10.0 points, +5.0 to +15.0: no verdict; one training run",
         ),
         ({"value": -0.1, "low": None, "high": None, "verdict": None}, "-10.0 points, no interval: no verdict"),
-        ({"value": 0.1, "low": 0.05, "high": 0.15, "beyond_interval": True}, "beyond its interval"),
         ({"value": None}, None),
         (None, None),
     ],
 )
 def test_a_difference_comes_with_its_verdict(told, text):
     found = brief(answer([step()], difference_to_AT=told))
-    assert text in found if text else "against AT" not in found
-    assert "against AT" not in brief(answer([step()], difference_to_AT=told, column="AT"))
+    assert f"difference to AT {text}" in found if text else "difference" not in found
+    assert "difference" not in brief(answer([step()], difference_to_AT=told, column="AT"))
 
 
 def test_a_difference_to_another_row_says_what_is_left_of_it_among_all_comparisons():
     apart = {"to": "Scratch", "value": 0.1, "low": 0.05, "high": 0.15, "verdict": "differs", "p": 0.012}
     found = brief(answer([step()], difference_to_AT=None, difference=apart))
-    assert "  difference to Scratch +10.0 points, +5.0 to +15.0: differs\n" in found
+    assert "  difference to Scratch +10.0 points, +5.0 to +15.0: differs (p 0.012)\n" in found
     apart |= {"p_holm": 0.24, "comparisons": 20, "verdict_holm": "does not differ"}
     found = " ".join(brief(answer([step()], difference_to_AT=None, difference=apart)).split())
     assert "differs (p 0.012); among 20 comparisons does not differ (Holm's p 0.24)" in found
-    assert "difference" not in brief(answer([step()], difference_to_AT=None, difference=apart, unit="r"))
+    found = brief(answer([step()], difference_to_AT=None, difference=apart, unit="r"))
+    assert "  difference to Scratch +0.100 r, +0.050 to +0.150: differs (p 0.012)" in found
+
+
+def test_each_difference_has_its_line():
+    apart = {"value": 0.2, "low": 0.1, "high": 0.3, "verdict": "differs", "to": "the mean of AE+AT and VAE+AT"}
+    found = brief(answer([step()], difference_to_2D=apart))
+    assert "  difference to AT +3.1 points" in found
+    assert "  difference to the mean of AE+AT and VAE+AT +20.0 points, +10.0 to +30.0: differs\n" in found
 
 
 def test_a_cell_that_is_a_difference_has_its_own_verdict():
-    found = brief(answer([step()], difference_to_AT=None, unit="points", verdict=None, note="one training run"))
-    assert "  against AT no verdict; one training run\n" in found
+    apart = {"value": 0.123, "low": None, "high": None, "verdict": None, "note": "one training run"}
+    found = brief(answer([step()], difference_to_AT=None, difference=apart, unit="points"))
+    assert "  difference +12.3 points, no interval: no verdict; one training run\n" in found
     assert "  interval   10.1 to 14.6 points (t over 3 seeds, 95 %)\n" in found
+
+
+def test_small_numbers_have_the_decimals_that_their_interval_lets_know():
+    """As the depth error's 0.134, whose interval of a thousandth would be `0.1 to 0.1`."""
+    bounds = {"low": 0.13371, "high": 0.13429, "kind": "t over 3 seeds"}
+    found = brief(answer([step()], unit="units of the depth", interval=bounds, difference_to_AT=None))
+    assert "  interval   0.13371 to 0.13429 units of the depth" in found
 
 
 def test_flags_take_the_room_that_is_left_and_the_rest_is_counted():

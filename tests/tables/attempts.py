@@ -51,8 +51,14 @@ class Attempts:
         return self._add("attack", told, frame)
 
     def shift(self, shifted: list[int]) -> str:
-        """One model tested on shifted images."""
-        frame = pd.DataFrame({"image": range(len(shifted)), "images": "shifted", "correct": np.array(shifted, bool)})
+        """One model tested on shifted images; unshifted it is always right."""
+        images = {"image": range(len(shifted))}
+        frame = pd.concat(
+            [
+                pd.DataFrame({**images, "images": "shifted", "correct": np.array(shifted, bool)}),
+                pd.DataFrame({**images, "images": "set", "correct": True}),
+            ]
+        )
         return self._add("shift", {"classifier": classifier(), "shifted": {"accuracy": float(np.mean(shifted))}}, frame)
 
     def _add(self, probe: str, told: dict[str, Any], frame: pd.DataFrame) -> str:

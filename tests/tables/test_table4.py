@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from robust3d.papers.geon3d import table4
+from robust3d.tables.statistics import difference
 
 ROW = {"norm": "Linf", "budget": "1.0"}
 
@@ -24,10 +25,11 @@ def cells(attempts):
 
     shared = {"encoder": {"seed": 0, "collapse": None} | dict.fromkeys(table4_encoder_facts())}
     told = [
-        {**ROW, "column": "AT", "outcomes": column(0.4), "control": False},
-        {**ROW, "column": "AE+AT", "outcomes": column(0.4, **shared), "control": False},
-        {**ROW, "column": "PxN+AT", "outcomes": column(0.6), "control": False},
-        {**ROW, "column": "standard", "outcomes": column(0.05), "control": True},
+        {**ROW, "column": "AT", "outcomes": column(0.4), "control": False, "learns": None},
+        {**ROW, "column": "AE+AT", "outcomes": column(0.4, **shared), "control": False, "learns": "2D"},
+        {**ROW, "column": "PxN+AT", "outcomes": column(0.6), "control": False, "learns": "3D"},
+        {**ROW, "column": "standard", "outcomes": column(0.05), "control": True, "learns": None},
+        {**ROW, "column": "VAE+AT", "outcomes": column(0.5), "control": False, "learns": "2D"},
     ]
     job = attempts.job(target="table4", cells=told, family_kind="categories", data={})
     table4.write(job)
@@ -46,7 +48,36 @@ def test_differences_are_judged_over_seeds_and_images(cells):
     better = cells["PxN+AT"]["difference_to_AT"]
     assert better["verdict"] == "differs" and better["low"] > 0 and better["seeds"] == 3 and better["note"] is None
     assert better["value"] == pytest.approx((cells["PxN+AT"]["value"] - cells["AT"]["value"]) / 100)
-    assert "pooled over 3 columns" in better["kind"]
+    assert "noise of seeds" in better["kind"] and "4" in better["kind"]
+    assert better["to"] == "AT"
+
+
+def test_3d_is_compared_with_the_mean_of_2d(cells):
+    """The question of section 7: pixelNeRF minus the mean of AE and VAE, which vary less than one of them."""
+    apart = cells["PxN+AT"]["difference_to_2D"]
+    mean = (cells["AE+AT"]["value"] + cells["VAE+AT"]["value"]) / 2
+    assert apart["value"] == pytest.approx((cells["PxN+AT"]["value"] - mean) / 100)
+    assert apart["to"] == "the mean of AE+AT and VAE+AT" and apart["verdict"] == "differs"
+    assert all("difference_to_2D" not in cells[name] for name in ("AT", "AE+AT", "VAE+AT", "standard"))
+
+
+def test_a_mean_of_columns_has_less_noise(attempts):
+    """Seeds alone vary, by 2 images of 40 either way: of a column's variance 1 + 1/2 is in the difference, not 2."""
+    withstood = {"AT": (20, 22, 18), "AE+AT": (18, 20, 22), "VAE+AT": (22, 18, 20), "PxN+AT": (31, 33, 29)}
+    learns = {"AE+AT": "2D", "VAE+AT": "2D", "PxN+AT": "3D"}
+    told = []
+    for column, counts in withstood.items():
+        outcomes = [attempts.attack([1] * 40, {1.0: [1] * n + [0] * (40 - n)}, norm="Linf") for n in counts]
+        told.append({**ROW, "column": column, "outcomes": outcomes, "control": False, "learns": learns.get(column)})
+    job = attempts.job(target="table4", cells=told, family_kind="categories", data={})
+    table4.write(job)
+    cells = {cell["column"]: cell for cell in json.loads(job.outputs["cells"].read_text())["cells"]}
+    ours = np.array([np.arange(40) < n for n in withstood["PxN+AT"]], float)
+    flat = [np.array([np.arange(40) < n for n in withstood[name]], float) for name in ("AE+AT", "VAE+AT")]
+    columns = [np.array([np.arange(40) < n for n in counts], float) for counts in withstood.values()]
+    expected = difference(ours, sum(flat) / 2, columns, 0, parts=1.5)
+    assert cells["PxN+AT"]["difference_to_2D"]["standard_error"] == pytest.approx(expected["standard_error"])
+    assert expected["standard_error"] < difference(ours, sum(flat) / 2, columns, 0)["standard_error"]
 
 
 def test_a_control_is_compared_with_at_alone(cells):

@@ -88,11 +88,11 @@ def cells(job: "Context") -> list[dict[str, Any]]:
     found = []
     for number, panel in enumerate(panels):
         peers = [read_attacked(job, series["outcomes"]) for series in panel["series"]]
-        for series, models in zip(panel["series"], peers):
-            column = f"{panel['experiment']} {series['label']}" if several else series["label"]
+        names = [f"{panel['experiment']} {one['label']}" if several else one["label"] for one in panel["series"]]
+        for series, column, models in zip(panel["series"], names, peers):
             for budget in models[0].budgets:
                 place = {"row": row_label(panel["norm"], budget), "column": column}
-                facts = robust_cell(models, peers, str(budget), job.params["seed"], panel["stand_ins"])
+                facts = robust_cell(models, peers, names[0], str(budget), job.params["seed"], panel["stand_ins"])
                 where = {"panel": number, "series": series["label"], "norm": panel["norm"], "epsilon": float(budget)}
                 found.append({**place, **facts, **where, "data": panel["data"]})
     return found

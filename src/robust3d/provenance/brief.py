@@ -12,6 +12,7 @@ from robust3d import registry
 from robust3d.parsing import parse
 from robust3d.provenance.changes import flatten
 from robust3d.study.stages import STAGES
+from robust3d.tables import words
 
 LINES, WIDTH = 40, 112
 _INDENT = 13
@@ -69,14 +70,14 @@ def _said(answer: dict[str, Any]) -> list[str]:
         if isinstance(answer.get(key), int | float):
             value += f", {key.removesuffix('_accuracy')} {scale * answer[key]:.1f}"
     lines = [_line("value", value)]
-    if interval := answer.get("interval"):
-        lines.append(_line("interval", f"{_range(interval, scale)}{unit} ({interval.get('kind')})"))
-    if text := _difference(answer):
-        lines += _sentences("against AT", [text])
-    elif apart := _to_another(answer):
-        lines += _sentences("difference", [apart])
-    if "verdict" in answer or "beyond_interval" in answer:  # the cell is itself a difference
-        lines += _sentences("against AT", [_verdict(answer)])
+    interval = answer.get("interval") or {}
+    if bounds := words.interval(interval, answer.get("unit")):
+        lines.append(_line("interval", f"{bounds}{unit} ({interval.get('kind')})"))
+    for apart in words.differences(answer):
+        to = "" if apart.to is None else f"to {apart.to} "
+        kind = "" if apart.kind is None else f"; {apart.kind}"
+        text = f"{to}{apart.value}, {apart.bounds or 'no interval'}: {apart.verdict}{kind}"
+        lines += _sentences("difference", [text])
     if printed := answer.get("printed"):
         judged = "comparable" if printed.get("comparable") else "not comparable"
         lines.append(_line("printed", f"{printed.get('value')} for {printed.get('row')} in the paper: {judged}"))
@@ -86,48 +87,6 @@ def _said(answer: dict[str, Any]) -> list[str]:
         place = _cut(f"{sources[0]['file']} {sources[0]['pointer']}", WIDTH - _INDENT - len(more))
         lines.append(_line("read from", place + more))
     return lines
-
-
-def _range(interval: dict[str, Any], scale: float, sign: str = "") -> str:
-    low, high = interval.get("low"), interval.get("high")
-    if low is None or high is None:
-        return "no interval"
-    return f"{scale * low:{sign}.1f} to {scale * high:{sign}.1f}"
-
-
-def _difference(answer: dict[str, Any]) -> str | None:
-    """What the cell has over adversarial training from scratch, in points, and what may be said of it."""
-    difference = answer.get("difference_to_AT")
-    if (
-        not isinstance(difference, dict)
-        or difference.get("value") is None
-        or answer["column"].partition("-")[0] == "AT"
-    ):
-        return None
-    text = f"{100 * difference['value']:+.1f} points, {_range(difference, 100, '+')}: {_verdict(difference)}"
-    return f"{text}; {difference['kind']}" if difference.get("kind") else text
-
-
-def _to_another(answer: dict[str, Any]) -> str | None:
-    """What a percentage has over another row's, in points, and what may be said of it among all comparisons."""
-    difference = answer.get("difference")
-    if not isinstance(difference, dict) or difference.get("value") is None or answer.get("unit") != "%":
-        return None
-    text = f"to {difference.get('to')} {100 * difference['value']:+.1f} points, {_range(difference, 100, '+')}"
-    text += f": {_verdict(difference)}"
-    if (p := difference.get("p_holm")) is not None:
-        text += f" (p {difference['p']:.2g}); among {difference['comparisons']} comparisons "
-        text += f"{difference['verdict_holm']} (Holm's p {p:.2g})"
-    return text
-
-
-def _verdict(cell: dict[str, Any]) -> str:
-    """What may be said of a difference, and why no more."""
-    if "verdict" in cell:
-        verdict = str(cell["verdict"] or "no verdict")
-    else:
-        verdict = "beyond its interval" if cell.get("beyond_interval") else "inside its interval"
-    return f"{verdict}; {cell['note']}" if cell.get("note") else verdict
 
 
 # --- the chain ------------------------------------------------------------------------------------------------------

@@ -129,6 +129,7 @@ def area_under(epsilons: Sequence[float], accuracy: np.ndarray) -> float:
 def robust_cell(
     models: Sequence[Attacked],
     peers: Sequence[Sequence[Attacked]],
+    scratch: str,
     budget: str,
     seed: int,
     flags: Sequence[str],
@@ -139,6 +140,7 @@ def robust_cell(
         models: one for each training seed.
         peers: all columns with the same training, attack and images, adversarial training from scratch first. A control
             is compared with that one only.
+        scratch: column of the first of them.
         budget: the name of one that was attacked, or of 0.
         seed: of the bootstrap.
         flags: sentences that always belong to the number.
@@ -155,7 +157,7 @@ def robust_cell(
         "formula": f"mean over seeds of {word} images / test images, x 100, one decimal",
         "n": len(correct[0]),
         "interval": interval(correct),
-        "difference_to_AT": difference(correct, columns[0], columns, seed),
+        "difference_to_AT": {"to": scratch, **difference(correct, columns[0], columns, seed)},
         "clean_accuracy": float(np.mean([content["clean_accuracy"] for content in metrics])),
         "chance": models[0].chance,
         "area_under_curve": {

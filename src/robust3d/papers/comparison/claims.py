@@ -1,13 +1,13 @@
 """Which claims of the five papers hold here, at this scale.
 
-Every claim is read from the differences in cells of its paper's table (`robust3d.papers.comparison.stated`), which this
-table is made from. It is supported if all of them have its sign, contradicted if one has the other. The p-value of the
-first is the largest of theirs, as all must hold; that of the second the smallest times their number, as any may. A
-verdict needs a p-value below 5 % after Holm's correction over all claims.
+Every claim is read from differences in cells of its paper's tables (`robust3d.papers.comparison.stated`), which this
+table is made from. Papers speak of what holds on the whole, and their own tables have exceptions: so a claim is judged
+by the mean of its differences, with an interval that holds however they depend on each other. It is supported if that
+mean has the claim's sign, contradicted if it has the other, and neither unless its p-value is below 5 % after Holm's
+correction over all claims.
 """
 
 import json
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,8 @@ from robust3d.named import Sources
 from robust3d.papers.comparison.stated import CLAIMS, Claim
 from robust3d.tables.cells import pointer, source, text_table, write_table
 from robust3d.tables.multiple import holm
+from robust3d.tables.statistics import mean_difference
+from robust3d.tables.words import decimals
 
 if TYPE_CHECKING:
     from robust3d.papers.comparison.section import Section
@@ -24,15 +26,16 @@ if TYPE_CHECKING:
 
 LEVEL = 0.05
 SUPPORTED, CONTRADICTED, CANNOT = "supported", "contradicted", "cannot be told"
-# Flags under which a difference says nothing of a claim.
-VOID = ("not beyond chance", "at most twice that of guessing", "NOT VALID", "collapsed:", "responses are synthetic")
+# Flags under which a difference says nothing of a claim: if either side has one, and if both have.
+EITHER = ("did not work", "at most twice that of guessing", "NOT VALID", "collapsed:", "responses are synthetic")
+BOTH = ("accuracy is not beyond chance", "no better than the mean depth")
 CAPTION = (
-    "Claims of the five papers and what this study says of them: differences with their 95 % intervals, the p-value of "
-    "the claim or of its opposite, the same corrected for all claims (Holm), and a verdict at 5 %."
+    "Claims of the five papers and what this study says of them: differences with their 95 % intervals, where there "
+    "are several their mean, its p-value, the same corrected for all claims (Holm), and a verdict at 5 %."
 )
 FORMULA = (
-    "supported: all differences have the claim's sign, p the largest of theirs; contradicted: one has the other, p "
-    "the smallest of these x their number; Holm's correction over all claims, 5 %"
+    "mean of the differences, with the mean of their standard errors and the fewest degrees of freedom; supported: it "
+    "has the claim's sign; contradicted: the other; Holm's correction over all claims, 5 %"
 )
 _SHOWN = 6  # differences in an estimate's text
 
@@ -62,35 +65,62 @@ def write(job: "Context") -> None:
 
 
 def _judged(job: "Context", claim: Claim) -> dict[str, Any]:
-    """The differences of a claim, whether they have its sign, and a p-value; or why there is no answer."""
-    blank: dict[str, Any] = {"found": [], "holds": None, "p": None, "flags": [], "sources": []}
+    """The differences of a claim and their mean; or why there is no answer."""
+    blank: dict[str, Any] = {"found": [], "mean": None, "p": None, "flags": [], "sources": []}
     if claim.target in job.params["missing"]:
         return blank | {"why": job.params["missing"][claim.target]}
     path = job.named("cells", job.params["tables"][claim.target])
-    content = json.loads(path.read_text(encoding="utf-8"))
-    named = [(number, cell) for number, cell in enumerate(content["cells"]) if claim.speaks_of(cell)]
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    named = [(number, cell) for number, cell in enumerate(cells) if claim.speaks_of(cell)]
     if not named:
         return blank | {"why": f"{claim.target} has no such row and column at this scale"}
     flags = list(dict.fromkeys(flag for _, cell in named for flag in cell["flags"]))
     places = [source(path, pointer("cells", str(number), claim.difference)) for number, _ in named]
-    facts = {**blank, "flags": flags, "sources": places, "found": [_difference(claim, cell) for _, cell in named]}
-    valid = [one for one in facts["found"] if one["void"] is None]
+    found = [_difference(claim, cell, cells) for _, cell in named]
+    return {**blank, "flags": flags, "sources": places, "found": found, **judge(claim, found)}
+
+
+def judge(claim: Claim, found: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The mean of the differences that are not void, and its p-value; or why there is none.
+
+    Args:
+        claim: that they speak of.
+        found: differences as `robust3d.tables.statistics.difference` states them, each with `unit` and `void`.
+    """
+    valid = [one for one in found if one["void"] is None]
     if not valid:
-        return facts | {"why": facts["found"][0]["void"]}
-    if any(one["p"] is None for one in valid):
-        return facts | {"why": "fewer than three training seeds, so that their noise is not known"}
-    against = [one["p"] for one in valid if claim.sign * one["value"] < 0]
-    p = min(1.0, min(against) * len(valid)) if against else max(one["p"] for one in valid)
-    return facts | {"holds": not against, "p": p, "why": None}
+        return {"why": found[0]["void"]}
+    if note := next((one["note"] for one in valid if one["standard_error"] is None), None):
+        return {"why": note}
+    if len({one["unit"] for one in valid}) > 1:
+        return {"why": "its differences are in several units"}
+    mean = mean_difference(valid) | {"unit": valid[0]["unit"], "of": len(valid)}
+    mean["with the sign"] = sum(claim.sign * one["value"] > 0 for one in valid)
+    return {"mean": mean, "p": mean["p"], "holds": claim.sign * mean["value"] > 0, "why": None}
 
 
-def _difference(claim: Claim, cell: dict[str, Any]) -> dict[str, Any]:
+def _difference(claim: Claim, cell: dict[str, Any], cells: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """One difference in the unit of its cell (points for shares), with what makes it void."""
     found, times = cell[claim.difference], 100 if cell.get("unit") in ("%", "points") else 1
-    numbers = {name: None if found[name] is None else times * found[name] for name in ("value", "low", "high")}
-    void = next((flag for flag in cell["flags"] if any(word in flag for word in VOID)), None)
-    facts = {"row": cell["row"], "column": cell["column"], "p": found["p"], "kind": found["kind"], "void": void}
-    return {**facts, **numbers, "unit": "points" if times == 100 else cell.get("unit", "")}
+    scaled = ("value", "low", "high", "standard_error")
+    numbers = {name: None if found[name] is None else times * found[name] for name in scaled}
+    beside = {name: found[name] for name in ("p", "degrees", "seeds", "kind", "note")}
+    facts = {"row": cell["row"], "column": cell["column"], "void": _void(cell, _baseline(cell, found, cells))}
+    return {**facts, **numbers, **beside, "unit": "points" if times == 100 else cell.get("unit", "")}
+
+
+def _baseline(cell: dict[str, Any], found: dict[str, Any], cells: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """The cell that the difference is to: another row's or another column's; None if it has no cell of its own."""
+    places = [(found.get("to"), cell["column"]), (cell["row"], found.get("to"))]
+    return next((other for other in cells if (other["row"], other["column"]) in places), None)
+
+
+def _void(cell: dict[str, Any], baseline: dict[str, Any] | None) -> str | None:
+    """The flag for which a difference of two cells says nothing."""
+    ours, theirs = (side["flags"] if side else [] for side in (cell, baseline))
+    either = [flag for flag in [*ours, *theirs] if any(word in flag for word in EITHER)]
+    both = [flag for flag in ours if any(word in flag for word in BOTH) and (baseline is None or flag in theirs)]
+    return next(iter([*either, *both]), None)
 
 
 def verdict(one: dict[str, Any]) -> str:
@@ -99,7 +129,9 @@ def verdict(one: dict[str, Any]) -> str:
         return f"{CANNOT}: {one['why']}"
     if one["p_holm"] >= LEVEL:
         return f"{CANNOT}: 0 is not excluded among all claims"
-    return SUPPORTED if one["holds"] else CONTRADICTED
+    void = sum(found["void"] is not None for found in one["found"])
+    part = f", by {one['mean']['of']} of {len(one['found'])} differences; the others are void" if void else ""
+    return (SUPPORTED if one["holds"] else CONTRADICTED) + part
 
 
 def _row(name: str, claim: Claim, one: dict[str, Any]) -> list[dict[str, Any]]:
@@ -123,11 +155,12 @@ def _row(name: str, claim: Claim, one: dict[str, Any]) -> list[dict[str, Any]]:
         "flags": one["flags"],
         "sources": one["sources"],
         "differences": one["found"],
+        "mean": one["mean"],
     }
     facts |= {"expected": "above 0" if claim.sign > 0 else "below 0", "p": one["p"], "p_holm": one["p_holm"]}
     numbers = [_p(one[key]) for key in ("p", "p_holm")]
     texts = {
-        "Estimate": _estimate(claim, one["found"]),
+        "Estimate": _estimate(one),
         "p": numbers[0],
         "p (Holm)": numbers[1],
         "Verdict": verdict(one),
@@ -139,24 +172,23 @@ def _p(value: float | None) -> str:
     return "–" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _estimate(claim: Claim, found: Sequence[dict[str, Any]]) -> str:
-    """The differences with their intervals, and the sign that they should have."""
-    if not found:
-        return "–"
-    shown = []
-    for one in found[:_SHOWN]:
-        digits = _digits(one)
-        bounds = "" if one["low"] is None else f" [{one['low']:+.{digits}f}, {one['high']:+.{digits}f}]"
-        place = f"{one['row']}, {one['column']}: " if len(found) > 1 else ""
-        void = " (void)" if one["void"] else ""
-        shown.append(f"{place}{one['value']:+.{digits}f}{' ' * bool(one['unit'])}{one['unit']}{bounds}{void}")
-    more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    return f"{'; '.join(shown)}{more}"
+def _estimate(one: dict[str, Any]) -> str:
+    """The differences with their intervals; before several their mean."""
+    found, mean = one["found"], one["mean"]
+    if len(found) < 2:
+        return _stated(found[0]) if found else "–"
+    parts = [f"{part['row']}, {part['column']}: {_stated(part)}" for part in found[:_SHOWN]]
+    more = [f"and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
+    head = ""
+    if mean is not None:
+        head = f"mean {_stated(mean)}, {mean['with the sign']} of {mean['of']} with the claim's sign: "
+    return head + "; ".join([*parts, *more])
 
 
-def _digits(one: dict[str, Any]) -> int:
-    """Decimals of a difference: one of points, else at least three, and two that count of half its interval."""
-    if one["unit"] == "points":
-        return 1
-    width = 0.0 if one["low"] is None else (one["high"] - one["low"]) / 2
-    return 3 if width <= 0 else max(3, 1 - math.floor(math.log10(width)))
+def _stated(one: dict[str, Any]) -> str:
+    """A difference with its unit and interval."""
+    digits = 1 if one["unit"] == "points" else decimals(one["low"], one["high"])
+    bounds = "" if one["low"] is None else f" [{one['low']:+.{digits}f}, {one['high']:+.{digits}f}]"
+    return (
+        f"{one['value']:+.{digits}f}{' ' * bool(one['unit'])}{one['unit']}{bounds}{' (void)' * bool(one.get('void'))}"
+    )

@@ -152,7 +152,7 @@ def _cell(found: Measured, row: dict[str, Any], training: str, column: dict[str,
     runs = [one["classifier"] if "classifier" in one else one["cells"][0]["classifier"] for one in metrics]
     flags = [*job.params["flags"], *([row["alone"]] if row["alone"] else [])]
     flags += attack_flags(metrics) if _is_attack(column) else run_flags(runs)
-    value = float(np.mean([one.mean() for one in values]))
+    value = float(np.mean([np.nanmean(one) for one in values]))
     is_share = column["measure"] != "predictivity"
     ours = found.interval(values, *place)
     cell: dict[str, Any] = {
@@ -195,7 +195,7 @@ def _pointer(column: dict[str, Any]) -> str:
 
 
 def _difference(found: Measured, row: dict[str, Any], training: str, column: str) -> dict[str, Any]:
-    """To the partner from scratch; noise of seeds is pooled over all initialisations of the same architecture."""
+    """To the partner from scratch; all initialisations of the same architecture say what noise of seeds to expect."""
     peers = [
         other["label"] for other in found.job.params["rows"] if row["against"] in (other["label"], other["against"])
     ]

@@ -30,7 +30,8 @@ class Asked(NamedTuple):
         kind: of measure.
         higher: for each seed.
         lower: likewise.
-        peers: measures whose noise of seeds is pooled.
+        peers: measures whose noise of seeds says what to expect.
+        parts: how many times the noise of one is in the difference.
         why_not: a reason for which the answer says nothing whatever the numbers; None: there is none.
     """
 
@@ -39,6 +40,7 @@ class Asked(NamedTuple):
     higher: list[measures.Array]
     lower: list[measures.Array]
     peers: list[Any]
+    parts: float = 2
     why_not: str | None = None
 
 
@@ -55,7 +57,7 @@ def write(job: "Context") -> None:
     cells: list[dict[str, Any]] = []
     parts = (_control, _transfer, _scaling, _brain, _invariance, _ablation)
     for asked in (one for part in parts for one in part(found)):
-        apart = found.compared(asked.higher, asked.lower, asked.peers)
+        apart = found.compared(asked.higher, asked.lower, asked.peers, asked.parts)
         cells += _row(found, asked.claim, asked.kind, apart, asked.why_not)
     cells += _networks(found)
     for claim, why in {**NOT_MEASURED, **_unrecorded(found)}.items():
@@ -68,7 +70,7 @@ def answer(difference: dict[str, Any], why_not: str | None) -> str:
     if why_not is not None:
         return f"{CANNOT}: {why_not}"
     if difference["verdict"] is None:
-        return f"{CANNOT}: {difference['seeds']} training run{'s' if difference['seeds'] > 1 else ''}"
+        return f"{CANNOT}: {difference['note']}"
     if difference["verdict"] == ALIKE:
         return f"{CANNOT}: 0 is in the interval"
     return "yes" if difference["value"] > 0 else "no, the opposite"
@@ -105,13 +107,13 @@ def _facts(found: measures.Measures, kind: str | None) -> dict[str, Any]:
     return {"flags": list(dict.fromkeys(flags)), "conditions": [], "sources": sources}
 
 
-def _groups(found: measures.Measures, kind: str, which: Any) -> "tuple[_Means, _Means, list[Any]] | None":
-    """The mean measure of the 3D starts, that of the 2D ones, and those of all; None if one kind is missing."""
+def _groups(found: measures.Measures, kind: str, which: Any) -> "tuple[_Means, _Means, list[Any], float] | None":
+    """The mean measure of the 3D starts, that of the 2D ones, those of all, and parts; None if one kind is missing."""
     peers = [ablation.measured(found, start, kind, which) for start in found.starts.values()]
     groups = [[ablation.measured(found, one, kind, which) for one in found.of_images(name)] for name in ("3D", "2D")]
     if not all(groups):
         return None
-    return measures.mean_of(groups[0]), measures.mean_of(groups[1]), peers
+    return measures.mean_of(groups[0]), measures.mean_of(groups[1]), peers, sum(1 / len(group) for group in groups)
 
 
 _Means = list[measures.Array]
@@ -170,9 +172,9 @@ def _brain(found: measures.Measures) -> list[Asked]:
         for region in found.job.params[name]:
             if region not in found.job.params["regions"] or (groups := _groups(found, "brain", region)) is None:
                 continue
-            solid, flat, peers = groups
+            solid, flat, peers, parts = groups
             higher, lower = (flat, solid) if name == "early" else (solid, flat)
-            asked.append(Asked(_CLAIMS[name].format(region), "brain", higher, lower, peers, why_not))
+            asked.append(Asked(_CLAIMS[name].format(region), "brain", higher, lower, peers, parts, why_not))
     return asked
 
 
@@ -200,11 +202,11 @@ def _ablation(found: measures.Measures) -> list[Asked]:
     for flat in found.of_images("flat"):
         whole = found.starts[flat.flat_of]
         for column, kind, which in ablation.columns(found):
-            synthetic = kind == "brain" and found.job.params["synthetic"]
+            why_not = "the responses are synthetic" if kind == "brain" and found.job.params["synthetic"] else None
             peers = [ablation.measured(found, start, kind, which) for start in found.starts.values()]
             claim = f"{whole.label} is better than {flat.label}: {column} (section 4.4)"
             mine, theirs = (ablation.measured(found, start, kind, which) for start in (whole, flat))
-            asked.append(Asked(claim, kind, mine, theirs, peers, "the responses are synthetic" if synthetic else None))
+            asked.append(Asked(claim, kind, mine, theirs, peers, why_not=why_not))
     return asked
 
 

@@ -233,11 +233,16 @@ class Measures:
         """The starts whose images are of some kinds."""
         return [start for start in self.starts.values() if start.images in kinds]
 
-    def compared(self, ours: Sequence[Array], theirs: Sequence[Array], peers: Sequence[Any]) -> dict[str, Any]:
-        """The difference of two measures, paired by seed and image or site; images without a value are left out."""
+    def compared(
+        self, ours: Sequence[Array], theirs: Sequence[Array], peers: Sequence[Any], parts: float = 2
+    ) -> dict[str, Any]:
+        """The difference of two measures, paired by seed and image or site; images without a value are left out.
+
+        `parts` as in `robust3d.tables.statistics.difference`.
+        """
         known = np.isfinite(np.array([*ours, *theirs])).all(0)
         kept = [[one[known] for one in column] for column in (ours, theirs, *peers)]
-        return difference(kept[0], kept[1], kept[2:] or kept, self.job.params["seed"])
+        return difference(kept[0], kept[1], kept[2:] or kept, self.job.params["seed"], parts)
 
 
 def mean_of(starts: Sequence[list[Array]]) -> list[Array]:

@@ -113,7 +113,7 @@ def cell(job: "Context", bar: dict[str, Any]) -> dict[str, Any]:
         "formula": formula,
         "n": len(ours[0]),
         "interval": {key: found[key] for key in ("low", "high", "kind")},
-        **{key: found[key] for key in ("seeds", "p", "verdict", "note")},
+        "difference_to_AT": {"to": "AT", **found},
         "printed": None,
         **beside,
         "flags": list(dict.fromkeys(bar["stand_ins"] + flags)),
@@ -157,7 +157,7 @@ def write(job: "Context") -> None:
     ]
     labels = " / ".join(dict.fromkeys(bar["label"] for bar in bars))
     note = (
-        f"Study “{job.params['study']}”. Bars: {bars_note(cells[0]['seeds'])}.\n"
+        f"Study “{job.params['study']}”. Bars: {bars_note(cells[0]['difference_to_AT']['seeds'])}.\n"
         "Mean over budgets above 0; at the right Table 3, without attack."
     )
     draw_bars(drawn, f"{labels} minus AT (points)", "\n".join([note, *caveats]), job.outputs["picture"])

@@ -36,7 +36,9 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
     wanted += [(key, key, None, key) for key in experiment.controls]
     for column, key, encoder, group in wanted:
         outcomes = found.outcomes(name, section.table3_probe, key, encoder)
-        cells.append({"column": column, "group": group, "outcomes": outcomes})
+        cells.append(
+            {"column": column, "start": column.removesuffix(f"-{group}"), "group": group, "outcomes": outcomes}
+        )
     params: dict[str, Any] = {
         "study": study.study,
         "seed": study.seed,
@@ -53,12 +55,13 @@ def write(job: "Context") -> None:
     """Write the table and its cells."""
     stand_in = job.params["textures"] == "procedural"
     read = [_read(job, entry["outcomes"]) for entry in job.params["cells"]]
-    groups: dict[str, list[list[np.ndarray]]] = {}
+    groups: dict[str, dict[str, list[np.ndarray]]] = {}
     for entry, (_, correct, _) in zip(job.params["cells"], read):
-        groups.setdefault(entry["group"], []).append(correct)
+        groups.setdefault(entry["group"], {})[entry["start"]] = correct
     cells = []
     for entry, (metrics, correct, unshifted) in zip(job.params["cells"], read):
         peers = groups[entry["group"]]
+        scratch = next(iter(peers))
         paths, outcome_paths = ([job.named(kind, name) for name in entry["outcomes"]] for kind in OUTCOMES)
         value = float(np.mean([outcome.mean() for outcome in correct]))
         others = object_flags(job.params["family_kind"])
@@ -78,7 +81,11 @@ def write(job: "Context") -> None:
                 "formula": "mean over seeds of correct images / shifted test images, x 100, one decimal",
                 "n": len(correct[0]),
                 "interval": interval(correct),
-                "difference_to_AT": difference(correct, peers[0], peers, job.params["seed"]),
+                "difference_to_AT": {
+                    "to": f"{scratch}-{entry['group']}",
+                    **difference(correct, peers[scratch], [*peers.values()], job.params["seed"]),
+                },
+                **_to_linf(job, entry, groups),
                 "unshifted_accuracy": float(np.mean([outcome.mean() for outcome in unshifted])),
                 "unshifted_interval": interval(unshifted),
                 "printed": {"row": ROW, "value": printed, "comparable": comparable} if printed else None,
@@ -92,6 +99,17 @@ def write(job: "Context") -> None:
     table = text_table(cells, "test set")
     caption = "Accuracy (%) of models trained on Correlated Textured, on a test set that breaks the correlation."
     write_table(job, table, caption + (" The textures are procedural stand-ins for DTD's." if stand_in else ""), cells)
+
+
+def _to_linf(job: "Context", entry: dict[str, Any], groups: dict[str, dict[str, list[np.ndarray]]]) -> dict[str, Any]:
+    """Of training against L2 the difference to the same start's training against Linf (section 5.2)."""
+    others = groups.get("Linf", {})
+    if entry["group"] != "L2" or entry["start"] not in others:
+        return {}
+    ours = groups["L2"]
+    columns = [*ours.values(), *others.values()]
+    apart = difference(ours[entry["start"]], others[entry["start"]], columns, job.params["seed"])
+    return {"difference_to_Linf": {"to": f"{entry['start']}-Linf", **apart}}
 
 
 def _read(job: "Context", names: list[str]) -> tuple[list[dict[str, Any]], list[np.ndarray], list[np.ndarray]]:

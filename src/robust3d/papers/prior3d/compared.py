@@ -181,6 +181,7 @@ def cells_of(job: "Context", printed: Printed) -> list[dict[str, Any]]:
                 cell["difference"] = {"to": row["against"], **cell["difference"]}
             cell["flags"] = list(dict.fromkeys([*job.params["flags"], *cell["flags"]]))
             comparable = job.params["study"] == "paper" and cell["data"].get("pictures", {}).get("kind") in _REAL
+            cell["stands_for"] = {"row": row["printed"], "column": column["printed"]}  # of the paper, printed or not
             cell["printed"] = _printed(row["printed"], column["printed"], printed, comparable)
             cells.append({"row": label, "column": column["label"], **cell})
     return cells

@@ -192,7 +192,7 @@ def number_cell(
     if len(values) < LEAST_SEEDS:
         cell["note"] = "fewer than three training runs: training noise is in no interval"
     if against is not None:
-        cell["difference_to_noise"] = seed_difference(values, against)
+        cell["difference_to_noise"] = {"to": report.control("noise").label, **seed_difference(values, against)}
     return cell
 
 

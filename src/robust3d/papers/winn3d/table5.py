@@ -60,7 +60,10 @@ def _accuracy(job: "Context", model: compared.Model, models: dict[str, compared.
         "formula": "mean over seeds of right answers / test volumes, x 100, one decimal",
         "n": len(ours[0]),
         "interval": interval(ours),
-        "difference_to_baseline": difference(ours, right[job.params["baseline"]], peers, job.params["seed"]),
+        "difference_to_baseline": {
+            "to": models[job.params["baseline"]].label,
+            **difference(ours, right[job.params["baseline"]], peers, job.params["seed"]),
+        },
         "chance": 100 / len(model.infos[0]["classes"]),
         "printed": {"row": model.printed, "value": number, "comparable": compared.comparable(job)} if number else None,
         **compared.common(job, model),

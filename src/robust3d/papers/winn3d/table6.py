@@ -100,8 +100,13 @@ def _cell(
         "formula": "mean over seeds of right answers / test volumes, x 100, one decimal",
         "n": len(ours[0]),
         "interval": interval(ours),
-        "difference_to_voxels": difference(ours, right["voxels"], list(right.values()), job.params["seed"]),
-        "difference_to_untrained": difference(ours, right["untrained"], list(right.values()), job.params["seed"]),
+        **{
+            f"difference_to_{control}": {
+                "to": CONTROLS[control],
+                **difference(ours, right[control], list(right.values()), job.params["seed"]),
+            }
+            for control in ("voxels", "untrained")
+        },
         "features": metrics[0]["dimensions"][kind],
         "chance": 100 / len(infos[0]["classes"]),
         "printed": printed if kind == "trained" else None,

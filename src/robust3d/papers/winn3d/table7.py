@@ -96,7 +96,10 @@ def _error(
         "formula": "mean over seeds of N_A / N, wrong answers / attacked test volumes, x 100, one decimal",
         "n": len(wrong[0]),
         "interval": interval(wrong),
-        "difference_to_baseline": difference(wrong, there[baseline.key], list(there.values()), job.params["seed"])
+        "difference_to_baseline": {
+            "to": _row(f"Adversarial error of {baseline.label}", suffix),
+            **difference(wrong, there[baseline.key], list(there.values()), job.params["seed"]),
+        }
         if baseline.key in there
         else None,
         "attack": {**where, "settings": model.metrics[0]["attack"]},

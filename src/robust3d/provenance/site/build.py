@@ -66,7 +66,7 @@ class Figure:
 
 @dataclass
 class Content:
-    """All that pages are written from."""
+    """All that pages are written from; `states` says of targets what keeps them from being those of the study."""
 
     tables: list[Table]
     figures: list[Figure]
@@ -76,6 +76,7 @@ class Content:
     files: Files
     frames: Frames
     papers: list[Paper]
+    states: Mapping[str, str]
 
     @property
     def headline(self) -> Table | None:
@@ -179,7 +180,7 @@ def _read(lineage: Lineage, site: Path, states: Mapping[str, str]) -> Content:
             figures.append(Figure(_name(step), found, picture))
     figures.sort(key=lambda figure: plain.natural(figure.name))
     papers = read_papers([*tables, *figures], states)
-    return Content(tables, figures, galleries, graph, details, files, frames, papers)
+    return Content(tables, figures, galleries, graph, details, files, frames, papers, states)
 
 
 def _top(lineage: Lineage) -> list[Step]:

@@ -26,7 +26,11 @@ function find() {
   history.replaceState(null, "", words.length ? `#${encodeURIComponent(query.value)}` : location.pathname + location.search);
 }
 
-query.value = decodeURIComponent(location.hash.slice(1));
+try {
+  query.value = decodeURIComponent(location.hash.slice(1));
+} catch {  // an address typed by hand, such as #50%
+  query.value = location.hash.slice(1);
+}
 query.addEventListener("input", find);
 find();
 query.focus();

@@ -11,11 +11,11 @@ from robust3d.provenance.lineage import RESULTS, Lineage, Step
 from robust3d.provenance.site.files import Files, at_pointer
 from robust3d.provenance.site.pictures import Picture
 from robust3d.provenance.site.plain import Slugs, as_dict, as_list, flatten, natural, number, show, slug, title
+from robust3d.tables import words
 
 _LONGEST = 400  # letters of what a pointer points at, which may be a whole object
 _SHOWN = {  # by a place of their own on the page
-    "row", "column", "text", "value", "unit", "formula", "n", "interval", "difference_to_AT", "printed", "flags",
-    "conditions", "sources",
+    "row", "column", "text", "value", "unit", "formula", "n", "interval", "printed", "flags", "conditions", "sources",
 }  # fmt: skip
 
 
@@ -86,26 +86,27 @@ class Cell:
     @property
     def interval(self) -> str | None:
         """`57.2 to 79.1`, in the value's unit."""
-        return self._range(as_dict(self.data.get("interval")))
+        bounds = words.interval(as_dict(self.data.get("interval")), self.data.get("unit"))
+        return bounds.replace("-", "−") if bounds else None
 
     @property
     def interval_kind(self) -> str:
         """What kind of interval it is."""
         return show(as_dict(self.data.get("interval")).get("kind"))
 
+    @property
+    def unsourced(self) -> str:
+        """Why it names no file."""
+        if self.measured:
+            return "No measured file: the number stands in the code, which the step below names."
+        if self.flags and not self.text.strip("–"):
+            return "No measured file: there is no number. The flags say why."
+        return "No measured file: it follows from definitions in the code, which the step below names."
+
     @cached_property
-    def difference(self) -> dict[str, Any] | None:
-        """What it has over the baseline, in points: value, range, kind, verdict, what the interval leaves out."""
-        found = as_dict(self.data.get("difference_to_AT"))
-        value, bounds = number(found.get("value")), self._range(found, signed=True)
-        if (
-            value is None
-            or bounds is None
-            or (value == 0 and bounds == self._range({"low": 0, "high": 0}, signed=True))
-        ):
-            return None  # none is stated, or it is the baseline itself
-        words = {key: show(found[key]) if found.get(key) else None for key in ("kind", "verdict", "note")}
-        return {"value": self._scaled(value, True), "range": bounds, **words}
+    def differences(self) -> list[words.Difference]:
+        """What it has over other cells."""
+        return words.differences(self.data)
 
     @cached_property
     def printed(self) -> dict[str, Any] | None:
@@ -129,7 +130,7 @@ class Cell:
         """What the same models do in easier circumstances."""
         known = {"clean_accuracy": "Unattacked", "unshifted_accuracy": "Unshifted"}
         found = [(label, number(self.data.get(key))) for key, label in known.items()]
-        return [(label, f"{self._scaled(value)}{self.unit}") for label, value in found if value is not None]
+        return [(label, f"{100 * value:.1f} %") for label, value in found if value is not None]
 
     @property
     def models(self) -> int:
@@ -139,18 +140,8 @@ class Cell:
     @cached_property
     def more(self) -> list[tuple[str, str]]:
         """Other fields of the cell."""
-        return flatten({key: value for key, value in self.data.items() if key not in _SHOWN})
-
-    def _scaled(self, value: float, signed: bool = False) -> str:
-        scaled = 100 * value if self.data.get("unit") in ("%", "points") else value
-        text = f"{scaled:+.1f}" if signed and f"{abs(scaled):.1f}" != "0.0" else f"{scaled:.1f}"
-        return text.replace("-0.0", "0.0").replace("-", "−")
-
-    def _range(self, interval: dict[str, Any], signed: bool = False) -> str | None:
-        low, high = number(interval.get("low")), number(interval.get("high"))
-        if low is None or high is None:
-            return None
-        return f"{self._scaled(low, signed)} to {self._scaled(high, signed)}"
+        shown = {*_SHOWN, *(key for key in self.data if key.startswith("difference"))}
+        return flatten({key: value for key, value in self.data.items() if key not in shown})
 
 
 @dataclass
