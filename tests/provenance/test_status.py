@@ -6,12 +6,16 @@ import platform
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from robust3d.errors import UserError
 from robust3d.provenance import owner, status
+from robust3d.study.plan import Plan
+from robust3d.study.reading import read_study
 
+ROOT = Path(__file__).parents[2]
 KEYS = [("render_shard", f"a-{n}-{n:012d}") for n in range(3)] + [("probe", "a-s0-000000000003")]
 JOBS = dict.fromkeys(KEYS, "some kind")
 
@@ -75,6 +79,18 @@ def test_jobs_with_the_same_parameters_but_for_the_seed_count_before_the_label()
 def test_all_done():
     finish(*KEYS[0], 1.0)
     assert "1 of 1 jobs are done\n" in status.as_text(status._state("x", dict.fromkeys(KEYS[:1], "")))
+
+
+def test_jobs_that_are_done_may_not_be_what_is_published():
+    """Table 1's one job has been done, as for an earlier state of the study, and another's files have its name."""
+    study = read_study([ROOT / "config.yaml"], {"scale": "test"})
+    text = status.tell_status(["results/table1.csv"], study)
+    assert "0 of 1 jobs are done" in text and "puts it right" not in text
+    job = Plan(study).target("table1")
+    finish(job.stage, job.id, 1.0)
+    text = status.tell_status(["results/table1.csv"], study)
+    assert "1 of 1 jobs are done" in text
+    assert text.endswith("results/table1.csv is not there; snakemake results/table1.csv puts it right")
 
 
 def test_nothing_runs_says_how_to_ask():

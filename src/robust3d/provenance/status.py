@@ -20,11 +20,12 @@ from robust3d.errors import UserError
 from robust3d.files import write_text
 from robust3d.provenance.lineage import RESULTS, Lineage
 from robust3d.provenance.owner import ASKED, alive
+from robust3d.provenance.published import wrong
 from robust3d.provenance.store import HEAD, PROGRESS
 from robust3d.study.config import Study
 from robust3d.study.jobs import Job, canonical_json
 from robust3d.study.plan import Plan
-from robust3d.study.targets import output_path, target_name
+from robust3d.study.targets import output_path, target_name, target_path
 
 Key = tuple[str, str]  # stage and folder name of a job
 Kinds = Mapping[Key, str]  # jobs, and of which kind each is
@@ -114,7 +115,10 @@ def tell_status(targets: Sequence[str], study: Study | None) -> str:
         UserError: an unknown target, or no run is at work and no target was named.
     """
     if targets and study is not None:
-        return as_text(_state(", ".join([*targets, *filter(None, [alive(HEAD)])]), _jobs_of(targets, study)))
+        plan = Plan(study)
+        asked = [plan.target(target_name(name)) for name in targets]
+        status = _state(", ".join([*targets, *filter(None, [alive(HEAD)])]), _behind(asked))
+        return "\n".join([as_text(status), *(_others(asked) if len(status.done) == len(status.jobs) else [])])
     head = alive(HEAD)
     if head is None:
         raise UserError("nothing runs on these results; name a target: robust3d status results/table4.csv")
@@ -135,8 +139,15 @@ def time_left(just_ended: int = 0) -> str | None:
     return None
 
 
-def _jobs_of(targets: Sequence[str], study: Study) -> Kinds:
-    plan, found = Plan(study), dict[Key, str]()
+def _others(asked: Sequence[Job]) -> list[str]:
+    """Tables and figures whose jobs are done, and whose files are another job's all the same."""
+    named = [(target_path(job.params["target"]), wrong(job)) for job in asked]
+    return [f"{path} {why}; snakemake {path} puts it right" for path, why in named if why]
+
+
+def _behind(asked: Sequence[Job]) -> Kinds:
+    """The jobs that make some tables and figures, with these themselves."""
+    found = dict[Key, str]()
 
     def visit(job: Job) -> None:
         if (job.stage, job.id) in found:
@@ -146,8 +157,8 @@ def _jobs_of(targets: Sequence[str], study: Study) -> Kinds:
                 visit(maker)
         found[job.stage, job.id] = kind(job.spec)
 
-    for name in targets:
-        visit(plan.target(target_name(name)))
+    for job in asked:
+        visit(job)
     return found
 
 
