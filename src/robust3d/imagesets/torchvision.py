@@ -12,7 +12,7 @@ from pydantic import field_validator
 
 from robust3d.data.packed import open_images
 from robust3d.data.params import PictureSetParams
-from robust3d.data.published.files import regular_file
+from robust3d.data.published.files import regular_file, why
 from robust3d.data.published.identity import identity_of
 from robust3d.errors import UserError
 from robust3d.params import PathText
@@ -101,7 +101,7 @@ def picture_reader(params: Params, seed: int) -> Callable[[Any], Any]:
         try:
             return data_sets[split][int(number)][0]
         except Exception as error:  # from Pillow and others
-            raise UserError(f"not readable ({str(error)[:160] or type(error).__name__})") from error
+            raise UserError(f"not readable ({why(error)})") from error
 
     return read
 
@@ -119,8 +119,7 @@ def _data_set(params: Params, split: str) -> Any:
         return getattr(datasets, params.name)(params.path, **DATA_SETS[params.name][1][split])
     except Exception as error:  # RuntimeError of a missing or damaged file, ImportError, pickle's and others
         raise UserError(
-            f"{params.path}: torchvision cannot read {params.name} ({str(error)[:160] or type(error).__name__}); copy "
-            "it again"
+            f"{params.path}: torchvision cannot read {params.name} ({why(error)}); copy it again"
         ) from error
 
 

@@ -108,6 +108,20 @@ def test_what_cannot_be_read_is_told_and_no_file_outside_is_opened(tmp_path, lin
         np.testing.assert_allclose(srgb(mesh.colours[0]), [0.2, 0.4, 0.6], atol=1e-6)
 
 
+@pytest.mark.parametrize("content", [b"<html>404</html>", b"DDS " + bytes(200), b""])
+def test_faults_are_the_same_words_in_every_process_and_place(tmp_path, content):
+    told = set()
+    for folder in (tmp_path / "here", tmp_path / "there"):
+        (folder / "maps").mkdir(parents=True)
+        (folder / "p.png").write_bytes(content)
+        library = "newmtl m\nmap_Kd p.png\nnewmtl n\nmap_Kd maps\nnewmtl o\nmap_Kd ../p.png\n"
+        faces = "".join(f"usemtl {name}\nf 1/1 2/2 3/3\n" for name in "mno")
+        told.add(obj(folder, faces, library).faults)
+    (faults,) = told
+    assert "picture p.png: not a readable picture (none of JPEG, PNG" in faults[0] and "0x" not in str(faults)
+    assert len(faults) == 3 and str(tmp_path) not in str(faults)
+
+
 def test_libraries_that_are_missing_or_several(tmp_path):
     faces = "usemtl b\nf 1 2 3\nusemtl c\nf 2 4 3\nusemtl None\nf 1 2 3\n"
     mesh = obj(tmp_path, faces)

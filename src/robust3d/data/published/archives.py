@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from robust3d.data.published.files import MIB, regular_file
+from robust3d.data.published.files import MIB, regular_file, why
 from robust3d.errors import UserError
 
 _LARGEST_ARCHIVE = 1 << 42
@@ -71,9 +71,7 @@ def extract_archive(path: Path, folder: Path, limit_bytes: int = 200 << 30) -> N
         except UserError:
             raise
         except Exception as error:  # damaged archives raise a dozen kinds of exceptions
-            text = str(error).splitlines()
-            reason = text[0][:160] if text else type(error).__name__
-            raise UserError(f"{path}: not a readable zip or tar archive ({reason}); download it again") from None
+            raise UserError(f"{path}: not a readable zip or tar archive ({why(error)}); download it again") from None
 
 
 def _extract_zip(path: Path, folder: Path, limit_bytes: int) -> None:

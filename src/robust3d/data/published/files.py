@@ -7,6 +7,7 @@ import contextlib
 import contextvars
 import io
 import os
+import re
 import stat
 import struct
 import warnings
@@ -23,6 +24,7 @@ MAX_SIDE_PX = 8192
 MIB = 1 << 20
 BACKGROUND_DEPTH = 1e10  # Blender writes this where a ray meets nothing
 _PHOTOGRAPHS = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")  # Pillow's kinds of 8 bits a channel
+_ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 _PNG = b"\x89PNG\r\n\x1a\n"
 _DEPTH_CHANNELS: dict[str, tuple[str, ...]] = {  # by preference, each with the channels beside which it is no depth
     **{name: () for name in ("depth", "depth.z", "depth.v", "depth.y", "depth.r")},  # also of a layer that is so called
@@ -50,8 +52,18 @@ def reading(path: Path, complaint: str, remedy: str = "copy or unpack it again")
     except UserError:
         raise
     except Exception as error:  # libraries raise OSError, SyntaxError, ValueError, zlib, struct and many other errors
-        text = str(error).strip().splitlines()
-        raise UserError(f"{path}: {complaint} ({text[0][:160] if text else type(error).__name__}); {remedy}") from error
+        raise UserError(f"{path}: {complaint} ({why(error)}); {remedy}") from error
+
+
+def why(error: Exception, most: int = 160) -> str:
+    """The first line of a library's error, the same in every process: without addresses in memory.
+
+    Args:
+        error: from a library; one without words gives its kind.
+        most: letters.
+    """
+    lines = _ADDRESS.sub("", str(error)).strip().splitlines()
+    return lines[0][:most] if lines else type(error).__name__
 
 
 _NOTED: contextvars.ContextVar[list[Path] | None] = contextvars.ContextVar("noted", default=None)

@@ -23,7 +23,7 @@ from PIL import Image
 from robust3d.data.published.files import MIB
 from robust3d.data.published.materials import read_picture
 from robust3d.data.published.mesh_text import BrokenMesh
-from robust3d.data.published.rooted import Files, NotThere, find
+from robust3d.data.published.rooted import Files, NotThere, find, without_root
 from robust3d.errors import UserError
 from robust3d.shapes.mesh import Material
 
@@ -303,7 +303,7 @@ def _picture(document: _Document, number: int, is_opaque: bool, name: str) -> by
             picture = read_picture(content, document.texture_px)
             document.pictures[key] = _without_alpha(picture) if is_opaque else picture
         except (ValueError, KeyError, IndexError) as error:  # UserError is a ValueError, as the readers' own
-            document.faults.append(f"picture of material {name}: {str(error)[:200]}")
+            document.faults.append(f"picture of material {name}: {without_root(str(error), document.files)[:200]}")
             document.pictures[key] = None
     return document.pictures[key]
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from robust3d.data.published.materials import Described, Map, linear, read_libraries, read_picture
 from robust3d.data.published.mesh_text import Look
-from robust3d.data.published.rooted import Files, find
+from robust3d.data.published.rooted import Files, find, without_root
 from robust3d.errors import UserError
 from robust3d.shapes.mesh import Material, Paint
 
@@ -133,7 +133,7 @@ class _Pictures:
         try:
             path = self._find(beside, name)
         except UserError as error:
-            self.faults.append(f"picture {error}")
+            self.faults.append(f"picture {without_root(str(error), self.files)}")
             return None
         if path not in self.places:
             try:
@@ -142,7 +142,7 @@ class _Pictures:
                     self.held.append(content)
                 self.places[path] = self.held.index(content)
             except ValueError as error:
-                problem = str(error)
+                problem = without_root(str(error), self.files)
                 self.faults.append(f"picture {problem if path in problem else f'{path}: {problem}'}")
                 self.places[path] = None
         return self.places[path]

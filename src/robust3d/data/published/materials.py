@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
-from robust3d.data.published.files import MAX_SIDE_PX, MIB
-from robust3d.data.published.rooted import Files, NotThere, find
+from robust3d.data.published.files import MAX_SIDE_PX, MIB, why
+from robust3d.data.published.rooted import Files, NotThere, find, without_root
 from robust3d.data.published.text import decoded
 from robust3d.errors import UserError
 
@@ -210,7 +210,7 @@ def read_libraries(files: Files, mesh: str, libraries: Sequence[str], tell: Tell
                 place = find(files, mesh, name)
                 text = decoded(files.read(place, _MOST_BYTES_TEXT), Path(place), old_codes=True)
             except UserError as error:
-                tell(f"materials of {name}: {_why(error)}")
+                tell(f"materials of {name}: {without_root(str(error), files)[:200]}")
                 continue
             materials = parse_mtl(text, tell)
             found = {key: (place, material) for key, material in materials.items()} | found  # the first one counts
@@ -227,11 +227,6 @@ def _library_names(files: Files, mesh: str, names: str) -> Sequence[str]:
             continue
     several = names.partition(" #")[0].split()
     return several if len(several) > 1 else [names]
-
-
-def _why(error: UserError) -> str:
-    """An error as part of a list of faults."""
-    return str(error)[:200]
 
 
 def read_picture(content: bytes, texture_px: int) -> bytes:
@@ -254,9 +249,10 @@ def read_picture(content: bytes, texture_px: int) -> bytes:
                 pixels = _eight_bits(image)
         except ValueError:
             raise
+        except UnidentifiedImageError:
+            raise ValueError(f"not a readable picture (none of {', '.join(_FORMATS)})") from None
         except Exception as error:  # Pillow raises OSError, SyntaxError, struct and many other errors
-            text = str(error).strip().splitlines()
-            raise ValueError(f"not a readable picture ({text[0][:100] if text else type(error).__name__})") from None
+            raise ValueError(f"not a readable picture ({why(error, 100)})") from None
     if max(pixels.size) > texture_px:
         share = texture_px / max(pixels.size)
         size = max(1, round(pixels.width * share)), max(1, round(pixels.height * share))

@@ -78,7 +78,7 @@ class FolderFiles:
         """
         path = self.folder / name
         if name != self.asked_for and not self._is_inside(path):
-            raise UserError(f"{path}: leads out of {self.data_set}; put a copy in its place")
+            raise UserError(f"{path}: leads out of the data set; put a copy in its place")
         regular_file(path, limit_bytes, "a file of at most that size", empty_too=True)
         try:
             return path.read_bytes()
@@ -124,6 +124,11 @@ def find(files: Files, beside: str, reference: str) -> str:
         else:
             at.append(_spelling(files, "/".join(at), part, shown))
     return "/".join(at)
+
+
+def without_root(text: str, files: Files) -> str:
+    """A message about one of these files, the same wherever they lie."""
+    return text.replace(f"{files.root}/", "").replace(files.root, "its folder")
 
 
 def _spelling(files: Files, folder: str, name: str, shown: str) -> str:

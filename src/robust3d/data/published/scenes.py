@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from robust3d.data.published.files import why
 from robust3d.data.published.gltf import Part, read_parts
 from robust3d.data.published.looks import GREY, Dressed, Triangles
 from robust3d.data.published.mesh_text import BrokenMesh
@@ -35,8 +36,7 @@ def read_scene(
     except BrokenMesh:
         raise
     except Exception as error:  # trimesh raises whatever goes wrong
-        why = str(error)[:160] or type(error).__name__
-        raise BrokenMesh(f"{path}: cannot be read ({why}); export it again") from None
+        raise BrokenMesh(f"{path}: cannot be read ({why(error)}); export it again") from None
     counted = sum(len(part.faces) for part in parts)
     if not 0 < counted <= max_faces:
         raise BrokenMesh(f"{path}: {counted:,} triangles; there have to be some, and at most {max_faces:,}")
