@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from robust3d.data.published.files import MIB, regular_file
 from robust3d.data.published.inventory import is_ours
 from robust3d.data.published.mesh_text import BrokenMesh
 from robust3d.data.published.meshes import read_mesh
@@ -19,7 +18,6 @@ from robust3d.shapes.voxels import VoxelParams, voxelise
 
 KINDS = (".off", ".obj", ".ply", ".glb", ".gltf")
 ALONE = "meshes"  # class of meshes that are in no folder
-_MAX_BYTES = 1024 * MIB
 
 
 def voxelise_folder(folder: Path, out: Path, up: str, **params: int | None) -> str:
@@ -97,31 +95,5 @@ def _read(path: Path, up: str) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         BrokenMesh: unreadable, empty, too large, NaN or without area.
     """
-    if path.suffix.lower() != ".gltf":
-        mesh = read_mesh(path, "z" if up == "z" else "y", materials="grey", crossed="fan")
-        return mesh.vertices, mesh.faces
-    return _gltf(path, up)
-
-
-def _gltf(path: Path, up: str) -> tuple[np.ndarray, np.ndarray]:
-    """A glTF whose buffers lie beside it, through its binary form."""
-    import tempfile
-
-    import trimesh
-
-    try:
-        regular_file(path, _MAX_BYTES, "a glTF mesh")
-        content = trimesh.load_scene(path, process=False, skip_materials=True).export(file_type="glb")
-    except UserError as error:
-        raise BrokenMesh(str(error)) from None
-    except Exception as error:  # the library raises whatever goes wrong
-        raise BrokenMesh(
-            f"{path}: cannot be read ({str(error)[:160] or type(error).__name__}); export it again"
-        ) from None
-    with tempfile.TemporaryDirectory() as folder:
-        binary = Path(folder, path.stem + ".glb")
-        binary.write_bytes(content)
-        try:
-            return _read(binary, up)
-        except BrokenMesh as error:
-            raise BrokenMesh(str(error).replace(str(binary), str(path))) from None
+    mesh = read_mesh(path, "z" if up == "z" else "y", materials="grey", crossed="fan")
+    return mesh.vertices, mesh.faces

@@ -218,6 +218,138 @@ def test_broken_pictures_inside_glb_are_told(tmp_path):
     assert mesh.paint is None and "not a readable picture" in mesh.faults[0]
 
 
+def added(header, binary, values, kind, shape, **more):
+    """The buffer with an accessor's values behind it; the accessor is the last in the header then."""
+    binary += bytes(-len(binary) % 4)
+    content = np.ascontiguousarray(values).tobytes()
+    header["bufferViews"].append({"buffer": 0, "byteOffset": len(binary), "byteLength": len(content)})
+    entry = {"bufferView": len(header["bufferViews"]) - 1, "componentType": kind, "count": len(values), "type": shape}
+    header["accessors"].append(entry | more)
+    header["buffers"] = [{"uri": data_uri(binary + content), "byteLength": len(binary + content)}]
+    return binary + content
+
+
+@pytest.mark.parametrize("kind, type_", [(5120, np.int8), (5121, np.uint8), (5122, np.int16), (5123, np.uint16)])
+def test_vertices_in_gltf_that_are_shares_of_the_largest_integer(tmp_path, kind, type_):
+    """Two boxes from 0 or -1 to 1, three apart: as large as their integers, they would lie in one another."""
+    _, _, header = gltf_of(tmp_path)
+    low, high = np.iinfo(type_).min, np.iinfo(type_).max
+    corners = np.where(BOX.vertices > 0, high, low).astype(type_)
+    added(header, (tmp_path / "b.bin").read_bytes(), corners, kind, "VEC3", normalized=True)
+    header["accessors"][3] |= {"count": 8}
+    header["meshes"][0]["primitives"][0] = {"attributes": {"POSITION": 3}, "indices": 1}
+    header |= {"nodes": [{"mesh": 0}, {"mesh": 0, "translation": [3, 0, 0]}], "scenes": [{"nodes": [0, 1]}]}
+    header["extensionsRequired"] = ["KHR_mesh_quantization"]
+    (tmp_path / "a.gltf").write_text(json.dumps(header))
+    side = 2 if low else 1
+    extents = np.ptp(read_mesh(tmp_path / "a.gltf").vertices, axis=0)
+    np.testing.assert_allclose(extents / extents[0], [1, side / (3 + side), side / (3 + side)], atol=1e-6)
+
+
+def skinned(tmp_path, **of_node):
+    """A box of 2 x 1 x 1, its upper half on a joint that lies 9 higher than when it was bound; its node's place."""
+    _, _, header = gltf_of(tmp_path)
+    upper = BOX.vertices[:, 1] > 0
+    joints = np.zeros((8, 4), np.uint8)
+    joints[upper, 0] = 1
+    weights = np.tile(np.uint8([255, 0, 0, 0]), (8, 1))
+    bound = np.stack([np.eye(4, dtype=np.float32), np.eye(4, dtype=np.float32)])
+    bound[1, 1, 3] = -5
+    binary = added(header, (tmp_path / "b.bin").read_bytes(), joints, 5121, "VEC4")
+    binary = added(header, binary, weights, 5121, "VEC4", normalized=True)
+    added(header, binary, bound.transpose(0, 2, 1), 5126, "MAT4")
+    attributes = {"POSITION": 0, "JOINTS_0": 3, "WEIGHTS_0": 4}
+    header["meshes"] = [{"primitives": [{"attributes": attributes, "indices": 1}]}]
+    header["skins"] = [{"joints": [1, 2], "inverseBindMatrices": 5}]
+    header["nodes"] = [
+        {"mesh": 0, "skin": 0} | of_node,
+        {"children": [2], "scale": [1, 2, 1]},
+        {"translation": [0, 7, 0]},
+    ]
+    header["scenes"] = [{"nodes": [0, 1]}]
+    return header
+
+
+@pytest.mark.parametrize("of_node", [{}, {"scale": [10, 1, 1], "translation": [3, 3, 3]}])
+def test_meshes_on_joints_stand_as_the_file_poses_them(tmp_path, of_node):
+    header = skinned(tmp_path, **of_node)
+    (tmp_path / "a.gltf").write_text(json.dumps(header))
+    mesh = read_mesh(tmp_path / "a.gltf")
+    extents = np.ptp(mesh.vertices, axis=0)
+    height = 2 * (0.5 + 7 - 5) - 2 * -0.5  # of both joints in a node that doubles heights
+    np.testing.assert_allclose(extents / extents[0], [1, height / 2, 0.5], atol=1e-6)
+    assert not mesh.faults and np.linalg.det(mesh.vertices[mesh.faces]).sum() > 0
+
+
+@pytest.mark.parametrize("materials", ["published", "grey"])
+def test_what_changes_shapes_in_gltf_and_is_not_followed_is_told(tmp_path, materials):
+    header = skinned(tmp_path, name="man", scale=[10, 1, 1], weights=[0.0, 0.5])
+    header["skins"][0]["joints"] = [1, 99]
+    header["meshes"][0]["primitives"][0]["targets"] = [{"POSITION": 0}, {"POSITION": 0}]
+    (tmp_path / "a.gltf").write_text(json.dumps(header))
+    mesh = read_mesh(tmp_path / "a.gltf", materials=materials)
+    assert mesh.faults == (
+        "mesh man: shown without its morph targets, which have weights",
+        "a mesh on joints is shown in its rest pose: matrices of joints cannot be read",
+    )
+    extents = np.ptp(mesh.vertices, axis=0)
+    np.testing.assert_allclose(extents / extents[0], [1, 0.5, 0.5], atol=1e-6)
+    header["nodes"][0] |= {"weights": [0.0, 0.0]}
+    (tmp_path / "a.gltf").write_text(json.dumps(header))
+    assert len(read_mesh(tmp_path / "a.gltf").faults) == 1
+    header["nodes"][0] |= {"extensions": {"EXT_mesh_gpu_instancing": {"attributes": {"TRANSLATION": 0}}}}
+    (tmp_path / "a.gltf").write_text(json.dumps(header))
+    with pytest.raises(BrokenMesh, match=r"a.gltf: copies of meshes by EXT_mesh_gpu_instancing are not read"):
+        read_mesh(tmp_path / "a.gltf")
+
+
+def see_through(tmp_path, alphas, vertex_alpha=1.0, **material):
+    """A box with a picture of two pixels of these alphas, or without a picture."""
+    _, _, header = gltf_of(tmp_path, picture="alpha.png")
+    colours = np.ones((8, 4), np.float32)
+    colours[:, 3] = vertex_alpha
+    added(header, (tmp_path / "b.bin").read_bytes(), colours, 5126, "VEC4")
+    header["meshes"][0]["primitives"][0]["attributes"]["COLOR_0"] = 3
+    base = {"baseColorFactor": [1, 1, 1, material.pop("factor", 1.0)]}
+    if alphas is not None:
+        pixels = np.full((1, 2, 4), 200, np.uint8)
+        pixels[0, :, 3] = alphas
+        Image.fromarray(pixels).save(tmp_path / "alpha.png")
+        base["baseColorTexture"] = {"index": 0}
+    header["materials"] = [{"name": "skin", "pbrMetallicRoughness": base} | material]
+    (tmp_path / "a.gltf").write_text(json.dumps(header))
+    return read_mesh(tmp_path / "a.gltf")
+
+
+@pytest.mark.parametrize("cutoff", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("factor, vertex_alpha", [(1.0, 1.0), (0.5, 1.0), (0.8, 0.6)])
+def test_holes_in_gltf_are_where_the_product_of_all_alphas_is_below_the_cutoff(tmp_path, cutoff, factor, vertex_alpha):
+    alphas = np.array([255 * cutoff / (factor * vertex_alpha) + step for step in (-1, 1)])
+    alphas = np.clip(np.rint(alphas), 0, 255)
+    material = {"alphaMode": "MASK", "alphaCutoff": cutoff, "factor": factor}
+    mesh = see_through(tmp_path, alphas, vertex_alpha, **material)
+    there = alphas / 255 * factor * vertex_alpha >= cutoff
+    pixels = np.array(Image.open(io.BytesIO(mesh.paint.pictures[0])).convert("RGBA"))
+    np.testing.assert_array_equal(pixels[0, :, 3] / 255 >= mesh.paint.CUT, there)
+    assert mesh.paint.materials[mesh.paint.of_face[0]].alpha == 1 and bool(mesh.faults) == (not there.any())
+
+
+def test_gltf_of_which_nothing_is_shown_is_told(tmp_path):
+    told = ("material skin is fully transparent: nothing of it is shown",)
+    assert see_through(tmp_path, (127, 0), alphaMode="BLEND").faults == told
+    assert see_through(tmp_path, (128, 0), alphaMode="BLEND").faults == ()
+    assert see_through(tmp_path, (127, 0)).faults == ()  # opaque
+    for factor, vertex_alpha in ((0.4, 1.0), (0.7, 0.7)):
+        mesh = see_through(tmp_path, None, vertex_alpha, alphaMode="MASK", factor=factor)
+        assert mesh.faults == told and mesh.paint.materials[mesh.paint.of_face[0]].alpha == 0
+    glass = see_through(tmp_path, None, 0.5, alphaMode="BLEND", factor=0.5)
+    assert glass.faults == () and glass.paint.materials[glass.paint.of_face[0]].alpha == 0.25
+    assert see_through(tmp_path, None, 0.0, alphaMode="BLEND").faults == told
+    mixed = see_through(tmp_path, None, np.linspace(0, 1, 8), alphaMode="BLEND")
+    assert "opacity that differs from vertex to vertex" in mixed.faults[0]
+    np.testing.assert_allclose(mixed.paint.materials[mixed.paint.of_face[0]].alpha, 0.5)
+
+
 def read(folder, content):
     (folder / "a.glb").write_bytes(content)
     return read_mesh(folder / "a.glb")

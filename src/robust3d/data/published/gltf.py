@@ -4,35 +4,33 @@ trimesh gets the bytes of the buffers and never a name of a file. It passes over
 places in pictures, transforms of them and colours beside materials, so all of these are read from the JSON here.
 """
 
-import base64
-import binascii
 import copy
 import io
 import json
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, unquote_to_bytes
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from robust3d.data.published.files import MIB
+from robust3d.data.published.gltf_file import container, fetch, read_buffers
+from robust3d.data.published.holes import cut_at, shows_nothing, without_alpha
 from robust3d.data.published.materials import read_picture
 from robust3d.data.published.mesh_text import BrokenMesh
-from robust3d.data.published.rooted import Files, NotThere, find, without_root
-from robust3d.errors import UserError
-from robust3d.shapes.mesh import Material
+from robust3d.data.published.rooted import Files, without_root
+from robust3d.data.published.skins import NoSkin, joint_matrices, vertex_matrices
+from robust3d.shapes.mesh import Material, Paint
 
-_MOST_BYTES = 1024 * MIB
 _MOST_BYTES_PICTURE = 256 * MIB
-_JSON, _BIN = b"JSON", b"BIN\0"
 _REPEAT, _CLAMP = 10497, 33071  # of a sampler
 _READ = ("KHR_texture_transform", "KHR_mesh_quantization", "EXT_texture_webp")  # extensions, and all of materials
 _TRIANGLES, _STRIP, _FAN = 4, 5, 6
+_LARGEST = {5120: 127, 5121: 255, 5122: 32767, 5123: 65535}  # of whole numbers that stand for shares
+_INSTANCING = "EXT_mesh_gpu_instancing"
+_Cut = tuple[float, float]  # what alpha is multiplied by, and below what the picture has a hole then
 
 
 @dataclass
@@ -58,7 +56,7 @@ class Part:
 
 @dataclass
 class _Document:
-    """A file's JSON, the buffers that it names, and what cannot be read of its look."""
+    """A file's JSON, the buffers that it names, and what cannot be read of its look and its shape."""
 
     header: dict[str, Any]
     buffers: list[bytes]
@@ -66,13 +64,14 @@ class _Document:
     name: str
     texture_px: int
     faults: list[str]
-    pictures: dict[tuple[int, bool], bytes | None] = field(default_factory=dict)
+    shape_faults: list[str]
+    pictures: dict[tuple[int, _Cut | None], bytes | None] = field(default_factory=dict)
 
 
 def read_parts(
-    content: bytes, path: Path, files: Files, name: str, texture_px: int, grey: float, faults: list[str]
-) -> list[Part]:
-    """The parts of a scene, in the order of the file.
+    content: bytes, path: Path, files: Files, name: str, texture_px: int, grey: float
+) -> tuple[list[Part], list[str], list[str]]:
+    """The parts of a scene, in the order of the file, and what cannot be read of their look and of their shape.
 
     Args:
         content: of the file.
@@ -81,17 +80,16 @@ def read_parts(
         name: of the file in there.
         texture_px: larger pictures are scaled down to so many pixels a side.
         grey: linear colour of what has neither material nor colours.
-        faults: gets what cannot be read of the look.
 
     Raises:
         BrokenMesh: what cannot be read is part of the shape. trimesh raises other errors about damaged files.
     """
     import trimesh  # only users of this format need it
 
-    header, binary = _container(content, path)
+    header, binary = container(content, path)
     _check(header, path)
-    buffers = _buffers(header, binary, path, files, name)
-    document = _Document(header, buffers, files, name, texture_px, faults)
+    buffers = read_buffers(header, binary, path, files, name)
+    document = _Document(header, buffers, files, name, texture_px, [], _not_followed(header))
     plain, primitives = _geometry_alone(header)
     resolver = {str(number): buffer for number, buffer in enumerate(buffers)}
     text = io.BytesIO(json.dumps(plain).encode())
@@ -103,34 +101,8 @@ def read_parts(
         if len(getattr(solid, "faces", ())):  # else lines or points
             found.append((int(solid.visual.material.name), np.asarray(turn, np.float64), solid))
     found.sort(key=lambda one: (one[0], one[1].tobytes()))  # trimesh names some nodes at random
-    return [_part(document, solid, turn, primitives[number], grey) for number, turn, solid in found]
-
-
-def _container(content: bytes, path: Path) -> tuple[dict[str, Any], bytes | None]:
-    """The JSON and the buffer inside."""
-    text, binary = content, None
-    if content[:4] == b"glTF":
-        if len(content) < 20 or content[12 + 4 : 20] != _JSON:
-            raise BrokenMesh(f"{path}: cannot be read (no JSON in it); export it again")
-        at, text = 12, b""
-        while at + 8 <= len(content):
-            size, kind = struct.unpack_from("<I4s", content, at)
-            chunk = content[at + 8 : at + 8 + size]
-            if len(chunk) < size:
-                raise BrokenMesh(f"{path}: cannot be read (cut off); copy it again")
-            if kind == _JSON and not text:
-                text = chunk
-            elif kind == _BIN and binary is None:
-                binary = chunk
-            at += 8 + size
-    try:
-        header = json.loads(text.decode("utf-8-sig"))
-        version = str(header["asset"]["version"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BrokenMesh(f"{path}: cannot be read (no glTF: {error!r:.100}); export it again") from None
-    if not version.startswith("2"):
-        raise BrokenMesh(f"{path}: glTF {version[:20]} is not read; export it as glTF 2")
-    return header, binary
+    parts = [_part(document, solid, turn, primitives[number], grey) for number, turn, solid in found]
+    return parts, document.faults, document.shape_faults
 
 
 def _check(header: dict[str, Any], path: Path) -> None:
@@ -142,6 +114,8 @@ def _check(header: dict[str, Any], path: Path) -> None:
     needed = [n for n in header.get("extensionsRequired", []) if n not in _READ and not n.startswith("KHR_materials_")]
     if needed:
         raise BrokenMesh(f"{path}: needs the extension {needed[0]}, which is not read; export it without")
+    if any(_INSTANCING in node.get("extensions", {}) for node in header.get("nodes", [])):
+        raise BrokenMesh(f"{path}: copies of meshes by {_INSTANCING} are not read; export it without")
     accessors = header.get("accessors", [])
     for mesh in header.get("meshes", []):
         for primitive in mesh["primitives"]:
@@ -153,63 +127,53 @@ def _check(header: dict[str, Any], path: Path) -> None:
                     raise BrokenMesh(f"{path}: sparse or compressed geometry is not read; export it without")
 
 
-def _buffers(header: dict[str, Any], binary: bytes | None, path: Path, files: Files, name: str) -> list[bytes]:
-    found = []
-    for number, buffer in enumerate(header.get("buffers", [])):
-        try:
-            data = fetch(files, name, buffer["uri"], _MOST_BYTES) if "uri" in buffer else binary
-        except UserError as error:
-            raise BrokenMesh(f"{path}: buffer {number}: {error}") from None
-        if data is None or len(data) < buffer["byteLength"]:
-            raise BrokenMesh(f"{path}: buffer {number} is missing or cut off; copy or export it again")
-        found.append(data)
+def _not_followed(header: dict[str, Any]) -> list[str]:
+    """What changes the shape of meshes, and is passed over."""
+    found, meshes = [], header.get("meshes", [])
+    for mesh in (meshes[node["mesh"]] | node for node in header.get("nodes", []) if "mesh" in node):
+        name = str(mesh.get("name", mesh["mesh"]))[:60]
+        if any(mesh.get("weights", ())) and any("targets" in one for one in mesh["primitives"]):
+            found.append(f"mesh {name}: shown without its morph targets, which have weights")
+        if any("JOINTS_1" in one["attributes"] for one in mesh["primitives"]):
+            found.append(f"mesh {name}: more than four joints a vertex, of which four are followed")
     return found
 
 
-def fetch(files: Files, name: str, uri: str, limit_bytes: int) -> bytes:
-    """What a URI names: data that stand in it, or a file below the root.
-
-    Args:
-        files: where to look.
-        name: of the file that holds the URI, which counts from its folder.
-        uri: `data:…`, or a relative one; percent-encoded, as the standard has it, or not, as some programs write.
-        limit_bytes: largest size.
-
-    Raises:
-        UserError: nothing is there, or it leads out of the root.
-    """
-    if uri[:5].lower() == "data:":
-        head, _, body = uri[5:].partition(",")
-        try:
-            raw = unquote_to_bytes(body)
-            return base64.b64decode(raw, validate=True) if head.lower().endswith(";base64") else raw
-        except binascii.Error as error:
-            raise UserError(f"data in a URI that cannot be read ({error})") from None
-    try:
-        return files.read(find(files, name, unquote(uri)), limit_bytes)
-    except NotThere:
-        if "%" not in uri:
-            raise
-        return files.read(find(files, name, uri), limit_bytes)
-
-
 def _geometry_alone(header: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The JSON without its look, and its primitives, whose number is the name of their only material there."""
+    """The JSON without its look, and its primitives, whose number is the name of their only material there.
+
+    Meshes of nodes with a skin stand there again, and their primitives tell the `skin`.
+    """
     plain = copy.deepcopy(header)
     for name in ("images", "textures", "samplers", "cameras", "skins", "extensionsRequired", "extensionsUsed"):
         plain.pop(name, None)
     for number, buffer in enumerate(plain.get("buffers", [])):
         buffer["uri"] = str(number)
+    originals = list(header.get("meshes", []))
     for node in plain.get("nodes", []):
         node.pop("camera", None)
+        if "skin" in node and "mesh" in node:
+            whole = originals[node["mesh"]]
+            skinned = [one | {"skin": node["skin"]} for one in whole["primitives"]]
+            originals.append(whole | {"primitives": skinned})
+            plain["meshes"].append(copy.deepcopy(originals[-1]))
+            node["mesh"] = len(originals) - 1
+        node.pop("skin", None)
     primitives: list[dict[str, Any]] = []
     materials: list[dict[str, str]] = []
-    for mesh, whole in zip(plain.get("meshes", []), header.get("meshes", []), strict=True):
+    for mesh, whole in zip(plain.get("meshes", []), originals, strict=True):
         for primitive, original in zip(mesh["primitives"], whole["primitives"], strict=True):
             primitive.pop("extensions", None)
             primitive.pop("targets", None)
+            primitive.pop("skin", None)
             given = primitive["attributes"]
-            kept = ("TEXCOORD_0", "TEXCOORD_1", "COLOR_0")  # trimesh passes on as it is what begins with _
+            kept = (
+                "TEXCOORD_0",
+                "TEXCOORD_1",
+                "COLOR_0",
+                "JOINTS_0",
+                "WEIGHTS_0",
+            )  # trimesh passes on as it is what begins with _
             primitive["attributes"] = {"POSITION": given["POSITION"]} | {f"_{n}": given[n] for n in kept if n in given}
             primitive["material"] = len(materials)
             materials.append({"name": str(len(materials))})
@@ -220,8 +184,8 @@ def _geometry_alone(header: dict[str, Any]) -> tuple[dict[str, Any], list[dict[s
 
 def _part(document: _Document, solid: Any, turn: NDArray[np.float64], primitive: dict[str, Any], grey: float) -> Part:
     faces = np.asarray(solid.faces, np.int64)
-    vertices = np.asarray(solid.vertices, np.float64) @ turn[:3, :3].T + turn[:3, 3]
-    corners = faces if np.linalg.det(turn[:3, :3]) > 0 else faces[:, ::-1]  # a mirror turns the sides about
+    vertices, is_mirrored = _placed(document, solid, turn, primitive)
+    corners = faces[:, ::-1] if is_mirrored else faces  # a mirror turns the sides about
     attributes = {name: _shares(document, solid, primitive, name) for name in ("COLOR_0", "TEXCOORD_0", "TEXCOORD_1")}
     given = document.header["materials"][primitive["material"]] if "material" in primitive else None
     colours = np.full((*corners.shape, 3), grey if given is None and attributes["COLOR_0"] is None else 1, np.float32)
@@ -233,10 +197,19 @@ def _part(document: _Document, solid: Any, turn: NDArray[np.float64], primitive:
     name = str(given.get("name", primitive["material"]))[:60]
     base, image = _base(document, given, name)
     factor = np.clip(np.array(base.get("baseColorFactor", (1, 1, 1, 1)), np.float64), 0, 1)
-    mode, colours = given.get("alphaMode", "OPAQUE"), colours * np.float32(factor[:3])
-    material, picture = Material(float(factor[3]) if mode == "BLEND" else 1.0), None
+    colours = colours * np.float32(factor[:3])
+    mode, opacity, picture = given.get("alphaMode", "OPAQUE"), 1.0, None
+    cut = None
+    if mode != "OPAQUE":
+        opacity = float(factor[3]) * _opacity(document, attributes["COLOR_0"], faces, name)
+        cut = (1.0, Paint.CUT) if mode == "BLEND" else (opacity, float(given.get("alphaCutoff", 0.5)))
     if image is not None:
-        picture = _picture(document, image, mode == "OPAQUE", name)
+        picture = _picture(document, image, cut, name)
+    if mode == "MASK" and cut is not None:
+        opacity = 1.0 if picture is not None or cut[0] >= cut[1] else 0.0
+    material = Material(opacity)
+    if opacity < Paint.HOLE or (picture is not None and shows_nothing(picture)):
+        document.faults.append(f"material {name} is fully transparent: nothing of it is shown")
     if picture is not None:
         found = _in_picture(document, base["baseColorTexture"], attributes, name)
         if found is None or not np.isfinite(found[0]).all():
@@ -252,7 +225,7 @@ def _part(document: _Document, solid: Any, turn: NDArray[np.float64], primitive:
 
 
 def _shares(document: _Document, solid: Any, primitive: dict[str, Any], name: str) -> NDArray[np.float64] | None:
-    """An attribute of vertices; integers as shares of the largest one."""
+    """An attribute of vertices; integers that stand for shares as these."""
     if name not in primitive["attributes"]:
         return None
     raw = np.asarray(solid.vertex_attributes[f"_{name}"])
@@ -260,7 +233,45 @@ def _shares(document: _Document, solid: Any, primitive: dict[str, Any], name: st
     if "sparse" in accessor or "bufferView" not in accessor:
         document.faults.append(f"{name} is sparse or compressed")
         return None
-    return raw / np.iinfo(raw.dtype).max if accessor.get("normalized") and raw.dtype.kind in "iu" else raw.astype(float)
+    return _unpacked(raw, accessor)
+
+
+def _unpacked(raw: NDArray[Any], accessor: dict[str, Any]) -> NDArray[np.float64]:
+    """Numbers of an accessor; integers that stand for shares as these."""
+    largest = _LARGEST.get(accessor["componentType"])
+    if largest is None or not accessor.get("normalized"):
+        return np.asarray(raw, np.float64)
+    shares: NDArray[np.float64] = np.maximum(np.asarray(raw, np.float64) / largest, -1)
+    return shares
+
+
+def _placed(
+    document: _Document, solid: Any, turn: NDArray[np.float64], primitive: dict[str, Any]
+) -> tuple[NDArray[np.float64], bool]:
+    """Vertices in the scene, and whether they are mirrored. On joints, the place of their node counts for nothing."""
+    vertices = _unpacked(solid.vertices, document.header["accessors"][primitive["attributes"]["POSITION"]])
+    if "skin" not in primitive:
+        return vertices @ turn[:3, :3].T + turn[:3, 3], bool(np.linalg.det(turn[:3, :3]) < 0)
+    try:
+        joints, weights = (_shares(document, solid, primitive, name) for name in ("JOINTS_0", "WEIGHTS_0"))
+        if joints is None or weights is None:
+            raise NoSkin("joints and weights of vertices")
+        turns = vertex_matrices(joint_matrices(document.header, document.buffers, primitive["skin"]), joints, weights)
+    except NoSkin as error:
+        document.shape_faults.append(f"a mesh on joints is shown in its rest pose: {error} cannot be read")
+        return vertices, False
+    moved = np.einsum("vij,vj->vi", turns[:, :3, :3], vertices) + turns[:, :3, 3]
+    return moved, bool(np.linalg.det(turns[:, :3, :3]).mean() < 0)
+
+
+def _opacity(document: _Document, colours: NDArray[np.float64] | None, faces: NDArray[np.int64], name: str) -> float:
+    """How opaque the vertices of faces are: their mean."""
+    if colours is None or colours.shape[1] < 4:
+        return 1.0
+    used = np.clip(colours[np.unique(faces), 3], 0, 1)
+    if np.ptp(used) > 1 / 255:
+        document.faults.append(f"material {name}: opacity that differs from vertex to vertex; its mean is shown")
+    return float(used.mean())
 
 
 def _base(document: _Document, given: dict[str, Any], name: str) -> tuple[dict[str, Any], int | None]:
@@ -275,9 +286,6 @@ def _base(document: _Document, given: dict[str, Any], name: str) -> tuple[dict[s
         document.faults.append(f"material {name} glows, which is not shown")
     if extensions.get("KHR_materials_transmission", {}).get("transmissionFactor"):
         document.faults.append(f"material {name} is glass by KHR_materials_transmission; it is shown opaque")
-    cutoff = given.get("alphaCutoff", 0.5)
-    if given.get("alphaMode") == "MASK" and cutoff != 0.5:
-        document.faults.append(f"material {name}: holes where alpha is below {cutoff:g}, cut at 0.5")
     if "baseColorTexture" not in base:
         return base, None
     texture = document.header["textures"][base["baseColorTexture"]["index"]]
@@ -288,9 +296,9 @@ def _base(document: _Document, given: dict[str, Any], name: str) -> tuple[dict[s
     return base, image
 
 
-def _picture(document: _Document, number: int, is_opaque: bool, name: str) -> bytes | None:
-    """A picture as PNG; without alpha where the material is opaque."""
-    key = number, is_opaque
+def _picture(document: _Document, number: int, cut: _Cut | None, name: str) -> bytes | None:
+    """A picture as PNG, with holes by `cut`; None: without any."""
+    key = number, cut
     if key not in document.pictures:
         image = document.header["images"][number]
         try:
@@ -301,19 +309,11 @@ def _picture(document: _Document, number: int, is_opaque: bool, name: str) -> by
             else:
                 content = fetch(document.files, document.name, image["uri"], _MOST_BYTES_PICTURE)
             picture = read_picture(content, document.texture_px)
-            document.pictures[key] = _without_alpha(picture) if is_opaque else picture
+            document.pictures[key] = without_alpha(picture) if cut is None else cut_at(picture, *cut)
         except (ValueError, KeyError, IndexError) as error:  # UserError is a ValueError, as the readers' own
             document.faults.append(f"picture of material {name}: {without_root(str(error), document.files)[:200]}")
             document.pictures[key] = None
     return document.pictures[key]
-
-
-def _without_alpha(picture: bytes) -> bytes:
-    image, file = Image.open(io.BytesIO(picture)), io.BytesIO()
-    if image.mode == "RGB":
-        return picture
-    image.convert("RGB").save(file, "PNG")
-    return file.getvalue()
 
 
 def _in_picture(

@@ -186,7 +186,7 @@ def read_mesh_in(
     except UserError as error:
         raise BrokenMesh(str(error)) from None
     if kind in scenes.KINDS:
-        vertices, triangles, look = scenes.read_scene(content, path, files, name, texture_px, max_faces)
+        vertices, triangles, look, faults = scenes.read_scene(content, path, files, name, texture_px, max_faces)
         vertices = vertices if turn is None else vertices @ turn.T
         which = _wide(vertices, triangles, path)
         triangles = triangles.chosen(which)
@@ -196,7 +196,7 @@ def read_mesh_in(
         del content
         vertices, triangles, faults = _cut(polygons, path, max_faces, turn, crossed)
         look = plain(triangles) if is_grey else dressed(polygons.look, triangles, files, name, texture_px)
-        look.faults += faults
+    look.faults += faults
     vertices, faces = _normalised(vertices, triangles.vertices, up)
     return Mesh(vertices, faces, look.colours, paint=look.paint, faults=tuple(look.faults))
 

@@ -16,8 +16,8 @@ KINDS = (".glb", ".gltf")
 
 def read_scene(
     content: bytes, path: Path, files: Files, name: str, texture_px: int, max_faces: int
-) -> tuple[np.ndarray, Triangles, Dressed]:
-    """Vertices (V, 3), triangles and their look. Colours of glTF are linear.
+) -> tuple[np.ndarray, Triangles, Dressed, list[str]]:
+    """Vertices (V, 3), triangles, their look, and faults of the shape. Colours of glTF are linear.
 
     Args:
         content: of the file.
@@ -30,9 +30,8 @@ def read_scene(
     Raises:
         BrokenMesh: damaged, empty or too large, or of parts that are not there.
     """
-    faults: list[str] = []
     try:
-        parts = read_parts(content, path, files, name, texture_px, GREY, faults)
+        parts, faults, shape_faults = read_parts(content, path, files, name, texture_px, GREY)
     except BrokenMesh:
         raise
     except Exception as error:  # trimesh raises whatever goes wrong
@@ -48,7 +47,8 @@ def read_scene(
     if not np.isfinite(vertices[np.unique(faces)]).all():
         raise BrokenMesh(f"{path}: coordinates that are NaN or infinite")
     look = Dressed(np.concatenate([part.colours for part in parts]), _paint(parts), list(dict.fromkeys(faults))[:20])
-    return vertices, Triangles(faces, np.arange(len(faces)), np.full(faces.shape, -1)), look
+    triangles = Triangles(faces, np.arange(len(faces)), np.full(faces.shape, -1))
+    return vertices, triangles, look, list(dict.fromkeys(shape_faults))[:20]
 
 
 def _paint(parts: list[Part]) -> Paint | None:
