@@ -136,6 +136,53 @@ def test_other_classifiers_folders_are_labelled_by_their_places_and_a_missing_on
         read(tmp_path, 16, 1000)
 
 
+def test_folders_named_by_numbers_in_another_order_than_names_are_refused(tmp_path):
+    names = [str(number) for number in range(12)]
+    for name in names:
+        picture(tmp_path / "a" / name / "1.png")
+    with pytest.raises(
+        UserError, match=r"a: folder '10' is class 2 in the order of names, .* and class 10 in that of"
+    ) as told:
+        read(tmp_path / "a", 16, 12)
+    assert "(02, 11)" in str(told.value) and "(02_10)" in str(told.value)
+    # What the message says gives either order.
+    for folder, spelt in (("zeros", [f"{int(n):02d}" for n in names]),
+                          ("places", [f"{sorted(names).index(n):02d}_{n}" for n in names])):  # fmt: skip
+        for name, new in zip(names, spelt, strict=True):
+            picture(tmp_path / folder / new / f"{name}.png")
+        given = read(tmp_path / folder, 16, 12)
+        ordered = [Path(given.files[given.labels.tolist().index(label)]).stem for label in range(12)]
+        assert ordered == (names if folder == "zeros" else sorted(names))
+    assert read(tmp_path / "a", 16, None).count == 12  # nothing compares labels
+    for name in ("9", "10", "11"):
+        picture(tmp_path / "thousand" / name / "1.png")
+    assert sorted(read(tmp_path / "thousand", 16, 1000).labels.tolist()) == [9, 10, 11]
+
+
+def test_messages_about_folders_name_nothing_that_the_command_has_not(tmp_path):
+    picture(tmp_path / "val" / "a" / "1.png")
+    picture(tmp_path / "val" / "b" / "1.png")
+    with pytest.raises(UserError, match=r"'val' may be a split or a class; if it is a split, give its folder") as told:
+        read(tmp_path, 16, 2)
+    assert "layout" not in str(told.value) and read(tmp_path / "val", 16, 2).count == 2
+    (tmp_path / "val" / "c").mkdir()
+    with pytest.raises(UserError, match=r"no picture of class 'c'; delete its folder") as told:
+        read(tmp_path / "val", 16, 3)
+    assert "label_order" not in str(told.value)
+
+
+def test_pictures_of_kinds_that_are_not_read_are_counted(tmp_path):
+    for name in ("a/1.jfif", "a/2.JPE", "b/1.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (20, 20)).save(tmp_path / name, "JPEG")
+    assert read(tmp_path, 16, 2).count == 3 and read(tmp_path / "a", 16, None).files == ("1.jfif", "2.JPE")
+    for name in ("a/3.HEIC", "b/2.avif", "b/notes.txt"):
+        (tmp_path / name).write_text("x")
+    (notice,) = read(tmp_path, 16, 2).notices
+    assert notice.startswith("2 pictures left out, such as a/3.HEIC: .avif, .heic is not read")
+    assert read(tmp_path / "a", 16, None).notices[0].startswith("1 picture left out, such as 3.HEIC")
+
+
 def test_a_folder_of_pictures_has_no_labels_and_pictures_beside_folders_are_refused(tmp_path):
     picture(tmp_path / "b.jpg")
     picture(tmp_path / "A.PNG")

@@ -240,6 +240,18 @@ def test_classes_may_be_named_like_splits_where_the_layout_is_given(tmp_path, ma
     assert data.classes == ("boat", "test", "train") and len(data) == 24
 
 
+def test_pictures_of_kinds_that_are_not_read_are_counted_in_every_cell(pictures, make):
+    params = folder.Params(kind="folder", path=str(pictures), resolution_px=12)
+    before = folder.identity(params)
+    (pictures / "train/cat/a.heic").write_bytes(b"x")
+    (pictures / "test/dog/b.JP2").write_bytes(b"x")
+    assert folder.identity(params) != before
+    made = make(kind="folder", path=str(pictures))
+    for split, count in (("train", 12), ("test", 6)):
+        (notice,) = made.open(split).notices
+        assert len(made.open(split)) == count and notice.startswith("2 pictures left out, such as test/dog/b.JP2")
+
+
 def test_identity_changes_with_names_sizes_and_times_of_pictures_only(pictures):
     params = folder.Params(kind="folder", path=str(pictures), resolution_px=12)
     seen = [folder.identity(params)]

@@ -17,6 +17,9 @@ from robust3d.imagesets import folder
 from robust3d.parsing import parse
 
 LARGEST_BYTES = 64 << 30  # of images and labels of an .npz, unpacked
+_REMEDIES = folder.Remedies(
+    "if it is a split, give its folder instead (DIR/val); if it is a class, rename it", "delete its folder"
+)
 OF_PREDICTIONS = "none: each picture is attacked away from the model's own answer to it"
 
 
@@ -103,15 +106,16 @@ def _read_folder(path: Path, resolution_px: int | None, resize_px: int | None, c
         params = parse(folder.Params, values)
     except ValueError as error:
         raise UserError(f"--images {path} --resolution {resolution_px}: {error}") from None
-    notices: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
     labels, labelled_by = None, OF_PREDICTIONS
-    if not (files := folder.loose_pictures(params)):
-        names, rows = folder.list_pictures(params, 0)
+    files, notices = folder.loose_pictures(params)
+    if not files:
+        names, rows, notices = folder.list_folder(params, _REMEDIES)
         split = next((split for split in ("test", "val", "any") if (rows["split"] == split).any()), "train")
         rows = rows[rows["split"] == split]
         files = tuple(rows["instance"])
-        of_class, labelled_by, notices = _labels(path, names, classes)
+        of_class, labelled_by, told = _labels(path, names, classes)
+        notices = (*told, *notices)
         folders = tuple(rows["class_name"])
         labels = torch.tensor([of_class[name] for name in folders])
         labelled_by += "" if split == "any" else f"; pictures of {split}/"
@@ -133,7 +137,8 @@ def _labels(path: Path, names: tuple[str, ...], classes: int | None) -> tuple[di
     """The label of each class folder, what labels are, and notices.
 
     Raises:
-        UserError: more folders than classes, or a folder that is no class of ImageNet where the others are.
+        UserError: more folders than classes, a folder that is no class of ImageNet where the others are, or numbers in
+            another order than their names.
     """
     places = {name: place for place, name in enumerate(names)}
     if classes is None:
@@ -151,6 +156,7 @@ def _labels(path: Path, names: tuple[str, ...], classes: int | None) -> tuple[di
             raise UserError(f"{path}: the classifier has ImageNet's 1,000 classes, and the folder {wrong[0]}")
     if len(names) > classes:
         raise UserError(f"{path}: label {len(names) - 1}, but the classifier has {classes} classes")
+    _check_order(path, names)
     notices: tuple[str, ...] = ()
     if len(names) < classes:
         notices = (
@@ -158,3 +164,19 @@ def _labels(path: Path, names: tuple[str, ...], classes: int | None) -> tuple[di
             f"{names[-1]!r}; if a class in between has no folder, all labels after it are wrong",
         )
     return places, "places in the sorted names of the folders", notices
+
+
+def _check_order(path: Path, names: tuple[str, ...]) -> None:
+    """Refuse numbers whose order is not that of their names: which of the two are labels?"""
+    if not all(name.isascii() and name.isdecimal() for name in names):
+        return
+    by_number = sorted(names, key=int)
+    for place, name in enumerate(names):
+        if by_number[place] != name:
+            number, last = by_number.index(name), by_number[-1]
+            raise UserError(
+                f"{path}: folder {name!r} is class {place} in the order of names, as ImageFolder has it, and class "
+                f"{number} in that of numbers. If the classifier's classes are in the order of numbers, write leading "
+                f"zeros ({int(by_number[place]):0{len(last)}d}, {last}); if in that of names, put each one's place "
+                f"before its name ({place:0{len(str(len(names)))}d}_{name}), or name the folders by class"
+            )

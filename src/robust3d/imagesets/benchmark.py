@@ -64,7 +64,8 @@ def identity(params: Params) -> str:
     import hashlib
 
     root, lines = Path(params.path), []
-    for file in sorted(rows[1] for rows in _listed(params)):
+    found, notices = _listed(params)
+    for file in sorted(file for _, file in found):
         try:
             status = (root / file).stat()
         except OSError as error:
@@ -72,6 +73,7 @@ def identity(params: Params) -> str:
         lines.append(f"{file}\t{status.st_size}\t{status.st_mtime_ns}")
     for path in (params.table, params.class_list):
         lines.append(_text(path) if path else "")
+    lines += notices
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
@@ -81,9 +83,13 @@ def list_pictures(params: Params, seed: int) -> "tuple[tuple[str, ...], pd.DataF
     Raises:
         UserError: folder, table, or list of classes are missing or do not fit together.
     """
+    return _table(_listed(params)[0])
+
+
+def _table(found: Sequence[tuple[str, str]]) -> "tuple[tuple[str, ...], pd.DataFrame]":
+    """The same of what is there."""
     import pandas as pd
 
-    found = _listed(params)
     classes = tuple(sorted({name for name, _ in found}))
     rows = {"split": "test", "class_name": [name for name, _ in found], "instance": [file for _, file in found]}
     return classes, pd.DataFrame(rows)
@@ -94,7 +100,8 @@ def draw(params: Mapping[str, Any], files: Mapping[str, Sequence[Path]], seed: i
     import pandas as pd
 
     settings = parse(Params, params)
-    classes, rows = list_pictures(settings, seed)
+    found, notices = _listed(settings)
+    classes, rows = _table(found)
     labels = ordered_labels(settings.label_order, classes)
     accepted = _accepted(settings, labels)
     chosen = []
@@ -105,7 +112,7 @@ def draw(params: Mapping[str, Any], files: Mapping[str, Sequence[Path]], seed: i
     chosen.sort(key=lambda row: row[:2])
     table = pd.DataFrame(chosen, columns=["rank", "class_index", "class_name", "instance", "accepted"])
     table = table.drop(columns="rank").assign(split="test", view=0, texture="")
-    return (table if accepted else table.drop(columns="accepted")), []
+    return (table if accepted else table.drop(columns="accepted")), notices
 
 
 def picture_reader(params: Params, seed: int) -> "Callable[[Any], Image]":
@@ -113,11 +120,11 @@ def picture_reader(params: Params, seed: int) -> "Callable[[Any], Image]":
     return lambda row: read_photograph(Path(params.path) / row.instance)
 
 
-def _listed(params: Params) -> list[tuple[str, str]]:
-    """(class, file) of every picture."""
+def _listed(params: Params) -> tuple[list[tuple[str, str]], list[str]]:
+    """(class, file) of every picture, and what is left out, in words."""
     root = Path(params.path)
     if params.layout == "table":
-        return _of_table(params)
+        return _of_table(params), []
     if params.layout == "classes":
         return _of_folder(root, "")
     if not root.is_dir():
@@ -126,14 +133,16 @@ def _listed(params: Params) -> list[tuple[str, str]]:
     if not severities or not all(name.isdecimal() for name in severities):
         has = ", ".join(severities[:5]) or "no folder"
         raise UserError(f"{root}: folders 1 to 5 of severities are expected, and there are {has}; or layout: classes")
-    return [one for name in severities for one in _of_folder(root / name, f"{name}/")]
+    parts = [_of_folder(root / name, f"{name}/") for name in severities]
+    return [one for found, _ in parts for one in found], [notice for _, notices in parts for notice in notices]
 
 
-def _of_folder(root: Path, prefix: str) -> list[tuple[str, str]]:
-    """The pictures of folders of classes."""
+def _of_folder(root: Path, prefix: str) -> tuple[list[tuple[str, str]], list[str]]:
+    """The pictures of folders of classes, and what is left out."""
     asked = folder.Params(kind="folder", resolution_px=8, path=str(root), layout="classes")
-    _, rows = folder.list_pictures(asked, 0)
-    return [(name, prefix + file) for name, file in zip(rows["class_name"], rows["instance"], strict=True)]
+    _, rows, notices = folder.list_folder(asked)
+    found = [(name, prefix + file) for name, file in zip(rows["class_name"], rows["instance"], strict=True)]
+    return found, [f"{prefix}: {notice}" if prefix else notice for notice in notices]
 
 
 def _of_table(params: Params) -> list[tuple[str, str]]:
