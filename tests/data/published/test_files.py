@@ -13,6 +13,7 @@ from PIL import Image
 
 from robust3d.data.published.archives import extract_archive
 from robust3d.data.published.files import read_exr_depth, read_npz, read_photograph, read_png
+from robust3d.data.published.materials import read_picture
 from robust3d.errors import UserError
 
 RNG = np.random.default_rng(0)
@@ -77,13 +78,12 @@ def test_pictures_that_viewers_show_turned(tmp_path):
     np.testing.assert_array_equal(read_png(tmp_path / "a.png"), np.array(picture))
 
 
-@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
 def test_a_transparent_level_of_grey(tmp_path, bits):
-    def chunk(kind, content):
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
     white = 2**bits - 1
-    row = b"\0" + bytes([white << (8 - bits)]) + bytes(bits == 8)  # a white pixel and a black one
+    row = (
+        b"\0" + (white << max(8 - bits, 0)).to_bytes(max(bits // 8, 1)) + bytes(bits // 8)
+    )  # a white pixel, a black one
     chunks = {
         b"IHDR": struct.pack(">IIBBBBB", 2, 1, bits, 0, 0, 0, 0),
         b"tRNS": struct.pack(">H", white),
@@ -91,7 +91,13 @@ def test_a_transparent_level_of_grey(tmp_path, bits):
         b"IEND": b"",
     }
     path = tmp_path / "a.png"
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*entry) for entry in chunks.items()))
+    path.write_bytes(png_of(chunks))
+    shown = np.array(Image.open(io.BytesIO(read_picture(path.read_bytes(), 8))))
+    assert shown[0].tolist() == [[255, 255, 255, 0], [0, 0, 0, 255]]  # on a mesh
+    with pytest.raises(UserError, match="pixels of kind I;16" if bits == 16 else "transparent"):
+        read_photograph(path)
+    if bits == 16:
+        return
     if bits in (2, 4):  # Pillow does not see which
         with pytest.raises(UserError, match=f"a.png: {bits} bits of grey, one of them transparent"):
             read_png(path)
@@ -113,6 +119,50 @@ def test_photographs_lose_nothing_in_silence(tmp_path):
         Image.fromarray(np.full((4, 4), 0.5 if kind is np.float32 else 30000, kind)).save(path, save_as)
         with pytest.raises(UserError, match=r"a.jpg: pixels of kind .*; convert it to 8 bits"):
             read_photograph(path)
+
+
+@pytest.mark.parametrize("kind", ["png", "png with alpha", "ppm", "plain ppm", "tiff"])
+def test_colours_of_16_bits_are_not_cut_to_8(tmp_path, kind):
+    path = tmp_path / "a"
+    if kind.startswith("png"):
+        channels, colour_type = (4, 6) if "alpha" in kind else (3, 2)
+        header = struct.pack(">IIBBBBB", 1, 1, 16, colour_type, 0, 0, 0)
+        pixel = struct.pack(f">{channels}H", *[65535] * channels)
+        path.write_bytes(png_of({b"IHDR": header, b"IDAT": zlib.compress(b"\0" + pixel), b"IEND": b""}))
+    elif kind == "tiff":
+        tags = {256: 1, 257: 1, 259: 1, 262: 2, 277: 3, 278: 1, 279: 6}
+        entries = [(tag, 3, 1, struct.pack("<HH", value, 0)) for tag, value in tags.items()]
+        entries += [(258, 3, 3, struct.pack("<I", 200)), (273, 4, 1, struct.pack("<I", 210))]
+        table = b"".join(struct.pack("<HHI", *entry[:3]) + entry[3] for entry in sorted(entries))
+        content = b"II*\0" + struct.pack("<IH", 8, len(entries)) + table + bytes(4)
+        path.write_bytes(content.ljust(200, b"\0") + struct.pack("<HHHHH", 16, 16, 16, 0, 0) + bytes(6))
+    else:
+        pixel = struct.pack(">3H", 65535, 7, 0) if kind == "ppm" else b"65535 7 0\n"
+        path.write_bytes(b"P6\n1 1\n65535\n" + pixel if kind == "ppm" else b"P3\n1 1\n65535\n" + pixel)
+    with Image.open(path) as image:
+        assert image.mode in ("RGB", "RGBA")  # as if there were nothing to lose
+    with pytest.raises(UserError, match="more than 8 bits a channel; convert it to 8 bits"):
+        read_photograph(path)
+    Image.new("RGB", (2, 2)).save(path, "PPM" if "ppm" in kind else kind.partition(" ")[0].upper())
+    assert read_photograph(path).size == (2, 2)
+
+
+def png_of(chunks):
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*entry) for entry in chunks.items())
+
+
+def test_orientation_may_come_after_the_pixels_of_a_png(tmp_path):
+    exif = Image.Exif()
+    exif[274] = 6
+    pixels = RNG.integers(0, 256, (2, 3, 3), dtype=np.uint8)
+    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
+    header = struct.pack(">IIBBBBB", 3, 2, 8, 2, 0, 0, 0)
+    content = {b"IHDR": header, b"IDAT": zlib.compress(rows), b"eXIf": exif.tobytes()[6:], b"IEND": b""}
+    (tmp_path / "a.png").write_bytes(png_of(content))
+    np.testing.assert_array_equal(np.array(read_photograph(tmp_path / "a.png")), np.rot90(pixels, -1))
 
 
 def test_arrays(tmp_path):

@@ -259,6 +259,24 @@ def test_stored_meshes_come_back_and_equal_pictures_stand_once(tmp_path):
     assert mesh_digest(clamped) != mesh_digest(mesh)
 
 
+def test_pictures_that_are_one_hole_are_told(tmp_path):
+    face, library = "usemtl m\nf 1/1 2/2 3/3\n", "newmtl m\nmap_Kd p.png\n"
+    for alpha, is_told in ((127, True), (128, False)):
+        (tmp_path / "p.png").write_bytes(png((255, 0, 0, alpha), mode="RGBA"))
+        mesh = obj(tmp_path, face, library)
+        assert mesh.faults == ("material m: its picture is fully transparent, nothing of it is shown",) * is_told
+
+
+@pytest.mark.parametrize("attribute_bits, alpha, kept", [(8, 0, True), (0, 0, False), (0, 90, True)])
+def test_alpha_of_tga_that_holds_none(attribute_bits, alpha, kept):
+    file = io.BytesIO()
+    Image.new("RGBA", (2, 2), (1, 2, 3, alpha)).save(file, "TGA")
+    content = bytearray(file.getvalue())
+    content[17] = content[17] & 0xF0 | attribute_bits
+    shown = np.array(Image.open(io.BytesIO(read_picture(bytes(content), 8))))
+    assert shown[0, 0].tolist() == [1, 2, 3, alpha][: 4 if kept else 3]
+
+
 def test_faults_travel_in_words():
     faults = {}
     gather_faults(faults, "chair", faults_entry({"a": ("picture 'x.png' is not there", "y"), "b": ()}))

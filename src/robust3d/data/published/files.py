@@ -14,9 +14,10 @@ import warnings
 import zipfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageFile, ImageOps
 
 from robust3d.errors import UserError
 
@@ -24,6 +25,8 @@ MAX_SIDE_PX = 8192
 MIB = 1 << 20
 BACKGROUND_DEPTH = 1e10  # Blender writes this where a ray meets nothing
 _PHOTOGRAPHS = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")  # Pillow's kinds of 8 bits a channel
+_SPREAD = {"L;2": 85, "L;4": 17}  # how far 2 and 4 bits of grey are spread
+_BITS_PER_SAMPLE = 258  # TIFF's tag
 _ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 _PNG = b"\x89PNG\r\n\x1a\n"
 _DEPTH_CHANNELS: dict[str, tuple[str, ...]] = {  # by preference, each with the channels beside which it is no depth
@@ -197,11 +200,39 @@ def read_photograph(path: Path, most_pixels: int = MAX_SIDE_PX**2) -> Image.Imag
 
 def _as_shown(image: Image.Image, path: Path) -> Image.Image:
     """The picture as RGB, upright; what that would lose is refused."""
-    if image.mode not in _PHOTOGRAPHS:
-        raise UserError(f"{path}: pixels of kind {image.mode}; convert it to 8 bits a channel")
+    if image.mode not in _PHOTOGRAPHS or _is_deep(image):
+        kind = f"{image.mode} with more than 8 bits a channel" if image.mode in _PHOTOGRAPHS else image.mode
+        raise UserError(f"{path}: pixels of kind {kind}; convert it to 8 bits a channel")
+    spread_transparency(image)
+    image.load()  # what PNG says of its orientation may come after the pixels
     if image.has_transparency_data and image.convert("RGBA").getextrema()[3][0] < 255:  # type: ignore[index,misc]
         raise UserError(f"{path}: some of its pixels are transparent; put it on a background and save it without alpha")
     return (ImageOps.exif_transpose(image) if _is_turned(image) else image).convert("RGB")
+
+
+def _is_deep(image: Image.Image) -> bool:
+    """Whether a picture that is not loaded yet has more than 8 bits a channel, which Pillow cuts off from colours."""
+    args = _tile_args(image)
+    match image.format:
+        case "PNG":
+            return ";16" in str(args)
+        case "PPM":
+            return isinstance(args, tuple) and int(args[1]) > 255
+        case "TIFF":
+            return max(image.tag_v2.get(_BITS_PER_SAMPLE, (1,))) > 8  # type: ignore[attr-defined]
+    return False
+
+
+def _tile_args(image: Image.Image) -> Any:
+    """How the pixels of a picture that is not loaded yet are stored."""
+    return image.tile[0].args if isinstance(image, ImageFile.ImageFile) and image.tile else None
+
+
+def spread_transparency(image: Image.Image) -> None:
+    """Mend a PNG before it is loaded: Pillow spreads levels of grey to 0 … 255, but not the one that is transparent."""
+    spread = _SPREAD.get(str(_tile_args(image))) if image.format == "PNG" else None
+    if spread is not None and "transparency" in image.info:
+        image.info["transparency"] *= spread
 
 
 def read_npz(path: Path, keys: Collection[str] | None = None, limit_bytes: int = 256 * MIB) -> dict[str, np.ndarray]:

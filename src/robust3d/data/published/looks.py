@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from robust3d.data.published.holes import shows_nothing
 from robust3d.data.published.materials import Described, Map, linear, read_libraries, read_picture
 from robust3d.data.published.mesh_text import Look
 from robust3d.data.published.rooted import Files, find, without_root
@@ -172,6 +173,8 @@ def _paint(
         place = None if material.picture is None else pictures.place(file, material.picture.name)
         if place is None or material.picture is None:
             continue
+        if shows_nothing(pictures.held[place]):
+            found.faults.append(f"material {name[:60]}: its picture is fully transparent, nothing of it is shown")
         pictured = faces & placed
         if (faces & ~placed).any():
             text = f"{(faces & ~placed).sum():,} of {faces.sum():,} faces have no place in the picture"

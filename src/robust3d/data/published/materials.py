@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from robust3d.data.published.files import MAX_SIDE_PX, MIB, why
+from robust3d.data.published.files import MAX_SIDE_PX, MIB, spread_transparency, why
 from robust3d.data.published.rooted import Files, NotThere, find, without_root
 from robust3d.data.published.text import decoded
 from robust3d.errors import UserError
@@ -32,6 +32,7 @@ _SWITCHES = ("-blendu", "-blendv", "-cc", "-clamp", "-imfchan", "-type", "-boost
 _NUMBERS = {"-o": 3, "-s": 3, "-t": 3, "-mm": 2}  # with so many numbers at most
 _WORD = re.compile(r"\S+")
 _KEYWORDS = ("kd", "d", "tr", "map_kd", "map_d", "ke", "illum")
+_TGA_ATTRIBUTES = 17  # the byte whose lower half counts the bits of alpha
 _GLASS = "glass"  # among what a material says: light goes through it by refraction
 
 
@@ -246,7 +247,7 @@ def read_picture(content: bytes, texture_px: int) -> bytes:
                 if max(image.size) > MAX_SIDE_PX:
                     raise ValueError(f"{image.width}x{image.height} px; at most {MAX_SIDE_PX} a side are read")
                 image.draft("RGB", (texture_px, texture_px))  # JPEG: decoded no larger than needed
-                pixels = _eight_bits(image)
+                pixels = _eight_bits(image, content)
         except ValueError:
             raise
         except UnidentifiedImageError:
@@ -264,15 +265,21 @@ def read_picture(content: bytes, texture_px: int) -> bytes:
     return written.getvalue()
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
+def _eight_bits(image: Image.Image, content: bytes) -> Image.Image:
+    spread_transparency(image)
+    is_tga = image.format == "TGA"
     if image.mode in ("I", "I;16", "I;16B", "F"):
         if image.format not in ("PNG", "PPM") or image.mode == "F":
             raise ValueError(f"pixels of kind {image.mode}")
-        levels = np.asarray(image, np.int64) / 65535 * 255  # 16 bits of grey
-        image = Image.fromarray(np.rint(np.clip(levels, 0, 255)).astype(np.uint8))
+        levels, hole = np.asarray(image, np.int64), image.info.get("transparency")  # 16 bits of grey
+        image = Image.fromarray(np.rint(np.clip(levels / 65535 * 255, 0, 255)).astype(np.uint8))
+        if hole is not None:
+            image.putalpha(Image.fromarray(np.where(levels == hole, 0, 255).astype(np.uint8)))
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
-        if np.asarray(rgba)[..., 3].min() < 255:
+        alpha = np.asarray(rgba)[..., 3]
+        is_unused = is_tga and not content[_TGA_ATTRIBUTES] & 15 and not alpha.any()  # and says so
+        if alpha.min() < 255 and not is_unused:
             return rgba
     return image.convert("RGB")
 
