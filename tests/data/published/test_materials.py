@@ -133,8 +133,10 @@ def test_libraries_that_are_missing_or_several(tmp_path):
     (tmp_path / "my own.mtl").write_text("newmtl b\nKd 1 0 0\n")
     (tmp_path / "Second.MTL").write_bytes("# Grüße\nnewmtl c\nKd 0 1 0\nnewmtl b\nKd 0 0 1\n".encode("latin-1"))
     mesh = obj(tmp_path, faces, head="mtllib my own.mtl\nmtllib .\\second.mtl\n")
-    assert not mesh.faults
+    assert mesh.faults == ("material b: described otherwise in Second.MTL than in my own.mtl, which counts",)
     np.testing.assert_array_equal(mesh.colours[:2], [[1, 0, 0], [0, 1, 0]])
+    (tmp_path / "Second.MTL").write_text("newmtl c\nKd 0 1 0\nnewmtl b\nKd 1 0 0\n")
+    assert not obj(tmp_path, faces, head="mtllib my own.mtl\nmtllib .\\second.mtl\n").faults
     assert len(obj(tmp_path, faces, head="mtllib second.mtl none.mtl\n").faults) == 1
 
 
@@ -291,6 +293,7 @@ def test_faults_travel_in_words():
     "library, head, told",
     [
         ("newmtl m\nKd 255 128 0\n", "", "colour 255 128 0 is not between 0 and 1"),
+        ("newmtl m\nKd 1 0\n", "", "material m: a line 'kd 1 0'"),
         ("newmtl m\nKd -1 0 0\n", "", "colour -1 0 0 is not between"),
         ("newmtl m\nKd 1 0 0\nnewmtl m\nKd 0 1 0\n", "", "material m: described 2 times; the last one counts"),
         ("newmtl m\nKd 1 0 0\nKe 0.5 0 0\n", "", "material m: it shines by itself (Ke 0.5 0 0), which is not shown"),
@@ -299,6 +302,22 @@ def test_faults_travel_in_words():
 )
 def test_odd_materials_are_told(tmp_path, library, head, told):
     assert told in obj(tmp_path, "usemtl m\nf 1 2 3\n", library).faults[0]
+
+
+@pytest.mark.parametrize("space", [" ", "\t"])
+def test_comments_behind_names_and_numbers(tmp_path, space):
+    comment = f"{space}# c"
+    (tmp_path / "p.png").write_bytes(png())
+    for defined, used in (("red", "red" + comment), ("red" + comment, "red"), ("red" + comment, "red # d")):
+        library = f"newmtl {defined}\nKd 1 0 0{comment}\nd 0.5{comment}\n"
+        mesh = obj(tmp_path, f"usemtl {used}\nf 1 2 3\n", library, head=f"mtllib a.mtl{comment}\n")
+        assert not mesh.faults and (mesh.colours == [1, 0, 0]).all()
+        assert mesh.paint.materials[mesh.paint.of_face[0]].alpha == 0.5
+    pictured = obj(tmp_path, "usemtl m\nf 1/1 2/2 3/3\n", f"newmtl m\nmap_Kd p.png{comment}\n")
+    assert not pictured.faults and len(pictured.paint.pictures) == 1
+    several = "newmtl red #1\nKd 1 0 0\nnewmtl red #2\nKd 0 1 0\n"  # may be names
+    assert (obj(tmp_path, "usemtl red #2\nf 1 2 3\n", several).colours == [0, 1, 0]).all()
+    assert obj(tmp_path, "usemtl red\nf 1 2 3\n", several).faults == ("material red is in no file that the mesh names",)
 
 
 def test_odd_but_legal_materials_are_read(tmp_path):

@@ -196,3 +196,23 @@ def test_the_cases(tmp_path):
         assert len(mesh.faces) == 4 and {frozenset(face) for face in mesh.faces.tolist()} == {
             frozenset(face) for face in meshes[0].faces.tolist()
         }
+
+
+@pytest.mark.parametrize("word", ["1.#INF", "-1.#IND", "1.#QNAN", "1.#INF00", "-1.#INF"])
+@pytest.mark.parametrize("name", ["a.obj", "a.off"])
+def test_numbers_that_are_none_are_no_comments(tmp_path, word, name):
+    rows = ["0 0 {}", "1 0 0", "1 1 0", "0 1 0"]
+    head, faces = ("OFF\n4 1 0\n", "4 0 1 2 3\n") if name == "a.off" else ("", "f 1 2 3 4\n")
+    text = head + "".join(f"{'v ' if not head else ''}{row}\n" for row in rows) + faces
+    assert len(read(tmp_path, name, text.format("0#1.#INF")).faces) == 2  # a comment
+    with pytest.raises(BrokenMesh, match=f"{name}: coordinates that are NaN or infinite"):
+        read(tmp_path, name, text.format(word))
+
+
+def test_colours_and_places_in_either_order_of_the_keyword(tmp_path):
+    rows = "0 0 0 255 0 0 255 .1 .2\n1 0 0 255 0 0 255 .3 .4\n0 1 0 255 0 0 255 .5 .6\n3 0 1 2\n"
+    for keyword in ("STCOFF", "CSTOFF"):
+        mesh = read(tmp_path, "a.off", f"{keyword}\n3 1 0\n{rows}")
+        assert not mesh.faults and (mesh.colours == np.float32([1, 0, 0])).all()
+    with pytest.raises(BrokenMesh, match=r"a\.off: NCOFF is not read; save it as plain OFF"):
+        read(tmp_path, "a.off", f"NCOFF\n3 1 0\n{rows}")

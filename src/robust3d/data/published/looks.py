@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robust3d.data.published.holes import shows_nothing
-from robust3d.data.published.materials import Described, Map, linear, read_libraries, read_picture
+from robust3d.data.published.materials import Described, Map, linear, read_libraries, read_picture, without_comment
 from robust3d.data.published.mesh_text import Look
 from robust3d.data.published.rooted import Files, find, without_root
 from robust3d.errors import UserError
@@ -102,12 +102,18 @@ def _described(
     found = {}
     for place in used:
         name = look.materials[place]
-        known = library.get(name) or library.get(name.partition(" #")[0].strip())
+        known = library.get(name) or library.get(without_comment(name)) or _commented(library, without_comment(name))
         if known is not None:
             found[place + 1] = known
         elif name.lower() not in _NAMELESS:
             faults.append(f"material {name[:60]} is in no file that the mesh names")
     return found
+
+
+def _commented(library: dict[str, tuple[str, Described]], name: str) -> tuple[str, Described] | None:
+    """The one material whose name has a comment behind it in its library."""
+    alike = [material for key, material in library.items() if without_comment(key) == name]
+    return alike[0] if len(alike) == 1 else None
 
 
 @dataclass
@@ -125,9 +131,9 @@ class _Pictures:
         try:
             return find(self.files, beside, name)
         except UserError:
-            if " #" not in name:
+            if without_comment(name) == name.strip():
                 raise
-            return find(self.files, beside, name.partition(" #")[0])
+            return find(self.files, beside, without_comment(name))
 
     def place(self, beside: str, name: str) -> int | None:
         """The place of a picture that a file names; None if it cannot be read."""

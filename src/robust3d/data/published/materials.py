@@ -31,6 +31,7 @@ _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "TGA", "WEBP", "PPM")
 _SWITCHES = ("-blendu", "-blendv", "-cc", "-clamp", "-imfchan", "-type", "-boost", "-texres", "-bm")  # with one word
 _NUMBERS = {"-o": 3, "-s": 3, "-t": 3, "-mm": 2}  # with so many numbers at most
 _WORD = re.compile(r"\S+")
+_COMMENT = re.compile(r"\s#")
 _KEYWORDS = ("kd", "d", "tr", "map_kd", "map_d", "ke", "illum")
 _TGA_ATTRIBUTES = 17  # the byte whose lower half counts the bits of alpha
 _GLASS = "glass"  # among what a material says: light goes through it by refraction
@@ -115,9 +116,11 @@ def _describe(material: Described, keyword: str, rest: str, tell: Tell) -> None:
     Raises:
         ValueError, IndexError: it says nothing that could be taken in.
     """
-    words = rest.partition(" #")[0].split()
+    words = without_comment(rest).split()
     if keyword == "kd":
         numbers = [_finite(word) for word in words[:3]]
+        if len(numbers) == 2:  # one is grey
+            raise ValueError(rest)
         red, green, blue = numbers if len(numbers) == 3 else numbers[:1] * 3
         if not all(-1e-3 <= number <= 1.001 for number in numbers):
             tell(f"its colour {' '.join(words[:3])} is not between 0 and 1 and is cut to that")
@@ -135,6 +138,11 @@ def _describe(material: Described, keyword: str, rest: str, tell: Tell) -> None:
     elif keyword == "ke" and any(_finite(word) > 0 for word in words[:3]):
         tell(f"it shines by itself (Ke {' '.join(words[:3])}), which is not shown")
     material.said.add(keyword)
+
+
+def without_comment(text: str) -> str:
+    """What stands before a comment; names may hold # but not behind white space."""
+    return _COMMENT.split(text, maxsplit=1)[0].strip()
 
 
 def _finite(word: str) -> float:
@@ -214,19 +222,22 @@ def read_libraries(files: Files, mesh: str, libraries: Sequence[str], tell: Tell
                 tell(f"materials of {name}: {without_root(str(error), files)[:200]}")
                 continue
             materials = parse_mtl(text, tell)
-            found = {key: (place, material) for key, material in materials.items()} | found  # the first one counts
+            for key, material in materials.items():
+                first, same = found.setdefault(key, (place, material))  # the first one counts
+                if same != material:
+                    tell(f"material {key}: described otherwise in {place} than in {first}, which counts")
     return found
 
 
 def _library_names(files: Files, mesh: str, names: str) -> Sequence[str]:
     """One name if a file has it, as it stands, in quotes or before a comment; else each word is one."""
-    for one in (names, names.strip('"'), names.partition(" #")[0].strip().strip('"')):
+    for one in (names, names.strip('"'), without_comment(names).strip('"')):
         try:
             find(files, mesh, one)
             return [one]
         except NotThere:
             continue
-    several = names.partition(" #")[0].split()
+    several = without_comment(names).split()
     return several if len(several) > 1 else [names]
 
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from robust3d.data.published.materials import Described
 from robust3d.errors import UserError
 
-_KEYWORD = re.compile(r"((?:ST)?C?N?4?n?)OFF(?=[\s\d]|$)\s*", re.ASCII)
+_KEYWORD = re.compile(r"((?:STC|CST|ST|C|)N?4?n?|NC(?:ST)?)OFF(?=[\s\d]|$)\s*", re.ASCII)
+_NOT_FINITE = re.compile(r"(?<!\S)[-+]?1\.#(?:INF|IND|QNAN|SNAN)\w*", re.ASCII)  # as Microsoft's library writes it
 _COUNT = re.compile(r"\d{1,18}", re.ASCII)
 _COLOURS = (0, 1, 3, 4)  # numbers of a colour: none, a row of a colour map, RGB, RGBA
 _BLANK = r"[^\S\n]"  # any white space, such as a no-break space
@@ -81,7 +82,7 @@ class Polygons:
 
 
 def parse_off(text: str, path: Path, max_faces: int) -> Polygons:
-    """OFF, also with colours (of vertices: COFF), normals (NOFF) and texture coordinates (STOFF).
+    """OFF, also with colours (of vertices: COFF), normals (NOFF) and texture coordinates (STOFF, MeshLab's CSTOFF).
 
     Normals and texture coordinates are passed over.
 
@@ -93,12 +94,13 @@ def parse_off(text: str, path: Path, max_faces: int) -> Polygons:
     Raises:
         BrokenMesh: not OFF, binary, in four or n dimensions, empty, too large, or other numbers than the header says.
     """
+    text = _with_nan(text)
     rows = [row for line in text.split("\n") if (row := line.partition("#")[0].strip())]
     keyword = _KEYWORD.match(rows[0]) if rows else None
     if keyword is None:
         raise BrokenMesh(f"{path}: does not begin with OFF and the numbers of vertices and faces")
     rest = rows[0][keyword.end() :]
-    if set(keyword[1]) & {"4", "n"} or rest.upper().startswith("BINARY"):
+    if set(keyword[1]) & {"4", "n"} or "NC" in keyword[1] or rest.upper().startswith("BINARY"):
         raise BrokenMesh(f"{path}: {rows[0][:20]} is not read; save it as plain OFF")
     (total, faces), data = _counts([rest, *rows[1:]] if rest else rows[1:], path)
     if faces == 0 or total == 0:
@@ -121,6 +123,11 @@ def parse_off(text: str, path: Path, max_faces: int) -> Polygons:
     polygons = list(_off_faces(data[total:], total, path, colours, look.faults))
     look.face_colours = None if np.isnan(colours).all() else colours
     return Polygons(vertices[:, :3].copy(), polygons, look)
+
+
+def _with_nan(text: str) -> str:
+    """The same with numbers that are none as `nan`: what follows # would be taken for a comment."""
+    return _NOT_FINITE.sub("nan", text) if ".#" in text else text
 
 
 def read_colours(table: NDArray[np.float64], what: str, faults: list[str]) -> NDArray[np.float64] | None:
@@ -230,6 +237,7 @@ def parse_obj(text: str, path: Path, max_faces: int) -> Polygons:
     Raises:
         BrokenMesh: no faces, too large, free-form surfaces, or indices of vertices that are not there.
     """
+    text = _with_nan(text)
     if _FREE_FORM.search(text):
         raise BrokenMesh(f"{path}: free-form surfaces are not read; export it as polygons")
     every = [found.replace("\\\n", " ") for found in _STATEMENT.findall(text)]
