@@ -192,3 +192,19 @@ def test_line_ends_of_other_systems(tmp_path):
     head, mark, body = plain("binary_big_endian").partition(b"end_header\n")
     (tmp_path / "a.ply").write_bytes((head + mark).replace(b"\n", b"\r\n") + body)
     assert len(read_mesh(tmp_path / "a.ply").faces) == 8
+
+
+def test_words_of_the_header_in_comments_and_strips(tmp_path):
+    head = "ply\nformat ascii 1.0\ncomment end_header comes later\nobj_info end_header\nelement vertex 3\n"
+    head += "property float x\nproperty float y\nproperty float z\n"
+    vertices = "0 0 0\n1 0 0\n0 1 0\n"
+    faces = "element face 1\nproperty list uchar int vertex_indices\nend_header\n"
+    for end in ("\n", "\r\n", "\r"):
+        (tmp_path / "a.ply").write_bytes((head + faces + vertices + "3 0 1 2\n").replace("\n", end).encode())
+        assert read_mesh(tmp_path / "a.ply").faces.tolist() == [[0, 1, 2]]
+    strips = "element tristrips 1\nproperty list int int vertex_indices\nend_header\n"
+    (tmp_path / "a.ply").write_text(head + strips + vertices + "3 0 1 2\n")
+    with pytest.raises(
+        BrokenMesh, match=r"a.ply: strips of triangles \(tristrips\) are not read; export it with faces"
+    ):
+        read_mesh(tmp_path / "a.ply")

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from robust3d.data.published.archives import extract_archive
 from robust3d.data.published.zips import ZipArchive
 from robust3d.errors import UserError
 
@@ -57,6 +58,15 @@ def test_names_that_lead_elsewhere_are_refused(tmp_path, name):
         ZipArchive(path)
     assert str(path) in str(error.value) and repr(name) in str(error.value)
     assert tree(tmp_path) == before
+
+
+def test_names_with_backslashes_are_said_to_be_that(tmp_path):
+    path = written(tmp_path / "a.zip", [("m\\a.obj", b"1")])
+    with pytest.raises(UserError, match=r"a name with backslashes, .* pack it again with slashes"):
+        ZipArchive(path)
+    with pytest.raises(UserError, match="written with backslashes; pack it again with slashes"):
+        extract_archive(path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_name_with_a_zero_byte_is_refused(tmp_path):

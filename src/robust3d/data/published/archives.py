@@ -135,6 +135,10 @@ class _Bounded:
 
 def _inside(path: Path, folder: Path, name: str) -> Path:
     """Where a member goes."""
+    if "\\" in name:
+        raise UserError(
+            f"{path}: {name!r} is written with backslashes; pack it again with slashes, nothing was unpacked"
+        )
     if leads_outside(name):
         raise UserError(f"{path}: {name!r} would be written outside the folder; refused, nothing was unpacked")
     return folder / PurePosixPath(name)

@@ -16,6 +16,7 @@ from robust3d.data.published.materials import Described, Map
 from robust3d.data.published.mesh_text import BrokenMesh, Look, Polygons, read_colours
 
 _START = re.compile(rb"ply[ \t]*(\r\n|\n|\r)")
+_END = re.compile(rb"[\r\n][ \t]*end_header[ \t]*(?=[\r\n]|$)")
 _TYPES = {
     **{"char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4", "float": "f4"},
     **{"int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2", "int32": "i4", "uint32": "u4", "float32": "f4"},
@@ -81,6 +82,8 @@ def parse_ply(content: bytes, path: Path, max_faces: int) -> Polygons:
     """
     elements, pictures, order, body = _header(content, path)
     rows = {element.name: element.rows for element in elements}
+    if rows.get("tristrips") and not rows.get("face"):
+        raise BrokenMesh(f"{path}: strips of triangles (tristrips) are not read; export it with faces")
     if not rows.get("vertex") or not rows.get("face"):
         raise BrokenMesh(f"{path}: an empty mesh: {rows.get('vertex', 0)} vertices, {rows.get('face', 0)} faces")
     if rows["face"] > max_faces or rows["vertex"] > 3 * max_faces:
@@ -109,9 +112,10 @@ def parse_ply(content: bytes, path: Path, max_faces: int) -> Polygons:
 def _header(content: bytes, path: Path) -> tuple[list[_Element], list[str], str, bytes]:
     """The elements, the names of pictures, the order of bytes, and what follows the header."""
     start = _START.match(content)
-    end = content.find(b"end_header", 0, 1 << 20)
-    if start is None or end < 0:
+    found = _END.search(content, 0, 1 << 20)
+    if start is None or found is None:
         raise BrokenMesh(f"{path}: does not begin with the header of a PLY file")
+    end = found.start() + 1
     body_at = content.find(start[1], end)
     elements: list[_Element] = []
     pictures: list[str] = []

@@ -116,6 +116,8 @@ def _why_refused(entry: zipfile.ZipInfo) -> str:
     """What is wrong with a member; empty: nothing."""
     if entry.orig_filename != entry.filename or not entry.filename.isprintable():
         return "a name with characters that are none"
+    if "\\" in entry.filename:
+        return "a name with backslashes, as some programs of Windows write; pack it again with slashes"
     if leads_outside(entry.filename) or not (entry.is_dir() or PurePosixPath(entry.filename).parts):
         return "a name that leads out of the archive's folder"
     if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):

@@ -103,6 +103,15 @@ def test_what_a_catalogue_says_wrong_is_named(tmp_path, catalogue, made, told, s
     assert str(path) in str(error.value)
 
 
+@pytest.mark.parametrize("model", ["/m/my 1/my 1.obj", "/m/my%201/my%201.obj", "/M/My 1/MY 1.OBJ"])
+def test_models_may_be_encoded_or_in_other_capitals(tmp_path, catalogue, made, model):
+    path = catalogue([furniture(1, "S#a", model=model)], {"my 1": box(1, 2, 4)})
+    (tmp_path / "boxes.txt").write_text("Small | S#a | Box | Ann |\n")
+    entry = sweethome3d.take_inventory(made).classes["box"]["S#a"]
+    assert entry.bytes == len(box(1, 2, 4)) and path.exists()
+    assert len(sweethome3d.read_mesh(made, entry).faces) == 12
+
+
 def test_a_fault_of_an_object_that_is_not_listed_does_no_harm(tmp_path, catalogue, made):
     catalogue([furniture(1, "S#a"), furniture(2, "S#x", width="none")], {1: box(1, 1, 1)})
     (tmp_path / "boxes.txt").write_text("Small | S#a | Box | Ann |\n")

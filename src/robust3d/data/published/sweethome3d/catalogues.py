@@ -5,11 +5,13 @@ import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robust3d.data.published.files import MIB, regular_file
+from robust3d.data.published.rooted import NotThere, find
 from robust3d.data.published.sweethome3d.properties import parse_properties
 from robust3d.data.published.zips import ZipArchive
 from robust3d.errors import UserError
@@ -99,7 +101,7 @@ class Catalogue:
             name=self._text("name", entry),
             creator=_in_one_line(entry.get("creator", "")),
             licence=_in_one_line(entry.get("license", self.licence)),
-            model=model,
+            model=_spelt(self.files, model),
             size_cm=tuple(self._length(name, entry) for name in ("width", "height", "depth")),  # type: ignore[arg-type]
             turn=self._turn(entry),
         )
@@ -134,6 +136,16 @@ class Catalogue:
             expected = "a number is" if count == 1 else f"{count} numbers are"
             raise UserError(f"{self._where}: {name}#{entry['number']}={text!r:.200}: {expected} expected")
         return numbers
+
+
+def _spelt(files: ZipArchive, model: str) -> str:
+    """How a mesh is called in the archive: as it stands, percent-encoded or in other capitals; else as it stands."""
+    for name in (model, unquote(model)):
+        try:
+            return find(files, "", name)
+        except NotThere:
+            continue
+    return model
 
 
 def _in_one_line(text: str) -> str:
