@@ -18,7 +18,7 @@ from robust3d.parsing import parse
 
 LARGEST_BYTES = 64 << 30  # of images and labels of an .npz, unpacked
 _REMEDIES = folder.Remedies(
-    "if it is a split, give its folder instead (DIR/val); if it is a class, rename it", "delete its folder"
+    "if it is a split, give its folder, such as DIR/val; if it is a class, rename it", "delete its folder"
 )
 OF_PREDICTIONS = "none: each picture is attacked away from the model's own answer to it"
 
