@@ -94,6 +94,7 @@ class Lineage:
         self.results = results
         self.unreadable: dict[str, str] = {}  # records that are there but cannot be read, and why
         self._steps: dict[str, Step | None] = {}
+        self._records: dict[str, str] = {}  # of files that were asked for
 
     def locate(self, name: str) -> Path:
         """Where a file that a record calls ``results/…`` is."""
@@ -125,10 +126,12 @@ class Lineage:
 
         Jobs have folders two levels down; a target of a paper stands one level down.
         """
-        path = Path(name)
-        if RESULTS in (path.parent, path.parent.parent):
-            return self.step(str(path.parent / f"{path.name.partition('.')[0]}.record.json"))
-        return self.step(str(path.parent / "record.json"))
+        if name not in self._records:
+            path = Path(name)
+            stable = RESULTS in (path.parent, path.parent.parent)
+            record = f"{path.name.partition('.')[0]}.record.json" if stable else "record.json"
+            self._records[name] = str(path.parent / record)
+        return self.step(self._records[name])
 
     def parents(self, step: Step) -> list[Step]:
         """The steps whose outputs it read, each once, in the order of its inputs."""

@@ -29,6 +29,7 @@ from robust3d.provenance.site.tables import Cell, Table, read_tables
 from robust3d.study.stages import STAGES
 
 Item = TypeVar("Item")
+Write = Callable[..., None]
 PACKAGE = "robust3d.provenance.site"
 _WORKERS = 8  # processes at the most; more would wait for the disk
 _BLOCK = 150  # pages of one folder that a process writes, so that they share their parts
@@ -207,29 +208,28 @@ def _words(name: str) -> str:
 
 def _write(content: Content, site: Path) -> None:
     cells = [(table, block) for table in content.tables for block in _blocks(table.cells)]
+    templates = _templates(content)
     _side_by_side(
         [
-            *(partial(_write_cells, content, site, table, block) for table, block in cells),
-            *(partial(_write_runs, content, site, block) for block in _blocks(content.nodes)),
-            partial(_write_others, content, site),
+            *(partial(_write_cells, content, _writer(templates, site), table, block) for table, block in cells),
+            *(partial(_write_runs, content, _writer(templates, site), block) for block in _blocks(content.nodes)),
+            partial(_write_others, content, _writer(templates, site), site),
         ]
     )
 
 
-def _write_cells(content: Content, site: Path, table: Table, cells: Sequence[Cell]) -> None:
-    write, made = _writer(content, site), dict[tuple[str, ...], Made]()
+def _write_cells(content: Content, write: Write, table: Table, cells: Sequence[Cell]) -> None:
+    made = dict[tuple[str, ...], Made]()
     for cell in cells:
         _write_cell(write, content, table, cell, made)
 
 
-def _write_runs(content: Content, site: Path, nodes: Sequence[Node]) -> None:
-    write = _writer(content, site)
+def _write_runs(content: Content, write: Write, nodes: Sequence[Node]) -> None:
     for node in nodes:
         write("run.html", node.page, detail=content.details[node.id], drawing=_drawing(content, [node]))
 
 
-def _write_others(content: Content, site: Path) -> None:
-    write = _writer(content, site)
+def _write_others(content: Content, write: Write, site: Path) -> None:
     write("index.html", "index.html")
     for paper in content.papers:
         write("paper.html", paper.page, paper=paper)
@@ -298,9 +298,7 @@ class Made:
     details: list[Detail]
 
 
-def _write_cell(
-    write: Callable[..., None], content: Content, table: Table, cell: Cell, known: dict[tuple[str, ...], Made]
-) -> None:
+def _write_cell(write: Write, content: Content, table: Table, cell: Cell, known: dict[tuple[str, ...], Made]) -> None:
     roots = {node.id: node for source in cell.sources if (node := content.graph.node(source.step)) is not None}
     root = content.graph.node(table.step)
     key = tuple(sorted(roots))
@@ -331,8 +329,8 @@ def download(table: Table, suffix: str) -> str:
     return f"files/{plain.slug(table.name)}{suffix}"
 
 
-def _writer(content: Content, site: Path) -> Callable[..., None]:
-    """The function that writes one page; templates escape all values, and links are relative."""
+def _templates(content: Content) -> Environment:
+    """The templates, compiled before processes share them; they escape all values."""
     environment = Environment(
         loader=PackageLoader(PACKAGE),
         autoescape=True,
@@ -342,7 +340,13 @@ def _writer(content: Content, site: Path) -> Callable[..., None]:
         auto_reload=False,  # else every import on a page looks at the template's file
     )
     environment.globals.update(content=content, plain=plain, curves=curves, layout=layout, download=download, tree=tree)
+    for name in environment.list_templates():
+        environment.get_template(name)
+    return environment
 
+
+def _writer(environment: Environment, site: Path) -> Write:
+    """The function that writes one page; links are relative."""
     parts: dict[tuple[str, Hashable], Markup] = {}
     links: dict[str, str] = {}
     here = ""

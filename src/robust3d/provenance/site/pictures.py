@@ -126,7 +126,7 @@ class Frames:
             if key not in keys or key in self._written:
                 continue
             file = f"{folder}/{slug(instance)}-{view:03d}.png"
-            Image.fromarray(frames.rgba[i]).save(self._site / file, "PNG", optimize=True)
+            Image.fromarray(frames.rgba[i]).save(self._site / file, "PNG")
             alt = f"Render of {frames.class_name[i]}, object {instance}, view {view}"
             self._written[key] = Picture(file, alt, side_px=int(frames.rgba.shape[1]))
 

@@ -13,7 +13,7 @@ from robust3d.provenance.site.pictures import Picture
 from robust3d.provenance.site.plain import Slugs, as_dict, as_list, flatten, natural, number, show, slug, title
 from robust3d.tables import words
 
-_LONGEST = 400  # letters of what a pointer points at, which may be a whole object
+_LONGEST, _READ = 400, 2_000  # letters of what a pointer points at, which may be a whole object
 _SHOWN = {  # by a place of their own on the page
     "row", "column", "text", "value", "unit", "formula", "n", "interval", "printed", "flags", "conditions", "sources",
 }  # fmt: skip
@@ -266,5 +266,5 @@ def _cells(lineage: Lineage, files: Files, table: Table, entries: list[Any]) -> 
 def _source(lineage: Lineage, files: Files, entry: dict[str, Any]) -> Source:
     file, pointer, digest = (show(entry.get(key, "")) for key in ("file", "pointer", "sha256"))
     now = at_pointer(files.json(file), pointer) if pointer.startswith("/") else None
-    shown = None if now is None else textwrap.shorten(show(now), _LONGEST, placeholder=" …")
+    shown = None if now is None else textwrap.shorten(show(now)[:_READ], _LONGEST, placeholder=" …")
     return Source(file, pointer, digest, lineage.owner(file), shown, files.wrong(file, digest))
