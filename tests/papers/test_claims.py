@@ -195,7 +195,7 @@ def test_the_papers_own_numbers_support_what_they_claim(tmp_path, monkeypatch):
 
 def test_a_claim_finds_its_cells():
     stands_for = {"row": "ViT-B/14 + 3D-Prior", "column": "NYU DPT"}  # whether its number is printed or not
-    one = cell("SimSiam + 3D-Prior", apart(1, 1), stands_for=stands_for, epsilon=0.5)
+    one = cell("SimSiam + 3D-Prior", apart(1, 0.5), stands_for=stands_for, epsilon=0.5)
     assert claim({"row": "*+ 3D-Prior", "paper column": "NYU *"}).speaks_of(one)
     assert claim({"row": ("x", "SimSiam*"), "epsilon": lambda epsilon: epsilon > 0}).speaks_of(one)
     assert not claim({"paper column": "ImageNet*"}).speaks_of(one)

@@ -142,13 +142,6 @@ def _row(name: str, claim: Claim, one: dict[str, Any]) -> list[dict[str, Any]]:
         "flags": [],
         "sources": [],
     }
-    words = {
-        "Paper": claim.paper,
-        "Section": claim.section,
-        "Claim": claim.words,
-        "Read from": f"results/{claim.target}",
-    }
-    cells = [{**shared, "column": column, "text": text} for column, text in words.items()]
     facts = {
         **shared,
         "formula": FORMULA,
@@ -156,16 +149,21 @@ def _row(name: str, claim: Claim, one: dict[str, Any]) -> list[dict[str, Any]]:
         "sources": one["sources"],
         "differences": one["found"],
         "mean": one["mean"],
+        "expected": "above 0" if claim.sign > 0 else "below 0",
+        "p": one["p"],
+        "p_holm": one["p_holm"],
     }
-    facts |= {"expected": "above 0" if claim.sign > 0 else "below 0", "p": one["p"], "p_holm": one["p_holm"]}
-    numbers = [_p(one[key]) for key in ("p", "p_holm")]
-    texts = {
-        "Estimate": _estimate(one),
-        "p": numbers[0],
-        "p (Holm)": numbers[1],
-        "Verdict": verdict(one),
-    }
-    return [*cells, *({**facts, "column": column, "text": text} for column, text in texts.items())]
+    texts = [  # in the order in which a reader asks
+        ("Claim", shared, claim.words),
+        ("Verdict", facts, verdict(one)),
+        ("Estimate", facts, _estimate(one)),
+        ("p", facts, _p(one["p"])),
+        ("p (Holm)", facts, _p(one["p_holm"])),
+        ("Section", shared, claim.section),
+        ("Read from", shared, f"results/{claim.target}"),
+        ("Paper", shared, claim.paper),
+    ]
+    return [{**of, "column": column, "text": text} for column, of, text in texts]
 
 
 def _p(value: float | None) -> str:

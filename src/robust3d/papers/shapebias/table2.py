@@ -133,7 +133,7 @@ def _by_class(model: compared.Probed, cue: str) -> dict[str, float | None]:
 def _sentence(label: str, found: dict[str, Any]) -> str:
     """The answer in words, with the interval."""
     points = f"{100 * found['value']:+.1f} points of shape against {found['to']}"
-    bounds = f"95 % from {100 * found['low']:+.1f} to {100 * found['high']:+.1f}, {found['kind']}"
+    bounds = f"95 %: {100 * found['low']:+.1f} to {100 * found['high']:+.1f}"
     words = {
         None: "training noise is not known from so few seeds",
         DIFFERS: "more shape" if found["value"] > 0 else "less shape",
