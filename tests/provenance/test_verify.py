@@ -52,6 +52,17 @@ def test_a_screen_folds_what_is_the_same_and_counts_the_rest():
     assert tell([Finding("OK", "a")] * 200) == "200 OK"
 
 
+def test_each_damaged_file_is_named():
+    """Five flipped bytes are five files to look at, not one and a number."""
+    findings = [Finding("CHANGED", f"results/{number}", "other bytes than recorded") for number in range(5)]
+    assert tell(findings).splitlines() == [
+        *(f"CHANGED    results/{number}: other bytes than recorded" for number in range(5)),
+        "5 CHANGED",
+    ]
+    told = tell([Finding("MISSING", f"results/{number}", "gone") for number in range(100)]).splitlines()
+    assert len(told) == 21 and told[-2] == "MISSING    results/19 and 80 more: gone"
+
+
 @contextlib.contextmanager
 def another_user() -> Iterator[None]:
     """Root reads everything; anybody else may not read what is closed to its owner."""

@@ -30,6 +30,8 @@ from robust3d.study.targets import every_target, target_path
 ALLOWED = {Path(".progress"), Path(".known"), Path("site")}  # folders under results/ that hold nothing to be trusted
 
 _LINES, _WIDTH = 35, 220  # of findings on one screen; a line may take two of a terminal's
+_ONE_CAUSE = ("OK", "STALE")  # states of which a change of code or packages gives many files
+_NAMED = 20  # of others, such as damaged ones
 
 
 @dataclass(frozen=True)
@@ -237,7 +239,7 @@ def tell(findings: Sequence[Finding], full: bool = False) -> str:
 
     Args:
         findings: of `verify`.
-        full: a line for each; else one screen, on which files of the same state and detail are one line.
+        full: a line for each; else one screen, on which what has one cause is one line.
     """
     groups: dict[tuple[State, str], dict[str, None]] = {}
     for finding in sorted(findings, key=lambda finding: not finding.is_bad):
@@ -245,11 +247,11 @@ def tell(findings: Sequence[Finding], full: bool = False) -> str:
             groups.setdefault((finding.state, finding.detail), {})[finding.path] = None
     lines = []
     for (state, detail), paths in groups.items():
-        shown, more = (
-            list(paths)[: None if full else 1],
-            "" if full or len(paths) == 1 else f" and {len(paths) - 1} more",
-        )
-        lines += [f"{state:<10} {path}{more}{f': {detail}' if detail else ''}" for path in shown]
+        shown = list(paths) if full else list(paths)[: 1 if state in _ONE_CAUSE else _NAMED]
+        more = len(paths) - len(shown)
+        last = f" and {more} more" if more else ""
+        told = f": {detail}" if detail else ""
+        lines += [f"{state:<10} {path}{last if path == shown[-1] else ''}{told}" for path in shown]
     if not full:
         lines = [line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…" for line in lines]
         hidden = len(lines) - _LINES
