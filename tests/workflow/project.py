@@ -90,10 +90,10 @@ class Project:
         assert told.returncode == 0, told.stderr[-4000:]
         return told.stderr + told.stdout
 
-    def run_with_kills(self, messages: set[str], *arguments: str, after_s: float) -> set[str]:
-        """Run to the end, killing everything with -9 some time after each of the messages is seen for the first time.
+    def run_with_kills(self, rules: set[str], *arguments: str, after_s: float) -> set[str]:
+        """Run to the end, killing everything with -9 some time after each of the rules begins for the first time.
 
-        Returns the messages after which there was something to kill.
+        Returns the rules after whose beginning there was something to kill.
         """
         killed: set[str] = set()
         log = self.folder / "killed.log"
@@ -107,8 +107,8 @@ class Project:
             while process.poll() is None and seen is None:
                 time.sleep(0.1)
                 text = log.read_text()
-                begun = {message: text.rfind(f": {message}") for message in messages - killed}
-                seen = max((message for message in begun if begun[message] >= 0), key=begun.__getitem__, default=None)
+                begun = {rule: text.rfind(f"rule {rule}:") for rule in rules - killed}
+                seen = max((rule for rule in begun if begun[rule] >= 0), key=begun.__getitem__, default=None)
             time.sleep(after_s if seen else 0)
             if process.poll() is not None:
                 assert process.returncode == 0, log.read_text()[-4000:]

@@ -32,7 +32,7 @@ def project(finished: Project, tmp_path_factory) -> Project:
     project.change({"papers": {"geon3d": {"figure7": {"pretraining": ["dvr"]}}}})
     before = attacks(project)
     told = project.make("--cores", "2", "results/figure7.svg", "results/figure9.csv")
-    assert "probe: " not in told and attacks(project) == before
+    assert "rule probe:" not in told and attacks(project) == before
     project.make("--cores", "2", "results/figure4.svg", "results/figure5.svg", "results/figure6.svg")
     return project
 

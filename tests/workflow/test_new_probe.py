@@ -46,4 +46,4 @@ def test_a_probe_and_a_training_reach_a_table(tmp_path):
     module = project.folder / "src/robust3d/probes/mirror.py"
     module.write_text(module.read_text().replace("batch.flip(3)", "batch.flip(2)"))
     told = project.make(TARGET)
-    assert "probe: " in told and "train classifier: " not in told
+    assert "rule probe:" in told and "rule train_classifier:" not in told

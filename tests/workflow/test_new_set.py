@@ -65,7 +65,7 @@ def test_a_folder_reaches_table_4_and_is_watched(tmp_path):
     shutil.copy(tmp_path / "copy.png", pictures / "train/bluebell/0.png")
     assert "STALE" in project.robust3d("verify", TABLE).stdout
     again = project.make(TABLE)
-    assert "pack images" in again and (project.folder / TABLE).read_bytes() == first
+    assert "rule pack_images:" in again and (project.folder / TABLE).read_bytes() == first
     assert all(record["reused"] for record in newest(project, "train_classifier"))
 
     # A changed one makes the set another.

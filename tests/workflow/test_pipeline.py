@@ -12,10 +12,10 @@ pytestmark = pytest.mark.slow
 TABLES = ("results/table3.csv", "results/table4.csv")
 FILES = ("table3.csv", "table4.csv", "table3.cells.json", "table4.cells.json")
 STAGES = {
-    "build shapes", "render shard", "index views", "make textures", "draw set", "pretrain", "extract encoder",
-    "train classifier", "probe", "write table",
+    "build_shapes", "render_shard", "index_views", "make_textures", "draw_set", "pretrain", "extract_encoder",
+    "train_classifier", "probe", "publish_table",
 }  # fmt: skip
-SHORT = {"index views", "make textures", "draw set", "write table"}  # may be over before they can be killed
+SHORT = {"index_views", "make_textures", "draw_set", "publish_table"}  # may be over before they can be killed
 
 
 def test_asking_again_does_nothing(finished):
@@ -56,9 +56,9 @@ def test_a_table_is_made_anew_when_the_study_changes_and_comes_back(finished):
     finished.make("-n", "results/table4.csv")
     assert finished.bytes_of("table4.csv") == before  # a dry run takes nothing away
     told = finished.make("results/table4.csv")
-    assert "write table4" in told and "train classifier" not in told and "probe: " not in told
+    assert "rule publish_table:" in told and "rule train_classifier:" not in told and "rule probe:" not in told
     assert "Auto+AT" in (finished.folder / "results/table4.csv").read_text()
     finished.configure(original)
     shutil.rmtree(finished.folder / ".snakemake")
-    assert "write table4" in finished.make("results/table4.csv")
+    assert "rule publish_table:" in finished.make("results/table4.csv")
     assert finished.bytes_of("table4.csv") == before

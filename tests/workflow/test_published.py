@@ -84,7 +84,7 @@ def test_an_nmr_tree_trains_pixelnerf(nmr, tmp_path):
         "plan.train_classifier('linf', study.experiments['categories'], 'pixelnerf', 0).output('info')"
     )
     told = project.make(classifier)
-    assert "read shard" in told and "render shard" not in told
+    assert "rule read_shard:" in told and "rule render_shard:" not in told
     info = json.loads((project.folder / model).read_text())
     assert info["objects"] == 15 and info["resolution_px"] == SIDE and np.isfinite(info["validation"]["psnr"])
     views = json.loads((project.folder / project.path("plan.index_views('published').output('manifest')")).read_text())

@@ -99,9 +99,9 @@ def test_what_is_made_again_hides_nothing_that_is_missing(undisturbed, tmp_path)
     shutil.copytree(undisturbed.folder / "results", project.folder / "results")
     shutil.rmtree((project.folder / target).parent)
     told = project.make("--cores", "2", "-R", "render_shard", "--", target)
-    assert "render shard:" in told and (project.folder / target).is_file()
+    assert "rule render_shard:" in told and (project.folder / target).is_file()
     finished = project.make("--cores", "2", "-R", "render_shard", "--", target)
-    assert "render shard:" in finished and "index views:" not in finished  # what is finished is not made again
+    assert "rule render_shard:" in finished and "rule index_views:" not in finished  # finished, so not made again
 
 
 def test_a_head_refuses_no_look_and_is_named(tmp_path):

@@ -1,4 +1,5 @@
-# One rule per stage that `robust3d.study.stages` declares. The spec of a job also names its stage.
+# One rule per stage that `robust3d.study.stages` declares. The spec of a job also names its stage. There is no `message`:
+# Snakemake would format it for each job of a dry run, a sixth of the time, and our logger says what ran.
 for stage, declared in STAGES.items():
 
     rule:
@@ -17,7 +18,5 @@ for stage, declared in STAGES.items():
             **RULES.resources(stage),
         params:
             arguments=RULES.arguments(stage),
-        message:
-            stage.replace("_", " ") + ": {wildcards.job}"
         shell:
             RUN  # the same for all: variables of the loop have their last value when a job runs

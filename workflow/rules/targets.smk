@@ -17,8 +17,6 @@ for stage, declared in STAGES.items():
                 "../../envs/robust3d.yaml"
             params:
                 files=copies,
-            message:
-                "write {wildcards.job}"
             shell:
                 ROBUST3D + " publish {input.record} {params.files}"
 
