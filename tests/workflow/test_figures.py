@@ -137,7 +137,7 @@ def test_the_controls_become_curves_after_the_papers(project):
     )  # what the real file holds, but untrained
     project.make("--cores", "2", "results/figure9.svg")
     table, cells = read(project, "figure9")
-    assert list(table.columns) == ["AT", "AE+AT", "DVR+AT", "Supervised+AT", "ImageNet-init+AT"]
+    assert list(table.columns) == ["AT", "AE+AT", "DVR+AT", "ImageNet-init+AT", "Supervised+AT"]  # these two by name
     (imagenet,) = cells["L2 1.0", "ImageNet-init+AT"]["conditions"]
     assert imagenet["start"] == "encoder" and imagenet["encoder"]["method"] == "weights"
     assert imagenet["encoder"]["start"] == {"weights": weights.name, "sha256": sha256(weights), "prefix": ""}
