@@ -215,11 +215,15 @@ TABLE: list[tuple[str, Any, set[str]]] = [
     ("pretraining.*.label", "X", {"tabulate", "plot", "draw"}),
     ("pretraining.ae.method", "vae", {"pretrain"}),
     ("pretraining.vae.method", "ae", {"pretrain"}),
-    ("pretraining.dvr.method", {"pretraining.dvr.method": "ae", "pretraining.dvr.params": {}}, {"pretrain"}),
+    (  # Table 4 compares 3D with 2D
+        "pretraining.dvr.method",
+        {"pretraining.dvr.method": "ae", "pretraining.dvr.params": {}},
+        {"pretrain", "tabulate"},
+    ),
     (
         "pretraining.pixelnerf.method",
         {"pretraining.pixelnerf.method": "ae", "pretraining.pixelnerf.params": {}},
-        {"pretrain"},
+        {"pretrain", "tabulate"},
     ),
     ("pretraining.dvr.experiments", ["categories"], {"pretrain", "tabulate", "plot"}),
     ("pretraining.*.experiments", [], {"pretrain", "tabulate", "plot", "draw"}),

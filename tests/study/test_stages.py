@@ -49,4 +49,4 @@ def test_a_stage_is_one_entry_and_one_module(tmp_path):
     )
     assert told.returncode == 0, told.stdout + told.stderr
     assert re.search(r"^count_views +1$", told.stdout + told.stderr, re.MULTILINE)
-    assert "count views: gallery-" in told.stdout + told.stderr
+    assert "results/count_views/gallery-" in told.stdout + told.stderr
