@@ -61,6 +61,8 @@ def test_what_is_left_among_all_comparisons_and_why_there_is_no_verdict():
     assert found.verdict == "no verdict; one training run" and found.bounds is None
 
 
-@pytest.mark.parametrize("damage", [{"value": "x"}, {"value": None}, {}, [], "x", {"value": True}])
+@pytest.mark.parametrize(
+    "damage", [{"value": "x"}, {"value": None}, {}, [], "x", {"value": True}, {"value": float("nan")}]
+)
 def test_damaged_entries_are_passed_over(damage):
     assert differences(cell(difference=damage)) == []

@@ -64,7 +64,7 @@ def _sentences(name: str, texts: Iterable[str]) -> list[str]:
 
 def _said(answer: dict[str, Any]) -> list[str]:
     unit = f" {answer['unit']}" if answer.get("unit") else ""
-    scale = 100 if answer.get("unit") in ("%", "points") else 1  # intervals and the like are shares
+    scale = 100 if answer.get("unit") in words.OF_SHARES else 1  # intervals and the like are shares
     value = f"{answer['text']}{unit}" + (f" of {answer['n']} images" if answer.get("n") else "")
     for key in ("clean_accuracy", "unshifted_accuracy", "chance"):
         if isinstance(answer.get(key), int | float):

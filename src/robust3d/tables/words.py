@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-_PERCENT = ("%", "points")  # units of which cells hold shares in [0, 1], except their value
+OF_SHARES = ("%", "points")  # units of which cells hold shares in [0, 1], except their value
 
 
 class Difference(NamedTuple):
@@ -36,7 +36,7 @@ def differences(cell: Mapping[str, Any]) -> list[Difference]:
         if value is None or (to is not None and to in (cell.get("row"), cell.get("column"))):
             continue
         low, high = (_number(entry.get(bound)) for bound in ("low", "high"))
-        unit = "points" if cell.get("unit") in _PERCENT else str(cell.get("unit") or "")
+        unit = "points" if cell.get("unit") in OF_SHARES else str(cell.get("unit") or "")
         number = f"{written(value, low, high, unit, signed=True)} {unit}".strip()
         bounds = interval(entry, cell.get("unit"), signed=True)
         kind = entry.get("kind")
@@ -63,7 +63,7 @@ def written(value: float, low: float | None, high: float | None, unit: Any, sign
         unit: of the cell.
         signed: with a sign, also if it is positive.
     """
-    scale, digits = (100, 1) if unit in _PERCENT else (1, decimals(low, high))
+    scale, digits = (100, 1) if unit in OF_SHARES else (1, decimals(low, high))
     text = f"{scale * value:.{digits}f}"
     zero = not text.strip("-0.")
     return f"{0:.{digits}f}" if zero else f"+{text}" if signed and value > 0 else text
@@ -86,4 +86,5 @@ def _verdict(found: Mapping[str, Any]) -> str:
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return float(value) if known else None

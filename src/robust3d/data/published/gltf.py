@@ -29,6 +29,7 @@ _REPEAT, _CLAMP = 10497, 33071  # of a sampler
 _READ = ("KHR_texture_transform", "KHR_mesh_quantization", "EXT_texture_webp")  # extensions, and all of materials
 _TRIANGLES, _STRIP, _FAN = 4, 5, 6
 _LARGEST = {5120: 127, 5121: 255, 5122: 32767, 5123: 65535}  # of whole numbers that stand for shares
+_KEPT = ("TEXCOORD_0", "TEXCOORD_1", "COLOR_0", "JOINTS_0", "WEIGHTS_0")  # attributes beside the position
 _INSTANCING = "EXT_mesh_gpu_instancing"
 _Cut = tuple[float, float]  # what alpha is multiplied by, and below what the picture has a hole then
 
@@ -167,14 +168,8 @@ def _geometry_alone(header: dict[str, Any]) -> tuple[dict[str, Any], list[dict[s
             primitive.pop("targets", None)
             primitive.pop("skin", None)
             given = primitive["attributes"]
-            kept = (
-                "TEXCOORD_0",
-                "TEXCOORD_1",
-                "COLOR_0",
-                "JOINTS_0",
-                "WEIGHTS_0",
-            )  # trimesh passes on as it is what begins with _
-            primitive["attributes"] = {"POSITION": given["POSITION"]} | {f"_{n}": given[n] for n in kept if n in given}
+            beside = {f"_{n}": given[n] for n in _KEPT if n in given}  # trimesh passes on as it is what begins with _
+            primitive["attributes"] = {"POSITION": given["POSITION"]} | beside
             primitive["material"] = len(materials)
             materials.append({"name": str(len(materials))})
             primitives.append(original)

@@ -17,7 +17,7 @@ from robust3d.papers.comparison.stated import CLAIMS, Claim
 from robust3d.tables.cells import pointer, source, text_table, write_table
 from robust3d.tables.multiple import holm
 from robust3d.tables.statistics import mean_difference
-from robust3d.tables.words import decimals
+from robust3d.tables.words import OF_SHARES, decimals
 
 if TYPE_CHECKING:
     from robust3d.papers.comparison.section import Section
@@ -101,7 +101,7 @@ def judge(claim: Claim, found: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def _difference(claim: Claim, cell: dict[str, Any], cells: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """One difference in the unit of its cell (points for shares), with what makes it void."""
-    found, times = cell[claim.difference], 100 if cell.get("unit") in ("%", "points") else 1
+    found, times = cell[claim.difference], 100 if cell.get("unit") in OF_SHARES else 1
     scaled = ("value", "low", "high", "standard_error")
     numbers = {name: None if found[name] is None else times * found[name] for name in scaled}
     beside = {name: found[name] for name in ("p", "degrees", "seeds", "kind", "note")}
