@@ -87,7 +87,9 @@ def test_a_training_outlives_time_limits_interruptions_and_its_head(table_run, f
     assert local.wait(300) == 0
     assert sha256(project.folder / target) == sha256(folder / model)
     lines = [line.split() for line in steps.read_text().splitlines()]
-    assert STEPS <= len(lines) <= 1.05 * STEPS
+    # A limit between a training's end and that of its job has Snakemake remove what is made and begin again: some
+    # seconds of the minute here. So what counts is how many steps the first whole training took.
+    assert STEPS <= 1 + [int(step) for step, _ in lines].index(STEPS - 1) <= 1.05 * STEPS
     writers = [job for job, _ in itertools.groupby(lines, key=lambda line: line[1])]
     assert len(writers) == len(set(writers)) >= 4  # each had the training for itself, and nobody had it twice
     texts = [log.read_text() for log in logs(project, "pretrain")]
