@@ -1,6 +1,7 @@
 """Images for `robust3d evaluate`: whatever is wrong with the file ends in one message that names it."""
 
 import io
+import json
 import pickle
 import zipfile
 from pathlib import Path
@@ -8,9 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.torch import save_file
+from torch import nn
 
+from robust3d import architectures
 from robust3d.errors import UserError
-from robust3d.evaluate.images import read_images
+from robust3d.evaluate.images import images_for, read_images
+from robust3d.evaluate.networks import open_network
 
 CASE = Path(__file__).parents[2] / "shared" / "cases" / "data" / "evaluate-npy"
 IMAGES = np.arange(3 * 8 * 8 * 3, dtype=np.uint8).reshape(3, 8, 8, 3)
@@ -211,3 +216,38 @@ def test_pictures_are_scaled_and_cut_as_torchvision_does_it(tmp_path):
     assert read(tmp_path, 16, 1000).preparation["resize_px"] == 16
     with pytest.raises(UserError, match="resize_px"):
         read(tmp_path, 16, 1000, 8)
+
+
+def described(folder: Path, architecture: dict, classes: list[str]) -> Path:
+    """A model as this project writes it: weights, and a file that describes them."""
+    path = folder / "classifier.safetensors"
+    network = architectures.architecture(architecture).network(len(classes))
+    save_file(network.state_dict(), path)
+    told = {"classes": classes, "normalisation": "half", "architecture": architecture, "more": 1}
+    path.with_suffix(".json").write_text(json.dumps(told))
+    return path
+
+
+def test_a_model_made_here_has_its_own_classes_normalisation_and_architecture(tmp_path):
+    """Its classes are in another order than their names, and its stride is in no tensor."""
+    small = {"name": "efficientnet_lite0", "params": {"stem": "small"}}
+    path = described(tmp_path, small, ["horn", "arch", "cone"])
+    for name in ("arch", "cone", "horn"):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        Image.new("RGB", (8, 8), (90, 10, 10)).save(tmp_path / "pictures" / name / "a.png")
+    for named in (None, "efficientnet_lite0", "{name: efficientnet_lite0, params: {stem: small}}"):
+        network = open_network(path, named, None)
+        assert network.model.normalisation == "half" and network.classes == ("horn", "arch", "cone")
+        assert next(one for one in network.model.modules() if isinstance(one, nn.Conv2d)).stride == (1, 1)
+    given = images_for(network, tmp_path / "pictures", 32, None)
+    assert given.class_names == ("arch", "cone", "horn") and given.labels.tolist() == [1, 2, 0]
+    assert open_network(path, None, "imagenet").model.normalisation == "imagenet"
+    (tmp_path / "pictures" / "horn").rename(tmp_path / "pictures" / "tube")
+    with pytest.raises(UserError, match="'tube' is no class of the classifier"):
+        images_for(network, tmp_path / "pictures", 32, None)
+    for named in ("resnet18", "{name: efficientnet_lite0, params: {stem: imagenet}}"):
+        with pytest.raises(UserError, match="the .json beside it says efficientnet_lite0 .stem: small.; leave"):
+            open_network(path, named, None)
+    path.with_suffix(".json").write_text('{"classes": ["a"]}')
+    with pytest.raises(UserError, match="does not describe a model"):
+        open_network(path, None, None)

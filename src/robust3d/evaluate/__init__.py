@@ -19,7 +19,7 @@ from robust3d.attacks.parts import evaluate_in_parts
 from robust3d.data.sets import save_set
 from robust3d.errors import UserError
 from robust3d.evaluate.duration import expected, in_words, measure
-from robust3d.evaluate.images import Given, read_images
+from robust3d.evaluate.images import Given, images_for
 from robust3d.evaluate.networks import Network, open_network
 from robust3d.evaluate.report import accuracy_lines, as_json, input_lines, warnings
 from robust3d.files import cause, partial, publish
@@ -43,15 +43,9 @@ def evaluate_checkpoint(arguments: argparse.Namespace) -> None:
     if arguments.outcomes:
         _check_place(arguments.outcomes)
     network = open_network(arguments.checkpoint, arguments.architecture, arguments.normalisation)
-    model, kind = network.model, network.model.architecture
-    resolution_px = arguments.resolution or network.resolution_px
-    resize_px = network.resize_px(arguments.resize, arguments.resolution)
-    if not arguments.images.is_dir():
-        resolution_px, resize_px = arguments.resolution, arguments.resize
-    given = read_images(arguments.images, resolution_px, resize_px, model.num_classes)
-    kind.check_size(given.side_px, str(arguments.images))
+    given = images_for(network, arguments.images, arguments.resolution, arguments.resize)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model.to(device)
+    model = network.model.to(device)
     params = params.model_copy(update={"batch_size": _batch_size(arguments.batch_size, given, device)})
     _announce(arguments, network, given, params, talk)
     started, part = time.monotonic(), PART_BATCHES * params.batch_size

@@ -1,4 +1,4 @@
-"""The images that `robust3d evaluate` attacks: an .npz, a folder of classes, or a folder of pictures without labels."""
+"""The images of `robust3d evaluate` and `probe`: an .npz, a folder of classes, or one of pictures without labels."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from robust3d.data import imagenet
 from robust3d.data.packed import fitted
 from robust3d.data.published.files import read_npz
 from robust3d.errors import UserError
+from robust3d.evaluate.networks import Network
 from robust3d.imagesets import folder
 from robust3d.parsing import parse
 
@@ -50,7 +51,33 @@ class Given:
     class_names: tuple[str, ...] = ()
 
 
-def read_images(path: Path, resolution_px: int | None, resize_px: int | None, classes: int | None) -> Given:
+def images_for(
+    network: Network, path: Path, resolution_px: int | None, resize_px: int | None, any_classes: bool = False
+) -> Given:
+    """The images for a network: scaled as it was published if nothing else is asked, labelled by its classes.
+
+    Args:
+        network: what will see them.
+        path: of an .npz or a folder.
+        resolution_px: as for `read_images`; None: that of the publication.
+        resize_px: as for `read_images`.
+        any_classes: nothing compares the labels with the classifier's answers.
+
+    Raises:
+        UserError: as `read_images`, or they are too small or too large for the network.
+    """
+    if path.is_dir():
+        resize_px = network.resize_px(resize_px, resolution_px)
+        resolution_px = resolution_px or network.resolution_px
+    classes = None if any_classes else network.model.num_classes
+    given = read_images(path, resolution_px, resize_px, classes, network.classes)
+    network.model.architecture.check_size(given.side_px, str(path))
+    return given
+
+
+def read_images(
+    path: Path, resolution_px: int | None, resize_px: int | None, classes: int | None, known: tuple[str, ...] = ()
+) -> Given:
     """The images of an .npz, which are held in memory, or of a folder, which are read as they are asked for.
 
     Args:
@@ -58,12 +85,13 @@ def read_images(path: Path, resolution_px: int | None, resize_px: int | None, cl
         resolution_px: side to which pictures of a folder are cut.
         resize_px: to which their shorter side is scaled before; None: to `resolution_px`.
         classes: outputs of the classifier; None: labels are numbers of folders, which nothing compares with them.
+        known: their names, if they are known.
 
     Raises:
         UserError: something is wrong with the file, the folder or the labels.
     """
     if path.is_dir():
-        return _read_folder(path, resolution_px, resize_px, classes)
+        return _read_folder(path, resolution_px, resize_px, classes, known)
     if resolution_px is not None or resize_px is not None:
         option = "--resize" if resolution_px is None else "--resolution"
         raise UserError(f"{option}: belongs to a folder of pictures; the images of an .npz are taken as they are")
@@ -97,7 +125,9 @@ def _read_arrays(path: Path, classes: int | None) -> Given:
     return Given(lambda a, b: pixels[a:b], min(images.shape[1:3]), len(pixels), places, "as in the file")
 
 
-def _read_folder(path: Path, resolution_px: int | None, resize_px: int | None, classes: int | None) -> Given:
+def _read_folder(
+    path: Path, resolution_px: int | None, resize_px: int | None, classes: int | None, known: tuple[str, ...]
+) -> Given:
     """The test pictures of a folder of classes, or all of one without splits; or of a folder of pictures."""
     if resolution_px is None:
         raise UserError(f"{path}: a folder of pictures; say by --resolution to which side in pixels they are scaled")
@@ -114,7 +144,7 @@ def _read_folder(path: Path, resolution_px: int | None, resize_px: int | None, c
         split = next((split for split in ("test", "val", "any") if (rows["split"] == split).any()), "train")
         rows = rows[rows["split"] == split]
         files = tuple(rows["instance"])
-        of_class, labelled_by, told = _labels(path, names, classes)
+        of_class, labelled_by, told = _labels(path, names, classes, known)
         notices = (*told, *notices)
         folders = tuple(rows["class_name"])
         labels = torch.tensor([of_class[name] for name in folders])
@@ -133,16 +163,22 @@ def _read_folder(path: Path, resolution_px: int | None, resize_px: int | None, c
     return Given(read_some, resolution_px, len(files), labels, labelled_by, preparation, files, notices, folders)
 
 
-def _labels(path: Path, names: tuple[str, ...], classes: int | None) -> tuple[dict[str, int], str, tuple[str, ...]]:
+def _labels(
+    path: Path, names: tuple[str, ...], classes: int | None, known: tuple[str, ...]
+) -> tuple[dict[str, int], str, tuple[str, ...]]:
     """The label of each class folder, what labels are, and notices.
 
     Raises:
-        UserError: more folders than classes, a folder that is no class of ImageNet where the others are, or numbers in
-            another order than their names.
+        UserError: a folder that is no class of the classifier, more folders than classes, a folder that is no class of
+            ImageNet where the others are, or numbers in another order than their names.
     """
     places = {name: place for place, name in enumerate(names)}
     if classes is None:
         return places, "places in the sorted names of the folders", ()
+    if known and known != imagenet.synsets():
+        if unknown := sorted(set(names) - set(known)):
+            raise UserError(f"{path}: {unknown[0]!r} is no class of the classifier ({', '.join(known)})")
+        return {name: known.index(name) for name in names}, "the classifier's classes, by the names of the folders", ()
     if classes == imagenet.CLASSES:
         found, wrong = {}, []
         for name in names:

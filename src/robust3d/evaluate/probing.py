@@ -4,7 +4,6 @@ import argparse
 import json
 import os
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from robust3d.data import imagenet
 from robust3d.data.images import ImageData
 from robust3d.data.sets import save_set
 from robust3d.errors import UserError
-from robust3d.evaluate.images import Given, read_images
+from robust3d.evaluate.images import Given, images_for
 from robust3d.evaluate.networks import Network, open_network
 from robust3d.evaluate.report import input_lines
 from robust3d.files import cause
@@ -42,17 +41,15 @@ def probe_checkpoint(arguments: argparse.Namespace) -> None:
         raise UserError(f"--images {arguments.images}: no such file or folder")
     if arguments.out:
         _check_place(arguments.out)
-    described = _description(arguments.checkpoint)
-    network = open_network(
-        arguments.checkpoint,
-        arguments.architecture or described.get("architecture"),
-        arguments.normalisation or described.get("normalisation"),
-    )
+    network = open_network(arguments.checkpoint, arguments.architecture, arguments.normalisation)
     params = _params(arguments, module, network.model.num_classes)
-    given = _images(arguments, network, getattr(module, "ANY_CLASSES", False), described.get("classes"))
+    any_classes = getattr(module, "ANY_CLASSES", False)
+    given = images_for(network, arguments.images, arguments.resolution, arguments.resize, any_classes)
+    if given.labels is None and not any_classes:
+        raise UserError(f"{arguments.images}: pictures without labels; {arguments.probe} needs a folder for each class")
     images = _as_set(given)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model, classes = network.model.to(device), _class_names(described, network, given)
+    model, classes = network.model.to(device), _class_names(network, given)
     _announce(arguments, network, given, params)
     with tempfile.TemporaryDirectory() as progress:
         subject = Subject(model, classes, device, lambda _: images.to(device), Path(progress))
@@ -61,19 +58,6 @@ def probe_checkpoint(arguments: argparse.Namespace) -> None:
     if arguments.out:
         _save(arguments.out, found, images, _facts(arguments, network, given, params))
         print(f"{arguments.out}: metrics.json, outcomes.parquet")
-
-
-def _description(checkpoint: Path) -> dict[str, Any]:
-    """What the JSON beside a model that was made here says of it; empty for other files."""
-    path = checkpoint.with_suffix(".json")
-    if checkpoint.suffix != ".safetensors" or not path.is_file():
-        return {}
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        classes, normalisation, architecture = (found[name] for name in ("classes", "normalisation", "architecture"))
-        return {"classes": classes, "normalisation": normalisation, "architecture": json.dumps(architecture)}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: does not describe a model ({error!r:.80}); move it away, or copy it again") from None
 
 
 def _params(arguments: argparse.Namespace, module: Any, classes: int) -> Any:
@@ -93,30 +77,6 @@ def _params(arguments: argparse.Namespace, module: Any, classes: int) -> Any:
         raise UserError(f"--params: {error} ({arguments.probe} has {known})") from None
 
 
-def _images(arguments: argparse.Namespace, network: Network, any_classes: bool, known: list[str] | None) -> Given:
-    """The images, with labels of the classifier's classes where the probe compares them: by name where they are known.
-
-    Raises:
-        UserError: as `read_images`; no labels where they are needed; a folder that is no class of the classifier.
-    """
-    resolution_px, resize_px = arguments.resolution, arguments.resize
-    if arguments.images.is_dir():
-        resize_px = network.resize_px(resize_px, resolution_px)
-        resolution_px = resolution_px or network.resolution_px
-    by_name = known is not None and arguments.images.is_dir()
-    classes = None if any_classes or by_name else network.model.num_classes
-    given = read_images(arguments.images, resolution_px, resize_px, classes)
-    if given.labels is None and not any_classes:
-        raise UserError(f"{arguments.images}: pictures without labels; {arguments.probe} needs a folder for each class")
-    if known is not None and by_name and not any_classes:
-        if unknown := sorted(set(given.class_names) - set(known)):
-            raise UserError(f"{arguments.images}: {unknown[0]!r} is no class of the classifier ({', '.join(known)})")
-        labels = torch.tensor([known.index(name) for name in given.class_names])
-        given = replace(given, labels=labels, labelled_by="the classifier's classes, by the names of the folders")
-    network.model.architecture.check_size(given.side_px, str(arguments.images))
-    return given
-
-
 def _as_set(given: Given) -> ImageData:
     """The images as a probe reads them."""
     files = given.files or tuple(map(str, range(given.count)))
@@ -130,17 +90,11 @@ def _as_set(given: Given) -> ImageData:
     return ImageData(labels, read, given.side_px, rows, notices=given.notices)
 
 
-def _class_names(described: dict[str, Any], network: Network, given: Given) -> tuple[str, ...]:
-    """The classifier's: as described beside it, those of ImageNet, those of the folders, or numbers.
-
-    Raises:
-        UserError: the description is of another number of classes.
-    """
+def _class_names(network: Network, given: Given) -> tuple[str, ...]:
+    """The classifier's: as described beside it, those of ImageNet, those of the folders, or numbers."""
     count = network.model.num_classes
-    if classes := described.get("classes"):
-        if len(classes) != count:
-            raise UserError(f"{network.path}: {count} classes, but {len(classes)} in the .json beside it")
-        return tuple(classes)
+    if network.classes:
+        return network.classes
     if count == imagenet.CLASSES:
         return imagenet.synsets()
     folders = sorted(set(given.class_names))
