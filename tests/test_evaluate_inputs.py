@@ -246,7 +246,7 @@ def test_a_model_made_here_has_its_own_classes_normalisation_and_architecture(tm
     with pytest.raises(UserError, match="'tube' is no class of the classifier"):
         images_for(network, tmp_path / "pictures", 32, None)
     for named in ("resnet18", "{name: efficientnet_lite0, params: {stem: imagenet}}"):
-        with pytest.raises(UserError, match="the .json beside it says efficientnet_lite0 .stem: small.; leave"):
+        with pytest.raises(UserError, match=r"the \.json beside it says efficientnet_lite0 .stem: small.; leave"):
             open_network(path, named, None)
     path.with_suffix(".json").write_text('{"classes": ["a"]}')
     with pytest.raises(UserError, match="does not describe a model"):

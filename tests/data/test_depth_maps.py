@@ -100,6 +100,12 @@ def test_the_map_of_a_picture_is_found_by_its_name(tmp_path):
         find_maps(asked, ["dogs/c.jpg"])
 
 
+def test_a_map_is_that_of_one_picture_only(tmp_path):
+    np.save(tmp_path / "a.npy", np.ones((2, 2)))
+    with pytest.raises(UserError, match=r"a\.npy: may be the depth of a\.jpg or of a\.png"):
+        find_maps(params(tmp_path), ["a.jpg", "a.png"])
+
+
 @pytest.mark.parametrize(
     ("name", "values", "says"),
     [

@@ -196,6 +196,36 @@ def test_folders_of_meshes_become_one_file(tmp_path: Path, capsys) -> None:
     assert boxes[0].any((1, 2)).sum() == 4 and boxes[0].any((0, 2)).sum() == 8
 
 
+def test_linked_folders_are_read_and_what_is_not_is_counted(tmp_path: Path) -> None:
+    meshes, elsewhere = tmp_path / "meshes", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (meshes / "car").mkdir(parents=True)
+    shape = trimesh.creation.box((1, 2, 1))
+    for path in (elsewhere / "a.obj", meshes / "car" / "b.obj", meshes / "car" / "c.stl"):
+        shape.export(path)
+    (meshes / "cup").symlink_to(elsewhere)
+    (meshes / "car" / "back").symlink_to(meshes)  # one that leads in a circle
+    said = voxelise_folder(meshes, tmp_path / "v.h5", "y", resolution=8)
+    assert "2 volumes" in said and said.endswith("left out: 1 .stl")
+    data = open_file(tmp_path / "v.h5")
+    assert list(data.classes) == ["car", "cup"] and list(data.ids) == ["car/b.obj", "cup/a.obj"]
+
+
+def test_meshes_that_would_share_an_id_or_an_axis_that_is_not_theirs_are_refused(tmp_path: Path) -> None:
+    meshes = tmp_path / "data"
+    (meshes / "meshes").mkdir(parents=True)
+    shape = trimesh.creation.box((1, 2, 1))
+    for path in (meshes / "a.obj", meshes / "meshes" / "a.obj"):
+        shape.export(path)
+    with pytest.raises(UserError, match="of class meshes, and it has a folder meshes too"):
+        voxelise_folder(meshes, tmp_path / "v.h5", "y", resolution=8)
+    (meshes / "a.obj").unlink()
+    shape.export(meshes / "meshes" / "b.glb")
+    with pytest.raises(UserError, match="would turn glTF too"):
+        voxelise_folder(meshes, tmp_path / "v.h5", "z", resolution=8)
+    assert not (tmp_path / "v.h5").exists()
+
+
 def test_a_folder_without_a_sound_mesh_leaves_no_file(tmp_path: Path) -> None:
     meshes = tmp_path / "meshes"
     for content, message in ((None, "no such folder"), ("", "no mesh in it"), ("OFF\n0 0 0\n", "none of its 1 meshes")):

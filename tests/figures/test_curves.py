@@ -17,10 +17,12 @@ from robust3d.files import sha256
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def panel(norm, series, experiment="black"):
+def panel(norm, series, experiment="black", hidden=()):
     return {
         "experiment": experiment, "title": f"Geons, {experiment} background", "norm": norm, "stand_ins": ["painted"],
-        "data": {}, "series": [{"label": la, "style": st, "outcomes": so} for la, st, so in series],
+        "data": {}, "series": [
+            {"label": la, "style": st, "outcomes": so, "drawn": la not in hidden} for la, st, so in series
+        ],
     }  # fmt: skip
 
 
@@ -89,6 +91,27 @@ def test_several_seeds_are_averaged(attempts):
     # The means 1, 0.5 and 0 have standard deviation 0.5, and t(0.975, 2) is 4.3: wider than all there can be.
     assert (robust["interval"]["low"], robust["interval"]["high"]) == (0, 1)
     assert len(robust["sources"]) == 6 and "3 seeds" in robust["interval"]["kind"]
+
+
+def test_a_column_without_a_curve_still_counts_for_the_noise_of_seeds(attempts):
+    """Otherwise one comparison would have two intervals: of Figure 7, and of Table 4 and Figure 9."""
+    seeds = {
+        "AT": ([1, 1, 1, 0, 0, 0], [1, 1, 1, 1, 0, 0], [1, 1, 0, 0, 0, 0]),
+        "AE+AT": ([1, 1, 1, 1, 1, 1], [1, 0, 0, 0, 0, 0], [1, 1, 1, 0, 0, 0]),
+        "PxN+AT": ([1, 1, 1, 1, 0, 0], [1, 1, 1, 1, 1, 0], [1, 1, 1, 1, 0, 0]),
+    }
+    columns = [
+        (name, style, [attempts.attack([1] * 6, {1.0: list(right)}) for right in models])
+        for style, (name, models) in enumerate(seeds.items())
+    ]
+
+    def differences(chosen, hidden=()):
+        cells = curves.cells(attempts.job(target="figure7", panels=[panel("L2", chosen, hidden=hidden)]))
+        return {cell["column"]: cell["difference_to_AT"] for cell in cells if cell["row"] == "L2 1.0"}
+
+    every, some = differences(columns), differences(columns, hidden=("AE+AT",))
+    assert list(some) == ["AT", "PxN+AT"] and some["PxN+AT"] == every["PxN+AT"]
+    assert differences([columns[0], columns[2]])["PxN+AT"]["high"] != every["PxN+AT"]["high"]
 
 
 def drawn(job):

@@ -67,6 +67,37 @@ def test_a_table_chooses_pictures_by_their_factors(tmp_path):
         drawn(tmp_path, only={"character_texture": ["Stone"]}, **more)
 
 
+def test_lines_of_a_list_may_give_a_class_several_answers_and_numbers(tmp_path):
+    """ImageNet has two classes called crane."""
+    for name in ("crane", "tench"):
+        picture(tmp_path / name / "a.png")
+    (tmp_path / "classes.txt").write_text("crane n02012849\ncrane n03126707\n\ntench 0\n")
+    table = drawn(tmp_path, class_list=str(tmp_path / "classes.txt"))
+    accepted = dict(zip(table["class_name"], map(json.loads, table["accepted"])))
+    assert accepted == {"crane": ["n02012849", "n03126707"], "tench": [0]}
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        (["a.png,Bear", "b.png"], r"row 3: no filename or no character_label"),
+        (["a.png,Bear", "a.png,Cat"], r"row 3: a\.png stands in row 2 too"),
+    ],
+)
+def test_rows_of_a_table_that_cannot_be_right_are_named(tmp_path, rows, says):
+    picture(tmp_path / "a.png")
+    picture(tmp_path / "b.png")
+    (tmp_path / "labels.csv").write_text("\n".join(["filename,character_label", *rows]))
+    with pytest.raises(UserError, match=says):
+        drawn(tmp_path, layout="table", table=str(tmp_path / "labels.csv"))
+
+
+def test_what_systems_leave_behind_is_no_severity(tmp_path):
+    for place in ("1/n01/a.jpg", "__MACOSX/1/n01/._a.jpg", ".ipynb_checkpoints/a.jpg"):
+        picture(tmp_path / place)
+    assert drawn(tmp_path, layout="severities")["instance"].tolist() == ["1/n01/a.jpg"]
+
+
 def test_a_list_of_classes_that_lacks_one_is_one_message(tmp_path):
     for name in ("goldfish", "shark"):
         picture(tmp_path / "pictures" / name / "a.png")

@@ -63,7 +63,7 @@ def find_maps(params: DepthParams, pictures: Iterable[str]) -> dict[str, Path]:
     """The depth map of each picture, which are given by their files from the pictures' folder.
 
     Raises:
-        UserError: a picture has none, or several.
+        UserError: a picture has none, or several, or two pictures have one.
     """
 
     @functools.cache
@@ -79,7 +79,8 @@ def find_maps(params: DepthParams, pictures: Iterable[str]) -> dict[str, Path]:
                     found.setdefault(one, []).append(folder / name)
         return found
 
-    maps = {}
+    maps: dict[str, Path] = {}
+    owners: dict[Path, str] = {}
     for picture in pictures:
         base = Path(params.path) / picture
         found = there(base.parent).get(base.stem, [])
@@ -93,6 +94,8 @@ def find_maps(params: DepthParams, pictures: Iterable[str]) -> dict[str, Path]:
             raise UserError(
                 f"{base.parent}: {exact[0].name} and {exact[1].name} may both be the depth of {picture}; move one away"
             )
+        if (other := owners.setdefault(exact[0], picture)) != picture:
+            raise UserError(f"{exact[0]}: may be the depth of {other} or of {picture}; give one picture another name")
         maps[picture] = exact[0]
     return maps
 

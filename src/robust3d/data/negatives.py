@@ -27,7 +27,7 @@ class Negatives:
 
 def read_negatives(path: Path, iterations: range | None = None, most: int | None = None) -> Negatives:
     """The pseudo-negatives of some iterations, all by default, the first `most` of each; only these are read."""
-    with h5py.File(path, "r") as file:
+    with h5py.File(path, "r", locking=False) as file:
         made = file["iteration"][:]
         wanted = [i for i in np.unique(made) if iterations is None or i in iterations]
         chosen = [np.flatnonzero(made == iteration)[:most] for iteration in wanted]
@@ -40,5 +40,5 @@ def read_negatives(path: Path, iterations: range | None = None, most: int | None
 
 def last_iteration(path: Path) -> int:
     """The newest iteration in a file."""
-    with h5py.File(path, "r") as file:
+    with h5py.File(path, "r", locking=False) as file:
         return int(file["iteration"][:].max(initial=0))

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from robust3d.data.published.files import read_photograph
+from robust3d.data.published.inventory import is_ours
 from robust3d.errors import UserError
 from robust3d.imagesets.folder import SUFFIXES
 
@@ -37,18 +38,24 @@ def write_depth_maps(model: Path, pictures: Path, out: Path, device: str) -> tup
         How many were written, and the `source` that says what they hold (`robust3d.data.depth_maps`).
 
     Raises:
-        UserError: `transformers` or a file of the model is missing, it is no depth model, or a picture is broken.
+        UserError: `transformers` or a file of the model is missing, it is no depth model, a picture is broken, or two
+            pictures differ in their endings only.
     """
     processor, network, metric = _load(model)
     network = network.to(device).eval()
     if not pictures.is_dir():
         raise UserError(f"{pictures}: no such folder of pictures")
-    there = [path for path in sorted(pictures.rglob("*")) if path.suffix.lower() in SUFFIXES]
-    if not there:
+    targets: dict[Path, Path] = {}
+    for path in sorted(pictures.rglob("*")):
+        inside = path.relative_to(pictures)
+        if path.suffix.lower() in SUFFIXES and all(map(is_ours, inside.parts)):
+            target = (out / inside).with_suffix(".npy" if metric else ".pfm")
+            if (other := targets.setdefault(target, path)) != path:
+                raise UserError(f"{path}: its depth map would be that of {other.name}; give one of them another name")
+    if not targets:
         raise UserError(f"{pictures}: no picture in it (they end in {', '.join(SUFFIXES)})")
     written = 0
-    for path in there:
-        target = (out / path.relative_to(pictures)).with_suffix(".npy" if metric else ".pfm")
+    for target, path in targets.items():
         if target.exists():
             continue
         image = read_photograph(path)

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 def sources(
     plan: "Plan", experiments: Sequence[str], pretraining: Sequence[str] | None, norms: "Sequence[Norm]"
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Inputs: for every curve the metrics and outcomes of each seed's model.
+    """Inputs: for every column of the experiments the metrics and outcomes of each seed's model.
+
+    Those without a curve are read too: differences take the noise of seeds from all columns, as in Table 4.
 
     Args:
         plan: of the study.
@@ -41,9 +43,10 @@ def sources(
         experiment = study.experiments[name]
         for norm in norms:
             series = []
-            for label, style, classifier, encoder in _columns(plan, pretraining, name, norm):
+            for label, style, classifier, encoder in _columns(plan, name, norm):
                 outcomes = found.outcomes(name, norm, classifier, encoder)
-                series.append({"label": label, "style": style, "outcomes": outcomes})
+                drawn = encoder is None or pretraining is None or encoder in pretraining
+                series.append({"label": label, "style": style, "outcomes": outcomes, "drawn": drawn})
             panel = {
                 "experiment": name,
                 "title": _title(study, experiment.set),
@@ -65,10 +68,8 @@ def _title(study: "Study", image_set: str) -> str:
     return f"{family.capitalize()}, {study.sets[image_set].background.kind} background"
 
 
-def _columns(
-    plan: "Plan", wanted: Sequence[str] | None, experiment: str, norm: "Norm"
-) -> list[tuple[str, int, str, str | None]]:
-    """(label, style, classifier, pre-training) of a panel's curves; styles are the same in every figure."""
+def _columns(plan: "Plan", experiment: str, norm: "Norm") -> list[tuple[str, int, str, str | None]]:
+    """(label, style, classifier, pre-training) of an experiment's columns; styles are the same in every figure."""
     study = plan.study
     if norm not in study.attacks:
         return []
@@ -77,7 +78,6 @@ def _columns(
         (label, styles[key], classifier, key)
         for classifier in trained_against(study, study.experiments[experiment], norm)
         for label, key in plan.columns(experiment)
-        if key is None or wanted is None or key in wanted
     ]
 
 
@@ -90,7 +90,7 @@ def cells(job: "Context") -> list[dict[str, Any]]:
         peers = [read_attacked(job, series["outcomes"]) for series in panel["series"]]
         names = [f"{panel['experiment']} {one['label']}" if several else one["label"] for one in panel["series"]]
         for series, column, models in zip(panel["series"], names, peers):
-            for budget in models[0].budgets:
+            for budget in models[0].budgets if series["drawn"] else ():
                 place = {"row": row_label(panel["norm"], budget), "column": column}
                 facts = robust_cell(models, peers, names[0], str(budget), job.params["seed"], panel["stand_ins"])
                 where = {"panel": number, "series": series["label"], "norm": panel["norm"], "epsilon": float(budget)}
@@ -124,6 +124,7 @@ def write(job: "Context", caption: str) -> None:
                 entry["label"], entry["style"], [Point.of(cell) for cell in here if cell["series"] == entry["label"]]
             )
             for entry in panel["series"]
+            if entry["drawn"]
         ]
         panels.append(Panel(panel["title"], panel["norm"], series, here[0]["n"], here[0]["chance"]))
     seeds = len(points[0]["conditions"])

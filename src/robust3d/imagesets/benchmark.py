@@ -9,6 +9,7 @@ classifier's, `class_list` says which they are.
 """
 
 import csv
+import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from pydantic import Field, model_validator
 from robust3d.data.packed import open_images
 from robust3d.data.params import PictureSetParams, ordered_labels
 from robust3d.data.published.files import read_photograph
+from robust3d.data.published.inventory import sub_folders
 from robust3d.errors import UserError
 from robust3d.imagesets import folder
 from robust3d.params import FilePath, PathText
@@ -43,7 +45,8 @@ class Params(PictureSetParams):
     only: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # column: values, as they are written there
     without: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # likewise; rows with these values are left out
     # Which of the classifier's classes are right for each of these: JSON {name: [class or number, …]}, or lines of a
-    # name and a class. Numbers count the classifier's classes from 0 (PUG's class_to_imagenet_idx.json). None: alike.
+    # name and a class, several for a name where several are right. Numbers count the classifier's classes from 0 (PUG's
+    # class_to_imagenet_idx.json). None: alike.
     class_list: FilePath | None = None
     images_per_class: int | None = Field(None, ge=1)  # drawn at random; none: all
 
@@ -129,7 +132,7 @@ def _listed(params: Params) -> tuple[list[tuple[str, str]], list[str]]:
         return _of_folder(root, "")
     if not root.is_dir():
         raise UserError(f"path: no folder {root}; it has to hold <severity>/<class>/<picture>")
-    severities = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
+    severities = sub_folders(root)
     if not severities or not all(name.isdecimal() for name in severities):
         has = ", ".join(severities[:5]) or "no folder"
         raise UserError(f"{root}: folders 1 to 5 of severities are expected, and there are {has}; or layout: classes")
@@ -148,17 +151,27 @@ def _of_folder(root: Path, prefix: str) -> tuple[list[tuple[str, str]], list[str
 def _of_table(params: Params) -> list[tuple[str, str]]:
     """The pictures of a table, with the wanted values only."""
     assert params.table is not None
-    rows = list(csv.DictReader(_text(params.table).splitlines()))
+    rows = list(csv.DictReader(io.StringIO(_text(params.table), newline="")))
     there = list(rows[0]) if rows else []
     for column in (params.file, params.label, *params.only, *params.without):
         if column not in there:
             raise UserError(f"{params.table}: no column {column!r}; there are {', '.join(map(str, there)) or 'none'}")
-    kept = [row for row in rows if all(row[column] in values for column, values in params.only.items())]
-    kept = [row for row in kept if all(row[column] not in values for column, values in params.without.items())]
+    kept = [
+        (number, row)
+        for number, row in enumerate(rows, 2)  # 1 is that of the columns' names
+        if all(row[column] in values for column, values in params.only.items())
+        and all(row[column] not in values for column, values in params.without.items())
+    ]
     if not kept:
-        values = {column: sorted({row[column] for row in rows})[:8] for column in (*params.only, *params.without)}
+        values = {column: sorted({row[column] or "" for row in rows})[:8] for column in (*params.only, *params.without)}
         raise UserError(f"{params.table}: no row is left by `only` and `without`; there are {values}")
-    return [(row[params.label], row[params.file]) for row in kept]
+    seen: dict[str, int] = {}
+    for number, row in kept:
+        if not (row[params.file] and row[params.label]):
+            raise UserError(f"{params.table}, row {number}: no {params.file} or no {params.label}; complete it")
+        if (first := seen.setdefault(row[params.file], number)) != number:
+            raise UserError(f"{params.table}, row {number}: {row[params.file]} stands in row {first} too; leave one")
+    return [(row[params.label], row[params.file]) for _, row in kept]
 
 
 def _accepted(params: Params, labels: Sequence[str]) -> dict[str, str]:
@@ -177,7 +190,11 @@ def _accepted(params: Params, labels: Sequence[str]) -> dict[str, str]:
         except ValueError as error:
             raise UserError(f"{path}: not JSON: {error}") from None
     else:
-        listed = dict(line.split(None, 1) for line in text.splitlines() if len(line.split(None, 1)) == 2)
+        listed = {}
+        for words in (line.split(None, 1) for line in text.splitlines()):
+            if len(words) == 2:
+                answer = words[1].strip()
+                listed.setdefault(words[0], []).append(int(answer) if answer.isdecimal() else answer)
     if not isinstance(listed, dict):
         raise UserError(f"{path}: a mapping from names to classes is expected")
     found: dict[str, list[Any]] = {}

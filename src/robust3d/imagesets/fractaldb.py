@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robust3d.data.packed import open_images
+from robust3d.data.published.inventory import is_ours
 from robust3d.errors import UserError
 from robust3d.fractals.ifs import System
 from robust3d.fractals.instances import FractalParams, drawer, instance_ids
@@ -89,6 +90,8 @@ def _files(params: Params) -> dict[str, Path]:
         raise UserError(f"path: no folder {root}; unpack FractalDB's csv_rate0.2_category1000 there")
     found: dict[str, Path] = {}
     for path in sorted(root.rglob("*.csv")):
+        if not all(map(is_ours, path.relative_to(root).parts)):
+            continue
         if found.setdefault(path.stem, path) != path:
             raise UserError(f"{path}: a second category {path.stem}, beside {found[path.stem]}; move one away")
     if not found:

@@ -83,7 +83,7 @@ def _summary(pool: Pool | None) -> dict[str, Any] | None:
 def _write_negatives(job: "Context", pool: Pool | None, resolution: int) -> None:
     """The pool as one file, block after block; `value = low + byte / 255 * (high - low)`."""
     path, size = job.outputs["negatives"], len(pool) if pool else 0
-    with h5py.File(path, "w", libver="latest", track_order=False) as file:
+    with h5py.File(path, "w", libver="latest", track_order=False, locking=False) as file:
         values = file.create_dataset(
             "values",
             (size, *(resolution,) * 3),

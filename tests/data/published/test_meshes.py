@@ -5,12 +5,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import trimesh
 
 from robust3d.data.published.identity import take
-from robust3d.data.published.inventory import Inventory, Missing
+from robust3d.data.published.inventory import Entry, Inventory, Missing
 from robust3d.data.published.meshes import BrokenMesh, read_mesh, take_inventory
 from robust3d.data.published.params import ModelNetParams, ShapeNetCoreParams
 from robust3d.errors import UserError
+from robust3d.families import modelnet
 
 REAL = Path(__file__).parents[4] / "shared" / "data" / "meshes_cc0"
 TRIANGLE = "v 0 0 0\nv 2 0 0\nv 0 1 0\n"
@@ -195,6 +197,21 @@ def test_meshes_of_other_kinds_are_not_left_out_in_silence(tmp_path):
         take_inventory(tmp_path, params)
     skipping = params.model_copy(update={"missing": "skip"})
     assert list(take_inventory(tmp_path, skipping).classes["chair"]) == ["test", "train"]
+
+
+@pytest.mark.parametrize(("suffix", "up"), [("off", 2), ("glb", 1), ("gltf", 1)])
+def test_the_axis_that_points_up_is_that_of_the_format(tmp_path, suffix, up):
+    """A tower along an axis of the file stands upright: z in ModelNet's, y by the specification of glTF."""
+    size = np.ones(3)
+    size[up] = 3
+    folder = tmp_path / "tower" / "train"
+    folder.mkdir(parents=True)
+    trimesh.creation.box(size).export(folder / f"a.{suffix}")
+    params = modelnet.Params(path=str(tmp_path), classes=("tower",), format=suffix)
+    mesh = modelnet.read_mesh(params, Entry(f"tower/train/a.{suffix}", 0))
+    extents = np.ptp(mesh.vertices, axis=0)
+    assert extents / extents[1] == pytest.approx([1 / 3, 1, 1 / 3], abs=1e-6)
+    assert modelnet.Params(path="x", format=suffix, up="z").up == "z"
 
 
 @pytest.mark.parametrize("suffix", ["ply", "glb", "gltf"])

@@ -127,7 +127,15 @@ class ModelNetParams(MeshParams):
 
     classes: tuple[str, ...] = Field(default=MODELNET10, min_length=1)
     format: Literal["off", "ply", "glb", "gltf"] = "off"  # of the files; ModelNet's is off
-    up: Literal["y", "z"] = "z"  # axis that points up in the files; ModelNet's is z
+    up: Literal["y", "z"] = "z"  # axis that points up in the files: ModelNet's is z; that of glTF, if left out, y
+
+    @model_validator(mode="before")
+    @classmethod
+    def _up_of_the_format(cls, values: Any) -> Any:
+        """The glTF 2.0 specification, 3.4, fixes the axis."""
+        if isinstance(values, dict) and "up" not in values and values.get("format") in ("glb", "gltf"):
+            return {**values, "up": "y"}
+        return values
 
 
 class SweetHome3DParams(MeshParams):

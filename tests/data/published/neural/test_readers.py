@@ -65,6 +65,58 @@ def test_one_variation_and_any_order(tmp_path):
     assert np.allclose(ours.means(), theirs.means())
 
 
+def packed(path, attributes, values, dtype) -> None:
+    """Stores the responses in another way, as netCDF's libraries do."""
+    write_assembly(path)
+    with h5py.File(path, "a") as file:
+        old = file["__xarray_dataarray_variable__"]
+        stored = values(old[()]).astype(dtype)
+        scales = [scale[0] for scale in old.dims]
+        del file["__xarray_dataarray_variable__"]
+        main = file.create_dataset("responses", data=stored)
+        for axis, scale in enumerate(scales):
+            main.dims[axis].attach_scale(scale)
+        for name, value in attributes.items():
+            main.attrs[name] = value
+
+
+def test_packed_responses_are_unpacked_and_fill_values_are_missing(tmp_path):
+    """By the conventions of netCDF: value = stored * scale_factor + add_offset."""
+    path = tmp_path / "a.nc"
+    expected = write_assembly(path)[0].reshape(3, 6, 256).mean(0)
+    attributes = {"scale_factor": np.float64(0.01), "add_offset": np.array([20.0]), "_FillValue": np.int16(-9)}
+    packed(path, attributes, lambda values: np.round((values - 20) / 0.01 // 2 * 2), "i2")  # even ones, so never -9
+    assert np.abs(read_assembly(path).means() - expected).max() < 0.02
+
+    def with_a_hole(fill):
+        def spoilt(values):
+            values = values.copy()
+            values[7, 3] = fill  # sites are first in the file; without shuffling the fourth image
+            return values
+
+        return spoilt
+
+    for attributes, fill, dtype in (
+        ({}, 9.969209968386869e36, "f4"),
+        ({"missing_value": np.float32(-999)}, -999, "f4"),
+        ({"_FillValue": np.int32(-99), "scale_factor": 0.5}, -99, "i4"),
+    ):
+        packed(path, attributes, with_a_hole(fill), dtype)
+        with pytest.raises(UserError, match="responses are not finite, the first of site Chabo_7 to im3"):
+            read_assembly(path)
+
+
+def test_two_variables_that_may_be_the_responses_are_refused(tmp_path):
+    write_assembly(tmp_path / "a.nc")
+    with h5py.File(tmp_path / "a.nc", "a") as file:
+        main = file["__xarray_dataarray_variable__"]
+        noise = file.create_dataset("noise", data=np.zeros(main.shape))
+        for axis in range(3):
+            noise.dims[axis].attach_scale(main.dims[axis][0])
+    with pytest.raises(UserError, match="__xarray_dataarray_variable__, noise may all be the responses"):
+        read_assembly(tmp_path / "a.nc")
+
+
 def test_what_is_no_assembly_is_said(tmp_path):
     path = tmp_path / "a.nc"
     write_assembly(path)
@@ -162,6 +214,11 @@ def test_rdms_from_every_kind_of_file(tmp_path):
     assert read_rdms(tmp_path / "one.npy")["one"].tolist() == [1, 2, 3, 1, 2, 1]
     assert {name: values[0] for name, values in read_rdms(tmp_path / "two.npz").items()} == {"a": 1, "b": 2}
     assert read_rdms(tmp_path / "three.csv")["three"].tolist() == read_rdms(tmp_path / "four.txt")["four"].tolist()
+    text = (tmp_path / "three.csv").read_text()
+    for encoding in ("utf-8-sig", "utf-16"):  # as spreadsheets save it, some with semicolons
+        for between in (",", ";"):
+            (tmp_path / "six.csv").write_bytes(text.replace(",", between).replace("\n", "\r\n").encode(encoding))
+            assert read_rdms(tmp_path / "six.csv")["six"].tolist() == [1, 2, 3, 1, 2, 1]
     np.save(tmp_path / "one.npy", square + 1)
     with pytest.raises(UserError, match=r"one.npy, one: its diagonal is not 0"):
         read_rdms(tmp_path / "one.npy")

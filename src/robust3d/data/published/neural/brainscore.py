@@ -1,7 +1,7 @@
 """Brain-Score's assemblies (netCDF 4, which is HDF5), such as that of Majaj and Hong 2015.
 
 The variable has the dimensions neuroid, presentation and, mostly, time_bin, in any order; further variables of one
-dimension label them.
+dimension label them. Values that are missing, or packed as whole numbers, are so by the conventions of netCDF.
 """
 
 from pathlib import Path
@@ -15,6 +15,7 @@ from robust3d.errors import UserError
 
 LARGEST = 64 << 30
 DIMENSIONS = ("presentation", "neuroid", "time_bin")
+FILL_OF_FLOATS = 9.969209968386869e36  # netCDF's own, which stands where nothing was written
 STIMULUS = ("stimulus_id", "image_id")  # today's name and the earlier one
 
 
@@ -34,7 +35,7 @@ def read_assembly(path: Path, region: str | None = None, variation: int | None =
 
     regular_file(path, LARGEST, "an assembly")
     damaged = "not a readable assembly of Brain-Score, which is netCDF 4"
-    with reading(path, damaged, "download it again"), h5py.File(path, "r") as file:
+    with reading(path, damaged, "download it again"), h5py.File(path, "r", locking=False) as file:
         main, order = _responses(path, file)
         sizes = [main.shape[order.index(name)] if name in order else 1 for name in DIMENSIONS]
         if sizes[2] != 1:
@@ -45,7 +46,9 @@ def read_assembly(path: Path, region: str | None = None, variation: int | None =
         sites = _first(path, labels, ("neuroid_id",), "neuroid", sizes[1])
         regions = _first(path, labels, ("region",), "neuroid", sizes[1])
         animals = _first(path, labels, ("animal", "subject"), "neuroid", sizes[1], "unknown")
-        trials = np.moveaxis(main[()], [order.index(name) for name in DIMENSIONS if name in order], range(len(order)))
+        trials = np.moveaxis(
+            _unpacked(main), [order.index(name) for name in DIMENSIONS if name in order], range(len(order))
+        )
         trials = trials.reshape(sizes[0], sizes[1])
         rows = np.ones(sizes[0], bool)
         if variation is not None:
@@ -68,13 +71,37 @@ def read_assembly(path: Path, region: str | None = None, variation: int | None =
 
 
 def _responses(path: Path, file: Any) -> tuple[Any, list[str]]:
-    """The variable with the responses, and its dimensions."""
-    for name, variable in file.items():
-        order = _dimensions(variable)
-        if {"presentation", "neuroid"} <= set(order) and set(order) <= set(DIMENSIONS):
-            return file[name], order
-    there = ", ".join(file) or "nothing"
-    raise UserError(f"{path}: no variable over the dimensions presentation and neuroid in it; it holds {there}")
+    """The variable with the responses, and its dimensions.
+
+    Raises:
+        UserError: none has the dimensions, or several.
+    """
+    orders = {name: _dimensions(variable) for name, variable in file.items()}
+    found = [name for name, order in orders.items() if {"presentation", "neuroid"} <= set(order) <= set(DIMENSIONS)]
+    if len(found) > 1:
+        raise UserError(f"{path}: {', '.join(found)} may all be the responses; save a file with one of them")
+    if not found:
+        there = ", ".join(file) or "nothing"
+        raise UserError(f"{path}: no variable over the dimensions presentation and neuroid in it; it holds {there}")
+    return file[found[0]], orders[found[0]]
+
+
+def _unpacked(variable: Any) -> np.ndarray:
+    """Values as netCDF's conventions have them: fill values are NaN, packed ones scaled and shifted."""
+    stored, kind = variable[()], variable.dtype.kind
+    missing = [np.ravel(variable.attrs[name]) for name in ("_FillValue", "missing_value") if name in variable.attrs]
+    if kind == "f":
+        missing.append(np.ravel(FILL_OF_FLOATS).astype(stored.dtype))
+    elif variable.dtype.itemsize > 1:
+        missing.append(np.ravel(np.iinfo(stored.dtype).min + (2 if variable.dtype.itemsize == 8 else 1)))
+    values = stored.astype(np.promote_types(stored.dtype, np.float32))
+    values[np.isin(stored, np.concatenate(missing))] = np.nan
+    if {"scale_factor", "add_offset"} & set(variable.attrs):
+        scale, shift = (
+            np.ravel(variable.attrs.get(name, one))[0] for name, one in (("scale_factor", 1), ("add_offset", 0))
+        )
+        values = values.astype(np.float64) * scale + shift
+    return values
 
 
 def _dimensions(variable: Any) -> list[str]:

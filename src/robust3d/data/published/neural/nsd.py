@@ -134,7 +134,7 @@ def _volume(path: Path, name: str | None = None) -> Array:
             return np.asarray(nibabel.load(path).dataobj)  # type: ignore[attr-defined]
         import h5py
 
-        with h5py.File(path, "r") as file:
+        with h5py.File(path, "r", locking=False) as file:
             names = [key for key in file if isinstance(file[key], h5py.Dataset)]
             chosen = name if name in names else names[0] if len(names) == 1 else None
             if chosen is None:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from robust3d.brain.rsa import pairs
 from robust3d.data.published.files import MIB, read_npz, reading, regular_file
+from robust3d.data.published.text import read_lines
 from robust3d.errors import UserError
 
 LARGEST = 512 * MIB
@@ -58,5 +59,6 @@ def _from_npy(path: Path) -> dict[str, Any]:
 
 
 def _from_text(path: Path) -> dict[str, Any]:
-    comma = "," in path.open(encoding="utf-8").readline()
-    return {path.stem: np.loadtxt(path, delimiter="," if comma else None, ndmin=2)}
+    lines = read_lines(path, LARGEST)
+    between = next((mark for mark in (";", ",") if lines and mark in lines[0]), None)
+    return {path.stem: np.loadtxt(lines, delimiter=between, ndmin=2)}
