@@ -150,6 +150,31 @@ def test_pictures_of_one_class_are_answered_with_the_sixteen(robust3d, tmp_path)
     assert code == 2 and "'lorry' is the class of a picture" in err
 
 
+def test_probes_of_one_set_run_on_pictures_and_the_others_say_what_they_need(robust3d, tmp_path):
+    """The network answers the second class always: the one picture of a cat is right."""
+    network = architecture("resnet18").network(2)
+    with torch.no_grad():
+        network.fc.weight.zero_()
+        network.fc.bias.copy_(torch.tensor([0.0, 1.0]))
+    save_file(network.state_dict(), tmp_path / "model.safetensors")
+    told = {"classes": ["dog", "cat"], "normalisation": "half", "architecture": {"name": "resnet18", "params": {}}}
+    (tmp_path / "model.json").write_text(json.dumps(told))
+    for name, count in (("cat", 1), ("dog", 2)):
+        for number in range(count):
+            (tmp_path / "pictures" / name).mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (32, 32), (80 * number, 90, 200)).save(tmp_path / "pictures" / name / f"{number}.png")
+    given = ["probe", tmp_path / "model.safetensors", "--images", tmp_path / "pictures", "--resolution", 32]
+    code, _, err = robust3d(*given, "--probe", "robustness", "--out", tmp_path / "a")
+    assert code == 0, err
+    found = json.loads((tmp_path / "a" / "metrics.json").read_text())["metrics"]["sets"]["set"]
+    assert (found["correct"], found["images"], found["answers"]) == (1, 3, 2)
+    few = ("--params", "epsilons=[0.001]", "norm=Linf", "iterations=1", "square_queries=1")
+    code, out, err = robust3d(*given, "--probe", "autoattack", *few)
+    assert code == 0 and "clean_accuracy" in out, err
+    code, _, err = robust3d(*given, "--probe", "depth")
+    assert code == 2 and "--probe depth: it fits something to training images, and this command gives none" in err
+
+
 def test_folders_are_the_classes_of_a_model_made_here_by_name(pictures, robust3d, tmp_path):
     """The model's classes are not in alphabetical order, and it always answers with the first."""
     network = architecture("resnet18").network(2)

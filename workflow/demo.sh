@@ -17,7 +17,7 @@ print(f"  interval   {100 * cell['interval']['low']:.1f} to {100 * cell['interva
 print(f"  printed    {cell['printed']['value']} for {cell['printed']['row']}, comparable: {cell['printed']['comparable']}")
 print(f"  formula    {cell['formula']}")
 print(f"  classifier {model['objective']}, {model['steps']} steps on {model['training_images']} images, {model['attack']}")
-print(f"  encoder    {encoder['method']}, {encoder['init']} start, {encoder['images_seen']} images seen,", end=" ")
+print(f"  encoder    {encoder['method']}, {encoder['start']} start, {encoder['images_seen']} images seen,", end=" ")
 print(f"{encoder['trained_tensors']} of {encoder['tensors']} tensors trained")
 for flag in cell["flags"]:
     print(textwrap.fill(flag, 100, initial_indent="  flag       ", subsequent_indent=" " * 13))

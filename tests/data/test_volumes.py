@@ -211,6 +211,14 @@ def test_linked_folders_are_read_and_what_is_not_is_counted(tmp_path: Path) -> N
     assert list(data.classes) == ["car", "cup"] and list(data.ids) == ["car/b.obj", "cup/a.obj"]
 
 
+@pytest.mark.parametrize("grid", [{"resolution": 0}, {"resolution": 10**6}, {"resolution": 16, "object_voxels": 20}])
+def test_a_grid_that_cannot_be_and_a_folder_in_place_of_the_file_are_refused(tmp_path: Path, grid) -> None:
+    with pytest.raises(UserError, match=r"the grid: (resolution|.*object_voxels)"):
+        voxelise_folder(tmp_path, tmp_path / "v.h5", "y", **grid)
+    with pytest.raises(UserError, match="a folder; name a file in it"):
+        voxelise_folder(tmp_path, tmp_path, "y", resolution=8)
+
+
 def test_meshes_that_would_share_an_id_or_an_axis_that_is_not_theirs_are_refused(tmp_path: Path) -> None:
     meshes = tmp_path / "data"
     (meshes / "meshes").mkdir(parents=True)

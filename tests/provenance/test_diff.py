@@ -240,6 +240,23 @@ def test_a_folder_without_records_is_refused(tmp_path):
         diff(tmp_path / "nowhere", tmp_path / "empty")
 
 
+def test_files_and_folders_do_not_go_together_and_cells_belong_to_folders(tmp_path, monkeypatch):
+    a, b = write(plain(), tmp_path / "a"), write(plain(), tmp_path / "b")
+    table = a / "table9.csv"
+    table.write_text("a,b")
+    for one, other in ((table, b), (b, table)):
+        with pytest.raises(UserError, match="a file and a folder"):
+            diff(one, other)
+    with pytest.raises(UserError, match="--cell: belongs to two results folders"):
+        diff(table, table, ("table9", "row", "column"))
+    with pytest.raises(UserError, match=r"winn3d/table3\.cells\.json: no such file"):
+        diff(a, b, ("winn3d/table3", "row", "column"))
+    monkeypatch.chdir(tmp_path)
+    Path("loose.md").write_text("")
+    with pytest.raises(UserError, match="no record"):
+        diff(Path("loose.md"), Path("loose.md"))
+
+
 def test_all_who_read_a_changed_step_are_explained_by_it(tmp_path):
     """Two classifiers on the same views: neither is called nondeterministic."""
     second = TRAINED.replace("linf", "l2")

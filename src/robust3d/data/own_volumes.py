@@ -37,12 +37,18 @@ def voxelise_folder(folder: Path, out: Path, up: str, **params: int | None) -> s
         A line for the user: how many, how long; and one of meshes of kinds that are not read, if there are any.
 
     Raises:
-        UserError: no folder, no mesh, or not one that can be read; meshes of one class and name; an axis that cannot
-            be that of all. `out` is not written then.
+        UserError: no such grid, no folder, no mesh, or not one that can be read; meshes of one class and name; an axis
+            that cannot be that of all. `out` is not written then.
     """
-    grid, started = parse(VoxelParams, {key: value for key, value in params.items() if value is not None}), time.time()
+    started = time.time()
+    try:
+        grid = parse(VoxelParams, {key: value for key, value in params.items() if value is not None})
+    except ValueError as error:
+        raise UserError(f"the grid: {error}") from None
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder of meshes")
+    if out.is_dir():
+        raise UserError(f"{out}: a folder; name a file in it")
     if not out.parent.is_dir():
         raise UserError(f"{out.parent}: no such folder to write {out.name} into")
     found, others = _meshes(folder)

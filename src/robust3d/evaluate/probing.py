@@ -4,6 +4,8 @@ import argparse
 import json
 import os
 import tempfile
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +49,20 @@ def probe_checkpoint(arguments: argparse.Namespace) -> None:
     given = images_for(network, arguments.images, arguments.resolution, arguments.resize, any_classes)
     if given.labels is None and not any_classes:
         raise UserError(f"{arguments.images}: pictures without labels; {arguments.probe} needs a folder for each class")
-    images = _as_set(given)
+    classes = _class_names(network, given)
+    images = _as_set(given, tuple(sorted(set(given.class_names))) if any_classes else classes)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model, classes = network.model.to(device), _class_names(network, given)
+    model = network.model.to(device)
     _announce(arguments, network, given, params)
     with tempfile.TemporaryDirectory() as progress:
-        subject = Subject(model, classes, device, lambda _: images.to(device), Path(progress))
+        subject = Subject(
+            model,
+            classes,
+            device,
+            lambda _: images.to(device),
+            Path(progress),
+            training_images=partial(_refuse, arguments),
+        )
         found: Findings = module.probe(params, subject)
     print("\n".join(metric_lines(found)))
     if arguments.out:
@@ -77,8 +87,21 @@ def _params(arguments: argparse.Namespace, module: Any, classes: int) -> Any:
         raise UserError(f"--params: {error} ({arguments.probe} has {known})") from None
 
 
-def _as_set(given: Given) -> ImageData:
-    """The images as a probe reads them."""
+def _refuse(arguments: argparse.Namespace, name: str) -> ImageData:
+    raise UserError(f"--probe {arguments.probe}: it fits something to training images, and this command gives none")
+
+
+@dataclass(frozen=True)
+class _Pictures(ImageData):
+    """Images of a user's, read as they are asked for."""
+
+    def all(self) -> torch.Tensor:
+        """All images (N, 3, H, W) uint8: only some probes need them at once."""
+        return self.batch(torch.arange(len(self)))
+
+
+def _as_set(given: Given, classes: tuple[str, ...]) -> ImageData:
+    """The images as a probe reads them, with the classes that their labels count."""
     files = given.files or tuple(map(str, range(given.count)))
     names = given.class_names or ("",) * given.count
     rows = pd.DataFrame({"class_name": names, "instance": files, "view": 0, "texture": ""})
@@ -87,7 +110,7 @@ def _as_set(given: Given) -> ImageData:
         return torch.cat([given.read(place, place + 1) for place in places.tolist()])
 
     labels = given.labels if given.labels is not None else torch.zeros(given.count, dtype=torch.int64)
-    return ImageData(labels, read, given.side_px, rows, notices=given.notices)
+    return _Pictures(labels, read, given.side_px, rows, classes, notices=given.notices)
 
 
 def _class_names(network: Network, given: Given) -> tuple[str, ...]:

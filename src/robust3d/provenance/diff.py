@@ -40,11 +40,15 @@ def diff(a: Path, b: Path, cell: Sequence[str] | None = None) -> list[Difference
     Args:
         a: a results folder, or a file in one that has a record.
         b: the other.
-        cell: table (``table4``), row and column: only the sources of this cell.
+        cell: table (``table4``, ``winn3d/table3``), row and column: only the sources of this cell, of two folders.
 
     Raises:
-        UserError: a folder without records, or an unknown cell.
+        UserError: a folder without records, a file and a folder, or an unknown cell.
     """
+    if a.is_file() != b.is_file():
+        raise UserError(f"{a}, {b}: a file and a folder; name two results folders, or a file of each")
+    if a.is_file() and cell is not None:
+        raise UserError(f"--cell: belongs to two results folders, and {a} is a file")
     theirs = [_starts(path, cell) for path in (a, b)]
     (lineage_a, steps_a), (lineage_b, steps_b) = theirs
     walk = _Walk(lineage_a, lineage_b)
@@ -59,13 +63,14 @@ def diff(a: Path, b: Path, cell: Sequence[str] | None = None) -> list[Difference
 def _starts(path: Path, cell: Sequence[str] | None) -> tuple[Lineage, dict[str, Step]]:
     """The lineage and the steps to start from."""
     if path.is_file():
-        folder = next((p for p in path.resolve().parents if any(p.glob("*/*/record.json"))), path.parent)
+        whole = path.resolve()
+        folder = next((p for p in whole.parents if any(p.glob("*/*/record.json"))), whole.parent)
         lineage = Lineage(folder)
-        step = lineage.target(str(folder / path.resolve().relative_to(folder)))
+        step = lineage.target(str(whole))
         return lineage, {step.label: step}
     lineage = Lineage(path)
     if cell is not None:
-        table = path / f"{Path(cell[0]).stem}.csv"
+        table = path / f"{cell[0].removesuffix('.csv')}.csv"
         found = sources(lineage, table, lineage.cell(str(table), cell[1], cell[2]))
         return lineage, {step.name: step for step in found}
     steps = {step.label: step for step in lineage.records() if step.name.endswith(".record.json")}

@@ -104,6 +104,12 @@ def test_what_cannot_be_had_leaves_nothing(server, tmp_path, monkeypatch, change
     assert not list((tmp_path / "resources").iterdir())
 
 
+def test_a_file_in_place_of_the_folder_is_told(server, tmp_path):
+    (tmp_path / "a").write_text("")
+    with pytest.raises(UserError, match="a: no folder to write into: File exists"):
+        download("dtd", tmp_path / "a")
+
+
 def test_an_unknown_name_is_told():
     with pytest.raises(UserError, match="there are dtd, alexnet, googlenet, resnet18"):
         download("shapenet", None)

