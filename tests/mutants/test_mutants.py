@@ -124,6 +124,8 @@ MUTANTS = [
     Mutant("tables/statistics.py", "+ freedom * own) / (2 * half + freedom)", ") / (2 * half)", "tables/test_statistics.py", "shrunk"),
     Mutant("tables/statistics.py", "if np.ptp(apart) <= rounding and value != 0:", "if False:", "tables/test_statistics.py", "counts_that_agree"),
     Mutant("tables/statistics.py", "if np.ptp(numbers) <= _ROUNDING * np.abs(numbers).max():", "if False:", "tables/test_statistics.py", "numbers_that_agree"),
+    Mutant("generation/samples.py", "min([most, *enough])", "most", "stages/test_judge_voxels.py", "by_as_many_samples"),
+    Mutant("stages/judge_voxels.py", "if scope == CATEGORIES and len(self.labels) < len(self.classes):", "if False:", "stages/test_judge_voxels.py", "wrong_classes"),
     Mutant("papers/comparison/claims.py", "cell, _baseline(cell, found, cells)", "cell, None", "papers/test_claims.py", "says_why"),
     Mutant("papers/geon3d/table4.py", "1 + 1 / len(flat)", "2", "tables/test_table4.py", "less_noise"),
     Mutant("provenance/recompute.py", 'if detail is None and elsewhere:', 'if detail is None:', "provenance/test_recompute.py", "other_bytes_on_this"),
