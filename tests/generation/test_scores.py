@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from robust3d.generation.scores import class_histogram, class_probability, inception_score
+from robust3d.generation.scores import among, class_histogram, class_probability, inception_score
 
 CLASSES = 7
 
@@ -56,3 +56,8 @@ def test_rows_that_are_no_probabilities_are_refused(wrong: np.ndarray) -> None:
 def test_more_parts_than_samples_are_refused() -> None:
     with pytest.raises(ValueError, match="divided into 10"):
         inception_score(np.full((4, 2), 0.5))
+
+
+def test_probabilities_of_some_classes_as_if_there_were_no_others() -> None:
+    chances = np.array([[0.1, 0.3, 0.6], [0.0, 0.0, 1.0]])
+    assert among(chances, np.array([1, 0])).tolist() == [[pytest.approx(0.75), pytest.approx(0.25)], [0.5, 0.5]]

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -155,6 +156,43 @@ def test_the_brain_table_takes_the_chosen_layer(job):
     assert cell["value"] == pytest.approx(0.401) and cell["layers"] == ["b"] * 3
     assert cell["difference"]["value"] == pytest.approx(0.2) and measures.SYNTHETIC in cell["flags"]
     assert cells["Solid", "IT, explained"]["text"] == "40.1"
+
+
+def test_weights_that_are_the_same_in_every_seed_have_intervals_over_sites_and_images(job):
+    """A network from disk predicts as well in every seed, which is no certainty."""
+    for seed in range(SEEDS):
+        path = job.named("metrics", f"Plane-brain-s{seed}")
+        content = json.loads(path.read_text())
+        bounds = {"value": 0.5, "low": 0.4 + 0.03 * seed, "high": 0.7}
+        content["regions"]["V4"] |= bounds
+        content["regions"]["V4"]["rsa"] |= bounds | {"high": 0.6}
+        path.write_text(json.dumps(content))
+    brain.write(job)
+    interval = cells_of(job)["Plane", "V4"]["interval"]
+    assert (interval["low"], interval["high"]) == (pytest.approx(0.43), pytest.approx(0.7))
+    assert interval["kind"] == "bootstrap over sites, 95 %; training noise is not in it"
+    assert "t over 3 seeds" in cells_of(job)["Solid", "V4"]["interval"]["kind"]
+    rsa.write(job)
+    interval = cells_of(job)["Plane", "RSA V4"]["interval"]
+    assert (interval["low"], interval["high"]) == (pytest.approx(0.43), pytest.approx(0.6))
+    assert "bootstrap over images" in interval["kind"]
+    assert cells_of(job)["Plane", "RSA Plane"]["interval"] is None  # 1 with itself, in every seed
+
+
+def test_precision_of_chance_in_every_seed_is_flagged():
+    """Where all seeds agree there is no interval: the number itself is compared with chance."""
+    for value, flags in ((0.5, ["accuracy is not beyond chance"]), (0.75, [])):
+        start = SimpleNamespace(
+            transfer=lambda *which, value=value: [np.full(2, value)] * 3,
+            several_labels=lambda target: True,
+            chance=lambda target: 0.5,
+            searched=lambda *which: [],
+            than="A",
+            label="A",
+        )
+        found = SimpleNamespace(job=SimpleNamespace(params={"precision": "area"}), starts={"A": start})
+        cell = transfer._cell(found, start, "Scenes", "probed", 2)
+        assert cell["interval"] is None and cell["flags"] == flags
 
 
 def test_likeness_of_networks_is_1_with_themselves(job):

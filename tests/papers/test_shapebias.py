@@ -109,13 +109,16 @@ def test_a_table_says_that_no_image_is_right_by_all(tmp_path):
     assert "3 of the 8 tested images are black or white all over" in cells["R", "B&W"]["flags"]
 
 
-def corrupted(tmp_path, names, share):
-    """S is right about the first images; of R each corruption leaves `share` right at severity 1 and none at 2."""
+def corrupted(tmp_path, names, share, more=(0, 0, 0)):
+    """S is right about the first images; of R each corruption leaves `share` right at severity 1 and none at 2.
+
+    `more` images that R gets right at severity 1, by seed.
+    """
     rights = {"S": [], "R": []}
-    for _ in range(3):
+    for extra in more:
         half = {f"{name}@{severity}": bits("11110000") for name in names for severity in (1, 2)}
         rights["S"].append({"none": bits("11111111"), **half})
-        few = {f"{name}@1": np.arange(IMAGES) < share[name] for name in names}
+        few = {f"{name}@1": np.arange(IMAGES) < share[name] + extra for name in names}
         none = {f"{name}@2": bits("00000000") for name in names}
         rights["R"].append({"none": bits("11111111"), **few, **none})
     metrics = {"errors": dict.fromkeys(names, 0), "parameters": "cifar",
@@ -143,8 +146,17 @@ def test_table_a1_and_corruption_errors(tmp_path):
     assert table.loc["S", ["Clean", "mCE", "Relative mCE"]].tolist() == ["0.0", "50.0", "100.0"]
     assert cells["R", "mCE"]["value"] == pytest.approx(100 * (1 - mean))
     assert cells["R", "Relative mCE"]["value"] == pytest.approx(200 * (1 - mean))
-    interval = cells["R", "Relative mCE"]["interval"]
-    assert interval["low"] == pytest.approx(interval["high"]) and "3 seeds" in interval["kind"]
+    assert "interval" not in cells["R", "Relative mCE"]  # the same in all seeds: it would have no width
+
+
+def test_relative_errors_have_an_interval_over_seeds(tmp_path):
+    """Of 16 images R gets 2, 4 and 6 right, and S 8: ratios of their errors of 1.75, 1.5 and 1.25."""
+    job = corrupted(tmp_path, COMMON, dict.fromkeys(COMMON, 2), more=(0, 2, 4))
+    corruptions.write(job)
+    cell = read(job)[1]["R", "Relative mCE"]
+    half = 4.302653 * 0.25 / 3**0.5  # t(0.975, 2)
+    assert cell["value"] == pytest.approx(150) and "3 seeds" in cell["interval"]["kind"]
+    assert (cell["interval"]["low"], cell["interval"]["high"]) == pytest.approx((1.5 - half, 1.5 + half))
 
 
 def test_means_that_lack_corruptions_are_left_out(tmp_path):

@@ -32,7 +32,7 @@ torch.set_num_threads(1)
 def entry(probability, inception=2.0, fid=10.0, collapse=None, joint=False):
     """A set's metrics of one seed; classes are chair and bed, chair is judged."""
     facts = FACTS | {"collapse": collapse, "category": "chair"}
-    score = {"mean": inception, "deviation": 0.5, "parts": 2, "samples": 8}
+    score = {"mean": inception, "deviation": 0.5, "parts": 2, "samples": 8, "classes": 4}
     group = {
         "samples": 4, "distance_samples": 3, "fid": {"value": fid, "flags": ["FID from 3 samples"]},
         "kid": {"value": 0.1}, "coverage": 0.5, "one_nearest": {"accuracy": 0.75},
@@ -101,7 +101,8 @@ def test_table_2(tmp_path):
     ours = cells["3DWINN-separate-multi", "Inception score"]
     assert ours["text"] == "3.00 ± 0.50" and ours["seeds"] == [2, 3, 4] and ours["parts"] == 2
     assert ours["printed"] == {"row": "3DWINN-separate-multi", "value": 10.25, "comparable": False}
-    assert ours["interval"]["low"] == pytest.approx(3 - 4.302653 / 3**0.5) and "3 seeds" in ours["interval"]["kind"]
+    assert (ours["interval"]["low"], ours["interval"]["high"]) == (1, 4)  # 3 ± 4.302653 / 3**0.5, of four classes
+    assert "3 seeds" in ours["interval"]["kind"] and ours["n"] == 8 and ours["most"] == 4
     assert ours["reference_network"]["test_accuracy"] == 0.9 and ours["difference_to_noise"]["value"] == 1
     assert cells["3DWINN-joint-single", "Share of bed"]["value"] == 75
     assert ("3DWINN-separate-multi", "Share of bed") not in cells
@@ -129,10 +130,60 @@ def test_table_3(tmp_path):
     assert ours["printed"] == {"row": "FID of 3DWINN", "value": 225, "comparable": False}
     assert ours["sources"][0]["pointer"] == "/sets/winn-separate-multi/groups/chair/fid/value"
     assert cells["1-NNA of Held-out shapes", "chair"]["text"] == "0.75"
+    assert not [row for row, _ in cells if row.endswith("Mean shape")]  # one volume a class has no distances
     assert cells["Coverage of 3DWINN-joint-single", judged.ALL]["value"] == 0.5
     assert cells["FID of 3D-DescriptorNet (printed)", "chair"]["value"] == 490
     assert cells["FID of 3DWINN (printed)", "night stand"]["value"] == 456
     assert ("FID of 3D-GAN (printed)", "dresser") not in cells  # not reported
+
+
+def test_what_has_too_few_samples_says_so(tmp_path):
+    seeds = three()
+    for seed in seeds:
+        ours = seed["winn-joint-single"]
+        ours["inception"][judged.ALL] = {"void": "3 samples, fewer than 4"}
+        ours["groups"][judged.ALL] = {"samples": 1, "distance_samples": 9, "void": "1 samples, fewer than 2"}
+    job = made(tmp_path, seeds)
+    table2.write(job)
+    score = read(job)["3DWINN-joint-single", "Inception score"]
+    assert score["text"] == "–" and score["value"] is None
+    assert "not compared: 3 samples, fewer than 4" in score["flags"]
+    table3.write(job)
+    distance = read(job)["FID of 3DWINN-joint-single", judged.ALL]
+    assert distance["value"] is None and "not compared: 1 samples, fewer than 2" in distance["flags"]
+
+
+def test_seeds_of_different_numbers_of_samples_are_said(tmp_path):
+    seeds = three()
+    for number, seed in enumerate(seeds):
+        seed["winn-separate-multi"]["groups"]["chair"]["distance_samples"] = 3 + number
+    job = made(tmp_path, seeds)
+    table3.write(job)
+    cell = read(job)["FID of 3DWINN-separate-multi", "chair"]
+    assert cell["n"] == [3, 4, 5]
+    assert "3, 4, 5 samples, by seed: their numbers differ by that too" in cell["flags"]
+
+
+def test_volumes_that_are_the_same_for_all_seeds_have_no_interval_over_seeds(tmp_path):
+    seeds = three()
+    for number, seed in enumerate(seeds):  # drawn from the same, by seed
+        seed["held-out"] = entry(0.3, 2.0 + number)
+    job = made(tmp_path, seeds)
+    table2.write(job)
+    held_out = read(job)["Held-out shapes, 1 categories", "Inception score"]
+    assert held_out["value"] == 3 and held_out["interval"] is None and "the same volumes" in held_out["note"]
+    table4.write(job)
+    cells = read(job)
+    # Probabilities 0.25 and 0.75 of two volumes, which are the same in each seed: standard deviation 0.5 / 2 ** 0.5,
+    # standard error 0.25, t(0.975, 1) = 12.706. Six volumes would give 0.5 ± 0.287.
+    interval = cells["Held-out shapes", "chair"]["interval"]
+    assert (interval["low"], interval["high"]) == (0, 1) and "over 2 volumes" in interval["kind"]
+    assert cells["Held-out shapes", "mean"]["interval"] is None
+    noise = cells["Noise", "chair"]  # three seeds of the same number: over all of their volumes
+    assert "over 6 volumes" in noise["interval"]["kind"]
+    half = 2.570582 * (6 / 5 * 0.25**2 / 6) ** 0.5
+    assert noise["interval"]["high"] - noise["interval"]["low"] == pytest.approx(2 * half)
+    assert noise["note"] == "all 3 seeds have the same number: their noise cannot be told"
 
 
 def test_table_4(tmp_path):
@@ -295,6 +346,22 @@ def test_copies_of_training_shapes_are_recognised(voxels, reference, tmp_path):
     assert inception["joint"][judged.ALL]["mean"] > 1.1 and found["joint"]["histogram"] == [8, 8]
     assert found["joint"]["groups"][judged.ALL]["memorisation"]["ratio"] == 0
     assert list(found["joint"]["groups"]) == [judged.ALL] and set(found["noise"]["groups"]) == {"plate", judged.ALL}
+
+
+def test_sets_of_several_sizes_are_judged_by_as_many_volumes(voxels, reference, tmp_path):
+    """Six volumes of a joint generator, three of a category; of noise and of held-out shapes there are four a class."""
+    train = open_voxels(voxels, "train")
+    both, plates = train.volumes()[:, 0].numpy()[[0, 1, 2, 8, 9, 10]], train.volumes()[:3, 0].numpy()
+    write_generated(tmp_path / "j.h5", both, [JOINT] * 6, train.classes, **FACTS | {"category": None})
+    write_generated(tmp_path / "s.h5", plates, [0] * 3, train.classes, **FACTS | {"category": "plate"})
+    found, _ = judge(voxels, reference, {"j": [tmp_path / "j.h5"], "s": [tmp_path / "s.h5"]}, tmp_path)
+    rows = ("noise", "independent", "held-out")
+    assert {found[name]["groups"][judged.ALL]["distance_samples"] for name in ("j", *rows)} == {6}
+    assert {found[name]["inception"][judged.ALL]["samples"] for name in ("j", *rows)} == {6}
+    assert {found[name]["groups"]["plate"]["distance_samples"] for name in ("s", *rows)} == {3}
+    assert {name for name, one in found.items() if judged.ALL in one["groups"]} == {"j", *rows}
+    assert found["s"]["inception"]["categories"] == {"void": "3 samples, fewer than 4"}
+    assert {found[name]["inception"]["categories"]["mean"] for name in rows} == {1.0}  # one category: nothing to tell
 
 
 def test_the_reference_network_may_know_more_classes_in_another_order(voxels, reference, tmp_path):

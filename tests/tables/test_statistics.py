@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from robust3d.tables.statistics import difference, interval, mean_difference, seed_difference
+from robust3d.tables.statistics import (
+    UNBOUNDED,
+    difference,
+    interval,
+    mean_difference,
+    over_seeds,
+    seed_difference,
+    t_interval,
+)
 
 DRAWS = 2000
 
@@ -156,6 +164,21 @@ def test_counts_that_agree_are_not_certain():
     assert found["value"] == -1 and found["p"] is None and found["verdict"] is None and found["low"] is None
     assert "their noise cannot be told" in found["note"]
     assert seed_difference([1, 2, 1], [1, 2, 1])["verdict"] == "does not differ"
+    rounded = seed_difference([0.1 + 0.2, 0.3, 0.7 - 0.4], [0, 0, 0])  # 0.3, but for the last digit
+    assert rounded["p"] is None and rounded["verdict"] is None
+    assert seed_difference([0.1 + 0.2, 0.3, 0.7 - 0.4], [0.3, 0.3, 0.3])["verdict"] == "does not differ"
+
+
+@pytest.mark.parametrize("values", [[2, 2, 2], [0, 0, 0], [0.1 + 0.2, 0.3, 0.7 - 0.4], [-5.5] * 4])
+def test_numbers_that_agree_have_no_interval(values):
+    """Such as of the same weights in every seed: an interval without width would say that nothing is left to know."""
+    assert over_seeds(values) is None and t_interval(np.array(values, float), UNBOUNDED, "t") is None
+
+
+def test_numbers_that_differ_have_students_interval():
+    found = over_seeds([0.0, 0.0, 3e-6])
+    low, high = stats.t.interval(0.95, 2, 1e-6, 1e-6)  # mean 1e-6, standard deviation 3e-6 / 3**0.5
+    assert (found["low"], found["high"]) == (pytest.approx(low), pytest.approx(high))
 
 
 def simulate(columns, seeds, images, by_seed, by_image, rest, shift):

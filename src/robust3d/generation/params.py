@@ -13,8 +13,8 @@ class JudgeParams(Params):
     """How many samples what is computed from."""
 
     splits: int = Field(10, ge=1)  # of the Inception score; as stated
-    # Samples of a category that FID, KID, coverage, 1-NNA and the memorisation test take: the same number of every
-    # row, for all of these depend on it. As many as there are test volumes of a category, which are a row too.
+    # Most samples of a category that FID, KID, coverage, 1-NNA and the memorisation test take: the same number of every
+    # row, for all of these depend on it, so no more than the smallest has. Test volumes of a category are a row too.
     distance_samples: int = Field(40, ge=2)
     control_samples: int = Field(40, ge=2)  # volumes of noise of each class
     noise_threshold: float = 0.5  # above which noise of N(0, 1), from which a synthesis starts, fills a voxel

@@ -63,6 +63,17 @@ def _score(chances: F64) -> float:
     return float(np.exp(terms.sum(1).mean()))
 
 
+def among(probabilities: F64, classes: NDArray[np.integer]) -> F64:
+    """Probabilities (N, k) of some classes, as if there were no others.
+
+    A row that gives none of them any probability knows nothing of which one it is: all of them are equal.
+    """
+    chances = _checked(probabilities)[:, classes]
+    total = chances.sum(1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        return np.where(total > 0, chances / total, 1 / len(classes))
+
+
 def class_probability(probabilities: F64, label: int) -> float:
     """Mean probability of the class that samples were made for (3DWINN, table 4)."""
     return float(_checked(probabilities)[:, label].mean())

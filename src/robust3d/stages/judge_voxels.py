@@ -1,7 +1,8 @@
 """Judges generated volumes by the reference network, beside noise, mean shapes and held-out shapes."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from robust3d.data.sets import save_set
 from robust3d.data.volumes import U8, VoxelData
 from robust3d.data.voxel_sets import open_voxels
 from robust3d.errors import UserError
-from robust3d.generation import controls, distances, scores
+from robust3d.generation import controls, distances, samples, scores
 from robust3d.generation.params import ALL, CATEGORIES, JudgeParams
 from robust3d.models.files import load_state
 from robust3d.models.reference3d import Reference3D, describe
@@ -38,18 +39,20 @@ class Described:
         labels: (N,) for which they were made; -1: for none.
         features: (N, D).
         chances: (N, K).
-        parts: (N,) by which every part of an Inception score gets an equal share.
+        iterations: (N,) after which they were made; all the same: they have none.
         facts: of their generators.
         joint: whether they are of all classes.
+        sampled: whether they are samples, which distances compare; a mean shape is none.
         nearest_of: (N,) the class among whose training volumes the nearest is searched; -1: all.
     """
 
     labels: I64
     features: F64
     chances: F64
-    parts: I64
+    iterations: I64
     facts: list[dict[str, Any]] = field(default_factory=list)
     joint: bool = False
+    sampled: bool = True
     nearest_of: I64 | None = None
 
 
@@ -62,13 +65,13 @@ def run(job: "Context") -> None:
     train = _described(network, data["train"].volumes()[:, 0].numpy(), data["train"].labels.numpy())
     held_out = _described(network, data["test"].volumes()[:, 0].numpy(), data["test"].labels.numpy(), joint=True)
     places = reference_labels(data["train"].classes, info["classes"])
-    judge = Judge(params, data["train"].classes, places, job.params["categories"], job.params["seed"], train, held_out)
-    found, frames = {}, []
     sets = _controls(network, data["train"], held_out, params, job.params["seed"])
     for name in job.params["sets"]:
         sets[name] = _generated(network, [read_generated(path) for path in job.inputs[f"generated:{name}"]], data)
+    judge = Judge(params, data["train"].classes, places, job.params["categories"], job.params["seed"], train, sets)
+    found, frames = {}, []
     for name, described in sets.items():
-        found[name] = judge.metrics(described)
+        found[name] = judge.metrics(name)
         frames.append(judge.outcomes(described).assign(set=name))
         print(f"{name}: {len(described.labels)} volumes", flush=True)
     save_set(pd.concat(frames, ignore_index=True), job.outputs["outcomes"])
@@ -99,7 +102,7 @@ def load_reference(weights: Path, info: Path) -> tuple[Reference3D, dict[str, An
 
 def _described(network: Reference3D, volumes: U8, labels: I64, **facts: Any) -> Described:
     batches = (torch.from_numpy(volumes[i : i + BATCH])[:, None] for i in range(0, len(volumes), BATCH))
-    return Described(labels, *describe(network, batches), **{"parts": labels} | facts)
+    return Described(labels, *describe(network, batches), **{"iterations": np.zeros_like(labels)} | facts)
 
 
 def _generated(network: Reference3D, files: list[Generated], data: dict[str, VoxelData]) -> Described:
@@ -110,17 +113,15 @@ def _generated(network: Reference3D, files: list[Generated], data: dict[str, Vox
             made, real = (f"{len(one.classes)} classes, {one.resolution} voxels along a side" for one in (file, train))
             raise UserError(f"generated volumes of {made}, but those to compare with are of {real}")
     labels = np.concatenate([file.labels for file in files])
-    iterations = np.concatenate([file.iterations for file in files])
     categories = [file.facts["category"] for file in files]
     places = [JOINT if name is None else train.classes.index(name) for name in categories]
-    joint = bool((labels == JOINT).all())
     return _described(
         network,
         np.concatenate([file.volumes() for file in files]),
         labels,
-        parts=iterations if joint else labels,
+        iterations=np.concatenate([file.iterations for file in files]),
         facts=[file.facts for file in files],
-        joint=joint,
+        joint=bool((labels == JOINT).all()),
         nearest_of=np.repeat(places, [len(file) for file in files]),
     )
 
@@ -139,13 +140,13 @@ def _controls(
     }
     for name, volumes in made.items():
         labels = np.repeat(np.arange(len(volumes)), [len(one) for one in volumes])
-        found[name] = _described(network, np.concatenate(volumes), labels, joint=True)
+        found[name] = _described(network, np.concatenate(volumes), labels, joint=True, sampled=name != "mean")
     return found | {"held-out": held_out}
 
 
 @dataclass(frozen=True)
 class Judge:
-    """What sets are compared with.
+    """What sets are compared with, and by how many samples: the same number of every set, for all depends on it.
 
     Attributes:
         params: numbers of samples.
@@ -153,7 +154,8 @@ class Judge:
         places: of the classes among the reference network's.
         categories: those that generators of one category are made for.
         seed: of drawn subsets.
-        train, held_out: real volumes.
+        train: real volumes.
+        sets: that are compared, by name; among them real volumes that were held out.
     """
 
     params: JudgeParams
@@ -162,46 +164,103 @@ class Judge:
     categories: list[str]
     seed: int
     train: Described
-    held_out: Described
+    sets: dict[str, Described]
 
-    def metrics(self, made: Described) -> dict[str, Any]:
-        """All scores of a set; None where it has too few samples."""
-        groups = {name: self._group(made, self.classes.index(name)) for name in self.categories}
-        known = np.isin(made.labels, [self.classes.index(name) for name in self.categories])
+    @cached_property
+    def labels(self) -> list[int]:
+        """Of the categories."""
+        return [self.classes.index(name) for name in self.categories]
+
+    @cached_property
+    def of_scores(self) -> dict[str, samples.Common]:
+        """How many samples Inception scores take of each set: of all classes, and of the categories of each one."""
+        least = 2 * self.params.splits
+        joint = {name: len(one.labels) for name, one in self._sampled.items() if one.joint}
+        each = {
+            name: min(int((one.labels == label).sum()) for label in self.labels)
+            for name, one in self._sampled.items()
+            if np.isin(one.labels, self.labels).any()
+        }
+        of_one = -(-least // len(self.labels))
+        return {
+            ALL: samples.common(joint, least, max(joint.values())),
+            CATEGORIES: samples.common(each, of_one, max(each.values(), default=of_one)),
+        }
+
+    @cached_property
+    def of_distances(self) -> dict[str, samples.Common]:
+        """How many samples distances take of each set, by category, and of all classes."""
+        found = {}
+        for name, label in [(ALL, None), *zip(self.categories, self.labels, strict=True)]:
+            real = min(len(_of(one, label).labels) for one in (self.train, self.sets["held-out"]))
+            most = self.params.distance_samples * (1 if label is not None else len(self.classes))
+            there = {
+                key: len(_of(one, label).labels)
+                for key, one in self._sampled.items()
+                if (one.joint if label is None else (one.labels == label).any())
+            }
+            found[name] = samples.common(there, 2, min(real, most))
+        return found
+
+    @property
+    def _sampled(self) -> dict[str, Described]:
+        return {name: one for name, one in self.sets.items() if one.sampled}
+
+    def metrics(self, name: str) -> dict[str, Any]:
+        """All scores of a set; in place of each that it has too few samples for `void`, which says so."""
+        made = self.sets[name]
+        groups = {category: self._group(name, category) for category in self.categories}
         return {
             "facts": made.facts,
             "samples": len(made.labels),
-            "inception": {
-                ALL: self._inception(made, np.full(len(known), made.joint)),
-                CATEGORIES: self._inception(made, known),
-            },
+            "inception": {scope: self._inception(name, scope) for scope in (ALL, CATEGORIES)},
             "histogram": scores.class_histogram(made.chances).tolist(),
-            "groups": {name: found for name, found in groups.items() if found}
-            | ({ALL: self._distances(made, self.train, self.held_out, len(self.classes))} if made.joint else {}),
+            "groups": {category: found for category, found in groups.items() if found}
+            | ({ALL: self._distances(name, ALL, None)} if made.joint and made.sampled else {}),
         }
 
-    def _inception(self, made: Described, rows: NDArray[np.bool_]) -> dict[str, Any] | None:
-        if rows.sum() < 2 * self.params.splits:
-            return None
-        return asdict(scores.inception_score(made.chances[rows], self.params.splits, made.parts[rows]))
+    def _inception(self, name: str, scope: str) -> dict[str, Any] | None:
+        """Score of all classes, dealt into parts at random, or of the categories, of which all parts have equal shares.
 
-    def _group(self, made: Described, label: int) -> dict[str, Any] | None:
-        rows = made.labels == label
-        if not rows.any():
+        So what knows no classes and what was made class by class are dealt alike.
+        """
+        made, number, count = self.sets[name], self.of_scores[scope], self.of_scores[scope].count
+        if scope == ALL:
+            rows, groups = np.flatnonzero(np.full(len(made.labels), made.joint)), made.iterations
+        else:
+            rows, groups = np.flatnonzero(np.isin(made.labels, self.labels)), made.labels
+            count *= len(self.labels)
+        if not made.sampled or not len(rows):
             return None
-        ours, train, unseen = (_chosen(one, one.labels == label) for one in (made, self.train, self.held_out))
-        probability = scores.class_probability(ours.chances, self.places[label])
-        return {"class_probability": probability} | self._distances(ours, train, unseen, classes=1)
+        if name in number.short:
+            return {"void": number.short[name]}
+        rows = rows[samples.drawn(groups[rows], count, numpy_generator(self.seed, "inception", scope))]
+        chances = made.chances[rows]
+        if scope == CATEGORIES and len(self.labels) < len(self.classes):
+            # A volume of another class than those that were asked for earns nothing.
+            chances = scores.among(chances, self.places[self.labels])
+        found = scores.inception_score(chances, self.params.splits, groups[rows])
+        return asdict(found) | {"classes": chances.shape[1]}
 
-    def _distances(self, made: Described, train: Described, held_out: Described, classes: int) -> dict[str, Any]:
+    def _group(self, name: str, category: str) -> dict[str, Any] | None:
+        label = self.classes.index(category)
+        ours = _of(self.sets[name], label)
+        if not len(ours.labels):
+            return None
+        probability = {"class_probability": scores.class_probability(ours.chances, self.places[label])}
+        return probability | (self._distances(name, category, label) if ours.sampled else {"samples": len(ours.labels)})
+
+    def _distances(self, name: str, group: str, label: int | None) -> dict[str, Any]:
         """Distances in the space of features, from equally many samples of every set."""
-        count = min(self.params.distance_samples * classes, len(made.labels), len(train.labels), len(held_out.labels))
-        facts: dict[str, Any] = {"samples": len(made.labels), "distance_samples": count}
-        if count < 2:
-            return facts
+        made, train, held_out = (_of(one, label) for one in (self.sets[name], self.train, self.sets["held-out"]))
+        number = self.of_distances[group]
+        facts: dict[str, Any] = {"samples": len(made.labels), "distance_samples": number.count}
+        if name in number.short:
+            return facts | {"void": number.short[name]}
         # Sets lie class by class, so what is taken of them is drawn.
         ours, real, unseen = (
-            _drawn(one, count, self.seed, name) for one, name in ((made, "made"), (train, "real"), (held_out, "unseen"))
+            _drawn(one, number.count, self.seed, which)
+            for one, which in ((made, "made"), (train, "real"), (held_out, "unseen"))
         )
         draw = numpy_generator(self.seed, "kernel distance")
         return facts | {
@@ -235,11 +294,15 @@ class Judge:
         )
 
 
-def _chosen(described: Described, rows: NDArray[np.bool_]) -> Described:
-    return Described(described.labels[rows], described.features[rows], described.chances[rows], described.parts[rows])
+def _of(described: Described, label: int | None) -> Described:
+    """The volumes of a class; None: all of them."""
+    if label is None:
+        return described
+    rows = described.labels == label
+    arrays = {name: getattr(described, name)[rows] for name in ("labels", "features", "chances", "iterations")}
+    return replace(described, **arrays, nearest_of=None)
 
 
 def _drawn(described: Described, count: int, seed: int, name: str) -> F64:
-    """Features of `count` volumes, drawn without replacement."""
-    order = numpy_generator(seed, "drawn", name).permutation(len(described.labels))
-    return described.features[np.sort(order[:count])]
+    """Features of `count` volumes, drawn without replacement, equally many of each iteration."""
+    return described.features[np.sort(samples.drawn(described.iterations, count, numpy_generator(seed, "drawn", name)))]

@@ -18,6 +18,7 @@ from robust3d.seeds import numpy_generator
 
 LEAST_SEEDS = 3  # for a verdict; fewer give no estimate of training noise
 RESAMPLES = 10_000
+_ROUNDING = 1e-9  # numbers that differ by less, as a share of their size, are the same
 DIFFERS, ALIKE = "differs", "does not differ"
 UNBOUNDED, SHARE = (-math.inf, math.inf), (0.0, 1.0)  # what a number can be
 Outcomes = Sequence[np.ndarray]  # for each seed, (images,): bool, or a mean of bools
@@ -117,9 +118,11 @@ def _no_verdict(value: float, seeds: int, note: str) -> dict[str, Any]:
 
 
 def over_seeds(values: Sequence[float], bounds: tuple[float, float] = UNBOUNDED) -> dict[str, Any] | None:
-    """95 % interval (t) of the mean of one number per seed, in its own unit; None with fewer than three seeds.
+    """95 % interval (t) of the mean of one number per seed, in its own unit; None where there is none.
 
-    For numbers that are no means over images, such as how many units of a network do something.
+    For numbers that are no means over images, such as how many units of a network do something. There is none with
+    fewer than three seeds, nor where all have the same number: counts that agree by chance and networks whose weights
+    are the same in every seed would have an interval without width, as if no noise were left.
 
     Args:
         values: a number for each seed.
@@ -131,10 +134,15 @@ def over_seeds(values: Sequence[float], bounds: tuple[float, float] = UNBOUNDED)
     return t_interval(numbers, bounds, _over_seeds(len(numbers)))
 
 
-def t_interval(numbers: np.ndarray, bounds: tuple[float, float], kind: str) -> dict[str, Any]:
-    """95 % interval (t) of the mean of two independent numbers or more, in their unit; it ends at the bounds."""
+def t_interval(numbers: np.ndarray, bounds: tuple[float, float], kind: str) -> dict[str, Any] | None:
+    """95 % interval (t) of the mean of two independent numbers or more, in their unit; it ends at the bounds.
+
+    None where all numbers are the same: they do not tell how far others would be from them.
+    """
     from scipy import stats  # not at the top: planning imports this module
 
+    if np.ptp(numbers) <= _ROUNDING * np.abs(numbers).max():
+        return None
     half = float(stats.t.ppf(0.975, len(numbers) - 1) * numbers.std(ddof=1) / math.sqrt(len(numbers)))
     mean = float(numbers.mean())
     return {"low": max(mean - half, bounds[0]), "high": min(mean + half, bounds[1]), "kind": kind}
@@ -145,14 +153,16 @@ def seed_difference(ours: Sequence[float], baseline: Sequence[float]) -> dict[st
 
     No verdict either where all seeds have the same difference, as counts may: their noise cannot be told from it.
     """
-    apart = np.array(ours, float) - np.array(baseline, float)
+    pair = np.array([ours, baseline], float)
+    rounding = _ROUNDING * np.abs(pair).max()
+    apart = pair[0] - pair[1]
+    apart[np.abs(apart) <= rounding] = 0
     value, seeds = float(apart.mean()), len(apart)
     if seeds < LEAST_SEEDS:
         return _no_verdict(value, seeds, _too_few(seeds))
-    variance = float(apart.var(ddof=1)) / seeds
-    if variance == 0 and value != 0:
+    if np.ptp(apart) <= rounding and value != 0:
         return _no_verdict(value, seeds, f"all {seeds} seeds have the same difference: their noise cannot be told")
-    return _verdict(value, variance, seeds - 1) | {"kind": _over_seeds(seeds), "seeds": seeds}
+    return _verdict(value, float(apart.var(ddof=1)) / seeds, seeds - 1) | {"kind": _over_seeds(seeds), "seeds": seeds}
 
 
 def bars_note(seeds: int) -> str:

@@ -251,5 +251,5 @@ def mean_of(starts: Sequence[list[Array]]) -> list[Array]:
 
 
 def spread(values: Sequence[Array]) -> dict[str, Any] | None:
-    """95 % interval over seeds of the mean of a measure; None with fewer than three."""
+    """95 % interval over seeds of the mean of a measure; None with fewer than three, or if all have the same."""
     return over_seeds([float(np.nanmean(one)) for one in values])

@@ -57,7 +57,7 @@ def _cell(
     value, several = float(np.mean([right.mean() for right in rights])), start.several_labels(target)
     ours = measures.spread(rights) if several else interval([right > 0 for right in rights])
     chance = start.chance(target)
-    flags = ["accuracy is not beyond chance"] if ours is not None and ours["low"] <= chance else []
+    flags = ["accuracy is not beyond chance"] if (ours["low"] if ours else value) <= chance else []
     formula = PRECISION.format(found.job.params["precision"]) if several else FORMULA
     cell = {"text": percent(value), "value": 100 * value, "unit": "%", "formula": formula, "n": len(rights[0])}
     cell |= {"chance": chance, "interval": ours, "flags": flags}

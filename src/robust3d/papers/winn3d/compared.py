@@ -140,5 +140,5 @@ def comparable(job: "Context") -> bool:
 
 
 def seeds_interval(values: list[float]) -> dict[str, Any] | None:
-    """95 % interval of a mean rate over seeds, from three on; None with fewer, or where a seed has no value."""
+    """95 % interval of a mean rate over seeds, from three on; None with fewer, without a value, or if all are equal."""
     return over_seeds(values, SHARE) if np.isfinite(values).all() else None

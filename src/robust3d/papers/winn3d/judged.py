@@ -31,6 +31,8 @@ CONTROLS = {
     "held-out": "Held-out shapes",
 }
 REFERENCE_CLASSES = 40  # of the paper's reference network, which was trained on ModelNet40
+ONE_EACH = "mean"  # the control that is one volume a class: no sample, so no score or distance compares it
+OWN_SAMPLES = ("noise", "independent")  # controls of which each seed draws volumes of its own
 WEAK = 2.0  # times chance, below which a reference network judges nothing
 
 
@@ -86,6 +88,11 @@ class Judged:
         return None if any(value is None for value in found) else [float(value) for value in found if value is not None]
 
     @property
+    def own_samples(self) -> bool:
+        """Whether each seed has volumes of its own; those of other controls are the same, or drawn from the same."""
+        return bool(self.kind) or self.name in OWN_SAMPLES
+
+    @property
     def collapsed(self) -> list[str]:
         """Why its generators collapsed, each reason once."""
         facts = [one for metrics in self.metrics for one in metrics["facts"] if one["collapse"]]
@@ -116,6 +123,11 @@ class Report:
         if accuracy >= WEAK * chance:
             return []
         return [f"the reference network is right on {accuracy:.1%} of held-out shapes, so what it says means little"]
+
+    @property
+    def samples(self) -> list[Judged]:
+        """The sets that are samples."""
+        return [one for one in self.sets if one.name != ONE_EACH]
 
     def control(self, name: str) -> Judged:
         """The control of a name."""
@@ -178,9 +190,9 @@ def number_cell(
     if values is None:
         return {"text": "–", "value": None, "interval": None, "sources": sources}
     mean = float(np.mean(values))
-    # Each seed has samples of its own, so the spread of seeds contains the noise of samples.
-    interval = over_seeds(values, bounds)
-    if interval is not None:
+    interval = None
+    if judged.own_samples and (interval := over_seeds(values, bounds)) is not None:
+        # Each seed has samples of its own, so the spread of seeds contains the noise of samples.
         interval |= {"kind": f"t over {len(values)} seeds, each with samples of its own, 95 %"}
     cell: dict[str, Any] = {
         "text": f"{mean:{form}}" + " (collapsed)" * bool(judged.collapsed),
@@ -191,9 +203,25 @@ def number_cell(
     }
     if len(values) < LEAST_SEEDS:
         cell["note"] = "fewer than three training runs: training noise is in no interval"
+    elif not judged.own_samples:
+        cell["note"] = "the same volumes for all seeds, or drawn from the same: their spread is no interval"
+    elif interval is None:
+        cell["note"] = f"all {len(values)} seeds have the same number: their noise cannot be told"
     if against is not None:
         cell["difference_to_noise"] = {"to": report.control("noise").label, **seed_difference(values, against)}
     return cell
+
+
+def number_of_samples(numbers: Sequence[int]) -> tuple[int | list[int], list[str]]:
+    """How many samples the number of a cell is of, where they differ for each seed, and a flag if they do."""
+    if len(set(numbers)) == 1:
+        return numbers[0], []
+    return list(numbers), [f"{', '.join(map(str, numbers))} samples, by seed: their numbers differ by that too"]
+
+
+def voids(found: Sequence[Mapping[str, Any] | None]) -> list[str]:
+    """Flags: why seeds have no score or distance of a set, each reason once."""
+    return list(dict.fromkeys(f"not compared: {one['void']}" for one in found if one and "void" in one))
 
 
 def printed_cell(row: str, column: str, text: str, value: float, flag: str) -> dict[str, Any]:
@@ -213,10 +241,19 @@ def printed_row(job: "Context", row: str, name: str, numbers: Mapping[str, float
     ]
 
 
-def printed_beside(job: "Context", report: Report, row: str, value: float | None) -> dict[str, Any] | None:
+def printed_beside(
+    job: "Context", report: Report, row: str, value: float | None, classes: int | None = None
+) -> dict[str, Any] | None:
     """The printed number beside a score.
 
     It is comparable at the paper's scale on its data, judged by a network of ModelNet40's classes like the paper's.
+
+    Args:
+        job: of the table.
+        report: that the score is in.
+        row: of the paper.
+        value: that it prints; None: it has none.
+        classes: how many of the network's classes count; None: all.
     """
-    alike = comparable(job) and len(report.reference["classes"]) == REFERENCE_CLASSES
+    alike = comparable(job) and (classes or len(report.reference["classes"])) == REFERENCE_CLASSES
     return None if value is None else {"row": row, "value": value, "comparable": alike}

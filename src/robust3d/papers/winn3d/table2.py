@@ -9,6 +9,7 @@ from robust3d.papers.winn3d import judged
 from robust3d.papers.winn3d.judged import Judged, Report
 from robust3d.papers.winn3d.reported import TABLE2
 from robust3d.tables.cells import pointer, source, text_table, write_table
+from robust3d.tables.statistics import UNBOUNDED
 
 if TYPE_CHECKING:
     from robust3d.papers.winn3d.section import Section
@@ -26,22 +27,25 @@ def sources(plan: "Plan", section: "Section") -> tuple[dict[str, Any], dict[str,
 def write(job: "Context") -> None:
     """One row a set of volumes; rows of generators that are not trained here are printed only."""
     report = judged.read(job)
-    here = {_printed_name(one) for one in report.sets}
+    here = {_printed_name(one) for one in report.samples}
     cells = [_printed(name, "printed only: not trained here") for name in TABLE2 if name not in here]
-    for one in report.sets:
+    for one in report.samples:
         for scope, row in _scopes(job, one):
             cells.append(_score(job, report, one, scope, row))
             if name := _printed_name(one):
                 cells.append({**_printed(name, "as printed, on ModelNet10"), "row": row})
         if one.kind.startswith("joint"):
             cells += _histogram(job, report, one)
-    reference = report.reference
+    reference, categories = report.reference, len(job.params["categories"])
+    alone = " and count these classes alone" if categories < len(report.classes) else ""
     caption = (
-        "Inception score, mean ± standard deviation over the parts, mean over seeds. It is at most the number of "
-        f"classes: rows of {len(job.params['categories'])} categories are comparable with each other only. Columns "
-        "“Share of …” say what class the reference network sees in samples of joint models. The network is right on "
-        f"{reference['test_accuracy']:.1%} of {reference['test_volumes']} held-out shapes; the paper's was trained on "
-        "ModelNet40."
+        "Inception score, mean ± standard deviation over the parts, mean over seeds. It grows with the samples and is "
+        "at most the number of classes that count: all rows take equally many samples, as the cells say. Joint models "
+        "know no classes, so rows of all classes are dealt into parts at random. Rows of separate models and of "
+        f"{categories} categories have equal shares of each in every part{alone}: they are comparable with each other "
+        "only. Columns “Share of …” say what class the reference network sees in samples of joint models. The network "
+        f"is right on {reference['test_accuracy']:.1%} of {reference['test_volumes']} held-out shapes; the paper's was "
+        "trained on ModelNet40."
     )
     write_table(job, text_table(cells, "method"), caption, cells)
 
@@ -51,8 +55,6 @@ def _scopes(job: "Context", one: Judged) -> list[tuple[str, str]]:
     few = f"{len(job.params['categories'])} categories"
     if one.kind:
         return [(CATEGORIES, one.label)] if one.kind == "separate-multi" else [(ALL, one.label)]
-    if one.name == "mean":  # one shape a class: no more than a part
-        return []
     return [(ALL, one.label), (CATEGORIES, f"{one.label}, {few}")]
 
 
@@ -70,30 +72,36 @@ def _printed(name: str, flag: str) -> dict[str, Any]:
 
 
 def _score(job: "Context", report: Report, one: Judged, scope: str, row: str) -> dict[str, Any]:
+    scores = [metrics["inception"][scope] or {} for metrics in one.metrics]
+    found = [score for score in scores if "mean" in score]
+    most = found[0]["classes"] if found else None
     cell = judged.number_cell(
-        report, one, lambda metrics: (metrics["inception"][scope] or {}).get("mean"), ".2f", ("inception", scope)
+        report,
+        one,
+        lambda metrics: (metrics["inception"][scope] or {}).get("mean"),
+        ".2f",
+        ("inception", scope),
+        (1.0, most) if most else UNBOUNDED,
     )
-    found = [metrics["inception"][scope] for metrics in one.metrics if metrics["inception"][scope]]
     facts = judged.common(job, report, one)
-    if found:
+    number, unlike = judged.number_of_samples([score["samples"] for score in found] or [0])
+    facts["flags"] += [*judged.voids(scores), *unlike]
+    if cell["value"] is not None:
         deviation = float(np.mean([score["deviation"] for score in found]))
         mean, _, collapsed = cell["text"].partition(" ")
         cell["text"] = f"{mean} ± {deviation:.2f}" + f" {collapsed}" * bool(collapsed)
         cell["deviation_of_parts"] = deviation
-    else:
-        facts["flags"].append("too few samples for so many parts")
     name = _printed_name(one)
-    classes = len(report.reference["classes"]) if scope == ALL else len(job.params["categories"])
     return {
         "row": row,
         "column": SCORE,
         "unit": "",
         "formula": "exp of the mean divergence of p(class | volume) from its mean, in each of the parts, which have "
-        "equal shares of every class or iteration; mean over parts and seeds",
-        "n": found[0]["samples"] if found else one.metrics[0]["samples"],
+        f"equal shares of every {'iteration' if scope == ALL else 'category'}; mean over parts and seeds",
+        "n": number,
         "parts": found[0]["parts"] if found else None,
-        "most": classes,
-        "printed": judged.printed_beside(job, report, name, TABLE2[name][0]) if name else None,
+        "most": most,
+        "printed": judged.printed_beside(job, report, name, TABLE2[name][0], most) if name else None,
         **cell,
         **facts,
     }

@@ -40,17 +40,16 @@ def write(job: "Context") -> None:
     report, cells = judged.read(job), []
     columns = [*job.params["categories"], ALL]
     for measure in MEASURES:
-        for one in report.sets:
-            found = [_cell(job, report, one, measure, column) for column in columns if _has(one, column)]
-            cells += found if any(cell["value"] is not None for cell in found) else []
+        for one in report.samples:
+            cells += [_cell(job, report, one, measure, column) for column in columns if _has(one, column)]
         if measure == "FID":
             for name, numbers in TABLE3.items():
                 cells += judged.printed_row(job, f"FID of {name} (printed)", name, numbers, "g")
     caption = (
         "Distances between generated volumes and training volumes of a category, in the space of the reference "
-        "network's last convolution. All rows take equally many samples, as the cells say: with fewer samples than "
-        "features a FID is biased, so held-out shapes are the row to compare with. Printed numbers are of another "
-        "network and of ModelNet10."
+        "network's last convolution. All rows of a column take equally many samples, as the cells say: with fewer "
+        "samples than features a FID is biased, so held-out shapes are the row to compare with, and the z of copies or "
+        "of what is far away grows with them. Printed numbers are of another network and of ModelNet10."
     )
     rows = list(dict.fromkeys(cell["row"] for cell in cells))
     cells.sort(key=lambda cell: columns.index(cell["column"]) if cell["column"] in columns else len(columns))
@@ -75,20 +74,22 @@ def _cell(job: "Context", report: Report, one: Judged, measure: str, column: str
     keys, form, formula = MEASURES[measure]
     groups = [metrics["groups"][column] for metrics in one.metrics]
     facts = judged.common(job, report, one)
+    number, unlike = judged.number_of_samples([group["distance_samples"] for group in groups])
+    facts["flags"] += [*judged.voids(groups), *unlike]
     if measure == "FID":
         facts["flags"] += list(
             dict.fromkeys(flag for group in groups for flag in group.get("fid", {}).get("flags", []))
         )
     bounds = SHARE if measure in SHARES else UNBOUNDED
-    number = TABLE3.get(one.printed or "", {}).get(paper_class(column)) if measure == "FID" else None
+    printed = TABLE3.get(one.printed or "", {}).get(paper_class(column)) if measure == "FID" else None
     return {
         "row": f"{measure} of {one.label}",
         "column": column,
         "unit": "",
         "formula": f"{formula}; mean over seeds",
-        "n": groups[0]["distance_samples"],
+        "n": number,
         # never comparable: the space is that of another network
-        "printed": {"row": f"FID of {one.printed}", "value": number, "comparable": False} if number else None,
+        "printed": {"row": f"FID of {one.printed}", "value": printed, "comparable": False} if printed else None,
         **judged.number_cell(report, one, _value(keys, column), form, ("groups", column, *keys), bounds),
         **facts,
     }

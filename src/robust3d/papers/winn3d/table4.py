@@ -54,7 +54,7 @@ def _cell(job: "Context", report: Report, one: Judged, column: str, outcomes: li
     printed = TABLE4.get(one.printed or "", {}).get(paper_class(column))
     cell = judged.number_cell(report, one, find, ".4f", ("groups", column, "class_probability"), SHARE)
     if cell["interval"] is None:
-        cell["interval"] = _over_samples(samples)
+        cell["interval"] = _over_samples(samples if one.own_samples else samples[:1])
     return {
         "row": one.label,
         "column": column,
@@ -68,7 +68,7 @@ def _cell(job: "Context", report: Report, one: Judged, column: str, outcomes: li
 
 
 def _over_samples(samples: list["pd.Series[float]"]) -> dict[str, Any] | None:
-    """95 % interval of a mean over the samples of too few seeds."""
+    """95 % interval of a mean over samples, where that over seeds cannot be told."""
     values = np.concatenate([one.to_numpy(float) for one in samples])
     if len(values) < 2:
         return None

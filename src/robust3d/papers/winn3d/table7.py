@@ -7,6 +7,7 @@ import numpy as np
 from robust3d.papers.winn3d import compared
 from robust3d.papers.winn3d.reported import TABLE7, TABLE7_COLUMNS
 from robust3d.tables.cells import percent, source, text_table, write_table
+from robust3d.tables.ratios import over_counted
 from robust3d.tables.statistics import difference, interval
 
 if TYPE_CHECKING:
@@ -114,11 +115,14 @@ def _correction(
     job: "Context", attacked: "Model", judge: "Model", where: dict[str, Any], column: str, suffix: str
 ) -> dict[str, Any]:
     """How many of the wrong answers of `attacked` the `judge` gets right."""
-    pairs = zip(attacked.wrong(where), attacked.wrong(where, judge.key))
-    rates = [correction_rate(by_a, by_b) for by_a, by_b in pairs]
+    by_a, by_b = attacked.wrong(where), attacked.wrong(where, judge.key)
+    rates = [correction_rate(*pair) for pair in zip(by_a, by_b, strict=True)]
     known = [rate for rate in rates if np.isfinite(rate)]
     value = float(np.mean(known)) if known else None
     facts = compared.common(job, judge)
+    found = compared.seeds_interval(rates)
+    if found is None and len(known) == len(rates):  # no noise of seeds to be seen: that of the volumes is the least
+        found = interval(over_counted([a & ~b for a, b in zip(by_a, by_b, strict=True)], by_a))
     none = [f"{len(rates) - len(known)} seeds of {attacked.label} have no wrong answer to correct"]
     return {
         "row": _row(f"Correction rate by {judge.label}", suffix),
@@ -127,8 +131,8 @@ def _correction(
         "text": "–" if value is None else percent(value),
         "value": None if value is None else 100 * value,
         "formula": f"mean over seeds of 1 - N_AB / N_A, A is {attacked.label}, x 100, one decimal",
-        "n": [int(wrong.sum()) for wrong in attacked.wrong(where)],
-        "interval": compared.seeds_interval(rates),
+        "n": [int(wrong.sum()) for wrong in by_a],
+        "interval": found,
         "attack": where,
         "printed": _printed(job, f"Correction rate by {judge.printed}", column, suffix),
         **facts,
