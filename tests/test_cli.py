@@ -1,5 +1,6 @@
 import os
 import pickle
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -198,6 +199,31 @@ def test_signs_that_a_terminal_lacks_are_written_out():
     command = [sys.executable, "-c", code, "doctor"]
     told = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert told.stdout == r"\u03b5 \xe9 \udce9" + "\n", told.stderr
+
+
+INTERRUPTED = """
+import time
+from robust3d import cli
+from robust3d.provenance.site import build
+
+def task():
+    print("at work", flush=True)
+    time.sleep(0.3)
+
+cli.COMMANDS["site"] = lambda arguments: build._side_by_side([task] * 40)
+cli.main()
+"""
+
+
+def test_ctrl_c_while_the_site_is_built_is_one_line():
+    """It reaches the processes that write pages too."""
+    command = [sys.executable, "-c", INTERRUPTED, "site"]
+    told = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    with subprocess.Popen(command, cwd=ROOT, **told) as process:
+        assert process.stdout is not None and process.stdout.readline() == "at work\n"
+        os.killpg(process.pid, signal.SIGINT)
+        _, complaint = process.communicate(timeout=60)
+    assert process.returncode == 130 and complaint == "robust3d: interrupted\n"
 
 
 def test_a_tilde_that_the_shell_leaves(monkeypatch):

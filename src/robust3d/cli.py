@@ -41,6 +41,11 @@ def main() -> None:
     except PermissionError as error:
         print(f"robust3d: {error.filename or error}: no permission; ask its owner for access", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        if arguments.function in ("run", "publish"):
+            raise
+        print("robust3d: interrupted", file=sys.stderr)
+        sys.exit(130)  # 128 and the number of SIGINT, as a shell says it
 
 
 def _from_file(given: list[str]) -> list[str]:
@@ -155,7 +160,8 @@ def _recompute(arguments: argparse.Namespace) -> None:
     from robust3d.provenance.runner import exit_on_sigterm
 
     exit_on_sigterm()
-    repeated = recompute(arguments.recompute or 1, arguments.target, arguments.stage or ())
+    count = 1 if arguments.recompute is None else arguments.recompute
+    repeated = recompute(count, arguments.target, arguments.stage or ())
     print(tell(repeated))
     if not repeated.is_good:
         sys.exit(1)

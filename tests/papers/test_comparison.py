@@ -250,11 +250,28 @@ def test_measures_by_hand():
     ("section", "message"),
     [
         ({"probes": {"clean": {"probe": "dissection"}}}, "is a probe of kind dissection"),
+        ({"probes": {"linf": {"probe": "sweep"}}}, "probes.linf.probe: sweep is a probe of kind autoattack"),
+        ({"probes": {"clean": {"images": "sets"}}}, "papers.comparison.probes.clean.images: 'sets' is not defined"),
+        ({"probes": {"cues": {"images": "shifted"}}}, "papers.comparison.probes.cues.images: 'shifted'"),
+        ({"probes": {"linf": {"images": "shifted"}}}, "papers.comparison.probes.linf.images: 'shifted'"),
+        ({"probes": {"shift": {"label": "Clean"}}}, "papers.comparison.probes.shift.label: 'Clean' is the label of"),
+        ({"transferred": {"few": {"label": "Clean"}}}, "papers.comparison.transferred.few.label: 'Clean' is the"),
+        ({"trainings": {"L2": {"label": "standard"}}}, "papers.comparison.trainings.L2.label: 'standard' is the"),
+        ({"trainings": {"L2": {"starts": ["ae", "ae"]}}}, "papers.comparison.trainings.L2.starts: each may stand"),
+        (
+            {"trainings": {"L2": {"classifiers": {"categories": ["l2", "l2"]}}}},
+            "papers.comparison.trainings.L2.classifiers.categories: each may stand here once",
+        ),
+        ({"transfer": {"labels": [2, 2, 12]}}, "papers.comparison.transfer.labels: each may stand here once"),
+        ({"transfer": {"targets": ["few_geons"] * 2}}, "papers.comparison.transfer.targets: each may stand here once"),
+        ({"transfer": {"trainings": ["probed"] * 2}}, "papers.comparison.transfer.trainings: each may stand"),
+        ({"probes": {"linf": {"trainings": ["L2", "L2"]}}}, "papers.comparison.probes.linf.trainings: each may stand"),
         ({"probes": {"clean": {"trainings": ["other"]}}}, "papers.comparison.probes.clean.trainings: 'other'"),
         ({"transferred": {"few": {"labels": 77}}}, "papers.comparison.transferred.few.labels: 77 is not one of"),
     ],
 )
 def test_a_wrong_section_is_refused(section, message):
+    sweep = {"sweep": {"probe": "autoattack"}}  # whose outcomes have an image once for each budget
     with pytest.raises(UserError) as refused:
-        read_study([ROOT / "config.yaml"], {"papers": {"comparison": section}})
+        read_study([ROOT / "config.yaml"], {"papers": {"comparison": section}, "probes": sweep})
     assert message in str(refused.value)

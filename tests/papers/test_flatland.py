@@ -305,6 +305,17 @@ def test_transfers_share_their_pretraining_and_are_asked_for_once():
 @pytest.mark.parametrize(
     ("overlay", "says"),
     [
+        ({"labels": [2, 2]}, "labels: each may stand here once, got 2, 2"),
+        ({"late": ["IT", "IT"]}, "late: each may stand here once"),
+        (
+            {"targets": [{"label": "A", "set": "black"}, {"label": "A", "set": "textured"}]},
+            r"targets\.1\.label: 'A' is",
+        ),
+        (
+            {"targets": [{"label": name, "set": "black"} for name in "AB"]},
+            r"targets\.1\.set: black is a target already",
+        ),
+        ({"trainings": {"finetuned": "A", "probed": "A"}}, r"trainings\.probed: 'A' is the label of two"),
         ({"frozen": "finetuned"}, "frozen: finetuned is trained by finetune; features are frozen in linear"),
         ({"brain": "features"}, "brain: features is a probe of kind features; name one of kind brain"),
         (

@@ -173,7 +173,12 @@ OTHER = {"label": "x", "experiment": "prior3d-painted", "probe": "shown_otherwis
         ({"other_images": [OTHER]}, r"other_images\.0\.probe: shown_otherwise is another column's too"),
         ({"rows": [{"label": "a", "pretraining": "dino"}]}, r"rows\.0\.pretraining: .*dino"),
         ({"rows": [{"label": "a", "pretraining": None, "against": "b"}]}, r"rows\.0\.against: no other row"),
-        ({"rows": [{"label": "a", "pretraining": None}] * 2}, "rows: 'a' is the label of two"),
+        ({"rows": [{"label": "a", "pretraining": None}] * 2}, r"rows\.1\.label: 'a' is the label of two"),
+        ({"table1": [{"label": "a", "set": "set"}] * 2}, r"table1\.1\.label: 'a' is the label of two"),
+        (
+            {"table3": [{"label": "a", "set": "set"}], "depth": [{"label": "a", "probe": "depth_linear"}]},
+            r"depth\.0\.label: 'a' is the label of two",
+        ),
     ],
 )
 def test_a_section_that_names_what_is_not_there_is_refused(section, says):

@@ -239,10 +239,15 @@ def test_what_is_planned(study):
         ({"voxels": "nothing"}, "voxels: 'nothing' is not defined"),
         ({"introspective": "baseline"}, "introspective: baseline synthesises nothing"),
         ({"trainings": {"noise": {"label": "Baseline"}}}, "'Baseline' is the label of two"),
-        ({"supervised": {"alpha": -1.0}}, "alpha"),
+        ({"supervised": {"alpha": -1.0}}, r"papers\.winn3d\.supervised\.alpha: "),
+        ({"supervised": {"network": {"resolution": 32}}}, r"winn3d\.supervised\.network\.resolution: 16 here, which"),
+        ({"attack": {"flips": [5, 5]}}, r"winn3d\.attack\.flips: each may stand here once"),
+        ({"attack": {"steps": [5, 5]}}, r"winn3d\.attack\.steps: each may stand here once"),
+        ({"control_attack": {"clips": [True, True]}}, r"winn3d\.control_attack\.clips: each may stand here once"),
+        ({"attack": {"autoattack": {"norm": "L2"}}}, r"winn3d\.attack\.autoattack\.norm: L2; Table 7 shows Linf"),
         ({"control_attack": {"readings": ["each"]}}, "are not among those that are attacked"),
         ({"attack": {"up": "z"}}, "attack.up: z"),
-        ({"trainings": {"noise": {"changes": {"steps": "many"}}}}, "steps"),
+        ({"trainings": {"noise": {"changes": {"steps": "many"}}}}, r"winn3d\.trainings\.noise\.changes\.steps: "),
     ],
 )
 def test_a_wrong_section_is_one_message(changes, message):

@@ -76,7 +76,9 @@ def test_generators_are_planned_as_rows_say():
     [
         ({"gan": {"settings": {"discriminator_accuracy": 2}}}, r"generators\.gan\.settings\.discriminator_accuracy"),
         ({"vae": {"settings": {"discriminator_accuracy": 0.8}}}, r"generators\.vae\.settings\.discriminator_accuracy"),
-        ({"vae": {"category_settings": {"steps": 0}}}, r"generators\.vae\.settings\.steps"),
+        ({"vae": {"category_settings": {"steps": 0}}}, r"generators\.vae\.category_settings\.steps: "),
+        ({"vae": {"settings": {"method": "gan"}}}, r"generators\.vae\.settings\.method: vae here, which follows"),
+        ({"vae": {"category_settings": {"resolution": 8}}}, r"generators\.vae\.category_settings\.resolution: 16 here"),
         ({"vae": {"models": ["joint-multi"]}}, "joint-multi needs iterations, which vae lacks"),
         ({"vae": {"method": "flow"}}, r"generators\.vae\.method"),
     ],
@@ -88,5 +90,5 @@ def test_a_wrong_generator_is_one_message(changes, message):
 
 def test_voxels_of_a_size_that_generators_cannot_make_are_one_message():
     changes = {"voxels": {"stand_ins": {"voxels": {"resolution": 48}}}}
-    with pytest.raises(UserError, match=r"generators\.\w+\.settings\.resolution.*power of two, not 48"):
+    with pytest.raises(UserError, match=r"generators\.\w+\.resolution.*power of two, not 48"):
         read_study([CONFIG], changes)

@@ -355,6 +355,13 @@ def test_published_data_stay_outside(project, tmp_path):
     assert entity["@id"].startswith("ni:")
 
 
+def test_a_result_may_be_named_by_its_full_path(project, tmp_path):
+    for number, name in enumerate(("results/table4.csv", str(project / "results/table4.csv"))):
+        export_crate(name, tmp_path / str(number), with_data=False)
+    first, second = (of_type(tmp_path / str(number), "File") for number in (0, 1))
+    assert first == second and "results/table4.csv" in [entity["name"] for entity in first]
+
+
 def test_names_with_odd_characters_are_found_again(project, tmp_path):
     odd = write("results/odd name #1 é/metrics:%41.json", "{}")
     path = Path("results/table4.record.json")

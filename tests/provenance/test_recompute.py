@@ -1,4 +1,5 @@
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 from configuration import at_test_scale
 from safetensors.numpy import save_file
 
+from robust3d import cli
+from robust3d.command_line import parser
 from robust3d.errors import UserError
 from robust3d.files import sealed, sha256
 from robust3d.provenance import recompute as module
@@ -64,6 +67,20 @@ def test_a_repetition_gives_the_same_bytes_and_touches_nothing(jobs):
     assert {output.job for output in found.outputs} == {f"build_shapes {job.id}" for job in jobs}
     assert contents() == before
     assert "4 same bytes" in tell(found)
+
+
+def test_no_job_at_all_is_refused(jobs, monkeypatch):
+    for count in ("0", "-3"):
+        monkeypatch.setattr(sys, "argv", ["robust3d", "verify", "--recompute", count])
+        with pytest.raises(SystemExit):
+            cli.main()
+    with pytest.raises(UserError, match="--recompute 0: name at least one job"):
+        cli.COMMANDS["verify"](parser(None).parse_args(["verify", "--recompute", "0"]))
+
+
+def test_a_result_by_its_full_path_is_made_again(jobs):
+    (output, *_) = recompute(1, [str(Path(jobs[1].output("shapes")).resolve())], ()).outputs
+    assert output.verdict == "same bytes" and output.job == f"build_shapes {jobs[1].id}"
 
 
 def test_the_cheapest_goes_first(jobs):

@@ -127,3 +127,42 @@ def test_a_command_that_may_not_read_a_file_says_so_in_one_line(shapes, monkeypa
         cli.main()
     assert stopped.value.code == 2
     assert capsys.readouterr().err == f"robust3d: {shapes[0]}: no permission; ask its owner for access\n"
+
+
+def test_a_result_may_be_named_by_its_full_path(shapes):
+    cone = shapes[0]
+    for name in (cone.resolve(), Path("results/../results").joinpath(*cone.parts[1:])):
+        findings = verify([str(name)], study())
+        assert {finding.state for finding in findings} == {"OK"} and str(cone) in {one.path for one in findings}
+    elsewhere = Path(tempfile.gettempdir()).resolve() / "robust3d-elsewhere"
+    Path("results").rename(elsewhere)
+    Path("results").symlink_to(elsewhere)
+    try:
+        for name in (cone.absolute(), cone.resolve()):
+            assert {finding.state for finding in verify([str(name)], study())} == {"OK"}
+    finally:
+        Path("results").unlink()
+        elsewhere.rename("results")
+
+
+@pytest.mark.parametrize("command", ["verify", "site"])
+def test_an_interrupted_command_says_so_in_one_line(command, monkeypatch, capsys):
+    def interrupted(arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(cli.COMMANDS, command, interrupted)
+    monkeypatch.setattr(sys, "argv", ["robust3d", command])
+    with pytest.raises((SystemExit, KeyboardInterrupt)) as stopped:
+        cli.main()
+    assert isinstance(stopped.value, SystemExit) and stopped.value.code == 130
+    assert capsys.readouterr().err == "robust3d: interrupted\n"
+
+
+def test_jobs_see_an_interruption_themselves(monkeypatch):
+    def interrupted(arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(cli.COMMANDS, "run", interrupted)
+    monkeypatch.setattr(sys, "argv", ["robust3d", "run", "--job", "a", "--spec", "{}"])
+    with pytest.raises(KeyboardInterrupt):
+        cli.main()

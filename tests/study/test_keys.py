@@ -257,14 +257,20 @@ TABLE: list[tuple[str, Any, set[str]]] = [
         set(),  # a resnet18 from scratch, as before, and so are the encoders
     ),
     ("classifiers.standard.objective", "pgd", {"train_classifier"}),
-    (
-        "classifiers.*.objective",
-        "standard",
-        {"train_classifier", "probe", "tabulate", "plot"},
-    ),  # it has no column then
+    *(
+        (  # the row of its norm has no classifier then
+            f"classifiers.{name}.objective",
+            {f"classifiers.{name}.objective": "standard", f"papers.geon3d.table4_rows.{norm}": None},
+            {"train_classifier", "probe", "tabulate", "plot"},
+        )
+        for name, norm in (("linf", "Linf"), ("l2", "L2"))
+    ),
     ("classifiers.standard.attack.norm", "L2", {"train_classifier"}),  # of the validation
-    ("classifiers.l2.attack.norm", "Linf", {"train_classifier", "probe", "tabulate", "plot"}),
-    ("classifiers.linf.attack.norm", "L2", {"train_classifier", "probe", "tabulate", "plot"}),
+    (  # an experiment has one against each norm
+        "classifiers.l*.attack.norm",
+        {"classifiers.linf.attack.norm": "L2", "classifiers.l2.attack.norm": "Linf"},
+        {"train_classifier", "tabulate", "plot"},
+    ),
     ("classifiers.*.normalisation", "half", {"train_classifier"}),
     ("classifiers.*.batchnorm", "reset", {"train_classifier"}),
     ("classifiers.*.augmentation", "flip", {"train_classifier"}),
@@ -302,7 +308,11 @@ TABLE: list[tuple[str, Any, set[str]]] = [
     ("experiments.textured.pretrain_input.kind", "black", {"pretrain"}),
     ("experiments.*.pretrain_input.kind", "textured", {"pretrain"}),
     ("experiments.*.pretrain_target.kind", "textured", {"pretrain"}),
-    ("experiments.categories.classifiers", ["linf"], {"train_classifier", "tabulate", "plot"}),
+    (
+        "experiments.categories.classifiers",
+        {"experiments.categories.classifiers": ["linf"], "papers.geon3d.table4_rows.L2": None},
+        {"train_classifier", "probe", "tabulate", "plot"},
+    ),
     ("experiments.black.classifiers", ["linf"], {"train_classifier", "probe", "plot"}),
     ("experiments.textured.classifiers", ["linf"], {"train_classifier", "probe", "plot"}),
     ("experiments.correlated.classifiers", SWAPPED, {"tabulate"}),  # the order of its columns

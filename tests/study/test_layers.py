@@ -155,6 +155,9 @@ def test_a_value_on_the_command_line_is_read_as_in_a_file():
     study = read_study([CONFIG], given_values)
     assert (study.classifiers["linf"].epochs, study.seed, study.store, study.study) == (2, 7, None, "3")
     for entry, told in {
+        "scale": "--config scale: expected KEY=VALUE; name targets before --config",
+        "results/table4.csv": "--config results/table4.csv: expected KEY=VALUE",  # what --config swallows
+        "=3": "--config =3: expected KEY=VALUE",
         "study=a: b": "--config study=a: b: not readable as YAML",
         "study=2024-01-01": "put it in quotes",
         "classifiers={linf: {epochs: '2'}}": "classifiers.linf.epochs: Input should be a valid integer (found the text",

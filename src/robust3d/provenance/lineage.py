@@ -175,15 +175,21 @@ class Lineage:
         folders = [self.results, *(self.results / paper for paper in papers())]
         return [path for folder in folders for path in sorted(folder.glob(pattern))]
 
+    def recorded(self, name: str) -> str | None:
+        """How a record calls a file that a user names, by its full path too; None: it is not of this folder."""
+        for path, results in ((Path(name), self.results), (Path(name).resolve(), self.results.resolve())):
+            if path.is_relative_to(results) and ".." not in path.parts:
+                return str(RESULTS / path.relative_to(results))
+        return None
+
     def target(self, name: str) -> Step:
         """The step of a table, figure or other file that a user names.
 
         Raises:
             UserError: it was not made by this workflow, or has no record.
         """
-        path = Path(name)
-        under = path.relative_to(self.results) if path.is_relative_to(self.results) else None
-        step = self.owner(str(RESULTS / under)) if under is not None else None
+        recorded = self.recorded(name)
+        step = self.owner(recorded) if recorded is not None else None
         if step is None:
             known = ", ".join(str(p) for p in self.stable("*.csv"))
             raise UserError(f"{name}: no record of how it was made; there are records of {known or 'no table yet'}")

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from robust3d import registry
 from robust3d.architectures import DEFAULT, ArchitectureParams
@@ -10,7 +10,7 @@ from robust3d.attacks.budgets import NORMS, Budget, check_spelling
 from robust3d.attacks.params import AutoAttackParams, Norm
 from robust3d.data.params import TextureParams
 from robust3d.errors import UserError
-from robust3d.params import Params, PathText
+from robust3d.params import Params, PathText, distinct
 from robust3d.registry import MAIN
 from robust3d.study.entries import (
     PRETRAININGS,
@@ -39,7 +39,8 @@ class Study(Params):
     )
     seed: int = Field(ge=0)  # of all random draws: shapes, cameras, splits, backgrounds, attacks
     numerics: Literal["native", "portable"] = "native"  # portable: the same bytes on every AVX2 processor, slower
-    training_seeds: tuple[int, ...] = Field(min_length=1)  # one model each; cells hold their mean
+    # One model each; cells hold their mean. Equal ones would be one run that counts as several.
+    training_seeds: Annotated[tuple[int, ...], Field(min_length=1), AfterValidator(distinct)]
     pretraining_seed: int | None = None  # seed of one pre-training for all training seeds; none: one per seed
     textures: TextureParams
     families: dict[str, Family]
@@ -99,11 +100,10 @@ class Study(Params):
                     raise ValueError(f"{at}.family: of {entry.data.family!r} only {', '.join(parts)} is rendered")
             self._check_start(name)
         for key in self.experiments:
+            self._check_trained(key)
             self._check_labels(key)
             self._check_views(key)
             self._check_architectures(key)
-        for norm, attack in self.attacks.items():
-            attack.params(norm)
         for name, probe in self.probes.items():
             if name in NORMS:
                 raise ValueError(f"probes.{name}: this is the name of an attack, see `attacks`; choose another")
@@ -112,21 +112,36 @@ class Study(Params):
         for name, experiment in self.experiments.items():
             for norm in experiment.epsilons:
                 check_known(f"experiments.{name}.epsilons", norm, self.attacks)
-                try:
-                    self.attack_params(experiment, norm)
-                except ValueError as error:
-                    raise ValueError(f"experiments.{name}.epsilons.{norm}: {error}") from None
-        for norm, attack in self.attacks.items():  # one name per budget: a table has rows of several experiments
-            own = {
-                f"experiments.{key}.epsilons.{norm}": e.epsilons.get(norm, ()) for key, e in self.experiments.items()
+        for norm, attack in self.attacks.items():
+            grids = {f"attacks.{norm}.epsilons": attack.epsilons}
+            grids |= {
+                f"experiments.{key}.epsilons.{norm}": one.epsilons[norm]
+                for key, one in self.experiments.items()
+                if norm in one.epsilons
             }
-            check_spelling({f"attacks.{norm}.epsilons": attack.epsilons, **own})
+            for place, grid in grids.items():
+                try:
+                    attack.params(norm, grid)
+                except ValueError as error:
+                    raise ValueError(f"{place}: {error}") from None
+            check_spelling(grids)  # one name per budget: a table has rows of several experiments
         for name, section in self.papers.items():
             try:
                 section.check(self)  # type: ignore[attr-defined]
             except ValueError as error:
                 raise ValueError(f"papers.{name}.{error}") from None
         return self
+
+    def _check_trained(self, experiment: str) -> None:
+        """Refuse two classifiers against one norm: a table has a row, or a column, of each pre-training and norm."""
+        of_norm: dict[str, str] = {}
+        for key in self.experiments[experiment].classifiers:
+            norm = self.classifiers[key].trained_against
+            if norm is not None and of_norm.setdefault(norm, key) != key:
+                raise ValueError(
+                    f"experiments.{experiment}.classifiers: {of_norm[norm]} and {key} are both trained against {norm}; "
+                    "let one of them take part in another experiment"
+                )
 
     def _check_labels(self, experiment: str) -> None:
         """Refuse two columns of the same name."""

@@ -1,10 +1,11 @@
 """The entries of the configuration, each a typed model: families, voxels, sets, pre-trainings, probes, experiments."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from robust3d import registry
 from robust3d.architectures import DEFAULT, ArchitectureParams
@@ -14,14 +15,24 @@ from robust3d.cameras import CameraParams
 from robust3d.data.params import BackgroundParams, SplitParams
 from robust3d.errors import UserError
 from robust3d.models.normalisation import Normalisation
-from robust3d.params import Params
+from robust3d.params import Params, distinct
 from robust3d.parsing import parse
 from robust3d.rendering.params import RenderParams
 from robust3d.shapes.voxels import VoxelParams
+from robust3d.study.keys import Keys
 from robust3d.training.params import ClassifierParams
 
 RANDOM = "random"  # a start without another encoder
 PRETRAININGS = ("ae", "vae", "dvr", "pixelnerf")  # the main paper's columns; further ones follow by name
+
+
+def _ascending(budgets: tuple[Budget, ...]) -> tuple[Budget, ...]:
+    if budgets[0] <= 0 or any(a >= b for a, b in itertools.pairwise(budgets)):
+        raise ValueError(f"must be above 0 and strictly ascending, got {', '.join(map(str, budgets))}")
+    return budgets
+
+
+Budgets = Annotated[tuple[Budget, ...], Field(min_length=1), AfterValidator(_ascending)]
 
 
 class Objects(Params):
@@ -131,7 +142,7 @@ class Pretraining(Params):
     start: str = RANDOM  # or the key of another entry, whose encoder it starts from
     normalisation: Normalisation = "imagenet"  # of the encoder's input
     params: dict[str, Any] = Field(default_factory=dict)  # the method's own
-    experiments: tuple[str, ...] | None = None  # those that compare it; all if left out
+    experiments: Keys | None = None  # those that compare it; all if left out
     data: PretrainingData | None = None  # of its own; left out: objects and backgrounds of each experiment
     set: str | None = None  # key of `sets`: images with classes in place of views, for methods that read them
 
@@ -188,13 +199,27 @@ class Pretraining(Params):
 class Attack(Params):
     """AutoAttack over a grid of budgets."""
 
-    epsilons: tuple[Budget, ...] = Field(min_length=1)  # ascending, above zero; 8/255 may be written so
+    epsilons: Budgets  # ascending, above zero; 8/255 may be written so
     settings: dict[str, Any] = Field(default_factory=dict)  # further keys of robust3d.attacks.params.AutoAttackParams
 
-    def params(self, norm: str, epsilons: Sequence[Budget] | None = None) -> AutoAttackParams:
-        """The attack's parameters for one norm; `epsilons` replaces the configured budgets."""
-        grid = [str(budget) for budget in (self.epsilons if epsilons is None else epsilons)]
-        return parse(AutoAttackParams, {"norm": norm, "epsilons": grid, **self.settings})
+    @model_validator(mode="after")
+    def _check_settings(self) -> "Attack":
+        for name, place in {"norm": "key of the attack", "epsilons": "`epsilons` beside `settings`"}.items():
+            if name in self.settings:
+                raise ValueError(f"settings.{name}: tables go by the {place}; leave it out here")
+        parse(AutoAttackParams, self._values("L2", self.epsilons), "settings")  # L2: whose budgets have no upper end
+        return self
+
+    def _values(self, norm: str, epsilons: Sequence[Budget]) -> dict[str, Any]:
+        return {**self.settings, "norm": norm, "epsilons": list(map(str, epsilons))}
+
+    def params(self, norm: str, epsilons: Sequence[Budget]) -> AutoAttackParams:
+        """The attack's parameters for one norm and some budgets.
+
+        Raises:
+            ValueError: the budgets do not fit the norm or the settings.
+        """
+        return parse(AutoAttackParams, self._values(norm, epsilons))
 
 
 class Probe(Params):
@@ -241,16 +266,25 @@ class Experiment(Params):
     set: str  # key of `sets`: training, validation and test images
     pretrain_input: BackgroundParams | None = None  # background of the encoder's input during pre-training
     pretrain_target: BackgroundParams | None = None  # background of the reconstruction target
-    classifiers: tuple[
-        str, ...
-    ]  # keys of `classifiers`: adversarially trained ones, from scratch and from each encoder
-    controls: tuple[str, ...] = ()  # keys of `classifiers` trained from scratch only, such as standard training
+    classifiers: Keys  # keys of `classifiers`: adversarially trained ones, from scratch and from each encoder
+    controls: Keys = ()  # keys of `classifiers` trained from scratch only, such as standard training
     # Pre-trainings with one for each training seed, whatever `pretraining_seed` is: all, or keys of `pretraining`.
     pretraining_per_seed: bool | tuple[str, ...] = False
     pretrained_as: str | None = None  # key of `experiments` whose pre-trainings it takes; none: its own
     shifted: str | None = None  # key of `sets` without the correlation of `set`; tested without attack
-    epsilons: dict[Literal["Linf", "L2"], tuple[Budget, ...]] = Field(default_factory=dict)  # its own budgets, in
-    # place of those under `attacks`
+    epsilons: dict[Literal["Linf", "L2"], Budgets] = Field(default_factory=dict)  # its own budgets, in place of those
+    # under `attacks`
+
+    @field_validator("pretraining_per_seed")
+    @classmethod
+    def _once(cls, asked: bool | tuple[str, ...]) -> bool | tuple[str, ...]:
+        return asked if isinstance(asked, bool) else distinct(asked)
+
+    @model_validator(mode="after")
+    def _check_controls(self) -> "Experiment":
+        if both := [key for key in self.controls if key in self.classifiers]:
+            raise ValueError(f"controls: {both[0]} is one of `classifiers` already, whose first column is from scratch")
+        return self
 
     def has_one_per_seed(self, pretraining: str) -> bool:
         """Whether a pre-training has a run for each training seed even if the study asks for one alone."""

@@ -68,11 +68,13 @@ def command_line(entries: Sequence[str]) -> dict[str, Any]:
     """The values of `--config KEY=VALUE …`: each is read like a line `KEY: VALUE` of a configuration file.
 
     Raises:
-        UserError: names the entry that is not YAML.
+        UserError: names the entry that is no pair of key and value, as a target after them is, or not YAML.
     """
     values: dict[str, Any] = {}
     for entry in entries:
-        key, _, value = entry.partition("=")
+        key, sign, value = entry.partition("=")
+        if not sign or not key:
+            raise UserError(f"--config {entry}: expected KEY=VALUE; name targets before --config")
         values = merge(values, parse_yaml(f"{key}: {value}", f"--config {entry}"))
     return values
 

@@ -13,6 +13,7 @@ from robust3d.data.published.meshes import BrokenMesh, read_mesh, take_inventory
 from robust3d.data.published.params import ModelNetParams, ShapeNetCoreParams
 from robust3d.errors import UserError
 from robust3d.families import modelnet
+from robust3d.parsing import parse
 
 REAL = Path(__file__).parents[4] / "shared" / "data" / "meshes_cc0"
 TRIANGLE = "v 0 0 0\nv 2 0 0\nv 0 1 0\n"
@@ -212,6 +213,8 @@ def test_the_axis_that_points_up_is_that_of_the_format(tmp_path, suffix, up):
     extents = np.ptp(mesh.vertices, axis=0)
     assert extents / extents[1] == pytest.approx([1 / 3, 1, 1 / 3], abs=1e-6)
     assert modelnet.Params(path="x", format=suffix, up="z").up == "z"
+    read = parse(modelnet.Params, {"path": "x", "classes": ["tower"], "format": suffix})  # as a configuration is read
+    assert (read.classes, read.up) == (("tower",), params.up)
 
 
 @pytest.mark.parametrize("suffix", ["ply", "glb", "gltf"])

@@ -129,13 +129,12 @@ class ModelNetParams(MeshParams):
     format: Literal["off", "ply", "glb", "gltf"] = "off"  # of the files; ModelNet's is off
     up: Literal["y", "z"] = "z"  # axis that points up in the files: ModelNet's is z; that of glTF, if left out, y
 
-    @model_validator(mode="before")
-    @classmethod
-    def _up_of_the_format(cls, values: Any) -> Any:
+    @model_validator(mode="after")
+    def _up_of_the_format(self) -> "ModelNetParams":
         """The glTF 2.0 specification, 3.4, fixes the axis."""
-        if isinstance(values, dict) and "up" not in values and values.get("format") in ("glb", "gltf"):
-            return {**values, "up": "y"}
-        return values
+        if "up" not in self.model_fields_set and self.format in ("glb", "gltf"):
+            object.__setattr__(self, "up", "y")  # not before the checks: they would read lists as Python's, no tuples
+        return self
 
 
 class SweetHome3DParams(MeshParams):

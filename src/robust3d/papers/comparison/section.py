@@ -2,10 +2,11 @@
 
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from robust3d.params import Params
-from robust3d.study.keys import check_known, in_order
+from robust3d.params import Params, distinct
+from robust3d.registry import probe_sets
+from robust3d.study.keys import Keys, check_known, check_labels, in_order
 
 if TYPE_CHECKING:
     from robust3d.study.config import Study
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 TRAININGS = ("standard", "Linf", "L2")
 PROBES = ("clean", "linf", "l2", "shift", "cues", "corruptions")
 TRANSFERRED = ("few", "linear")
-MEASURED = ("autoattack", "robustness", "accuracy", "shift", "corruptions", "cue_conflict")  # kinds of probes
+MEASURED = ("robustness", "accuracy", "shift", "corruptions", "cue_conflict")  # kinds of probes, beside attacks
 
 
 class Training(Params):
@@ -22,8 +23,8 @@ class Training(Params):
 
     label: str
     # By key of `experiments`, keys of `classifiers`: the first is trained that has the initialisation's architecture.
-    classifiers: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]]
-    starts: tuple[str, ...] | None = None  # keys of `pretraining` that are trained at this scale; null: all
+    classifiers: dict[str, Annotated[Keys, Field(min_length=1)]]
+    starts: Keys | None = None  # keys of `pretraining` that are trained at this scale; null: all
 
 
 class Probed(Params):
@@ -33,16 +34,17 @@ class Probed(Params):
     probe: str  # key of `attacks` or `probes`
     images: str = "set"  # of a probe of several sets: which of them
     experiment: str | None = None  # key of `experiments`, which trains the classifiers; null: the section's
-    trainings: tuple[str, ...] | None = None  # keys of `trainings` that are asked at this scale; null: all
+    trainings: Keys | None = None  # keys of `trainings` that are asked at this scale; null: all
 
 
 class Transfer(Params):
     """Transfer of the initialisation itself to other images, with few labels to all."""
 
     experiment: str  # key of `experiments`: says whether each seed has a pre-training of its own
-    targets: Annotated[tuple[str, ...], Field(min_length=1)]  # keys of `sets`
-    trainings: Annotated[tuple[str, ...], Field(min_length=1)]  # keys of `classifiers`
-    labels: Annotated[tuple[Annotated[int, Field(ge=1)] | None, ...], Field(min_length=1)]  # of a class; null: all
+    targets: Annotated[Keys, Field(min_length=1)]  # keys of `sets`
+    trainings: Annotated[Keys, Field(min_length=1)]  # keys of `classifiers`
+    # Of a class; null: all.
+    labels: Annotated[tuple[Annotated[int, Field(ge=1)] | None, ...], Field(min_length=1), AfterValidator(distinct)]
 
 
 class Transferred(Params):
@@ -68,7 +70,7 @@ class Section(Params):
     left_out: dict[str, str | None]  # keys of `pretraining` without a row and why; null, and all others, have one
     trainings: Annotated[dict[str, Training], Field(min_length=1), in_order(TRAININGS)]
     groups: Annotated[
-        dict[str, tuple[str, ...]], in_order(("2D", "3D"))
+        dict[str, Keys], in_order(("2D", "3D"))
     ]  # of the picture: methods of pre-training by what they learn from views
     probes: Annotated[dict[str, Probed], in_order(PROBES)]  # columns by names that are not shown
     transfer: Transfer
@@ -88,8 +90,11 @@ class Section(Params):
                 check_known(f"trainings.{name}.classifiers", experiment, study.experiments)
                 for key in keys:
                     check_known(f"trainings.{name}.classifiers.{experiment}", key, study.classifiers)
+        check_labels({f"trainings.{name}.label": one.label for name, one in self.trainings.items()})
         for name, asked in self.probes.items():
             self._check_probe(study, f"probes.{name}", asked)
+        columns = {f"probes.{name}.label": one.label for name, one in self.probes.items()}
+        check_labels(columns | {f"transferred.{name}.label": one.label for name, one in self.transferred.items()})
         check_known("transfer.experiment", self.transfer.experiment, study.experiments)
         for key in self.transfer.targets:
             check_known("transfer.targets", key, study.sets)
@@ -109,11 +114,16 @@ class Section(Params):
 
     def _check_probe(self, study: "Study", at: str, asked: Probed) -> None:
         check_known(f"{at}.probe", asked.probe, {**study.attacks, **study.probes})
-        kind = "autoattack" if asked.probe in study.attacks else study.probes[asked.probe].probe
-        if kind not in MEASURED:
-            raise ValueError(
-                f"{at}.probe: {asked.probe} is a probe of kind {kind}; the table reads {', '.join(MEASURED)}"
-            )
+        images: tuple[str, ...] = ("set",)
+        if asked.probe in study.probes:
+            entry = study.probes[asked.probe]
+            if entry.probe not in MEASURED:
+                raise ValueError(
+                    f"{at}.probe: {asked.probe} is a probe of kind {entry.probe}; the table reads "
+                    f"{', '.join(MEASURED)}, and keys of `attacks`"
+                )
+            images = (*probe_sets(entry.probe), *entry.sets)
+        check_known(f"{at}.images", asked.images, dict.fromkeys(images))
         if asked.experiment is not None:
             check_known(f"{at}.experiment", asked.experiment, study.experiments)
         for key in asked.trainings or ():

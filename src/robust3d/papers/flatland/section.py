@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from robust3d.params import Params, PathText
-from robust3d.study.keys import check_known
+from robust3d.params import Params, PathText, distinct
+from robust3d.study.keys import Keys, check_known, check_labels
 from robust3d.training.precision import Precision
 
 if TYPE_CHECKING:
@@ -48,14 +48,15 @@ class Section(Params):
     starts: Annotated[tuple[Start, ...], Field(min_length=1)]
     targets: Annotated[tuple[Target, ...], Field(min_length=1)]
     trainings: dict[str, str]  # keys of `classifiers`, with labels
-    labels: Annotated[tuple[Annotated[int, Field(ge=1)] | None, ...], Field(min_length=1)]  # of each class; null: all
+    # Of each class; null: all.
+    labels: Annotated[tuple[Annotated[int, Field(ge=1)] | None, ...], Field(min_length=1), AfterValidator(distinct)]
     precision: Precision = "area"  # of targets whose pictures show several classes each
     frozen: str  # key of `classifiers`, of objective linear: its features are asked by the two probes
     brain: str  # key of `probes`, of kind brain
     features: str  # key of `probes`, of kind features
     changes: dict[str, str]  # labels of its further sets: the same pictures but for one thing
-    early: tuple[str, ...] = ()  # regions for which the paper expects 2D to be better
-    late: tuple[str, ...] = ()  # regions for which the paper expects 3D to be better
+    early: Keys = ()  # regions for which the paper expects 2D to be better
+    late: Keys = ()  # regions for which the paper expects 3D to be better
     random: str  # label of the start from random weights that others are compared with, if they name none by `than`
     positive: str | None = None  # label of the start that has to be better than random weights, if anything is seen
     table1: dict[str, str]  # labels of data sets, each with a key of `sets`
@@ -85,8 +86,16 @@ class Section(Params):
                 raise ValueError(f"{name}: {key} is a probe of kind {study.probes[key].probe}; name one of kind {kind}")
         for place in self.changes.values():
             check_known("changes", place, study.probes[self.features].sets)
+        sets: list[str] = []
         for number, target in enumerate(self.targets):
             check_known(f"targets.{number}.set", target.set, study.sets)
+            if target.set in sets:
+                raise ValueError(
+                    f"targets.{number}.set: {target.set} is a target already; its images would count twice"
+                )
+            sets.append(target.set)
+        check_labels({f"targets.{number}.label": target.label for number, target in enumerate(self.targets)})
+        check_labels({f"trainings.{key}": label for key, label in self.trainings.items()})
         for name in ("table1", "figures"):
             for label, key in getattr(self, name).items():
                 check_known(f"{name}.{label}", key, study.sets)
@@ -107,10 +116,9 @@ class Section(Params):
 
     def _check_starts(self, study: "Study") -> None:
         labels = [start.label for start in self.starts]
+        check_labels({f"starts.{number}.label": label for number, label in enumerate(labels)})
         for number, start in enumerate(self.starts):
             at = f"starts.{number}"
-            if start.label in labels[:number]:
-                raise ValueError(f"{at}.label: {start.label!r} is the label of two; give each its own")
             for name, images in (("flat_of", "flat"), ("part_of", "fewer")):
                 whole = getattr(start, name)
                 if whole is not None and whole not in labels:

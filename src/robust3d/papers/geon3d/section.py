@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from robust3d.attacks.budgets import NORMS, Budget, check_among
 from robust3d.params import Params
 from robust3d.registry import probe_sets
-from robust3d.study.keys import check_known, in_order
+from robust3d.study.keys import Keys, check_known, in_order, there
 
 if TYPE_CHECKING:
     from robust3d.study.config import Study
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class Curves(Params):
     """Curves of a figure of accuracy over budgets, with a panel for each experiment and norm."""
 
-    experiments: tuple[str, ...] = Field(min_length=1)  # keys of `experiments`
-    pretraining: tuple[str, ...] | None = None  # keys of `pretraining`, beside AT; left out: all of the experiment
+    experiments: Keys = Field(min_length=1)  # keys of `experiments`
+    pretraining: Keys | None = None  # keys of `pretraining`, beside AT; left out: all of the experiment
 
 
 class Section(Params):
@@ -26,11 +26,13 @@ class Section(Params):
     table3: str  # key of `experiments`
     table3_probe: str = "shift"  # key of `probes`, of a shift test
     table4: str
-    # The budget of each row; it becomes part of the label.
-    table4_rows: Annotated[dict[Literal["Linf", "L2"], Budget], in_order(NORMS)]
+    # The budget of each row; it becomes part of the label. Null leaves a row out.
+    table4_rows: Annotated[
+        dict[Literal["Linf", "L2"], Budget], BeforeValidator(there), Field(min_length=1), in_order(NORMS)
+    ]
     gallery: str  # family of figures 2 and 8: all forty geons
     objects: str  # family of the sheet of objects
-    figure3: tuple[str, ...] = Field(min_length=1)  # keys of `sets`, a row of examples each
+    figure3: Keys = Field(min_length=1)  # keys of `sets`, a row of examples each
     figure4: Curves  # against Linf; figure 6 sums figures 4 and 5 and Table 3 up
     figure5: Curves  # against L2
     figure7: Curves  # against both
@@ -58,8 +60,14 @@ class Section(Params):
             for name in curves.pretraining or ():
                 check_known(f"{figure}.pretraining", name, study.pretraining)
         experiment = study.experiments[self.table4]
+        trained = {study.classifiers[key].trained_against for key in experiment.classifiers}
         for norm, budget in self.table4_rows.items():
             of_experiment = norm in experiment.epsilons
             place = f"experiments.{self.table4}.epsilons.{norm}" if of_experiment else f"attacks.{norm}.epsilons"
             check_known(f"table4_rows.{norm}", norm, study.attacks)
+            if norm not in trained:
+                raise ValueError(
+                    f"table4_rows.{norm}: no classifier of experiments.{self.table4}.classifiers is trained against "
+                    f"{norm}; add one, or leave the row out by null"
+                )
             check_among(f"table4_rows.{norm}", budget, place, study.epsilons(experiment, norm))

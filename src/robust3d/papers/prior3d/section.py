@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from robust3d.params import Params
-from robust3d.study.keys import check_known
+from robust3d.study.keys import check_known, check_labels
 
 if TYPE_CHECKING:
     from robust3d.study.config import Study
@@ -122,6 +122,12 @@ class Section(Params):
         for name in ("table1", "table2", "table3", "table4", "figure5_sets"):
             for number, column in enumerate(getattr(self, name)):
                 check_known(f"{name}.{number}.set", column.set, there)
+            check_labels(self._labels(name))
+        check_labels(self._labels("table3") | self._labels("other_images") | self._labels("depth"))
+        check_labels(self._labels("figure5"))
+
+    def _labels(self, name: str) -> dict[str, str]:
+        return {f"{name}.{number}.label": one.label for number, one in enumerate(getattr(self, name))}
 
     def _check_probe(self, study: "Study", at: str, key: str, kind: str) -> None:
         check_known(at, key, study.probes)
@@ -129,10 +135,9 @@ class Section(Params):
             raise ValueError(f"{at}: {key} is a probe of kind {study.probes[key].probe}; name one of kind {kind}")
 
     def _check_rows(self, study: "Study", name: str, rows: tuple[Row, ...]) -> None:
+        check_labels(self._labels(name))
         labels = [row.label for row in rows]
         for number, row in enumerate(rows):
-            if row.label in labels[:number]:
-                raise ValueError(f"{name}: {row.label!r} is the label of two; give each its own")
             if row.against is not None and (row.against not in labels or row.against == row.label):
                 raise ValueError(f"{name}.{number}.against: no other row is called {row.against!r}")
             self._check_start(study, f"{name}.{number}.pretraining", row.pretraining)

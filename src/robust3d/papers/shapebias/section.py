@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from robust3d.params import Params
-from robust3d.study.keys import check_known
+from robust3d.study.keys import Keys, check_known, check_labels
 
 if TYPE_CHECKING:
     from robust3d.study.config import Study
@@ -47,7 +47,7 @@ class Section(Params):
     initialisations: Initialisations | None = None  # for the table of that name
     # Groups of models; of each the first two stand side by side.
     shown: str = ""  # of Figures 4, 5, 8 and A3
-    dissected: tuple[str, ...] = ("",)  # of Figures 6 and A12
+    dissected: Keys = ("",)  # of Figures 6 and A12
 
     @property
     def pretrainings(self) -> tuple[str, ...]:
@@ -66,10 +66,8 @@ class Section(Params):
             check_known("initialisations.experiment", asked.experiment, study.experiments)
             kinds = ("distortions", "corruptions", "smoothness")
             _check_probes(study, {f"initialisations.{kind}": (kind, getattr(asked, kind)) for kind in kinds})
-        labels = [model.label for model in self.models]
+        check_labels({f"models.{number}.label": model.label for number, model in enumerate(self.models)})
         for number, model in enumerate(self.models):
-            if model.label in labels[:number]:
-                raise ValueError(f"models: {model.label!r} is the label of two; give each its own")
             check_known(f"models.{number}.classifier", model.classifier, study.classifiers)
             if model.pretraining is not None:
                 check_known(f"models.{number}.pretraining", model.pretraining, study.pretraining)

@@ -1,5 +1,6 @@
 """The part of the section about generated volumes: generators, their samples, the network that judges them."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -7,8 +8,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from robust3d.generation.params import JudgeParams, SvmParams
 from robust3d.params import Params, distinct
 from robust3d.parsing import parse
-from robust3d.study.keys import check_known
-from robust3d.study.like import merge
+from robust3d.study.keys import Keys, check_known, check_labels, there
+from robust3d.study.layers import read_layers
 from robust3d.training.introspection.params import VoxelTrainingParams
 from robust3d.training.reference3d.params import ReferenceParams
 from robust3d.training.volume_generators.params import GeneratorParams, parse_generator
@@ -21,11 +22,6 @@ if TYPE_CHECKING:
 # single: one generator of all classes, after its last iteration; multi: the same after each of its last iterations;
 # separate: a generator for each category.
 Kind = Literal["joint-single", "joint-multi", "separate-multi"]
-
-
-def there(entries: Any) -> Any:
-    """The entries that an overlay has not set to null, which leaves a row out."""
-    return {key: entry for key, entry in entries.items() if entry is not None} if isinstance(entries, dict) else entries
 
 
 class Generator(Params):
@@ -59,7 +55,7 @@ class Figure3(Params):
 class Figure4(Params):
     """Its rows and columns."""
 
-    categories: tuple[str, ...] | None = None  # null: those of `categories`
+    categories: Keys | None = None  # null: those of `categories`
     steps: int = Field(6, ge=2)  # iterations that are shown, evenly spaced, the first and the last among them
 
 
@@ -72,7 +68,7 @@ class GeneratorSection(Params):
     category_changes: dict[str, Any] = Field(default_factory=dict)  # of `unsupervised`, for generators of a category
     generators: Annotated[dict[str, Generator], BeforeValidator(there), Field(min_length=1)]
     # With generators of their own:
-    categories: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(distinct)]
+    categories: Annotated[Keys, Field(min_length=1)]
     samples: Samples = Samples()
     judge: JudgeParams = JudgeParams()
     svm: SvmParams = SvmParams()  # of Table 6
@@ -87,10 +83,10 @@ class GeneratorSection(Params):
             ValueError: beginning with the key's path under the section.
         """
         own = {"network": {"resolution": study.voxels[voxels].resolution}, "supervised": False}
-        changes = self.category_changes if category is not None else {}
-        values = merge(merge(merge(own, self.unsupervised), changes), self._settings(key, category))
-        params: VoxelTrainingParams = parse(VoxelTrainingParams, values, f"generators.{key}.settings")
-        return params
+        layers = {"unsupervised": self.unsupervised}
+        layers |= {"category_changes": self.category_changes} if category is not None else {}
+        layers |= self._settings(key, category)
+        return read_layers(partial(parse, VoxelTrainingParams), f"generators.{key}", own, layers)
 
     def generator_training(self, study: "Study", voxels: str, key: str, category: str | None) -> GeneratorParams:
         """The parameters of a 3D-VAE or 3D-GAN, of all classes or of one category.
@@ -104,11 +100,13 @@ class GeneratorSection(Params):
             "samples": self.samples.joint if category is None else self.samples.category,
             "threshold": self.samples.threshold,
         }
-        return parse_generator(merge(own, self._settings(key, category)), f"generators.{key}.settings")
+        return read_layers(parse_generator, f"generators.{key}", own, self._settings(key, category))
 
-    def _settings(self, key: str, category: str | None) -> dict[str, Any]:
-        one = self.generators[key]
-        return one.settings if category is None else merge(one.settings, one.category_settings)
+    def _settings(self, key: str, category: str | None) -> dict[str, dict[str, Any]]:
+        """The values of a generator by the path of their key."""
+        one, at = self.generators[key], f"generators.{key}"
+        own = {f"{at}.settings": one.settings}
+        return own if category is None else {**own, f"{at}.category_settings": one.category_settings}
 
     def check_generators(self, study: "Study", voxels: str) -> None:
         """Whether all that it names is defined, and fits together.
@@ -132,10 +130,8 @@ class GeneratorSection(Params):
             raise ValueError(f"figure3.generator: {self.figure3.generator} has no generator for each category")
         if self.generators[self.svm_generator].method != "introspective":
             raise ValueError(f"svm_generator: {self.svm_generator} is no introspective network, which has features")
-        labels = [generator.label for generator in self.generators.values()]
+        check_labels({f"generators.{key}.label": generator.label for key, generator in self.generators.items()})
         for key, generator in self.generators.items():
-            if labels.count(generator.label) > 1:
-                raise ValueError(f"generators.{key}.label: {generator.label!r} is the label of two; give each its own")
             if "joint-multi" in generator.models and generator.method != "introspective":
                 raise ValueError(
                     f"generators.{key}.models: joint-multi needs iterations, which {generator.method} lacks"
@@ -143,8 +139,8 @@ class GeneratorSection(Params):
             for category in (None, self.categories[0]):
                 if generator.method != "introspective":
                     self.generator_training(study, voxels, key, category)
-                elif self.unsupervised_training(study, voxels, key, category).supervised:
-                    raise ValueError(f"generators.{key}.settings.supervised: a generator learns without labels")
+                else:
+                    self.unsupervised_training(study, voxels, key, category)
 
 
 def generated(plan: "Plan", section: Any, key: str, kind: Kind, seed: int) -> list["Job"]:

@@ -1,14 +1,16 @@
 """The paper's section of the configuration: voxels, trainings that are compared, attacks, generators."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
 from robust3d.attacks.voxel_params import StepReading, VoxelAttackParams
-from robust3d.papers.winn3d.generators import GeneratorSection, there
-from robust3d.params import Params
+from robust3d.papers.winn3d.generators import GeneratorSection
+from robust3d.params import Params, distinct
 from robust3d.parsing import parse
-from robust3d.study.keys import check_known
+from robust3d.study.keys import check_known, check_labels, there
+from robust3d.study.layers import read_layers
 from robust3d.study.like import merge
 from robust3d.training.introspection.params import VoxelTrainingParams
 
@@ -47,10 +49,9 @@ class Section(GeneratorSection):
         return ours.with_passes(main.passes)
 
     def _parsed(self, study: "Study", key: str) -> VoxelTrainingParams:
-        own = {"network": {"resolution": study.voxels[self.voxels].resolution}}
-        values = merge(merge(own, self.supervised), self.trainings[key].changes)
-        params: VoxelTrainingParams = parse(VoxelTrainingParams, values, f"trainings.{key}")
-        return params
+        at, own = f"trainings.{key}", {"network": {"resolution": study.voxels[self.voxels].resolution}}
+        layers = {"supervised": self.supervised, f"{at}.changes": self.trainings[key].changes}
+        return read_layers(partial(parse, VoxelTrainingParams), at, own, layers)
 
     def attack_on(self, key: str) -> VoxelAttackParams:
         """The attacks on a training's classifiers."""
@@ -71,16 +72,27 @@ class Section(GeneratorSection):
             check_known(name, getattr(self, name), self.trainings)
         if not self._parsed(study, self.introspective).synthesises:
             raise ValueError(f"introspective: {self.introspective} synthesises nothing; name one that does")
-        labels = [training.label for training in self.trainings.values()]
-        for key, training in self.trainings.items():
-            if labels.count(training.label) > 1:
-                raise ValueError(f"trainings.{key}.label: {training.label!r} is the label of two; give each its own")
+        _check_attack("attack", self.attack)
+        check_labels({f"trainings.{key}.label": training.label for key, training in self.trainings.items()})
+        for key in self.trainings:
             if not self.training(study, key).supervised:
                 raise ValueError(f"trainings.{key}.supervised: a row of the tables classifies, so it needs labels")
             attack = self.attack_on(key)
+            _check_attack("control_attack", attack)
             if self.reading not in attack.readings or self.clip not in attack.clips:
                 raise ValueError(f"reading, clip: {self.reading} and {self.clip} are not among those that are attacked")
         placed = study.voxels[self.voxels].voxels
         if placed is not None and self.attack.turns and placed.up != self.attack.up:
             raise ValueError(f"attack.up: {self.attack.up}, but voxels.{self.voxels}.voxels.up is {placed.up}")
         self.check_generators(study, self.voxels)
+
+
+def _check_attack(at: str, attack: VoxelAttackParams) -> None:
+    """Refuse what would stand twice in the outcomes, and a norm that Table 7 has no column for."""
+    for name in ("steps", "readings", "clips", "flips"):
+        try:
+            distinct(getattr(attack, name))
+        except ValueError as error:
+            raise ValueError(f"{at}.{name}: {error}") from None
+    if attack.autoattack is not None and attack.autoattack.norm != "Linf":
+        raise ValueError(f"{at}.autoattack.norm: {attack.autoattack.norm}; Table 7 shows Linf")

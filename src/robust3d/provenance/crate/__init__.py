@@ -34,7 +34,7 @@ def export_crate(target: str, folder: Path, with_data: bool) -> None:
             raise UserError(f"{needed}: not found; run from the project's root")
     lineage = Lineage()
     step = lineage.target(target)
-    target = str(Path(target))
+    target = lineage.recorded(target) or target
     if target not in {step.name, *(file.path for file in step.outputs.values())}:
         made = ", ".join(file.path for file in step.outputs.values())
         raise UserError(f"{target}: no job made this file; {step.job} made {made}")

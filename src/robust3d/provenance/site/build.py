@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import posixpath
 import shutil
+import signal
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -260,13 +261,18 @@ def _side_by_side(tasks: Sequence[Callable[[], None]]) -> None:
     global _tasks  # what a forked process finds here needs not be copied to it
     _tasks = tasks
     workers = min(_WORKERS, len(os.sched_getaffinity(0)), len(tasks))
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("fork")) as pool:
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("fork"), _leave_interrupts) as pool:
         waiting = [pool.submit(_carry_out, number) for number in range(len(tasks))]
         try:
             for one in waiting:
                 one.result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _leave_interrupts() -> None:
+    """Ctrl-C reaches all processes; the one that started these tells of it and ends them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _carry_out(number: int) -> None:
