@@ -93,6 +93,7 @@ def test_one_cue_alone(made):
     shape, texture = made(shows="shape"), made(shows="texture")
     assert (colours_of(shape) == 90).all() and (shape.rows["texture"] == "").all()
     assert shape.read_masks is not None and texture.read_masks is None
+    assert shape.ids == made().ids and len(set(shape.ids)) == len(shape)  # so an image's render is found by its name
     pixels = texture.all().permute(0, 2, 3, 1).numpy()
     np.testing.assert_array_equal(pixels, np.broadcast_to(expected(texture, "texture")[:, None, None], pixels.shape))
     assert (texture.rows["texture"] == texture.rows["class_name"]).all() and (texture.rows["shape"] == "").all()

@@ -229,6 +229,19 @@ def test_all_targets_ask_the_same_classifiers():
     assert labels == ["AlexNet", "AlexNet-L2", "GoogLeNet", "GoogLeNet-L2", "ResNet-18", "ResNet-18-L2"]
 
 
+def test_painted_objects_come_with_their_renders_and_dissection_has_all_test_images():
+    plan = Plan(read_study([CONFIG]))
+    for name in ("shapebias/table3", "shapebias/figure6", "shapebias/initialisations"):
+        plan.target(name)
+    probes = [job.params for job in plan.jobs.values() if job.stage == "probe"]
+    sets = {(one["probe"], name): told for one in probes for name, told in one["sets"].items()}
+    shown = {(one["probe"], *one["sets"]) for one in probes}
+    assert {("distortions", "set", "unpainted"), ("distortions", "set")} <= shown  # the others are not painted
+    unpainted, dissected = sets["distortions", "unpainted"], sets["dissection", "set"]
+    assert (unpainted["shows"], unpainted["images"]) == ("shape", [1300, 200, 400])
+    assert (dissected["validity"], dissected["images"]) == (0, [1300, 200, 400])
+
+
 def test_initialisations_are_the_columns_of_the_main_papers_table_4():
     plan = Plan(read_study([CONFIG], {"scale": "test"}))
     ours = plan.target("shapebias/initialisations")

@@ -21,6 +21,7 @@ from robust3d.papers.shapebias import (
     table2,
     table4,
 )
+from robust3d.papers.shapebias.detected import BY_CHANCE
 from robust3d.provenance.runner import Context
 from robust3d.tables.cells import CLASSIFIER_FACTS
 from robust3d.tables.statistics import over_seeds, seed_difference
@@ -134,12 +135,19 @@ def test_table_4_compares_with_the_first_of_the_group_seed_by_seed(tmp_path):
     assert not any("guessing" in flag for flag in cells["S", "Mean TV"]["flags"])
 
 
-def dissected(objects: int, colours: int, diversity: int) -> dict:
+def dissected(objects: int, colours: int, diversity: int, void: str | None = None) -> dict:
+    """Metrics of the probe; by chance up to three object detectors, one colour detector and a diversity of two."""
+    by_chance = [_detected(3, 0, 1), _detected(0, 1, 2)]
+    told = {"void": void, "whole_images": 5.0, "by_chance": by_chance, "concepts": 20}
+    told["absent"] = dict.fromkeys(("part", "scene", "material", "texture"), "none")
+    return {**_detected(objects, colours, diversity), **told}
+
+
+def _detected(objects: int, colours: int, diversity: int) -> dict:
     layer = {"detectors": {"units": 3, "concepts": 2, "by_category": {"object": objects, "color": colours}}}
     layers = {"relu": {**layer, "diversity": [diversity, 0]}, "conv2": {**layer, "diversity": [diversity] * 6}}
     whole = {"units": 6, "concepts": 2, "by_category": {"object": 2 * objects, "color": 2 * colours}}
-    return {"detectors": whole, "layers": layers, "concepts": 20, "absent": {"part": "none", "scene": "none",
-            "material": "none", "texture": "none"}}  # fmt: skip
+    return {"detectors": whole, "layers": layers}
 
 
 def test_figures_of_dissection_count_units_and_concepts(tmp_path):
@@ -152,6 +160,10 @@ def test_figures_of_dissection_count_units_and_concepts(tmp_path):
     assert cells["R", "color"]["change"]["value"] == pytest.approx(100 * (8.5 / 4.5 - 1))
     assert cells["R", "object"]["printed"]["value"] == -28 and cells["U", "object"]["change"] is None
     assert {column for _, column in cells} == {"object", "color", "unique concepts"}
+    assert cells["S", "color"]["by_chance"] == [0, 2] and cells["S", "color"]["whole_images"] == 5
+    chance = {place for place, cell in cells.items() if BY_CHANCE in cell["flags"]}
+    assert chance == {("R", "object"), ("T", "object"), ("U", "object"), ("T", "color"), ("U", "color"),
+                      *((row, "unique concepts") for row in "SRTU")}  # fmt: skip
     drawn(job)
     figureA12.write(job)
     cells = read(job)
@@ -164,7 +176,22 @@ def test_figures_of_dissection_count_units_and_concepts(tmp_path):
     columns = list(pd.read_csv(job.outputs["table"], index_col=0).columns)
     assert columns == ["object relu", "object conv2", "color relu", "color conv2"]  # not by name
     assert cells["S", "object relu"]["value"] == 4 and cells["R", "color conv2"]["value"] == 4
+    assert cells["S", "object relu"]["by_chance"] == [3, 0] and BY_CHANCE in cells["R", "object relu"]["flags"]
     drawn(job)
+
+
+def test_a_void_dissection_gives_no_number(tmp_path):
+    """Of one network of the pair: no differences either, and the flag says why."""
+    few = dissected(9, 9, 9, "void: few images")
+    job = made(tmp_path, {"A: S": [dissected(9, 9, 9)] * 3, "A: R": [dissected(9, 9, 9), few, few]})
+    for figure in (figure6, figureA12, figureA3):
+        figure.write(job)
+        cells = read(job)
+        for (row, _), cell in cells.items():
+            is_void = "void: few images" in cell["flags"]
+            assert is_void == (cell["text"] == "–") == (row == "R") and (row == "S" or cell["value"] is None)
+            assert not cell.get("difference") and not cell.get("change") and ("by_chance" in cell) == (row == "S")
+        drawn(job)
 
 
 def test_a_change_of_few_detectors_stays_above_none_at_all():
@@ -295,9 +322,15 @@ def test_table_2_of_a_network_that_decides_for_neither(tmp_path, robust, neither
     assert cells["R", table2.ANSWER]["text"] == "–" and "difference" not in cells["R", "Shape"]
 
 
-def test_figure_8_joins_the_two_probes(tmp_path):
+@pytest.mark.parametrize("void", [None, "void: few images"])
+def test_figure_8_joins_the_two_probes(tmp_path, void):
     lost = {"layers": {"conv1": {"shape": [4, 0, 2], "texture": [1, 1, 7]}}}
-    labels = {"layers": {"conv1": {"category": ["object", "color", "color"], "score": [0.1, 0.01, 0.2]}}}
+    counts = [{"color": 1}, {"color": 0, "object": 0}]
+    by_chance = [
+        {"layers": {name: {"detectors": {"by_category": one}} for name in ("conv1", "conv9")}} for one in counts
+    ]
+    labels = {"layers": {"conv1": {"category": ["object", "color", "color"], "score": [0.1, 0.01, 0.2]}},
+              "by_chance": by_chance, "void": void}  # fmt: skip
     for name in ("ablation", "dissection"):
         (tmp_path / name).mkdir()
     one = made(tmp_path / "ablation", {"A: S": [dict(lost)] * 3, "A: R": [dict(lost)] * 3})
@@ -308,6 +341,13 @@ def test_figure_8_joins_the_two_probes(tmp_path):
     figure8.write(job)
     cells = read(job)
     assert cells["S", "all shape"]["value"] == 2 and cells["S", "all texture"]["value"] == 3
+    if void:
+        assert {place for place, cell in cells.items() if void in cell["flags"] and cell["text"] == "–"} == {
+            (row, f"{kind} {cue}") for row in "SR" for kind in ("object", "color") for cue in ("shape", "texture")
+        }
+        return
     assert cells["S", "object shape"]["value"] == 4 and cells["R", "color texture"]["value"] == 7  # one is no detector
+    assert [cells["S", f"{kind} shape"]["by_chance"] for kind in ("object", "color")] == [[0, 0], [1, 0]]
+    assert [BY_CHANCE in cells["S", f"{kind} shape"]["flags"] for kind in ("object", "color")] == [False, True]
     assert cells["S", "color shape"]["units"] == [1, 1, 1] and ("S", "texture shape") not in cells
     drawn(job)

@@ -15,9 +15,16 @@ from robust3d.errors import UserError
 from robust3d.models.architecture import Architecture
 from robust3d.models.classifier import Classifier
 from robust3d.probes import Subject, dissection
-from robust3d.probes.dissection.overlaps import Overlaps, active
+from robust3d.probes.dissection.overlaps import Overlaps, active, read_labels, together
 from robust3d.probes.dissection.quantiles import Quantiles
-from robust3d.probes.dissection.units import best_concepts, detectors, diversity, draw_top_images, read_units
+from robust3d.probes.dissection.units import (
+    best_concepts,
+    detectors,
+    diversity,
+    draw_top_images,
+    read_units,
+    why_void,
+)
 
 PUBLISHED = Path(__file__).parents[3] / "shared" / "data" / "netdissect_reference"
 
@@ -67,9 +74,26 @@ def test_the_share_above_a_threshold_is_within_a_thousandth():
     assert (np.abs(above - 0.005) < 1e-4).all()
 
 
+def test_a_unit_that_saturates_is_on_where_it_is_at_its_largest_value():
+    """Bau et al. count activations at the threshold; no value has exactly the share above it."""
+    generator = np.random.default_rng(3)
+    values = generator.random((5, 8000)) * 5
+    values[0, generator.permutation(8000)[:320]] = 6.0  # 4 %, an edge of a bin
+    values[1, :320] = 6.3
+    values[2, :30] = 6.3  # less than the share: an ordinary quantile
+    values[3], values[4] = 6.3, 0  # constant
+    found, bound = streamed(values).above(0.005)
+    on = values.astype(np.float32) * (1 - 1e-6) > found.numpy()[:, None]  # as scaling may round
+    assert on.sum(1).tolist()[:2] == [320, 320] and 35 <= on[2].sum() <= 40 and not on[3:].any()
+    assert (found.numpy()[:2] < [6.0, np.float32(6.3)]).all() and (bound.numpy()[:2] < 6.3 / 65_000).all()
+    assert streamed(values).saturated(0.005).tolist() == [True, True, False, False, False]
+    assert not streamed(values).saturated(0.05).any()
+
+
 def test_parts_and_order_of_a_stream_do_not_matter():
     values = np.random.default_rng(2).lognormal(0, 4, (3, 5000))
     values[:, ::3] = 0
+    values[2, 40:400] = 1e9  # saturates
     one, many, turned = streamed(values, parts=1), streamed(values, parts=50), streamed(values[:, ::-1].copy(), parts=9)
     for other in (many, turned):
         assert all(torch.equal(a, b) for a, b in zip(one.above(0.01), other.above(0.01), strict=True))
@@ -92,13 +116,23 @@ def test_values_that_are_no_numbers_are_refused():
 
 def test_overlaps_are_sums_over_the_set_and_count_units_on_labelled_images_only():
     concepts = Concepts(("dot", "line", "red"), ("object", "object", "color"), lambda places: [])
-    counts = Overlaps(2, concepts)
+    counts = Overlaps(2, concepts, readings=2)
     on = torch.tensor([[1, 1, 0, 0], [0, 0, 0, 1]]).bool()
-    dot, line, red = (torch.tensor(mask).bool() for mask in ([1, 0, 1, 0], [0, 0, 0, 1], [1, 1, 1, 1]))
-    counts.add(on, {"object": [(0, dot)], "color": [(2, red)]})
-    counts.add(on, {"object": [(1, line)]})  # not labelled with colours
+    dot, line = (np.array(mask, bool).reshape(2, 2) for mask in ([1, 0, 1, 0], [0, 0, 0, 1]))
+    first = read_labels(Labelled(2, 2, {"object": [(0, dot)], "color": [(2, None)]}), concepts.categories)
+    second = read_labels(Labelled(2, 2, {"object": [(1, line)]}), concepts.categories)  # not labelled with colours
+    counts.add(on, together([first, second]))
+    counts.add(on, together([second, first]))
     # Unit 0, dot: both 1, unit 4 pixels on two images of objects, concept 2. Colour: both 2, unit 2, concept 4.
-    assert counts.iou().tolist() == [[1 / 5, 0, 2 / 4], [0, 1 / 2, 1 / 4]]
+    expected = [[1 / 5, 0, 2 / 4], [0, 1 / 2, 1 / 4]]
+    assert counts.iou().tolist() == [expected, expected] and counts.images.tolist() == [
+        2,
+        2,
+    ]  # `on` is the same in both
+    large = read_labels(Labelled(4, 4, {"object": [(0, dot.repeat(2, 0).repeat(2, 1))]}), concepts.categories)
+    assert together([second, large]).masks[1].tolist() == dot.ravel().tolist()
+    empty = together([read_labels(Labelled(2, 2), concepts.categories)])
+    assert empty.masks.shape == (0, 4) and empty.places.shape == (0, 2) and empty.kinds == []
 
 
 def test_maps_are_scaled_as_pillow_scales_them():
@@ -125,10 +159,18 @@ class Planted(nn.Module):
         return self.head(self.first(images).mean((2, 3)))
 
 
-def planted(pixels, tmp_path, concepts=None, **others):
+class Pooled(Planted):
+    """Units that are the largest red, green and blue of the image, 2 x 2 times, as behind a max-pool of small maps."""
+
+    def __init__(self, classes):
+        super().__init__(classes)
+        self.first = nn.Sequential(self.first, nn.AdaptiveMaxPool2d(2), nn.MaxPool2d(3, 1, 1))
+
+
+def planted(pixels, tmp_path, concepts=None, network=Planted, **others):
     rows = pd.DataFrame({"class_name": ["ball", "cube"] * (len(pixels) // 2), "texture": ""})
     data = replace(ImageData.of(pixels, torch.zeros(len(pixels)).long()), rows=rows, concepts=concepts, **others)
-    model = Classifier(Architecture("planted", Planted, "head", 3, ("first",)), 2).eval()
+    model = Classifier(Architecture("planted", network, "head", 3, ("first",)), 2).eval()
     model.normalise = nn.Identity()
     return Subject(model, ("ball", "cube"), "cpu", {"set": data}.__getitem__, tmp_path), data
 
@@ -155,7 +197,58 @@ def test_a_unit_that_is_the_mask_has_iou_1_and_a_random_one_the_closed_form(tmp_
     assert layer["score"][0] == 1 and layer["threshold"][2] == 0 and layer["score"][2] == 0
     assert layer["score"][1] == pytest.approx(on * p / (on + p - on * p), rel=0.05)
     assert layer["detectors"] == {"units": 2, "concepts": 1, "by_category": {"object": 2}}
-    assert layer["diversity"] == [1, 1, 0] and layer["label"] == ["it"] * 3
+    assert layer["diversity"] == [1, 1, 0] and layer["label"] == ["it", "it", None]
+
+
+@pytest.mark.parametrize(("share", "images_on"), [(0.05, [5, 2]), (0.02, [2, 2]), (0.005, [1, 2])])
+def test_a_unit_behind_a_max_pool_is_on_in_whole_images(tmp_path, share, images_on):
+    """Of 100 images a share of 5 % is 5; half an image is one. Two of the largest value are both on."""
+    pixels = torch.zeros(100, 3, 8, 8, dtype=torch.uint8)
+    pixels[:, 0, 3, 3] = torch.arange(100)
+    pixels[torch.tensor([31, 70]), 1] = 200
+    subject, _ = planted(
+        pixels, tmp_path, network=Pooled, read_masks=lambda places: torch.ones(len(places), 8, 8).bool()
+    )
+    found = dissection.probe(dissection.Params(share=share), subject).metrics
+    layer = found["layers"]["first"]
+    assert layer["images_on"] == [*images_on, 0] and layer["label"][2] is None
+    assert layer["saturated"] == {0.05: 0, 0.02: 0, 0.005: 2}[share]
+    assert found["whole_images"] == pytest.approx(100 * share) and (found["void"] is None) == (share == 0.05)
+
+
+def test_fewer_than_five_whole_images_are_void():
+    for share, images in ((0.005, 100), (0.005, 400), (0.0125, 399)):
+        assert f"of the positions of {images} images" in str(why_void(share, images))
+    for share, images in ((0.0125, 400), (0.1, 50), (0.005, 1000), (0.005, 63_305)):
+        assert why_void(share, images) is None
+
+
+def test_what_is_found_with_other_labels_is_found_by_chance(tmp_path):
+    """Red is on at every object, green on balls alone. With balls red has an IoU of 1/2, whatever the labels. Green has
+    one of 1, and by chance meets 100 of 200 balls: 100 / (200 + 200 - 100)."""
+    pixels, masks = torch.zeros(400, 3, 8, 8, dtype=torch.uint8), np.zeros((400, 8, 8), bool)
+    masks[:, 2:5, 2:5] = True
+    pixels[:, 0, 2:5, 2:5] = pixels[::2, 1, 2:5, 2:5] = 200
+    concepts = Concepts(("ball", "cube"), ("object",) * 2,
+                        lambda at: [Labelled(8, 8, {"object": [(i % 2, masks[i])]}) for i in at])  # fmt: skip
+    subject, data = planted(pixels, tmp_path, concepts)
+    found = dissection.probe(dissection.Params(share=0.05, batch_size=90), subject).metrics
+    ours = found["layers"]["first"]
+    assert ours["score"][:2] == [0.5, 1] and ours["label"][1] == "ball" and len(found["by_chance"]) == 19
+    assert all(chance["detectors"]["units"] == found["detectors"]["units"] == 2 for chance in found["by_chance"])
+    with torch.inference_mode():
+        layers, thresholds = {"first": 3}, {"first": torch.zeros(3)}
+        counts = dissection._overlaps(dissection.Params(batch_size=70), subject, data, layers, concepts, thresholds)
+    iou = counts["first"].iou()[1:, :2, 0]
+    assert (iou[:, 0] == 0.5).all() and float(iou[:, 1].mean()) == pytest.approx(1 / 3, abs=0.02)
+    assert len(iou[:, 1].unique()) > 5  # relabellings of their own
+    assert (counts["first"].concept == 200 * 9).all()  # each label once
+
+
+def test_units_are_compared_with_chance_on_sets_smaller_than_that(tmp_path):
+    pixels = torch.full((4, 3, 8, 8), 7, dtype=torch.uint8)
+    subject, _ = planted(pixels, tmp_path, read_masks=lambda places: torch.ones(len(places), 8, 8).bool())
+    assert len(dissection.probe(dissection.Params(share=0.9), subject).metrics["by_chance"]) == 3
 
 
 def test_renders_give_classes_and_colours_and_say_what_they_lack(tmp_path):
@@ -259,7 +352,7 @@ def test_most_colours_have_the_names_of_the_table_behind_brodens():
 def test_best_concepts_and_diversity_of_a_table():
     iou = np.array([[0.05, 0.2, 0.01], [0.03, 0.009, 0.03], [0.0, 0.0, 0.0]])
     units = best_concepts(iou, ["cat", "dog", "red"], ["object", "object", "color"])
-    assert units["label"].tolist() == ["dog", "cat", "cat"] and diversity(iou).tolist() == [3, 2, 0]
+    assert units["label"].tolist() == ["dog", "cat", None] and diversity(iou).tolist() == [3, 2, 0]
     assert detectors(units) == (1, 1, {"object": 1}) and detectors(units, 0.01).units == 2
 
 
@@ -287,9 +380,9 @@ def test_published_units_give_their_published_counts(file, units, concepts):
         both, truth, mine = (pd.to_numeric(table[f"{kind}-{n}"]) for n in ("intersect", "truth", "activation"))
         counts = Overlaps(len(table), Concepts(("c",), (kind,), lambda places: []))
         for i in range(0, len(table), 40):
-            counts.both[:, 0], counts.unit[:, 0] = (torch.tensor(column.to_numpy("int64")) for column in (both, mine))
-            counts.concept[0] = int(truth[i])
-            assert float(counts.iou()[i, 0]) == pytest.approx(float(table[f"{kind}-iou"][i]))
+            counts.both[0, 0], counts.unit[0, 0] = (torch.tensor(column.to_numpy("int64")) for column in (both, mine))
+            counts.concept[0, 0] = int(truth[i])
+            assert float(counts.iou()[0, i, 0]) == pytest.approx(float(table[f"{kind}-iou"][i]))
 
 
 @pytest.mark.parametrize(

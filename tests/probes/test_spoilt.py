@@ -220,6 +220,75 @@ def test_objects_are_painted_from_a_set_of_textures(tmp_path):
     assert (inside[:, 1:] == 0).all() and (inside[:, 0] > 0).all()
 
 
+def painted_and_rendered():
+    """Six objects of two classes: rendered, 80 with a band of 120; painted, stripes of 20 and 240."""
+    given = images()
+    mask = given.masks(range(6))[:, None]
+    rendered = torch.full((6, 3, SIDE, SIDE), 120, dtype=torch.uint8)
+    rendered[..., :6, :] = rendered[..., 9:, :] = 80  # of 8 rows of the object 3 are bright
+    stripes = torch.full((6, 3, SIDE, SIDE), 20, dtype=torch.uint8)
+    stripes[..., ::2] = 240
+    outside = torch.full_like(stripes, 127)
+    cues = {"shape": given.rows["class_name"], "texture": given.rows["class_name"]}
+    cues["painted"] = given.rows["class_name"].map({"c0": "grid", "c1": "banded"})
+    painted = replace(given, resident=stripes.where(mask, outside), rows=given.rows.assign(**cues))
+    return painted, replace(given, resident=rendered.where(mask, outside))
+
+
+def bank(**colours):
+    """A picture of each texture in one colour."""
+    pixels = torch.stack([torch.tensor(colour, dtype=torch.uint8) for colour in colours.values()])
+    pixels = pixels[:, :, None, None].expand(-1, -1, SIDE, SIDE).contiguous()
+    rows = pd.DataFrame({"class_name": list(colours)})
+    return replace(ImageData.of(pixels, torch.zeros(len(pixels), dtype=torch.int64)), rows=rows)
+
+
+def test_a_painted_object_gets_the_new_texture_under_the_light_on_its_render(tmp_path):
+    """By hand: light is 80 and 120 over their mean in the object, 95, and nothing is left of the stripes."""
+    painted, rendered = painted_and_rendered()
+    model = Keeps()
+    order = torch.tensor([2, 0, 1, 5, 4, 3])
+    shuffled = replace(rendered, resident=rendered.all()[order], labels=rendered.labels[order],
+                       rows=rendered.rows.iloc[order.tolist()].reset_index(drop=True))  # fmt: skip
+    further = {"unpainted": shuffled, "textures": bank(lacelike=(100, 50, 0))}
+    asked(tmp_path, ("stylised", "black_and_white"), painted, model, further)
+    clean, styled, _ = ((255 * shown).round().byte() for shown in model.shown)
+    assert torch.equal(clean, painted.all())
+    expected = torch.empty_like(styled)
+    for row in range(SIDE):
+        light = (120 if 6 <= row < 9 else 80) / 95
+        expected[:, :, row] = torch.tensor([round(100 * light), round(50 * light), 0]).byte()[:, None]
+    mask = painted.masks(range(6))[:, None]
+    assert torch.equal(styled, expected.where(mask, painted.all()))
+
+
+def test_a_stylised_object_does_not_get_the_texture_of_its_class(tmp_path):
+    painted, rendered = painted_and_rendered()
+    model, colours = Keeps(), {"grid": (90, 0, 0), "banded": (0, 90, 0), "lacelike": (0, 0, 90)}
+    found = asked(tmp_path, ("stylised",), painted, model, {"unpainted": rendered, "textures": bank(**colours)})
+    assert found.metrics["made"]["stylised"].endswith("none of them that of the object's class")
+    middle = model.shown[1][:, :, 8, 6]
+    assert (middle[0::2, 0] == 0).all() and (middle[1::2, 1] == 0).all() and (middle.sum(1) > 0).all()
+    assert len(middle.gt(0).unique(dim=0)) == 3  # and all others are used
+    asked(tmp_path, ("stylised",), painted, further={"unpainted": rendered})  # the textures made here
+    with pytest.raises(UserError, match=r"sets\.textures: it has nothing but the texture of the class 'c0'"):
+        asked(tmp_path, ("stylised",), painted, None, {"unpainted": rendered, "textures": bank(grid=(9, 9, 9))})
+
+
+def test_painted_objects_are_not_stylised_without_their_renders(tmp_path):
+    painted, rendered = painted_and_rendered()
+    with pytest.raises(UserError, match=r"the objects of these images are painted.*by `unpainted` under `sets`"):
+        asked(tmp_path, ("stylised",), painted)
+    with pytest.raises(UserError, match=r"sets\.unpainted: its objects are painted, too"):
+        asked(tmp_path, ("stylised",), painted, None, {"unpainted": painted})
+    with pytest.raises(UserError, match=r"sets\.unpainted: no test pictures are called 'c1/1\.0_1\.5-5'"):
+        five = replace(rendered, resident=rendered.all()[:5], labels=rendered.labels[:5], rows=rendered.rows.iloc[:5])
+        asked(tmp_path, ("stylised",), painted, None, {"unpainted": five})
+    asked(tmp_path, ("silhouette",), painted)  # all else is asked as it is
+    for further in ({"stylised": rendered}, {"stylised": rendered, "unpainted": painted}):
+        asked(tmp_path, ("stylised",), painted, None, further)
+
+
 def test_an_attack_that_a_study_gives_in_part_stays_the_papers():
     given = parse(distortions.Params, {"attack": {"steps": 3}})
     assert (given.attack.norm, given.attack.epsilon, given.attack.step_size, given.attack.steps) == ("L2", 3, 0.5, 3)

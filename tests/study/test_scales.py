@@ -29,6 +29,23 @@ def test_the_papers_numbers():
     assert study.pretraining["dvr"].method_params().input_px == 224  # the reference's, whatever the views' size
 
 
+@pytest.mark.parametrize("name", [None, "test", "workstation", "gpu"])
+def test_dissection_has_five_whole_images_or_more(name):
+    """Bau et al. have 0.5 % of 63,000 images."""
+    study = scale(name) if name else read_study([Path("config.yaml")])
+    probe = study.probes[study.papers["shapebias"].dissection]
+    assert probe.probe_params().share * study.sets[probe.sets["set"]].images[2] >= 5
+
+
+def test_the_papers_dissection_and_distortions_are_those_of_pictures_from_disk():
+    study = scale("paper")
+    section = study.papers["shapebias"]
+    dissection, distortions = study.probes[section.dissection], study.probes[section.distortions]
+    assert dissection.probe_params().share == 0.005 and dissection.sets == {"set": "broden"}
+    assert distortions.sets == {"set": "imagenet", "stylised": "imagenet_stylised"}
+    assert distortions.probe_params().noise_severity == 1 and distortions.probe_params().attack.epsilon == 3
+
+
 def test_beyond_flatlands_numbers():
     """Sections 3.1, 3.2, 4.1 and Table 2, and the schedule of Kataoka et al. (90 epochs of 1,000,000 images)."""
     study = scale("paper")

@@ -28,7 +28,7 @@ LEVEL = 0.05
 SUPPORTED, CONTRADICTED, CANNOT = "supported", "contradicted", "cannot be told"
 # Flags under which a difference says nothing of a claim: if either side has one, and if both have.
 EITHER = ("did not work", "at most twice that of guessing", "NOT VALID", "collapsed:", "responses are synthetic")
-BOTH = ("accuracy is not beyond chance", "no better than the mean depth")
+BOTH = ("accuracy is not beyond chance", "no better than the mean depth", "labels of other images")
 CAPTION = (
     "Claims of the five papers and what this study says of them: differences with their 95 % intervals, where there "
     "are several their mean, its p-value, the same corrected for all claims (Holm), and a verdict at 5 %."

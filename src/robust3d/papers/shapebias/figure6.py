@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from robust3d.papers.shapebias import compared
+from robust3d.papers.shapebias.detected import BY_CHANCE, detected_cell
 from robust3d.papers.shapebias.reported import FIGURE6
 from robust3d.tables.cells import text_table, write_table
 from robust3d.tables.statistics import bars_note
@@ -31,19 +32,20 @@ def write(job: "Context") -> None:
     for model in models:
         baseline = model.peers(models)[0]
         for kind in (*kinds, CONCEPTS):
-            cell = compared.seeds_cell(job, model, baseline, count, kind)
+            cell = detected_cell(job, model, baseline, count, kind)
             what = "different concepts that are detected" if kind == CONCEPTS else f"detectors of the category {kind}"
             cell |= {"formula": f"mean over seeds of the number of {what}, in all layers, three digits", "unit": ""}
             cell |= {"sources": model.metrics_source("detectors"), "absent": absent}
             if model is not baseline:
                 counts = [[count(metrics, kind) for metrics in one.metrics] for one in (model, baseline)]
-                cell["change"] = change(*counts)
+                cell["change"] = None if cell["value"] is None else change(*counts)
                 number = FIGURE6.get(model.printed or "", {}).get(kind)
                 cell["printed"] = compared.printed_beside(job, model, f"{model.printed}, change in %", number)
             cells.append({"row": model.label, "column": kind, **cell})
     caption = (
         "Units that detect a concept of each category (IoU above 0.04), and how many different concepts. The figure "
-        "shows the change from each standard network to its robust partner."
+        "shows the change from each standard network to its robust partner. Cells have the same counts with "
+        "the labels of other images, which are by chance."
     )
     write_table(job, text_table(cells, "network"), caption, cells)
     _draw(job, models, cells)
@@ -92,7 +94,11 @@ def _draw(job: "Context", models: list[compared.Probed], cells: list[dict[str, A
         found = [one["doublings"] if one else {"value": None} for one in changes]
         series.append(compared.bars(row, place, found))
     panel = BarPanel("Change from the standard network", columns, "detectors, in doublings", series)
-    note = "1: twice as many, −1: half as many. A group without a bar: no network has such a unit. "
+    note = "1: twice as many, −1: half as many. A group without a bar: no network has such a unit, or it is void. "
+    at_chance = [
+        name for name in columns if all(BY_CHANCE in cell["flags"] for cell in cells if cell["column"] == name)
+    ]
+    note += f"Not beyond chance in any network: {', '.join(at_chance)}. " if at_chance else ""
     note += f"Study “{job.params['study']}”.\n"
     note += (
         "Intervals over the training seeds." if len(models[0].metrics) > 2 else bars_note(len(models[0].metrics)) + "."

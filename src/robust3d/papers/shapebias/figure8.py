@@ -1,8 +1,10 @@
 """Figure 8: how many decisions for shape and for texture are lost without a unit, by what the unit detects."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from robust3d.papers.shapebias import compared
+from robust3d.papers.shapebias.detected import chance_flags, means_by_chance, void_flags
 from robust3d.tables.cells import text_table, write_table
 from robust3d.tables.statistics import bars_note
 from robust3d.tables.units import ALL, scores_by_category
@@ -31,6 +33,7 @@ def write(job: "Context") -> None:
     for model, other in zip(models, dissected, strict=True):
         for metrics, labels in zip(model.metrics, other.metrics, strict=True):
             metrics["scores"] = scores_by_category(metrics, labels)
+            metrics["void"] = labels["void"]
     there = {kind for model in models for metrics in model.metrics for kind in metrics["scores"]}
     for model, other in zip(models, dissected, strict=True):
         for kind in [kind for kind in KINDS if kind in there]:
@@ -42,6 +45,11 @@ def write(job: "Context") -> None:
                 }
                 cell |= {"unit": "", "kind": kind, "cue": cue}
                 cell["units"] = [found["scores"].get(kind, {}).get("units", 0) for found in model.metrics]
+                if kind != ALL:
+                    units = partial(_detectors, list(model.metrics[0]["layers"]))
+                    cell["by_chance"] = means_by_chance([found["by_chance"] for found in other.metrics], units, kind)
+                    chance = chance_flags(sum(cell["units"]) / len(cell["units"]), cell["by_chance"])
+                    cell["flags"] = [*cell["flags"], *(void_flags(other, dissected[0]) or chance)]
                 cell["sources"] = [*model.metrics_source("layers"), *other.metrics_source("layers")]
                 cells.append({"row": model.label, "column": f"{kind} {cue}", **cell})
     caption = "Decisions for shape and for texture that change when a unit is set to zero, by the category of the unit."
@@ -50,8 +58,16 @@ def write(job: "Context") -> None:
 
 
 def _score(metrics: dict[str, Any], kind: str, cue: str) -> float | None:
+    if metrics["void"] and kind != ALL:
+        return None
     found: float | None = metrics["scores"].get(kind, {}).get(cue)
     return found
+
+
+def _detectors(layers: list[str], found: dict[str, Any], kind: str) -> int:
+    """How many units of some layers detect a concept of a category."""
+    there = [found["layers"][layer]["detectors"]["by_category"] for layer in layers if layer in found["layers"]]
+    return sum(counts.get(kind, 0) for counts in there)
 
 
 def _draw(job: "Context", models: list[compared.Probed], cells: list[dict[str, Any]]) -> None:

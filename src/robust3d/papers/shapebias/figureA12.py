@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from robust3d.papers.shapebias import compared
+from robust3d.papers.shapebias.detected import detected_cell
 from robust3d.papers.shapebias.layers import draw_layers
 from robust3d.papers.shapebias.reported import FIGUREA12
 from robust3d.tables.cells import text_table, write_table
@@ -28,7 +29,7 @@ def write(job: "Context") -> None:
     for model in models:
         baseline = model.peers(models)[0]
         for layer in (ALL, *model.layers()):
-            cell = compared.seeds_cell(job, model, baseline, _diversity, layer)
+            cell = detected_cell(job, model, baseline, _diversity, layer)
             cell |= {
                 "formula": f"mean over seeds and units of {layer} of concepts with an IoU of 0.01 or more, three digits"
             }

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from robust3d.papers.shapebias import compared
+from robust3d.papers.shapebias.detected import detected_cell
 from robust3d.papers.shapebias.layers import draw_layers
 from robust3d.tables.cells import text_table, write_table
 
@@ -25,7 +26,7 @@ def write(job: "Context") -> None:
     for model in models:
         for kind in KINDS:
             for layer in model.layers():
-                cell = compared.seeds_cell(job, model, models[0], _count, layer, kind)
+                cell = detected_cell(job, model, models[0], _count, layer, kind)
                 cell |= {"formula": f"mean over seeds of the number of {kind} detectors in {layer}, three digits"}
                 cell |= {"unit": "", "panel": kind, "layer": layer, "sources": model.metrics_source("layers", layer)}
                 cells.append({"row": model.label, "column": f"{kind} {layer}", **cell})

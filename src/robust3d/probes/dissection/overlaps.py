@@ -1,12 +1,41 @@
 """How much units and concepts have in common over a whole set of images (Bau et al. 2017, "Network dissection")."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from robust3d.data.concepts import Concepts, Labelled
+
+
+class Reading(NamedTuple):
+    """What is where in an image.
+
+    Attributes:
+        kinds: numbers of the categories that it is labelled with.
+        concepts: (M,) numbers of the concepts there.
+        masks: (M, h, w) float, where they are.
+    """
+
+    kinds: tuple[int, ...]
+    concepts: Tensor
+    masks: Tensor
+
+
+class Readings(NamedTuple):
+    """Several readings of one image as `Overlaps.add` takes them: its own, then those of other images.
+
+    Attributes:
+        kinds: number of the reading and of the category.
+        places: (M, 2), number of the reading and of the concept.
+        masks: (M, P) float, where they are.
+    """
+
+    kinds: Sequence[tuple[int, int]]
+    places: Tensor
+    masks: Tensor
 
 
 class Overlaps:
@@ -16,37 +45,37 @@ class Overlaps:
         units: how many.
         concepts: their names and categories.
         device: of the counts.
+        readings: how many there are of each image.
     """
 
-    def __init__(self, units: int, concepts: Concepts, device: str | torch.device = "cpu") -> None:
+    def __init__(self, units: int, concepts: Concepts, device: str | torch.device = "cpu", readings: int = 1) -> None:
         self.kinds = tuple(dict.fromkeys(concepts.categories))
         self.category = torch.tensor([self.kinds.index(name) for name in concepts.categories], device=device)
         count = len(concepts.names)
-        self.both = torch.zeros(units, count, dtype=torch.int64, device=device)
-        self.concept = torch.zeros(count, dtype=torch.int64, device=device)
-        self.unit = torch.zeros(units, len(self.kinds), dtype=torch.int64, device=device)  # on images of a category
+        self.both = torch.zeros(readings, count, units, dtype=torch.int64, device=device)
+        self.concept = torch.zeros(readings, count, dtype=torch.int64, device=device)
+        # On images of a category.
+        self.unit = torch.zeros(readings, len(self.kinds), units, dtype=torch.int64, device=device)
+        self.images = torch.zeros(units, dtype=torch.int64, device=device)  # on which a unit is on anywhere
 
-    def add(self, on: Tensor, labels: Mapping[str, Sequence[tuple[int, Tensor]]]) -> None:
-        """Count one image.
-
-        Args:
-            on: where units are active, (units, P) bool.
-            labels: for each category that the image is labelled with, the concepts there and where (P,) they are.
-        """
+    def add(self, on: Tensor, labels: Readings) -> None:
+        """Count one image; `on` says where units are active, (units, P) bool."""
         active = on.float()  # sums of zeros and ones are exact in fp32 up to 16 million pixels
-        pixels = on.sum(1)
-        for kind, found in labels.items():
-            self.unit[:, self.kinds.index(kind)] += pixels
-            if found:
-                numbers = torch.tensor([number for number, _ in found], device=on.device)
-                where = torch.stack([mask for _, mask in found])
-                self.both[:, numbers] += (active @ where.float().T).round().long()
-                self.concept[numbers] += where.sum(1)
+        pixels = active.sum(1).round().long()
+        self.images += pixels > 0
+        for reading, kind in labels.kinds:
+            self.unit[reading, kind] += pixels
+        reading, concept = labels.places.T
+        self.both[reading, concept] += (labels.masks @ active.T).round().long()
+        self.concept[reading, concept] += labels.masks.sum(1).round().long()
 
     def iou(self) -> Tensor:
-        """Intersection over union (units, concepts) float64; a unit's pixels count on images of the category only."""
-        either = self.unit[:, self.category] + self.concept - self.both
-        return self.both.double() / either.clamp(min=1)
+        """Intersection over union (readings, units, concepts) float64.
+
+        A unit's pixels count on images of the category only.
+        """
+        either = self.unit[:, self.category] + self.concept[..., None] - self.both
+        return (self.both.double() / either.clamp(min=1)).transpose(1, 2)
 
 
 def active(maps: Tensor, thresholds: Tensor, height: int, width: int) -> Tensor:
@@ -56,14 +85,24 @@ def active(maps: Tensor, thresholds: Tensor, height: int, width: int) -> Tensor:
     return scaled.flatten(1) > thresholds.float()[:, None]
 
 
-def flat(labelled: Labelled, device: str | torch.device) -> dict[str, list[tuple[int, Tensor]]]:
-    """The labels of an image as `Overlaps.add` takes them."""
-    pixels = labelled.height * labelled.width
-    everywhere = torch.ones(pixels, dtype=torch.bool, device=device)
-    return {
-        kind: [
-            (number, everywhere if mask is None else torch.from_numpy(mask).reshape(pixels).to(device))
-            for number, mask in found
-        ]
-        for kind, found in labelled.labels.items()
-    }
+def read_labels(labelled: Labelled, categories: Sequence[str], device: str | torch.device = "cpu") -> Reading:
+    """The labels of an image; `categories` are those of all concepts."""
+    kinds, size = tuple(dict.fromkeys(categories)), (labelled.height, labelled.width)
+    found = [one for here in labelled.labels.values() for one in here]
+    masks = [torch.ones(size) if mask is None else torch.from_numpy(mask).float() for _, mask in found]
+    stacked = torch.stack(masks) if masks else torch.zeros(0, *size)
+    concepts = torch.tensor([concept for concept, _ in found], dtype=torch.int64, device=device)
+    return Reading(tuple(kinds.index(kind) for kind in labelled.labels), concepts, stacked.to(device))
+
+
+def together(readings: Sequence[Reading]) -> Readings:
+    """Readings of one image, the others at the size of the first: each pixel from the nearest one."""
+    size = readings[0].masks.shape[1:]
+    masks = [
+        one.masks if one.masks.shape[1:] == size else F.interpolate(one.masks[None], size, mode="nearest-exact")[0]
+        for one in readings
+    ]
+    numbers = [torch.full_like(one.concepts, number) for number, one in enumerate(readings)]
+    places = torch.stack([torch.cat(numbers), torch.cat([one.concepts for one in readings])], 1)
+    kinds = [(number, kind) for number, one in enumerate(readings) for kind in one.kinds]
+    return Readings(kinds, places, torch.cat(masks).flatten(1))

@@ -6,6 +6,7 @@ from torch import Tensor
 from robust3d.errors import UserError
 
 _SMALLEST = -120  # exponent of the narrowest bin: far below what fp32 activations resolve
+_BELOW = 2.0**-16  # of a value: a threshold that is so much smaller is below it after scaling in fp32, too
 
 
 class Quantiles:
@@ -27,6 +28,8 @@ class Quantiles:
         self.counts = torch.zeros(units, bins, dtype=torch.int64, device=device)
         self.zeros = torch.zeros(units, dtype=torch.int64, device=device)
         self.exponent = torch.full((units,), _SMALLEST, dtype=torch.int64, device=device)  # of the width of a bin
+        self.largest = torch.full((units,), -torch.inf, device=device)
+        self.at_largest = torch.zeros(units, dtype=torch.int64, device=device)  # how many values are the largest one
         self.total = 0  # values of each unit
 
     def add(self, maps: Tensor) -> None:
@@ -48,6 +51,10 @@ class Quantiles:
         self.counts += torch.bincount(place[here], minlength=self.counts.numel()).view_as(self.counts)
         self.zeros += (~here).sum(1)
         self.total += values.shape[1]
+        peaks = values.amax(1)
+        many = (values == peaks[:, None]).sum(1)
+        self.at_largest = torch.where(peaks > self.largest, many, self.at_largest + many * (peaks == self.largest))
+        self.largest = torch.maximum(self.largest, peaks)
 
     def _widen(self, wanted: Tensor) -> None:
         """Merge neighbouring bins of each unit until they are as wide as wanted, or wider."""
@@ -64,11 +71,16 @@ class Quantiles:
     def above(self, share: float) -> tuple[Tensor, Tensor]:
         """The values that units exceed at `share` of the positions, and how far they may be off.
 
+        The exact quantile is the smallest value of the stream that at most `share` of all values exceed. If that is a
+        value of many positions, fewer exceed it. Where it is the largest one, as in a unit that saturates, none do,
+        although the unit is as active there as it can be: Bau et al. count activations at the threshold as on, so that
+        unit's threshold lies just below. Not if the unit is constant, or never above 0.
+
         Returns:
-            Thresholds (units,) and bounds (units,), float64: the exact quantile, which is the smallest value of the
-            stream that at most `share` of all values exceed, lies between threshold less bound and threshold. The
-            bound is 0 where the quantile is 0, and else the width of a bin: at most 4 / bins of the unit's largest
-            magnitude.
+            Thresholds (units,) and bounds (units,), float64: the exact quantile lies between threshold less bound and
+            threshold; in units that saturate between threshold and threshold plus bound. The bound is 0 where the
+            quantile is 0, and else the width of a bin, at most 4 / bins of the unit's largest magnitude; in units that
+            saturate 2^-16 of their largest value.
         """
         rank = self.total - int(share * self.total)  # of the quantile, from 1
         ordered = torch.cat([self.counts[:, : self.half], self.zeros[:, None], self.counts[:, self.half :]], 1)
@@ -76,4 +88,11 @@ class Quantiles:
         width = torch.exp2(self.exponent.double())
         is_zero = place == self.half
         upper = torch.where(place < self.half, place + 1, place) - self.half  # the upper edge, in bins from 0
-        return torch.where(is_zero, 0.0, upper * width), torch.where(is_zero, 0.0, width)
+        found, bound = torch.where(is_zero, 0.0, upper * width), torch.where(is_zero, 0.0, width)
+        most, saturated = self.largest.double(), self.saturated(share)
+        return torch.where(saturated, most * (1 - _BELOW), found), torch.where(saturated, most * _BELOW, bound)
+
+    def saturated(self, share: float) -> Tensor:
+        """Units (units,) bool that are at their largest value, above 0, at more than `share` of the positions."""
+        many = (self.at_largest > int(share * self.total)) & (self.at_largest < self.total)
+        return many & (self.largest > 0)

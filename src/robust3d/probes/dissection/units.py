@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 DETECTS = 0.04  # a unit with a larger IoU is a detector of its concept
 RESPONDS = 0.01  # a concept of this IoU or more counts for the diversity of a unit (Shape bias section 3.3.2)
+LEAST_IMAGES = 5  # that a unit could be on all over: with fewer, its IoU tells which images these are
 COLUMNS = ("unit", "category", "label", "score")
 _LARGEST = 64 << 20
 
@@ -37,16 +38,34 @@ class Detectors(NamedTuple):
 
 
 def best_concepts(iou: npt.NDArray[np.float64], names: Sequence[str], categories: Sequence[str]) -> pd.DataFrame:
-    """The concept of each unit with the largest IoU, as `COLUMNS`; of equal ones the first.
+    """The concept of each unit with the largest IoU, as `COLUMNS`; of equal ones the first, none at an IoU of 0.
 
     Args:
         iou: (units, concepts).
         names: of the concepts.
         categories: of the concepts.
     """
-    best = iou.argmax(1)
-    columns = [range(len(iou)), np.array(categories, object)[best], np.array(names, object)[best], iou.max(1)]
-    return pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)))
+    best, scores = iou.argmax(1).tolist(), iou.max(1)
+    of_best = [
+        [words[place] if score > 0 else None for place, score in zip(best, scores, strict=True)]
+        for words in (categories, names)
+    ]
+    return pd.DataFrame(dict(zip(COLUMNS, [range(len(iou)), *of_best, scores], strict=True)))
+
+
+def why_void(share: float, images: int) -> str | None:
+    """Why units that are on at a share of all positions say nothing about concepts; None: they do.
+
+    What a unit is on at are images rather than positions: maps of few positions, and those behind a max-pool, are on
+    all over an image or not at all, and positions of one image are alike.
+    """
+    whole = round(share * images, 9)
+    if whole >= LEAST_IMAGES:
+        return None
+    return (
+        f"void: {share:g} of the positions of {images} images is {whole:g} whole images, fewer than {LEAST_IMAGES}; a "
+        "unit's best concept is what these few happen to show"
+    )
 
 
 def detectors(units: pd.DataFrame, above: float = DETECTS) -> Detectors:
@@ -112,5 +131,5 @@ def draw_top_images(
         if not len(mine):
             raise UserError(f"{name}: no unit {unit}; there are 0 to {len(layer['label']) - 1}")
         rows.append(list(images.batch(mine["image"].tolist()).permute(0, 2, 3, 1).cpu().numpy()))
-        words.append(f"{name}, {unit}\n{layer['label'][unit]}\nIoU {layer['score'][unit]:.3f}")
+        words.append(f"{name}, {unit}\n{layer['label'][unit] or 'no concept'}\nIoU {layer['score'][unit]:.3f}")
     return sheet(rows, row_labels=words)

@@ -16,8 +16,9 @@ __all__ = ["OPTIONAL_SETS", "PACKAGES", "Params", "probe"]
 
 PACKAGES = ("scipy", "pillow")
 # masks: pictures of the objects, white on black, by the names of the images; without them: the exact masks of views.
-# stylised: the images in another style, by the same names. textures: a bank that objects are painted from.
-OPTIONAL_SETS = ("masks", "stylised", "textures")
+# stylised: the images in another style, by the same names. textures: a bank that objects are painted from. unpainted:
+# where the objects are painted already, the same views as rendered, by the same names.
+OPTIONAL_SETS = ("masks", "stylised", "textures", "unpainted")
 
 Kind = Literal["adversarial", "scrambled", "stylised", "black_and_white", "silhouette", "noise"]
 

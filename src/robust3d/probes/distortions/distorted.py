@@ -1,7 +1,7 @@
 """Makes the distorted images of a set, batch by batch, and asks the classifier of each."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -100,10 +100,11 @@ class Distorter:
 
     def __init__(self, params: "Params", subject: Subject, images: ImageData) -> None:
         self.params, self.subject, self.images = params, subject, images
+        self.is_painted = _is_painted(images)
         self.beside = {
             role: Beside.of(role, images, subject.images(role))
-            for role in ("masks", "stylised")
-            if role in subject.sets and _is_needed(role, params)
+            for role in ("masks", "stylised", "unpainted")
+            if role in subject.sets and self._is_needed(role)
         }
         self.seeds = [seed_of(params.seed, "distortions", name) for name in images.ids]
         self.made: dict[str, Any] = {}
@@ -121,6 +122,7 @@ class Distorter:
         if "silhouette" in kinds:
             self.made["silhouette"] = "set of masks" if "masks" in self.beside else "exact masks of the views"
         if "stylised" in kinds:
+            self._check_light()
             self.made["stylised"] = self._style()
         if "noise" in kinds:
             self.noise_set = params.noise_parameters or set_for(images.resolution_px)
@@ -174,6 +176,30 @@ class Distorter:
                                 "has to be white on black")  # fmt: skip
         return masks
 
+    def _is_needed(self, role: str) -> bool:
+        """Whether a distortion reads a further set that is named."""
+        kinds = self.params.distortions
+        if role == "unpainted":  # of objects that nobody has painted it would be the set itself
+            return "stylised" in kinds and self.is_painted and "stylised" not in self.subject.sets
+        return "stylised" in kinds or (role == "masks" and "silhouette" in kinds)
+
+    def _check_light(self) -> None:
+        """Whether the light on objects can be told from what they are painted with.
+
+        Raises:
+            UserError: it cannot.
+        """
+        if "stylised" in self.beside or not self.is_painted:
+            return
+        if "unpainted" not in self.beside:
+            raise UserError(
+                "the objects of these images are painted, and the old texture would stay visible under a new one; name "
+                "the same views as rendered (a set with shows: shape) by `unpainted` under `sets` of the probe, or "
+                "leave stylised out of `distortions`"
+            )
+        if _is_painted(self.beside["unpainted"].pictures):
+            raise UserError("sets.unpainted: its objects are painted, too; choose a set with shows: shape")
+
     def _style(self) -> str:
         """What stylised images are made from; opens it."""
         if "stylised" in self.beside:
@@ -181,23 +207,49 @@ class Distorter:
         if "textures" in self.subject.sets:
             bank = self.subject.images("textures")
             _check_size("textures", bank, self.images)
-            self.bank = bank
-            return f"objects painted with {len(bank)} pictures of the set of textures"
+            self._choose_from(bank)
+            return f"objects painted with {len(bank)} pictures of the set of textures{self._of_others}"
         side = self.images.resolution_px
+        names = [name for name in PAPER_TEXTURES for _ in range(_TEXTURES_A_CLASS)]
         made = [
-            procedural_texture(name, side, numpy_generator(self.params.seed, "style", name, number))
-            for name in PAPER_TEXTURES
-            for number in range(_TEXTURES_A_CLASS)
+            procedural_texture(name, side, numpy_generator(self.params.seed, "style", name, place % _TEXTURES_A_CLASS))
+            for place, name in enumerate(names)
         ]
         pixels = torch.from_numpy(np.stack(made)).permute(0, 3, 1, 2).contiguous()
-        self.bank = ImageData.of(pixels, torch.zeros(len(pixels), dtype=torch.int64)).to(self.images.labels.device)
-        return f"objects painted with {len(made)} procedural textures"
+        bank = ImageData.of(pixels, torch.zeros(len(pixels), dtype=torch.int64)).to(self.images.labels.device)
+        self._choose_from(replace(bank, rows=pd.DataFrame({"class_name": names})))
+        return f"objects painted with {len(made)} procedural textures{self._of_others}"
+
+    @property
+    def _of_others(self) -> str:
+        return ", none of them that of the object's class" if self.is_painted else ""
+
+    def _choose_from(self, bank: ImageData) -> None:
+        """For each image a texture at random out of a bank; none that stands for its class, if objects are painted.
+
+        Raises:
+            UserError: the bank has no other one.
+        """
+        rows, self.bank, self.chosen = self.images.rows, bank, []
+        own: dict[str, str] = dict(zip(rows["texture"], rows["painted"], strict=True)) if self.is_painted else {}
+        classes = rows["class_name"].tolist() if own else [""] * len(self.images)
+        textures = bank.rows["class_name"].tolist() if "class_name" in bank.rows else [""] * len(bank)
+        others = {
+            name: [place for place, texture in enumerate(textures) if name not in own or texture != own[name]]
+            for name in dict.fromkeys(classes)
+        }
+        for name, seed in zip(classes, self.seeds, strict=True):
+            if not others[name]:
+                raise UserError(f"sets.textures: it has nothing but the texture of the class {name!r}; add others")
+            self.chosen.append(others[name][seed_of(seed, "style") % len(others[name])])
 
     def _stylised(self, batch: Tensor, index: Tensor) -> Tensor:
         if "stylised" in self.beside:
             return self.beside["stylised"].batch(index)
-        chosen = [seed_of(self.seeds[place], "style") % len(self.bank) for place in index.tolist()]
-        return retextured(batch, self._masks(index), self.bank.batch(chosen))
+        textures, masks = self.bank.batch([self.chosen[place] for place in index.tolist()]), self._masks(index)
+        if "unpainted" not in self.beside:
+            return retextured(batch, masks, textures)
+        return retextured(self.beside["unpainted"].batch(index), masks, textures).where(masks[:, None], batch)
 
 
 def _check_size(role: str, pictures: ImageData, images: ImageData) -> None:
@@ -211,6 +263,6 @@ def _check_size(role: str, pictures: ImageData, images: ImageData) -> None:
         raise UserError(f"sets.{role}: its pictures have {sizes}; give both sets one resolution_px")
 
 
-def _is_needed(role: str, params: "Params") -> bool:
-    """Whether a distortion reads a further set."""
-    return "stylised" in params.distortions or (role == "masks" and "silhouette" in params.distortions)
+def _is_painted(images: ImageData) -> bool:
+    """Whether the objects of a set have been painted (`robust3d.data.painted`)."""
+    return "painted" in images.rows and bool((images.rows["painted"] != "").any())
