@@ -116,6 +116,41 @@ def test_each_head_is_what_its_learning_rate_alone_gives():
         torch.testing.assert_close(together.heads.bias[number], task.heads.bias[0], rtol=1e-4, atol=1e-6)
 
 
+def test_few_labels_choose_the_learning_rate_by_parts_of_their_own_images():
+    """Against a search done by hand: a training for each fold, and the accuracy on the images that it has not seen."""
+    images, held_out = pictures(400, 0), pictures(8, 1)
+    rates = (1e-4, 0.3)
+    settings = params(learning_rates=rates, epochs=40, batch_size=48, labels_per_class=12, standardise=False)
+    loop = settings.loop(48)  # each step takes all labelled images
+    task = linear.make_task(Classifier(TINY, CLASSES, seed=1), images, held_out, settings)
+    history = train(task, loop, 0)
+    assert sorted(task.fold.bincount().tolist()) == [9, 9, 10, 10, 10]
+    for label in range(CLASSES):
+        assert task.fold[task.labels == label].bincount(minlength=5).min() >= 2
+    right = torch.zeros(2)
+    for fold in range(5):
+        kept, left = (task.fold != fold).nonzero()[:, 0], (task.fold == fold).nonzero()[:, 0]
+        alone = LinearProbe(
+            Classifier(TINY, CLASSES, seed=1), images.part(task.labelled[kept]), images.part(task.labelled[left]),
+            settings.model_copy(update={"labels_per_class": None, "batch_size": len(kept)}),
+        )  # fmt: skip
+        alone.rates = task.rates
+        train(alone, loop, 0)
+        answers = torch.cat([part.argmax(2) for part in alone._unseen()], 1)
+        right += (answers == alone.held_out.labels).sum(1)
+        logits = task.heads(task.features[0][left])[2 * (1 + fold) : 2 * (2 + fold)]
+        torch.testing.assert_close(logits, torch.cat(alone._unseen(), 1), rtol=1e-3, atol=1e-4)
+    best = int(right.argmax())
+    assert history.selected["validation"]["accuracy"] == pytest.approx(float(right[best]) / 48)
+    assert history.selected["validation"]["learning_rate"] == task.rates[best] == max(task.rates)
+    torch.testing.assert_close(task.heads.chosen.weight, task.heads.weight[best])
+
+
+def test_one_label_a_class_leaves_the_choice_to_the_validation_images():
+    _, task, _ = trained(params(labels_per_class=1), pictures(40, 0), pictures(24, 1))
+    assert task.fold is None and len(task.heads.weight) == len(task.rates)
+
+
 def test_only_the_head_changes_and_the_classifier_computes_what_the_best_head_does():
     images, held_out = pictures(96, 0), pictures(48, 1)
     untouched = Classifier(TINY, CLASSES, seed=1)
