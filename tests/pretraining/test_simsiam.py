@@ -50,8 +50,11 @@ def test_the_spread_is_one_for_all_directions_and_zero_for_one():
 def test_both_halves_of_the_pair_are_embedded_and_all_weights_are_trained(toy_solids):
     task = make(toy_solids)
     task.module.train()
+    seen: list[int] = []
+    task.encoder.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
     loss, scalars = task.loss(0, torch_generator("step", 0))
     loss.backward()
+    assert sum(seen) == task.images_per_step == 48
     assert -1 <= loss.item() <= 1 and scalars["cosine"].item() == pytest.approx(-loss.item())
     without = [name for name, value in task.module.named_parameters() if value.grad is None or not value.grad.any()]
     assert without == []

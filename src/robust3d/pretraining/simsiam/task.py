@@ -83,7 +83,8 @@ class SimSiamPretraining(ViewPretraining):
     module: SimSiam
 
     def build(self) -> SimSiam:
-        """The heads on the encoder."""
+        """The heads on the encoder, which sees two crops of each image."""
+        self.images_per_step = 2 * self.params.batch
         return SimSiam(self.encoder, self.params, self.seed)
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
