@@ -222,7 +222,8 @@ def _gc(arguments: argparse.Namespace) -> None:
 def _accept(arguments: argparse.Namespace) -> None:
     from robust3d.provenance.accept import accept
 
-    print(accept(arguments.rule, arguments.reason, _study(arguments.configfile, _chosen(arguments))))
+    study = _study(arguments.configfile, _chosen(arguments))
+    print(accept(arguments.rule, arguments.reason, study, arguments.code))
 
 
 def _export_views(arguments: argparse.Namespace) -> None:

@@ -126,6 +126,13 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     accept = commands.add_parser("accept", help="declare that a code change does not affect existing results")
     accept.add_argument("rule", help="name of the stage")
     accept.add_argument("--reason", required=True, help="why no result can differ; it is shown with every such result")
+    accept.add_argument(
+        "--code",
+        action="append",
+        default=[],
+        metavar="DIGEST",
+        help="beginning of the digest of the code that is meant, where jobs of several exist; may be repeated",
+    )
     _study_options(accept)
     accept.set_defaults(function="accept")
 

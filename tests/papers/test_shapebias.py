@@ -224,6 +224,7 @@ def test_all_targets_ask_the_same_classifiers():
     assert set(targets("shapebias")) - set(of_paper("shapebias")) == {"shapebias/initialisations"}
     (filters,) = [job for job in plan.jobs.values() if job.params.get("target") == "shapebias/figure4"]
     assert ("architecture", "alexnet") in filters.plugins  # the network that it opens is in its code
+    assert "scipy" in json.loads(filters.spec)["packages"]
     (dissected,) = [job for job in plan.jobs.values() if job.params.get("target") == "shapebias/figure6"]
     labels = [model["label"] for model in dissected.params["models"]]
     assert labels == ["AlexNet", "AlexNet-L2", "GoogLeNet", "GoogLeNet-L2", "ResNet-18", "ResNet-18-L2"]

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -31,11 +32,29 @@ def arguments(job: Job):
     return job.spec, job.id, {}, outputs, 1, ["robust3d", "run"]
 
 
-def run_apart(job: Job) -> subprocess.Popen:
+def run_apart(job: Job, **variables: str) -> subprocess.Popen:
     """The job as Snakemake runs it: a process of its own."""
     outputs = [part for name in ("shapes", "manifest", "record") for part in ("--output", name, job.output(name))]
     command = [sys.executable, "-m", "robust3d.cli", "run", "--job", job.id, "--spec", job.spec, *outputs]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | variables)
+
+
+CONE = "shapes/geons.py"  # a module of the closure of `job`, loaded when its stage runs
+ORIGINAL, OTHER = "(low + high) / 2", "(low + side) / 2"
+
+
+@pytest.fixture
+def source(tmp_path) -> Path:
+    """A copy of the code that a test may edit."""
+    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    return Path(shutil.copytree(ROOT / "src", tmp_path / "src", ignore=ignored))
+
+
+def edited(source: Path) -> str:
+    """Other code of the same length, which makes other shapes."""
+    text = (source / "robust3d" / CONE).read_text()
+    assert text.count(ORIGINAL) == 1 and len(ORIGINAL) == len(OTHER)
+    return text.replace(ORIGINAL, OTHER)
 
 
 def test_a_job_publishes_outputs_and_a_record(job):
@@ -108,6 +127,52 @@ def test_two_processes_with_one_job_take_turns(job):
         assert second.poll() is None and not Path(job.output("record")).exists()
     assert second.wait() == 0
     assert "waiting for process" in second.stderr.read()
+
+
+def test_code_that_was_edited_while_a_job_waited_is_refused(job, source):
+    with owner.only_owner(store.PROGRESS / job.id):
+        waiting = run_apart(job, PYTHONPATH=str(source))
+        assert "waiting for process" in waiting.stderr.readline()
+        (source / "robust3d" / CONE).write_text(edited(source))
+    assert waiting.wait() == 2 and "the code has changed" in waiting.stderr.read()
+    assert not Path(job.output("shapes")).exists()
+
+
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_an_edit_while_a_job_works_changes_nothing(job, source, is_broken):
+    """Modules are loaded when they are needed: here the edit comes just before the stage's."""
+    assert run_apart(job).wait() == 0
+    made = {name: Path(job.output(name)).read_bytes() for name in ("shapes", "manifest")}
+    code = json.loads(Path(job.output("record")).read_text())["code"]
+    shutil.rmtree("results")
+    path, text = source / "robust3d" / CONE, "def broken(:" if is_broken else edited(source)
+    with (source / "robust3d/registry.py").open("a") as registry:  # outside the digest
+        registry.write(f"\n_load = load\ndef load(*name):\n    Path({str(path)!r}).write_text({text!r})\n")
+        registry.write("    return _load(*name)\n")
+    process = run_apart(job, PYTHONPATH=str(source))
+    assert process.wait() == 0, process.stderr.read()
+    assert path.read_text() == text
+    assert {name: Path(job.output(name)).read_bytes() for name in made} == made
+    assert json.loads(Path(job.output("record")).read_text())["code"] == code
+
+
+def test_compiled_code_of_an_earlier_source_is_not_run(job, source):
+    """Python takes it for the source's if length and whole seconds agree."""
+    assert run_apart(job).wait() == 0
+    made = Path(job.output("shapes")).read_bytes()
+    shutil.rmtree("results")
+    path = source / "robust3d" / CONE
+    text = path.read_text()
+    for content in (edited(source), text):
+        path.write_text(content)
+        os.utime(path, (1_800_000_000, 1_800_000_000))
+        if content != text:
+            caching = os.environ | {"PYTHONPATH": str(source), "PYTHONDONTWRITEBYTECODE": ""}
+            subprocess.run([sys.executable, "-c", "import robust3d.shapes.geons"], env=caching, check=True)
+    assert list(path.parent.glob(f"__pycache__/{path.stem}.*.pyc"))
+    process = run_apart(job, PYTHONPATH=str(source))
+    assert process.wait() == 0, process.stderr.read()
+    assert Path(job.output("shapes")).read_bytes() == made
 
 
 def test_a_mistake_ends_in_one_line_and_code_2(job):

@@ -3,6 +3,7 @@
 More pairs than by default: ``ROBUST3D_PAIRS=20 pytest tests/workflow/test_two_heads.py``.
 """
 
+import fcntl
 import os
 import random
 import shutil
@@ -118,3 +119,23 @@ def test_a_head_refuses_no_look_and_is_named(tmp_path):
     assert process.wait() == 0, log.read_text()[-3000:]
     assert not owner.parent.exists()
     project.make("--cores", "1", "results/table1.csv")
+
+
+def test_nothing_is_deleted_while_a_head_is_at_work(tmp_path):
+    project = make_project(tmp_path / "project")
+    target = project.path("plan.build_shapes('geons', 'cone').output('shapes')")
+    project.make("--cores", "1", target)
+    head = project.folder / "results/.progress/.head/owner"
+    head.parent.mkdir(parents=True)
+    with head.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write("process 1 on a node, making results/table4.csv")
+        file.flush()
+        for option in ("--delete-all-output", "--delete-temp-output"):
+            told = project.snakemake("--cores", "1", option, "--", target)
+            assert told.returncode == 1 and "another snakemake is running" in told.stderr, told.stderr
+        assert project.snakemake("--cores", "1", "--delete-all-output", "--dry-run", "--", target).returncode == 0
+        assert (project.folder / target).is_file()
+    head.unlink()
+    assert project.snakemake("--cores", "1", "--delete-all-output", "--", target).returncode == 0
+    assert not (project.folder / target).exists() and not head.parent.exists()

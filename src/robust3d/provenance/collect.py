@@ -31,6 +31,7 @@ def collect(kept: Mapping[str, Study], delete: bool) -> str:
     needed = {Path(job.output("record")).parent for study in kept.values() for job in Plan(study).every_job()}
     folders = [path for stage in STAGES for path in sorted((RESULTS / stage).glob("*")) if path not in needed]
     leftovers = [path for path in sorted(RESULTS.glob("*/*/.partial-*")) if path.parent in needed and not _alive(path)]
+    leftovers = [path for path in leftovers if not alive(PROGRESS / path.parent.name)]  # on another node
     abandoned = [path for path in sorted(PROGRESS.glob("*")) if not alive(path)]
     abandoned = [path for path in abandoned if path.name not in {folder.name for folder in needed}]
     running = [path.name for path in folders if alive(PROGRESS / path.name)]

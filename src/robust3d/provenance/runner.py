@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from robust3d import registry
+from robust3d import loading, registry
 from robust3d.errors import STOPPED, UserError
 from robust3d.files import clear_partial, partial, publish, sealed, sha256, write_json
 from robust3d.named import input_name
@@ -28,7 +28,7 @@ from robust3d.provenance.owner import only_owner
 from robust3d.provenance.store import RESULTS, Finished
 from robust3d.scratch import private_temp
 from robust3d.study.accepted import acceptance, accepted_digest
-from robust3d.study.closure import closure, closure_digest, describe, is_neutral
+from robust3d.study.closure import closure, closure_digest, describe, is_neutral, module_file, source
 from robust3d.study.numerics import one_thread
 from robust3d.study.places import own_file
 from robust3d.study.stages import LOCK, STAGES
@@ -120,12 +120,15 @@ def run(
     """
     spec = json.loads(spec_text)
     roots = tuple(spec["modules"])
-    _check_code(spec, roots)
-    _check_packages(spec["packages"])
     progress = (apart or store.PROGRESS) / job
     for path in outputs.values():
         path.parent.mkdir(parents=True, exist_ok=True)
     with only_owner(progress), private_temp():
+        # Not before: the former owner may have worked for hours. And all at once: files may be edited from now on.
+        _check_code(spec, roots)
+        _check_packages(spec["packages"])
+        code = {"code": describe(roots), "accepted": acceptance(roots, closure_digest(roots))}
+        lock = sha256(own_file(LOCK))
         for path in outputs.values():
             clear_partial(path)  # what a killed owner left
         if _already_done(spec, inputs, outputs):
@@ -153,9 +156,12 @@ def run(
                 threads,
                 lambda: store.alike(spec["stage"], job, spec, folders),
             )
-            _compute(context, spec["stage"], roots, data)
+            files = {module: module_file(module) for module in closure(roots)}
+            sources = {module: (str(path), source(path)) for module, path in files.items()}
+            with loading.held(sources, progress / "sources"):
+                _compute(context, spec["stage"], roots, data)
             output_files = {name: _describe(path) for name, path in data.items()}
-            record = _record(spec, roots, job, command, input_files, output_files, started, threads)
+            record = _record(spec, code, lock, job, command, input_files, output_files, started, threads)
             record |= {"key": key, "notes": context.notes, "reused": None}
         record = sealed(record)
         write_json(outputs["record"], record)
@@ -236,7 +242,8 @@ def _describe(path: Path) -> dict[str, Any]:
 
 def _record(
     spec: dict[str, Any],
-    roots: tuple[str, ...],
+    code: dict[str, Any],
+    lock: str,
     job: str,
     command: list[str],
     inputs: dict[str, Any],
@@ -251,13 +258,12 @@ def _record(
         "job": job,
         "spec": spec,
         "command": command,
-        "code": describe(roots),
-        "accepted": acceptance(roots, closure_digest(roots)),
+        **code,
         "inputs": inputs,
         "outputs": outputs,
         "environment": {
             "python": platform.python_version(),
-            "lock": sha256(own_file(LOCK)),
+            "lock": lock,
             "packages": {name: importlib.metadata.version(name) for name in spec["packages"]},
         },
         "host": describe_machine(threads),

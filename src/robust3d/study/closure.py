@@ -20,7 +20,7 @@ import grimp
 import robust3d
 from robust3d.files import write_text
 
-_NEUTRAL = "cli command_line errors files named parsing progress provenance registry scratch study workflow"
+_NEUTRAL = "cli command_line errors files loading named parsing progress provenance registry scratch study workflow"
 NEUTRAL = tuple(f"robust3d.{name}" for name in _NEUTRAL.split())
 SOURCE = Path(robust3d.__file__).parent
 _MOST_KEPT = 5_000  # file versions in the cache
@@ -77,9 +77,15 @@ def _canonical(node: ast.AST) -> str:
 
 
 @functools.cache
+def source(path: Path) -> bytes:
+    """What a file holds, read once: what is checked, recorded and run is the same, also of a file that is edited."""
+    return path.read_bytes()
+
+
+@functools.cache
 def file_digest(path: Path) -> str:
     """sha256 of a Python file's syntax tree, without docstrings, comments and layout."""
-    return _meaning(path.read_bytes(), path)
+    return _meaning(source(path), path)
 
 
 def _meaning(content: bytes, path: Path) -> str:
@@ -148,7 +154,7 @@ def parts(path: Path) -> dict[str, str]:
             elif not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
                 found.setdefault(f"{prefix}{_target(node)}", []).append(_canonical(node))
 
-    visit(ast.parse(path.read_bytes(), filename=str(path)).body, "")
+    visit(ast.parse(source(path), filename=str(path)).body, "")
     return {name: hashlib.sha256("\n".join(texts).encode()).hexdigest()[:12] for name, texts in found.items()}
 
 
@@ -182,7 +188,7 @@ def describe(roots: tuple[str, ...]) -> dict[str, dict[str, Any]]:
     return {
         module: {
             "file": str(path.relative_to(SOURCE.parent.parent)),
-            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "sha256": hashlib.sha256(source(path)).hexdigest(),
             "meaning": file_digest(path),
             "parts": parts(path),
         }

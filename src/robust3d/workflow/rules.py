@@ -99,6 +99,9 @@ class Rules:
             # A process on a node uses the identity of the data that the planning process has read.
             on_disk = None if workflow.is_main_process else OnDisk.from_environment()
             self.plan = Plan(load(workflow, given), on_disk)
+            deleting = next((word for word in sys.argv if word.startswith("--delete-")), None)
+            if deleting and workflow.is_main_process and not {"-n", "--dry-run", "--dryrun"}.intersection(sys.argv):
+                become_head(HEAD, f"room (snakemake {deleting})")  # Snakemake does not call `begin` then
         except UserError as error:
             refuse(str(error))
         self.study = self.plan.study

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from robust3d.provenance.runner import Context
     from robust3d.study.plan import Plan
 
+PACKAGES = ("scipy",)  # ranks weights
 FILES = ("classifier", "info")
 
 
