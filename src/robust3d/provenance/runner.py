@@ -124,10 +124,9 @@ def run(
     for path in outputs.values():
         path.parent.mkdir(parents=True, exist_ok=True)
     with only_owner(progress), private_temp():
-        # Not before: the former owner may have worked for hours. And all at once: files may be edited from now on.
+        # Not before: the former owner may have worked for hours. Files may be edited from now on: sources are held.
         _check_code(spec, roots)
         _check_packages(spec["packages"])
-        code = {"code": describe(roots), "accepted": acceptance(roots, closure_digest(roots))}
         lock = sha256(own_file(LOCK))
         for path in outputs.values():
             clear_partial(path)  # what a killed owner left
@@ -161,7 +160,7 @@ def run(
             with loading.held(sources, progress / "sources"):
                 _compute(context, spec["stage"], roots, data)
             output_files = {name: _describe(path) for name, path in data.items()}
-            record = _record(spec, code, lock, job, command, input_files, output_files, started, threads)
+            record = _record(spec, roots, lock, job, command, input_files, output_files, started, threads)
             record |= {"key": key, "notes": context.notes, "reused": None}
         record = sealed(record)
         write_json(outputs["record"], record)
@@ -242,7 +241,7 @@ def _describe(path: Path) -> dict[str, Any]:
 
 def _record(
     spec: dict[str, Any],
-    code: dict[str, Any],
+    roots: tuple[str, ...],
     lock: str,
     job: str,
     command: list[str],
@@ -258,7 +257,8 @@ def _record(
         "job": job,
         "spec": spec,
         "command": command,
-        **code,
+        "code": describe(roots),
+        "accepted": acceptance(roots, closure_digest(roots)),
         "inputs": inputs,
         "outputs": outputs,
         "environment": {

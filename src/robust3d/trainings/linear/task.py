@@ -75,8 +75,9 @@ class LinearProbe(CleanClassification):
         features = torch.stack([frozen_features(classifier, images, self.labelled, mirrored) for mirrored in looks])
         self.mean, self.scale = _statistics(features.flatten(0, 1), params.standardise)
         self.features = self._standardised(features)  # (1 or 2, N, D)
-        everything = torch.arange(len(held_out), device=held_out.labels.device)
-        self.held_out_features = self._standardised(frozen_features(classifier, held_out, everything))
+        if not self.folds:
+            everything = torch.arange(len(held_out), device=held_out.labels.device)
+            self.held_out_features = self._standardised(frozen_features(classifier, held_out, everything))
 
     def _standardised(self, features: Tensor) -> Tensor:
         return (features - self.mean) / self.scale
@@ -98,10 +99,8 @@ class LinearProbe(CleanClassification):
         else:
             groups = torch.arange(1 + self.folds, device=losses.device)[:, None]
             seen = self.fold[index] + 1 != groups  # (1 + F, B)
-            means = (losses.unflatten(0, (1 + self.folds, -1)) * seen[:, None]).sum(2) / seen.sum(1).clamp(min=1)[
-                :, None
-            ]
-            each = (means * shares).flatten()
+            sums = (losses.unflatten(0, (1 + self.folds, -1)) * seen[:, None]).sum(2)  # (1 + F, K)
+            each = (sums / seen.sum(1, keepdim=True).clamp(min=1) * shares).flatten()
         return torch.where(each.isfinite(), each, 0.0).sum()  # others are not spoilt
 
     def _unseen(self) -> list[Tensor]:

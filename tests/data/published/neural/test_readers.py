@@ -106,6 +106,22 @@ def test_packed_responses_are_unpacked_and_fill_values_are_missing(tmp_path):
             read_assembly(path)
 
 
+@pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i4", ">i2"])
+def test_counts_of_any_kind_are_read_as_they_are(tmp_path, dtype):
+    """Also 1, which lies beside the smallest number of a kind without sign."""
+    path = tmp_path / "a.nc"
+    packed(path, {}, lambda values: np.arange(values.size).reshape(values.shape) % 3, dtype)
+    stored = (np.arange(256 * 18).reshape(256, 18) % 3).T
+    assert np.array_equal(read_assembly(path).trials, stored)
+
+
+def test_an_unwritten_count_is_missing(tmp_path):
+    path = tmp_path / "a.nc"
+    packed(path, {}, lambda values: np.where(np.arange(values.size).reshape(values.shape) == 3, 65535, 1), "u2")
+    with pytest.raises(UserError, match="1 responses are not finite, the first of site Chabo_0 to im3"):
+        read_assembly(path)
+
+
 def test_two_variables_that_may_be_the_responses_are_refused(tmp_path):
     write_assembly(tmp_path / "a.nc")
     with h5py.File(tmp_path / "a.nc", "a") as file:

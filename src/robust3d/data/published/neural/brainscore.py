@@ -15,7 +15,9 @@ from robust3d.errors import UserError
 
 LARGEST = 64 << 30
 DIMENSIONS = ("presentation", "neuroid", "time_bin")
-FILL_OF_FLOATS = 9.969209968386869e36  # netCDF's own, which stands where nothing was written
+# netCDF's own fill values by kind and bytes of the numbers, which stand where nothing was written; bytes have none.
+FILLS = {"f4": 9.969209968386869e36, "f8": 9.969209968386869e36, "i2": -32767, "i4": -2147483647, "i8": 2 - 2**63,
+         "u2": 65535, "u4": 4294967295, "u8": 2**64 - 2}  # fmt: skip
 STIMULUS = ("stimulus_id", "image_id")  # today's name and the earlier one
 
 
@@ -46,9 +48,8 @@ def read_assembly(path: Path, region: str | None = None, variation: int | None =
         sites = _first(path, labels, ("neuroid_id",), "neuroid", sizes[1])
         regions = _first(path, labels, ("region",), "neuroid", sizes[1])
         animals = _first(path, labels, ("animal", "subject"), "neuroid", sizes[1], "unknown")
-        trials = np.moveaxis(
-            _unpacked(main), [order.index(name) for name in DIMENSIONS if name in order], range(len(order))
-        )
+        axes = [order.index(name) for name in DIMENSIONS if name in order]
+        trials = np.moveaxis(_unpacked(main), axes, range(len(order)))
         trials = trials.reshape(sizes[0], sizes[1])
         rows = np.ones(sizes[0], bool)
         if variation is not None:
@@ -88,18 +89,15 @@ def _responses(path: Path, file: Any) -> tuple[Any, list[str]]:
 
 def _unpacked(variable: Any) -> np.ndarray:
     """Values as netCDF's conventions have them: fill values are NaN, packed ones scaled and shifted."""
-    stored, kind = variable[()], variable.dtype.kind
-    missing = [np.ravel(variable.attrs[name]) for name in ("_FillValue", "missing_value") if name in variable.attrs]
-    if kind == "f":
-        missing.append(np.ravel(FILL_OF_FLOATS).astype(stored.dtype))
-    elif variable.dtype.itemsize > 1:
-        missing.append(np.ravel(np.iinfo(stored.dtype).min + (2 if variable.dtype.itemsize == 8 else 1)))
+    stored, told = variable[()], variable.attrs
+    missing = [np.ravel(told[name]) for name in ("_FillValue", "missing_value") if name in told]
+    if (fill := FILLS.get(stored.dtype.str[1:])) is not None:
+        missing.append(np.array([fill], stored.dtype))
     values = stored.astype(np.promote_types(stored.dtype, np.float32))
-    values[np.isin(stored, np.concatenate(missing))] = np.nan
-    if {"scale_factor", "add_offset"} & set(variable.attrs):
-        scale, shift = (
-            np.ravel(variable.attrs.get(name, one))[0] for name, one in (("scale_factor", 1), ("add_offset", 0))
-        )
+    for one in missing:
+        values[np.isin(stored, one)] = np.nan
+    if "scale_factor" in told or "add_offset" in told:
+        scale, shift = np.ravel(told.get("scale_factor", 1))[0], np.ravel(told.get("add_offset", 0))[0]
         values = values.astype(np.float64) * scale + shift
     return values
 
